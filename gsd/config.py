@@ -1,0 +1,135 @@
+"""What a run is: frozen, validated settings, passed whole.
+
+Everything that changes the emitted text or the work done for it is in `RunSpec`; two runs with
+the same `digest()` on the same machine do the same thing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gsd.errors import InputError
+
+Method = Literal["ar", "chain", "tree", "graph"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Spec(BaseModel):
+    """Base of all settings: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ModelSpec(Spec):
+    """Where a model comes from: a hub id, a local folder, or a GGUF file."""
+
+    source: Annotated[str, Field(min_length=1)]
+    revision: str | None = None
+    trust_remote_code: bool = False
+
+
+class DraftSpec(Spec):
+    """How hypotheses are drafted, merged and flattened (algorithms: Gong et al., 2407.16207).
+
+    `width`              candidates taken per expanded node
+    `depth`              levels, each one draft forward
+    `merge_context`      tokens before the candidate that must agree for a merge; None: never merge
+    `sibling_threshold`  drop a candidate with q below this share of its best sibling's q
+    `prob_threshold`     a candidate below this probability is not expanded further
+    `prob_rule`          that probability is the cumulative one of the path, or the local q (paper)
+    `prob_action`        such a candidate stays as a leaf, or is dropped
+    `frontier`           nodes expanded per level, the most probable first
+    `budget`             drafted nodes verified per round; the root comes on top
+    """
+
+    method: Method = "graph"
+    width: Annotated[int, Field(ge=1, le=64)] = 4
+    depth: Annotated[int, Field(ge=1, le=64)] = 6
+    merge_context: Annotated[int, Field(ge=0, le=16)] | None = 1
+    sibling_threshold: Probability = 0.1
+    prob_threshold: Probability = 0.05
+    prob_rule: Literal["path", "local"] = "path"
+    prob_action: Literal["leaf", "drop"] = "leaf"
+    frontier: Annotated[int, Field(ge=1, le=1024)] = 4
+    budget: Annotated[int, Field(ge=1, le=1024)] = 32
+
+
+class SamplingSpec(Spec):
+    """The target's own law. Temperature 0 is greedy; `top_k` 0 and `top_p` 1 filter nothing."""
+
+    temperature: Annotated[float, Field(ge=0.0, le=100.0)] = 0.0
+    top_k: Annotated[int, Field(ge=0)] = 0
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+
+class Prompt(Spec):
+    """One text to continue. `chat` None: use the chat template when the model has one."""
+
+    id: Annotated[str, Field(min_length=1, max_length=120)] = "prompt"
+    prompt: Annotated[str, Field(min_length=1)]
+    kind: str | None = None
+    chat: bool | None = None
+
+
+class RunSpec(Spec):
+    """One run: a prompt decoded by one method with one pair."""
+
+    target: ModelSpec
+    draft: ModelSpec | None = None
+    pair: str | None = None
+    prompt: Prompt
+    drafting: DraftSpec = DraftSpec()
+    sampling: SamplingSpec = SamplingSpec()
+    max_new_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 64
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    dtype: Dtype = "auto"
+    detail: Literal["full", "counters"] = "full"
+
+    @model_validator(mode="after")
+    def _drafting_needs_a_draft(self) -> RunSpec:
+        if self.drafting.method != "ar" and self.draft is None:
+            raise ValueError(f"method {self.drafting.method!r} needs a draft model; only 'ar' does without")
+        return self
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON, hexadecimal: the same settings give the same digest."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+PRESETS: dict[str, dict] = {
+    # The authors' code: width 4, repeat_threshold 1, prob_threshold 0.3 (local), 100 nodes.
+    "paper": dict(width=4, depth=8, merge_context=1, sibling_threshold=0.3, prob_threshold=0.3,
+                  prob_rule="local", frontier=100, budget=100),
+    "fast": dict(width=3, depth=8, merge_context=1, sibling_threshold=0.1, prob_threshold=0.05,
+                 frontier=4, budget=24),
+    "wide": dict(width=6, depth=6, merge_context=0, sibling_threshold=0.02, prob_threshold=0.005,
+                 frontier=16, budget=64),
+}  # fmt: skip
+
+S = TypeVar("S", bound=Spec)
+
+
+def build(spec: type[S], values: dict) -> S:
+    """Build a spec, or raise `InputError` with one line that names the option and its value."""
+    try:
+        return spec(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]).replace("_", "-")
+        where = f"--{name} {first['input']!r}: " if first["loc"] else ""
+        raise InputError(f"{where}{first['msg']}") from None
+
+
+def preset(name: str) -> dict:
+    """The draft settings of a preset, by option name."""
+    if name not in PRESETS:
+        raise InputError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}")
+    return dict(PRESETS[name])

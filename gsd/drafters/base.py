@@ -1,0 +1,28 @@
+"""What the loop asks of a drafter."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gsd.config import DraftSpec
+from gsd.graph import TokenGraph
+from gsd.models.base import Counter, LanguageModel
+from gsd.tree import FlatTree
+
+
+class Drafter(Protocol):
+    """Proposes continuations of the committed text. It never sees what the target will pick."""
+
+    counter: Counter
+
+    def __init__(self, model: LanguageModel | None, spec: DraftSpec, *, vocab_size: int, record: bool) -> None:
+        """`vocab_size` is the target's: no other token is proposed. `record` keeps every decision."""
+
+    def start(self, capacity: int) -> None:
+        """Begin a new text of at most `capacity` tokens."""
+
+    def draft(self, committed: list[int], max_depth: int) -> TokenGraph:
+        """A graph rooted at the last committed token, at most `max_depth` levels deep."""
+
+    def observe(self, tree: FlatTree, accepted: list[int]) -> None:
+        """Learn which flat nodes of `tree`, the last draft flattened, were accepted."""

@@ -1,0 +1,175 @@
+"""The loop: draft, flatten, forward, verify, commit. One target forward a round.
+
+Autoregressive decoding is the same loop with an empty draft. Nothing here knows a method's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+import torch
+
+from gsd.config import DraftSpec, SamplingSpec
+from gsd.drafters import Drafter
+from gsd.errors import PromptError
+from gsd.graph import TokenGraph
+from gsd.models.base import LanguageModel
+from gsd.models.hf import catch_up
+from gsd.sampling import Choices, choose, pick
+from gsd.stops import StopRules
+from gsd.tree import FlatTree, flatten
+from gsd.verify import Verdict, match
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Milliseconds of one round, by phase; `total` is their sum.
+
+    `draft` and `verify` are inside the models' forwards, until the reduced result is on the host.
+    """
+
+    draft: float
+    grow: float
+    flatten: float
+    verify: float
+    commit: float
+    other: float
+
+    @property
+    def total(self) -> float:
+        return self.draft + self.grow + self.flatten + self.verify + self.commit + self.other
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Everything that one round did."""
+
+    round: int
+    position: int  # of the root
+    graph: TokenGraph
+    tree: FlatTree
+    choices: Choices
+    accepted: list[int]  # flat indices, cut where a stop rule cut them
+    new_tokens: list[int]
+    stop: str | None
+    draft_forwards: int
+    target_forwards: int
+    times: Times
+
+
+class Engine:
+    """A target and a drafter that decode one text at a time."""
+
+    def __init__(self, target: LanguageModel, drafter: Drafter, sampling: SamplingSpec, *, detail: bool) -> None:
+        self._target = target
+        self._drafter = drafter
+        self._sampling = sampling
+        self._detail = detail
+
+    def decode(self, prompt: list[int], spec: DraftSpec, stops: StopRules) -> Iterator[Step]:
+        """Yield one `Step` a round until a stop rule holds. Closing the iterator cancels.
+
+        Raises `PromptError` where the prompt leaves no room for a token.
+        """
+        target, drafter = self._target, self._drafter
+        committed = list(prompt)
+        self._start(len(prompt), spec, stops)
+        stop: str | None = None
+        rounds = 0
+        while stop is None:
+            clock = _Clock(target.counter.forwards, target.counter.ms, drafter.counter.forwards, drafter.counter.ms)
+            room = stops.room(len(committed))  # tokens that may still come, the bonus among them
+            graph = drafter.draft(committed, room - 1)
+            clock.mark("grow")
+            tree = flatten(graph, spec.budget, room - 1)
+            clock.mark("flatten")
+            choices, base = self._forward(tree, committed)
+            verdict = match(tree, choices)
+            clock.mark("verify")
+            new_tokens, stop = stops.cut(_emitted(tree, verdict), len(committed))
+            accepted = verdict.accepted[: len(new_tokens)]
+            target.keep(base, [i - 1 for i in accepted])
+            drafter.observe(tree, accepted)
+            position = len(committed) - 1
+            committed += new_tokens
+            clock.mark("commit")
+            yield Step(
+                rounds, position, graph, tree, choices, accepted, new_tokens, stop,
+                drafter.counter.forwards - clock.draft_forwards, target.counter.forwards - clock.target_forwards,
+                clock.times(drafter.counter.ms, target.counter.ms),
+            )  # fmt: skip
+            rounds += 1
+
+    def _start(self, prompt_length: int, spec: DraftSpec, stops: StopRules) -> None:
+        limit = self._target.context_length
+        if prompt_length >= limit:
+            raise PromptError(
+                f"the prompt has {prompt_length} tokens and the context holds {limit}, so no room is left: shorten it"
+            )
+        stops.start(prompt_length, limit)
+        capacity = stops.capacity
+        self._target.reset(capacity + spec.budget)
+        self._drafter.start(capacity)
+
+    def _forward(self, tree: FlatTree, committed: list[int]) -> tuple[Choices, int]:
+        """Verify the tree in one target forward; with the cache slots of the committed text behind it."""
+        pending = catch_up(self._target, committed)
+        chain, nodes, root = len(pending), len(tree), len(committed) - 1
+        base = self._target.length + chain
+        positions = [*range(root + 1 - chain, root + 1), *(root + depth for depth in tree.depths[1:])]
+        after = [root + 1 + depth for depth in tree.depths]  # positions of the tokens to pick
+
+        def reduce(logits: torch.Tensor) -> Choices:
+            if self._detail:
+                return choose(logits, self._sampling, after, tree.tokens, tree.parents)
+            return Choices(pick(logits, self._sampling, after).tolist())
+
+        tokens = pending + tree.tokens[1:]
+        mask = _verification_mask(tree, chain) if nodes > 1 else None
+        return self._target.forward(tokens, positions, reduce, rows=nodes, mask=mask), base
+
+
+def _verification_mask(tree: FlatTree, chain: int) -> np.ndarray:
+    """[N, N] over `chain` pending tokens, the root last, and the tree behind them: a chain, then ancestors."""
+    inside = tree.ancestor_mask()
+    if chain == 1:
+        return inside
+    mask = np.tri(chain - 1 + len(tree), dtype=bool)
+    mask[chain - 1 :, chain - 1 :] = inside
+    return mask
+
+
+def _emitted(tree: FlatTree, verdict: Verdict) -> list[int]:
+    return [*(tree.tokens[i] for i in verdict.accepted), verdict.bonus]
+
+
+class _Clock:
+    """Splits a round's wall time into phases; the models' own time is taken out of the phase it fell in."""
+
+    def __init__(self, target_forwards: int, target_ms: float, draft_forwards: int, draft_ms: float) -> None:
+        self.target_forwards, self.draft_forwards = target_forwards, draft_forwards
+        self._target_ms, self._draft_ms = target_ms, draft_ms
+        self._marks: dict[str, float] = {}
+        self._last = perf_counter()
+
+    def mark(self, phase: str) -> None:
+        """The phase that ends now."""
+        now = perf_counter()
+        self._marks[phase] = (now - self._last) * 1e3
+        self._last = now
+
+    def times(self, draft_ms: float, target_ms: float) -> Times:
+        """The phases, given the models' counters at the end of the round."""
+        draft, verify = draft_ms - self._draft_ms, target_ms - self._target_ms
+        marks = self._marks
+        return Times(
+            draft=draft,
+            grow=max(marks["grow"] - draft, 0.0),
+            flatten=marks["flatten"],
+            verify=verify,
+            commit=marks["commit"],
+            other=max(marks["verify"] - verify, 0.0),
+        )

@@ -1,0 +1,200 @@
+"""The token graph: hypotheses that share continuations, acyclic whatever is merged.
+
+A node has one *tree parent*, the prefix under which the draft computed it, and any number of
+merge parents, whose continuation it also is. Plain Python, no torch, so that a recorded draft
+can be regrown under other settings without a model. Source: Gong et al., 2407.16207, section 3.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import networkx as nx
+
+from gsd.config import DraftSpec
+
+ROOT = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Candidate `token` of `parent` was found to be node `node`: its continuation is shared."""
+
+    parent: int
+    node: int
+    logq: float  # natural log of q(token | parent's path), the candidate's own
+    depth_shift: int  # depth of `node` minus the depth that the candidate would have had
+    ngram: tuple[int, ...]  # the matched tokens, oldest first
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of one candidate, and why.
+
+    `kind`   added | merged | leaf | pruned | capped
+    `rule`   for leaf and pruned: sibling or probability; for capped: frontier; for an added or
+             leaf candidate that matched nodes it could not merge into: cycle; else empty
+    `value`  the number that was compared, and `limit` what it was compared with
+    `node`   the node added, merged into or capped; -1 when there is none
+    """
+
+    parent: int
+    token: int
+    logq: float
+    kind: str
+    node: int = -1
+    rule: str = ""
+    value: float = math.nan
+    limit: float = math.nan
+
+
+class TokenGraph:
+    """A directed acyclic graph of drafted tokens, stored as columns indexed by node id.
+
+    Node 0 is the root, the last committed token. `context` holds the committed tokens that end
+    with the root; n-grams reach back into it. `record=False` skips the list of decisions.
+    """
+
+    def __init__(self, context: Sequence[int], merge_context: int | None, *, record: bool = True) -> None:
+        self.tokens = [context[-1]]
+        self.parents = [-1]
+        self.depths = [0]
+        self.logq = [0.0]  # log q(token | own tree path)
+        self.path_logq = [0.0]  # sum of logq along the tree path
+        self.sources = ["root"]
+        self.expanded = [False]
+        self.out_edges: list[list[tuple[int, float]]] = [[]]  # (child or merge target, logq)
+        self.merges: list[Merge] = []
+        self.decisions: list[Decision] = []
+        self._record = record
+        self._merge_context = merge_context
+        self._ancestors = [0]  # bit a of entry n: node a reaches node n, by edges of either kind
+        keep = (merge_context or 0) + 1
+        self._ngrams = [tuple(context[-keep:])]
+        self._index: dict[tuple[int, ...], list[int]] = {}
+        if merge_context is not None and len(self._ngrams[0]) == keep:
+            self._index[self._ngrams[0]] = [ROOT]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def reaches(self, ancestor: int, node: int) -> bool:
+        """Whether `node` lies on a continuation of `ancestor`; O(1)."""
+        return bool(self._ancestors[node] >> ancestor & 1)
+
+    def path(self, node: int) -> list[int]:
+        """Node ids from the root's child to `node` along tree edges."""
+        nodes = []
+        while node != ROOT:
+            nodes.append(node)
+            node = self.parents[node]
+        return nodes[::-1]
+
+    def grow(
+        self,
+        frontier: Sequence[int],
+        tokens: Sequence[Sequence[int]],
+        logq: Sequence[Sequence[float]],
+        spec: DraftSpec,
+        *,
+        source: str = "draft",
+    ) -> list[int]:
+        """Add one level and return the next frontier, the most probable first.
+
+        `tokens` and `logq` are [len(frontier)][>= width], each row by falling probability.
+        """
+        grown: list[int] = []
+        for parent, row, row_logq in zip(frontier, tokens, logq, strict=True):
+            self.expanded[parent] = True
+            self._expand(parent, row[: spec.width], row_logq, spec, source, grown)
+        grown.sort(key=lambda node: (-self.path_logq[node], node))
+        if self._record:
+            for node in grown[spec.frontier :]:
+                self._decide(self.parents[node], self.tokens[node], self.logq[node], "capped", node,
+                             "frontier", self.path_logq[node], spec.frontier)  # fmt: skip
+        return grown[: spec.frontier]
+
+    def _expand(
+        self, parent: int, tokens: Sequence[int], logq: Sequence[float], spec: DraftSpec, source: str, grown: list[int]
+    ) -> None:
+        """Judge the candidates of one node, in order of probability."""
+        sibling_limit = _log(spec.sibling_threshold) + logq[0]
+        prob_limit = _log(spec.prob_threshold)
+        base = self.path_logq[parent] if spec.prob_rule == "path" else 0.0
+        for token, own in zip(tokens, logq):
+            if own < sibling_limit:
+                self._decide(parent, token, own, "pruned", -1, "sibling", own, sibling_limit)
+                continue
+            improbable = base + own < prob_limit
+            if improbable and spec.prob_action == "drop":
+                self._decide(parent, token, own, "pruned", -1, "probability", base + own, prob_limit)
+                continue
+            ngram = self._ngram(parent, token)
+            twins = self._index.get(ngram, ()) if self._merge_context is not None else ()
+            target = next((n for n in twins if n != parent and not self.reaches(n, parent)), None)
+            if target is not None:
+                self._merge(parent, target, own, ngram)
+                self._decide(parent, token, own, "merged", target)
+                continue
+            node = self._add(parent, token, own, ngram, source)
+            if improbable:
+                self._decide(parent, token, own, "leaf", node, "probability", base + own, prob_limit)
+            else:
+                self._decide(parent, token, own, "added", node, "cycle" if twins else "")
+                grown.append(node)
+
+    def _ngram(self, parent: int, token: int) -> tuple[int, ...]:
+        return (*self._ngrams[parent], token)[-(self._merge_context or 0) - 1 :]
+
+    def _add(self, parent: int, token: int, logq: float, ngram: tuple[int, ...], source: str) -> int:
+        node = len(self.tokens)
+        self.tokens.append(token)
+        self.parents.append(parent)
+        self.depths.append(self.depths[parent] + 1)
+        self.logq.append(logq)
+        self.path_logq.append(self.path_logq[parent] + logq)
+        self.sources.append(source)
+        self.expanded.append(False)
+        self.out_edges.append([])
+        self.out_edges[parent].append((node, logq))
+        self._ancestors.append(self._ancestors[parent] | 1 << parent)
+        self._ngrams.append(ngram)
+        if self._merge_context is not None and len(ngram) == self._merge_context + 1:
+            self._index.setdefault(ngram, []).append(node)
+        return node
+
+    def _merge(self, parent: int, node: int, logq: float, ngram: tuple[int, ...]) -> None:
+        shift = self.depths[node] - self.depths[parent] - 1
+        self.merges.append(Merge(parent, node, logq, shift, ngram))
+        self.out_edges[parent].append((node, logq))
+        gained = self._ancestors[parent] | 1 << parent
+        stale = [node]
+        while stale:  # everything behind the edge is now reached from the parent, too
+            n = stale.pop()
+            if gained & ~self._ancestors[n]:
+                self._ancestors[n] |= gained
+                stale.extend(child for child, _ in self.out_edges[n])
+
+    def _decide(self, parent: int, token: int, logq: float, kind: str, node: int = -1, rule: str = "",
+                value: float = math.nan, limit: float = math.nan) -> None:  # fmt: skip
+        if self._record:
+            self.decisions.append(Decision(parent, token, logq, kind, node, rule, value, limit))
+
+    def to_networkx(self) -> nx.DiGraph:
+        """The graph as `networkx.DiGraph`: node attributes by column, edges with `kind` and `logq`."""
+        graph = nx.DiGraph()
+        for node in range(len(self)):
+            graph.add_node(node, token=self.tokens[node], depth=self.depths[node], logq=self.logq[node],
+                           path_logq=self.path_logq[node], source=self.sources[node],
+                           expanded=self.expanded[node])  # fmt: skip
+            if node != ROOT:
+                graph.add_edge(self.parents[node], node, kind="tree", logq=self.logq[node])
+        for merge in self.merges:
+            graph.add_edge(merge.parent, merge.node, kind="merge", logq=merge.logq, depth_shift=merge.depth_shift)
+        return graph
+
+
+def _log(probability: float) -> float:
+    return math.log(probability) if probability > 0.0 else -math.inf

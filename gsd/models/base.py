@@ -1,0 +1,58 @@
+"""What the loop asks of a model: one protocol, so that any backend can stand behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Counter:
+    """Forwards made and milliseconds spent in them, until their reduced result was on the host."""
+
+    forwards: int = 0
+    ms: float = 0.0
+
+
+class LanguageModel(Protocol):
+    """A causal language model with a KV cache of its own.
+
+    Slots are cache entries in order of arrival, positions are rotary. `length` counts valid slots.
+    """
+
+    vocab_size: int
+    context_length: int
+    counter: Counter
+
+    @property
+    def length(self) -> int:
+        """Valid cache slots."""
+
+    def reset(self, capacity: int) -> None:
+        """Forget everything and hold room for `capacity` slots."""
+
+    def forward(
+        self,
+        tokens: list[int],
+        positions: list[int],
+        reduce: Callable[[torch.Tensor], T],
+        *,
+        rows: int = 1,
+        mask: np.ndarray | None = None,
+    ) -> T:
+        """Append `tokens` to the cache; return `reduce` of the logits of the last `rows`, [rows, V].
+
+        `reduce` brings its result to the host, the one transfer of a forward, and is timed with it.
+
+        `mask` [N, T] bool says which of the last T slots (the N new ones included) each new token
+        sees; every slot before those is seen by all. None: a plain causal chain.
+        """
+
+    def keep(self, base: int, slots: list[int]) -> None:
+        """Keep the first `base` slots, then `base + s` for each s of `slots` (rising), drop the rest."""

@@ -1,0 +1,87 @@
+"""Target and draft pairs by name, and whether their weights are on this machine. No torch."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from gsd.config import ModelSpec
+from gsd.errors import InputError
+
+BUNDLED = Path(__file__).parent / "models" / "tiny"
+MODELS_VARIABLE = "GSD_MODELS"
+
+
+@dataclass(frozen=True, slots=True)
+class PairSpec:
+    """A target and a draft that share one tokenizer."""
+
+    name: str
+    target: ModelSpec
+    draft: ModelSpec
+    note: str
+
+
+def _hub(name: str, target: str, draft: str, note: str) -> PairSpec:
+    return PairSpec(name, ModelSpec(source=target), ModelSpec(source=draft), note)
+
+
+PAIRS: dict[str, PairSpec] = {
+    pair.name: pair
+    for pair in (
+        PairSpec("tiny", ModelSpec(source=str(BUNDLED / "target")), ModelSpec(source=str(BUNDLED / "draft")),
+                 "bundled; short Python functions"),
+        _hub("qwen2.5-coder", "Qwen/Qwen2.5-Coder-1.5B-Instruct", "Qwen/Qwen2.5-Coder-0.5B-Instruct",
+             "1.5B with 0.5B; runs on a CPU"),
+        _hub("qwen3", "Qwen/Qwen3-8B", "Qwen/Qwen3-0.6B", "8B with 0.6B"),
+        _hub("llama-3", "meta-llama/Llama-3.1-8B-Instruct", "meta-llama/Llama-3.2-1B-Instruct", "8B with 1B; gated"),
+        _hub("llama-2-7b", "meta-llama/Llama-2-7b-chat-hf", "TinyLlama/TinyLlama-1.1B-Chat-v1.0",
+             "7B with 1.1B, the paper's pair; gated"),
+        _hub("llama-2-70b", "meta-llama/Llama-2-70b-chat-hf", "meta-llama/Llama-2-7b-chat-hf",
+             "70B with 7B, the paper's large pair; gated"),
+    )
+}  # fmt: skip
+
+
+def pair(name: str) -> PairSpec:
+    """A preset by name; raises `InputError` with the known names."""
+    if name not in PAIRS:
+        raise InputError(f"unknown pair {name!r}; choose one of {', '.join(PAIRS)}, or give --target and --draft")
+    return PAIRS[name]
+
+
+def available(spec: PairSpec) -> bool:
+    """Whether both models can be loaded without a download."""
+    return located(spec.target) is not None and located(spec.draft) is not None
+
+
+def located(spec: ModelSpec) -> Path | None:
+    """The local folder or file of a model, or None where a hub download would be needed.
+
+    Looked for, in order: `source` as a path; a folder of the model's name, in any case, under
+    $GSD_MODELS; the Hugging Face cache.
+    """
+    path = Path(spec.source).expanduser()
+    if path.exists():
+        return path
+    return _under_models_folder(spec) or _in_hub_cache(spec)
+
+
+def _under_models_folder(spec: ModelSpec) -> Path | None:
+    folder = os.environ.get(MODELS_VARIABLE)
+    if not folder or not Path(folder).is_dir():
+        return None
+    name = spec.source.rsplit("/", 1)[-1].lower()
+    return next((path for path in Path(folder).iterdir() if path.name.lower() == name), None)
+
+
+def _in_hub_cache(spec: ModelSpec) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(spec.source, "config.json", revision=spec.revision)
+    except HFValidationError:  # not the form of a hub id
+        return None
+    return Path(found).parent if isinstance(found, str) else None

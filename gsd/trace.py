@@ -1,0 +1,174 @@
+"""The trace of a run: written as it happens, readable without torch. Schema: docs/trace.md.
+
+A run folder is append-only while it is alive; whatever moment it is killed at, every line
+that was finished can be read back.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gsd.errors import TraceError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunTrace:
+    """One run as read back. `end` is None while the run is unfinished; `notes` say what was dropped."""
+
+    folder: Path
+    meta: dict[str, Any]
+    steps: list[dict[str, Any]]
+    end: dict[str, Any] | None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def status(self) -> str:
+        """`complete`, `cancelled`, `failed`, or `incomplete` where no end was written."""
+        return self.end["status"] if self.end else "incomplete"
+
+
+class TraceWriter:
+    """Writes one run folder. Use as a context manager, or call `close`."""
+
+    def __init__(self, out: Path, slug: str, meta: dict[str, Any]) -> None:
+        digest = meta["digest"][:8]
+        stamp = datetime.now(UTC)
+        slug = re.sub(r"[^a-z0-9]+", "-", slug.lower()).strip("-")[:40] or "run"
+        with _disk(out):
+            out.mkdir(parents=True, exist_ok=True)
+            self.folder = _new_folder(out, f"{stamp:%Y%m%dT%H%M%S%fZ}-{slug}-{digest}")
+            head = {"schema": SCHEMA, "run": self.folder.name, "created": stamp.isoformat(), **meta}
+            partial = self.folder / "run.json.partial"
+            partial.write_text(json.dumps(head, ensure_ascii=True, indent=1))
+            partial.rename(self.folder / "run.json")
+            self._events = (self.folder / "events.jsonl").open("a", encoding="ascii")
+
+    def step(self, record: dict[str, Any]) -> None:
+        """Append one round."""
+        self._line({"type": "step", **record})
+
+    def end(self, record: dict[str, Any]) -> None:
+        """Append the closing line, then write `tables/`."""
+        from gsd.tables import write_tables
+
+        self._line({"type": "end", **record})
+        self.close()
+        with _disk(self.folder):
+            write_tables(read_run(self.folder), self.folder / "tables")
+
+    def close(self) -> None:
+        """Close the file; a run closed without `end` stays incomplete."""
+        self._events.close()
+
+    def __enter__(self) -> TraceWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _line(self, record: dict[str, Any]) -> None:
+        with _disk(self.folder):
+            self._events.write(json.dumps(record, ensure_ascii=True, allow_nan=False, separators=(",", ":")) + "\n")
+            self._events.flush()
+
+
+def read_run(folder: str | os.PathLike[str]) -> RunTrace:
+    """Read a run folder, finished or not. Raises `TraceError` where it is none of ours."""
+    folder = Path(folder)
+    try:
+        meta = json.loads((folder / "run.json").read_text())
+    except FileNotFoundError:
+        raise TraceError(f"{folder}: no run.json there; name a run folder, such as runs/<utc>-<slug>-<hash>") from None
+    except (OSError, ValueError) as error:
+        raise TraceError(f"{folder}/run.json cannot be read: {error}") from None
+    found = meta.get("schema") if isinstance(meta, dict) else None
+    if found != SCHEMA:
+        raise TraceError(f"{folder}: trace schema {found!r}, this version reads {SCHEMA}; use the gsd that wrote it")
+    tail = EventTail(folder)
+    events = tail.poll()
+    notes = list(tail.notes)
+    if tail.torn:
+        notes.append(f"a torn last line of {tail.torn} bytes was dropped")
+    end = events.pop() if events and events[-1]["type"] == "end" else None
+    return RunTrace(folder, meta, events, end, notes)
+
+
+class EventTail:
+    """Follows `events.jsonl` as it grows; `poll` returns the whole lines written since the last call."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = Path(folder) / "events.jsonl"
+        self._offset = 0
+        self.torn = 0  # bytes after the last whole line
+        self.notes: list[str] = []
+
+    def poll(self) -> list[dict[str, Any]]:
+        """New events, oldest first."""
+        if not self._path.exists():
+            return []
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            data = file.read()
+        whole = data.rfind(b"\n") + 1
+        self._offset += whole
+        self.torn = len(data) - whole
+        return list(self._parse(data[:whole]))
+
+    def _parse(self, data: bytes) -> Iterator[dict[str, Any]]:
+        for line in data.splitlines():
+            try:
+                event = json.loads(line)
+            except ValueError:
+                self.notes.append(f"an unreadable line of {len(line)} bytes was dropped")
+                continue
+            yield event
+
+
+def list_runs(out: str | os.PathLike[str]) -> list[Path]:
+    """Run folders under `out`, newest first."""
+    return sorted((path.parent for path in Path(out).glob("*/run.json")), key=lambda path: path.name, reverse=True)
+
+
+def finite(value: float) -> float | None:
+    """A number for JSON: None where it is NaN or infinite."""
+    return value if math.isfinite(value) else None
+
+
+def _new_folder(out: Path, name: str) -> Path:
+    for suffix in ("", *(f"-{n}" for n in range(2, 1000))):
+        try:
+            (out / (name + suffix)).mkdir()
+        except FileExistsError:
+            continue
+        return out / (name + suffix)
+    raise TraceError(f"{out / name} exists a thousand times over; choose another --out")
+
+
+class _disk:
+    """Turns an `OSError` into a `TraceError` that says what to do."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if not isinstance(error, OSError):
+            return
+        if error.errno == errno.ENOSPC:
+            way_out = "the disk is full: free some space or choose another --out; rounds already written are kept"
+        else:
+            way_out = f"{error.strerror or error}: choose a folder that can be written with --out"
+        raise TraceError(f"cannot write {self._path}: {way_out}") from error

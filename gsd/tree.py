@@ -1,0 +1,67 @@
+"""Flattening: the token graph unrolled to the tree that one target forward verifies.
+
+Unrolling copies a shared continuation once per parent, so merging saves draft work, not
+verification work; the budget decides which copies are worth verifying.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+
+import numpy as np
+
+from gsd.graph import ROOT, TokenGraph
+
+
+@dataclass(frozen=True, slots=True)
+class FlatTree:
+    """The tree to verify, as columns over flat indices; index 0 is the root.
+
+    A parent always comes before its child. `nodes` are graph node ids: copies of a shared
+    continuation carry the id of the node that they came from. `merged[i]`: the edge into i is a
+    merge edge. `logq[i]` is the draft's estimate that the walk reaches i.
+    """
+
+    tokens: list[int]
+    parents: list[int]
+    depths: list[int]
+    nodes: list[int]
+    merged: list[bool]
+    logq: list[float]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def ancestor_mask(self) -> np.ndarray:
+        """[N, N] bool: entry (i, j) is true when j is i or an ancestor of i."""
+        mask = np.eye(len(self), dtype=bool)
+        for i in range(1, len(self)):
+            mask[i] |= mask[self.parents[i]]
+        return mask
+
+
+def flatten(graph: TokenGraph, budget: int, max_depth: int) -> FlatTree:
+    """Unroll best-first by the probability that the walk arrives, at most `budget` nodes and the root.
+
+    Across a merge edge the estimate is the candidate's own q, then the shared continuation's.
+    """
+    tree = FlatTree([], [], [], [], [], [])
+    queue = [(-0.0, 0, ROOT, -1)]  # (-estimate, order of arrival, graph node, flat parent)
+    arrivals = 1
+    while queue and len(tree) <= budget:
+        cost, _, node, parent = heapq.heappop(queue)
+        index = len(tree)
+        depth = tree.depths[parent] + 1 if index else 0
+        tree.tokens.append(graph.tokens[node])
+        tree.parents.append(parent)
+        tree.depths.append(depth)
+        tree.nodes.append(node)
+        tree.merged.append(index > 0 and graph.parents[node] != tree.nodes[parent])
+        tree.logq.append(-cost)
+        if depth == max_depth:
+            continue
+        for child, logq in graph.out_edges[node]:
+            heapq.heappush(queue, (cost - logq, arrivals, child, index))
+            arrivals += 1
+    return tree
