@@ -1,0 +1,205 @@
+"""The six tables of a run, built column by column from its events. Columns: docs/trace.md."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gsd.trace import RunTrace
+
+NAMES = ("runs", "steps", "nodes", "edges", "merges", "decisions")
+
+_DRAFTING = {
+    "method": pa.string(), "width": pa.int64(), "depth": pa.int64(), "merge_context": pa.int64(),
+    "sibling_threshold": pa.float64(), "prob_threshold": pa.float64(), "prob_rule": pa.string(),
+    "prob_action": pa.string(), "frontier": pa.int64(), "budget": pa.int64(),
+}  # fmt: skip
+_SAMPLING = {"temperature": pa.float64(), "top_k": pa.int64(), "top_p": pa.float64(), "seed": pa.int64()}
+_TOTALS = {
+    **dict.fromkeys(("new_tokens", "rounds", "draft_forwards", "target_forwards", "drafted_nodes",
+                     "verified_nodes", "merges"), pa.int64()),
+    **dict.fromkeys(("mean_acceptance_length", "draft_acceptance_rate", "acceptance_rate_longest_path",
+                     "acceptance_rate_drafted", "wall_ms", "draft_ms", "verify_ms", "overhead_ms",
+                     "tokens_per_s"), pa.float64()),
+}  # fmt: skip
+_BASELINE = {"speedup": pa.float64(), "matches_baseline": pa.bool_()}
+_PHASES = ("draft", "verify", "grow", "flatten", "commit", "other", "total")
+_STEP_COUNTS = ("drafted_nodes", "verified_nodes", "draft_forwards", "target_forwards")
+
+_COLUMNS: dict[str, dict[str, pa.DataType]] = {
+    "runs": {
+        **dict.fromkeys(("created", "status", "stop", "pair", "target", "draft", "prompt_id", "kind", "prompt",
+                         "text"), pa.string()),
+        **_DRAFTING, **_SAMPLING, "max_new_tokens": pa.int64(), "device": pa.string(), "dtype": pa.string(),
+        "detail": pa.string(), **_TOTALS, **_BASELINE,
+    },
+    "steps": {
+        **dict.fromkeys(("round", "position", "drafted_nodes", "verified_nodes", "merges", "accepted",
+                         "new_tokens"), pa.int64()),
+        "text": pa.string(), "stop": pa.string(), "draft_forwards": pa.int64(), "target_forwards": pa.int64(),
+        **{f"{phase}_ms": pa.float64() for phase in _PHASES},
+    },
+    "nodes": {
+        **dict.fromkeys(("round", "node", "token"), pa.int64()), "text": pa.string(),
+        "parent": pa.int64(), "depth": pa.int64(), "logq": pa.float64(), "path_logq": pa.float64(),
+        "source": pa.string(), "expanded": pa.bool_(), "verified": pa.int64(), "accepted": pa.bool_(),
+    },
+    "edges": {
+        **dict.fromkeys(("round", "parent", "node"), pa.int64()), "kind": pa.string(), "logq": pa.float64(),
+    },
+    "merges": {
+        **dict.fromkeys(("round", "parent", "node"), pa.int64()), "logq": pa.float64(),
+        "depth_shift": pa.int64(), "context": pa.int64(), "ngram_text": pa.string(), "accepted": pa.bool_(),
+    },
+    "decisions": {
+        **dict.fromkeys(("round", "parent", "token"), pa.int64()), "text": pa.string(), "logq": pa.float64(),
+        "kind": pa.string(), "node": pa.int64(), "rule": pa.string(), "value": pa.float64(), "limit": pa.float64(),
+    },
+}  # fmt: skip
+SCHEMAS = {
+    name: pa.schema([("run", pa.string()), *columns.items()]) for name, columns in _COLUMNS.items()
+}
+
+
+def write_tables(run: RunTrace, folder: Path) -> None:
+    """Write the tables as Parquet under `folder`, which appears whole or not at all."""
+    staging = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    for name, table in tables(run).items():
+        pq.write_table(table, staging / f"{name}.parquet", compression="zstd")
+    if folder.exists():
+        shutil.rmtree(folder)
+    staging.rename(folder)
+
+
+def tables(run: RunTrace) -> dict[str, pa.Table]:
+    """The tables of one run, finished or not; what was not recorded gives empty tables of the same schema."""
+    detailed = [step for step in run.steps if step["graph"] is not None]
+    columns = {
+        "runs": _runs(run),
+        "steps": _steps(run.steps),
+        "nodes": _nodes(detailed),
+        "edges": _edges(detailed),
+        "merges": _merges(detailed),
+        "decisions": _decisions(detailed),
+    }
+    return {name: _table(run.meta["run"], name, columns[name]) for name in NAMES}
+
+
+def _table(run: str, name: str, columns: dict[str, Sequence[Any]]) -> pa.Table:
+    schema = SCHEMAS[name]
+    arrays = [pa.array(columns[field.name], field.type) for field in schema if field.name != "run"]
+    return pa.Table.from_arrays([pa.repeat(pa.scalar(run), len(arrays[0])), *arrays], schema=schema)
+
+
+def _runs(run: RunTrace) -> dict[str, list[Any]]:
+    """One row. `device` and `dtype` are those that the target ran with, not the `auto` asked for."""
+    meta, spec, end = run.meta, run.meta["spec"], run.end
+    totals = end["totals"] if end else dict.fromkeys(_TOTALS)
+    baseline = (end and end["baseline"]) or dict.fromkeys(_BASELINE)
+    row = {
+        "created": meta["created"],
+        "status": run.status,
+        "stop": end["stop"] if end else None,
+        "pair": spec["pair"],
+        "target": meta["target"]["source"],
+        "draft": meta["draft"]["source"] if meta["draft"] else None,
+        "prompt_id": spec["prompt"]["id"],
+        "kind": spec["prompt"]["kind"],
+        "prompt": spec["prompt"]["prompt"],
+        "text": end["text"] if end else "".join(_text(step) for step in run.steps),
+        **{name: spec["drafting"][name] for name in _DRAFTING},
+        **{name: spec["sampling"][name] for name in _SAMPLING},
+        "max_new_tokens": spec["max_new_tokens"],
+        "device": meta["target"]["device"],
+        "dtype": meta["target"]["dtype"],
+        "detail": spec["detail"],
+        **{name: totals[name] for name in _TOTALS},
+        **{name: baseline[name] for name in _BASELINE},
+    }
+    return {name: [value] for name, value in row.items()}
+
+
+def _text(step: dict[str, Any]) -> str:
+    return "".join(step["new_texts"])
+
+
+def _steps(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    return {
+        "round": [step["round"] for step in steps],
+        "position": [step["position"] for step in steps],
+        **{name: [step[name] for step in steps] for name in _STEP_COUNTS},
+        "merges": [step["merged"] for step in steps],
+        "accepted": [len(step["accepted"]) for step in steps],
+        "new_tokens": [len(step["new_tokens"]) for step in steps],
+        "text": [_text(step) for step in steps],
+        "stop": [step["stop"] for step in steps],
+        **{f"{phase}_ms": [step["ms"][phase] for step in steps] for phase in _PHASES},
+    }
+
+
+def _gather(steps: list[dict[str, Any]], part: str, names: Sequence[str]) -> dict[str, list[Any]]:
+    """The named columns of one part of every step, end to end, with the round of each row."""
+    columns: dict[str, list[Any]] = {"round": [], **{name: [] for name in names}}
+    for step in steps:
+        source = step[part]
+        columns["round"] += [step["round"]] * len(source[names[0]])
+        for name in names:
+            columns[name] += source[name]
+    return columns
+
+
+def _nodes(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    names = ("token", "text", "parent", "depth", "logq", "path_logq", "source", "expanded")
+    columns = _gather(steps, "graph", names) | {"node": [], "verified": [], "accepted": []}
+    for step in steps:
+        count, flat = len(step["graph"]["token"]), step["tree"]["node"]
+        copies = Counter(flat)
+        accepted = {flat[i] for i in step["accepted"]}
+        columns["node"] += range(count)
+        columns["verified"] += [copies[node] for node in range(count)]
+        columns["accepted"] += [node in accepted for node in range(count)]
+    return columns
+
+
+def _edges(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Tree edges of a round, then its merge edges."""
+    columns: dict[str, list[Any]] = {"round": [], "parent": [], "node": [], "kind": [], "logq": []}
+    for step in steps:
+        graph, merges = step["graph"], step["merges"]
+        tree_edges, merge_edges = len(graph["parent"]) - 1, len(merges["parent"])
+        columns["round"] += [step["round"]] * (tree_edges + merge_edges)
+        columns["parent"] += graph["parent"][1:] + merges["parent"]
+        columns["node"] += [*range(1, tree_edges + 1), *merges["node"]]
+        columns["kind"] += ["tree"] * tree_edges + ["merge"] * merge_edges
+        columns["logq"] += graph["logq"][1:] + merges["logq"]
+    return columns
+
+
+def _merges(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    names = ("parent", "node", "logq", "depth_shift", "ngram_text")
+    columns = _gather(steps, "merges", names) | {"context": [], "accepted": []}
+    for step in steps:
+        merges, walked = step["merges"], walked_merges(step)
+        columns["context"] += [len(ngram) - 1 for ngram in merges["ngram"]]
+        columns["accepted"] += [edge in walked for edge in zip(merges["parent"], merges["node"])]
+    return columns
+
+
+def walked_merges(step: dict[str, Any]) -> set[tuple[int, int]]:
+    """Merge edges (parent, node) of the accepted path."""
+    tree = step["tree"]
+    return {(tree["node"][tree["parent"][i]], tree["node"][i]) for i in step["accepted"] if tree["merged"][i]}
+
+
+def _decisions(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    names = ("parent", "token", "text", "logq", "kind", "node", "rule", "value", "limit")
+    return _gather(steps, "decisions", names)
