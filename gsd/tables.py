@@ -63,9 +63,7 @@ _COLUMNS: dict[str, dict[str, pa.DataType]] = {
         "kind": pa.string(), "node": pa.int64(), "rule": pa.string(), "value": pa.float64(), "limit": pa.float64(),
     },
 }  # fmt: skip
-SCHEMAS = {
-    name: pa.schema([("run", pa.string()), *columns.items()]) for name, columns in _COLUMNS.items()
-}
+SCHEMAS = {name: pa.schema([("run", pa.string()), *columns.items()]) for name, columns in _COLUMNS.items()}
 
 
 def write_tables(run: RunTrace, folder: Path) -> None:

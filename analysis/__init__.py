@@ -1,0 +1,1 @@
+"""From traces to tables, layouts and figures. Never imports torch."""
