@@ -1,0 +1,154 @@
+"""From the engine's values to the plain ones of the trace. Schema: docs/trace.md."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from gsd.engine import Step
+from gsd.graph import TokenGraph
+from gsd.text import TokenTexts
+from gsd.trace import finite
+
+
+def step_record(step: Step, texts: TokenTexts, *, detail: bool) -> dict[str, Any]:
+    """One `step` line."""
+    return {
+        "round": step.round,
+        "position": step.position,
+        "graph": _graph(step.graph, texts) if detail else None,
+        "merges": _merges(step.graph, texts) if detail else None,
+        "decisions": _decisions(step.graph, texts) if detail else None,
+        "tree": _tree(step, texts) if detail else None,
+        "accepted": step.accepted,
+        "new_tokens": step.new_tokens,
+        "new_texts": texts.all(step.new_tokens),
+        "origins": _origins(step),
+        "bonus": len(step.new_tokens) > len(step.accepted),
+        "drafted_nodes": len(step.graph) - 1,
+        "verified_nodes": len(step.tree) - 1,
+        "merged": len(step.graph.merges),
+        "draft_forwards": step.draft_forwards,
+        "target_forwards": step.target_forwards,
+        "ms": {**asdict(step.times), "total": step.times.total},
+        "stop": step.stop,
+    }
+
+
+def _graph(graph: TokenGraph, texts: TokenTexts) -> dict[str, list]:
+    return {
+        "token": graph.tokens,
+        "text": texts.all(graph.tokens),
+        "parent": graph.parents,
+        "depth": graph.depths,
+        "logq": graph.logq,
+        "path_logq": graph.path_logq,
+        "source": graph.sources,
+        "expanded": graph.expanded,
+    }
+
+
+def _merges(graph: TokenGraph, texts: TokenTexts) -> dict[str, list]:
+    return {
+        "parent": [merge.parent for merge in graph.merges],
+        "node": [merge.node for merge in graph.merges],
+        "logq": [merge.logq for merge in graph.merges],
+        "depth_shift": [merge.depth_shift for merge in graph.merges],
+        "ngram": [list(merge.ngram) for merge in graph.merges],
+        "ngram_text": ["".join(texts.all(list(merge.ngram))) for merge in graph.merges],
+    }
+
+
+def _decisions(graph: TokenGraph, texts: TokenTexts) -> dict[str, list]:
+    decisions = graph.decisions
+    return {
+        "parent": [decision.parent for decision in decisions],
+        "token": [decision.token for decision in decisions],
+        "text": [texts[decision.token] for decision in decisions],
+        "logq": [decision.logq for decision in decisions],
+        "kind": [decision.kind for decision in decisions],
+        "node": [decision.node for decision in decisions],
+        "rule": [decision.rule for decision in decisions],
+        "value": [finite(decision.value) for decision in decisions],
+        "limit": [finite(decision.limit) for decision in decisions],
+    }
+
+
+def _tree(step: Step, texts: TokenTexts) -> dict[str, list]:
+    tree, choices = step.tree, step.choices
+    return {
+        "token": tree.tokens,
+        "text": texts.all(tree.tokens),
+        "node": tree.nodes,
+        "parent": tree.parents,
+        "depth": tree.depths,
+        "merged": tree.merged,
+        "logq": tree.logq,
+        "target_logp": [None, *map(finite, choices.node_logp[1:])],
+        "choice": choices.tokens,
+        "choice_text": texts.all(choices.tokens),
+        "choice_logp": [finite(logp) for logp in choices.logp],
+    }
+
+
+def _origins(step: Step) -> list[str]:
+    """Where each new token came from; behind a merge edge everything is owed to the merge."""
+    origins = []
+    merged = False
+    for i in step.accepted:
+        merged = merged or step.tree.merged[i]
+        origins.append("merge" if merged else "draft")
+    if len(step.new_tokens) > len(origins):
+        origins.append("bonus" if len(step.tree) > 1 else "target")
+    return origins
+
+
+@dataclass(slots=True)
+class Tally:
+    """Sums over the rounds of a run; `totals` has the keys of the trace's `end` line."""
+
+    new_tokens: int = 0
+    rounds: int = 0
+    draft_forwards: int = 0
+    target_forwards: int = 0
+    drafted_nodes: int = 0
+    verified_nodes: int = 0
+    merges: int = 0
+    accepted: int = 0
+    longest_path: int = 0
+    wall_ms: float = 0.0
+    draft_ms: float = 0.0
+    verify_ms: float = 0.0
+
+    def add(self, step: Step) -> None:
+        """Count one round."""
+        self.new_tokens += len(step.new_tokens)
+        self.rounds += 1
+        self.draft_forwards += step.draft_forwards
+        self.target_forwards += step.target_forwards
+        self.drafted_nodes += len(step.graph) - 1
+        self.verified_nodes += len(step.tree) - 1
+        self.merges += len(step.graph.merges)
+        self.accepted += len(step.accepted)
+        self.longest_path += max(step.tree.depths)
+        self.wall_ms += step.times.total
+        self.draft_ms += step.times.draft
+        self.verify_ms += step.times.verify
+
+    def totals(self) -> dict[str, float | int | None]:
+        """Counts, rates and times; a rate without a denominator is None."""
+        sums = asdict(self)
+        accepted, longest_path = sums.pop("accepted"), sums.pop("longest_path")
+        return {
+            **sums,
+            "mean_acceptance_length": 1 + accepted / self.rounds if self.rounds else None,
+            "draft_acceptance_rate": _ratio(accepted, self.verified_nodes),
+            "acceptance_rate_longest_path": _ratio(accepted, longest_path),
+            "acceptance_rate_drafted": _ratio(accepted, self.drafted_nodes),
+            "overhead_ms": self.wall_ms - self.draft_ms - self.verify_ms,
+            "tokens_per_s": _ratio(1e3 * self.new_tokens, self.wall_ms),
+        }
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None

@@ -1,0 +1,201 @@
+"""From a `RunSpec` to a decoded, traced run: the one way in for command line, worker and benchmarks."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+import gsd
+from gsd.config import Dtype, ModelSpec, Prompt, RunSpec
+from gsd.drafters import DRAFTERS
+from gsd.engine import Engine, Step
+from gsd.errors import GsdError, InputError
+from gsd.models.hf import HFModel, check_pair, load_model, load_tokenizer
+from gsd.records import Tally, step_record
+from gsd.stops import StopRules, cut_text
+from gsd.text import TokenTexts, encode
+from gsd.trace import TraceWriter
+
+WARM_UP_TOKENS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What came of a run. `run` and `folder` are None where no trace was written."""
+
+    run: str | None
+    folder: Path | None
+    text: str
+    tokens: list[int]
+    totals: dict[str, Any]
+    status: str  # complete or cancelled
+    stop: str
+    baseline: dict[str, Any] | None
+
+
+class Runner:
+    """A loaded pair. Runs one text at a time."""
+
+    def __init__(self, target: HFModel, draft: HFModel | None, tokenizer: Any) -> None:
+        self.target = target
+        self.draft = draft
+        self.tokenizer = tokenizer
+        self._texts = TokenTexts(tokenizer)
+        self._warm: set[str] = set()
+
+    @classmethod
+    def load(
+        cls, target: ModelSpec, draft: ModelSpec | None, *, device: str = "auto", dtype: Dtype = "auto"
+    ) -> Runner:
+        """Load a target and, unless only `ar` is wanted, a draft with the same vocabulary."""
+        tokenizer = load_tokenizer(target)
+        loaded = load_model(target, device, dtype)
+        if draft is None:
+            return cls(loaded, None, tokenizer)
+        draft_tokenizer = load_tokenizer(draft)
+        runner = cls(loaded, load_model(draft, device, dtype), tokenizer)
+        check_pair(loaded, runner.draft, tokenizer, draft_tokenizer)
+        return runner
+
+    @property
+    def eos(self) -> frozenset[int]:
+        """Token ids that end a text, by the model's and the tokenizer's own word."""
+        configured = self.target.model.generation_config.eos_token_id
+        ids = configured if isinstance(configured, list) else [configured]
+        return frozenset(i for i in (*ids, self.tokenizer.eos_token_id) if i is not None)
+
+    def encode(self, prompt: Prompt) -> list[int]:
+        """Token ids of a prompt, chat template included."""
+        return encode(self.tokenizer, prompt)
+
+    def run(
+        self,
+        spec: RunSpec,
+        out: Path | None,
+        *,
+        on_start: Callable[[Path], None] | None = None,
+        on_step: Callable[[dict], None] | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+        baseline: bool = False,
+    ) -> RunResult:
+        """Decode `spec.prompt` and write its trace under `out` (None: no trace).
+
+        `on_step` gets each step record, off the clock. With `baseline`, `ar` decodes the same prompt
+        first, in the same process and warm, and the speed-up is measured against it.
+        """
+        if spec.drafting.method != "ar" and self.draft is None:
+            raise InputError(f"method {spec.drafting.method!r} needs a draft model: name one with --draft")
+        prompt = self.encode(spec.prompt)
+        reference = self._baseline(spec, prompt, cancelled) if baseline else None
+        if out is None:
+            return self._decode(spec, prompt, None, on_step, cancelled, reference)
+        with TraceWriter(out, spec.prompt.id, self._meta(spec, prompt)) as writer:
+            if on_start:
+                on_start(writer.folder)
+            try:
+                return self._decode(spec, prompt, writer, on_step, cancelled, reference)
+            except Exception as error:
+                self._record_failure(writer, error)
+                raise
+
+    def steps(self, spec: RunSpec, prompt: list[int]) -> Any:
+        """The engine's own steps for a tokenised prompt, for those who want no trace."""
+        drafter = DRAFTERS[spec.drafting.method](
+            self.draft, spec.drafting, vocab_size=self.target.vocab_size, record=spec.detail == "full"
+        )
+        engine = Engine(self.target, drafter, spec.sampling, detail=spec.detail == "full")
+        stops = StopRules(spec.max_new_tokens, self.eos, spec.stop, self._decode_text)
+        return engine.decode(prompt, spec.drafting, stops)
+
+    def _decode(self, spec, prompt, writer, on_step, cancelled, reference) -> RunResult:
+        tally, tokens, stop = Tally(), [], "cancelled"
+        for step in self.steps(spec, prompt):
+            tally.add(step)
+            tokens += step.new_tokens
+            self._publish(step, spec, writer, on_step)
+            if step.stop:
+                stop = step.stop
+                break
+            if cancelled():
+                break
+        status = "cancelled" if stop == "cancelled" else "complete"
+        text = cut_text(self._decode_text(tokens), spec.stop if stop == "stop_string" else ())
+        totals = tally.totals()
+        compared = _compare(totals, tokens, reference)
+        if writer:
+            writer.end({"status": status, "stop": stop, "error": None, "text": text, "totals": totals, "baseline": compared})
+        folder = writer.folder if writer else None
+        return RunResult(folder.name if folder else None, folder, text, tokens, totals, status, stop, compared)
+
+    def _publish(self, step: Step, spec: RunSpec, writer: TraceWriter | None, on_step: Callable | None) -> None:
+        if writer is None and on_step is None:
+            return
+        record = step_record(step, self._texts, detail=spec.detail == "full")
+        if writer:
+            writer.step(record)
+        if on_step:
+            on_step(record)
+
+    def _baseline(self, spec: RunSpec, prompt: list[int], cancelled: Callable[[], bool]) -> tuple[list[int], dict]:
+        """Tokens and totals of `ar` with everything else the same, after both methods are warm."""
+        plain = spec.drafting.model_copy(update={"method": "ar"})
+        reference = spec.model_copy(update={"drafting": plain, "detail": "counters"})
+        for warm_up in (reference, spec):
+            self._warm_up(warm_up, prompt)
+        result = self._decode(reference, prompt, None, None, cancelled, None)
+        return result.tokens, result.totals
+
+    def _warm_up(self, spec: RunSpec, prompt: list[int]) -> None:
+        method = spec.drafting.method
+        if method not in self._warm:
+            short = spec.model_copy(update={"max_new_tokens": WARM_UP_TOKENS})
+            self._decode(short, prompt, None, None, lambda: False, None)
+            self._warm.add(method)
+
+    def _record_failure(self, writer: TraceWriter, error: Exception) -> None:
+        line = f"{type(error).__name__}: {error}".splitlines()[0] if not isinstance(error, GsdError) else str(error)
+        record = {"status": "failed", "stop": None, "error": line, "text": "", "totals": None, "baseline": None}
+        try:
+            writer.end(record)
+        except GsdError:
+            pass  # the disk that failed the run fails this line, too; the run stays readable as incomplete
+
+    def _decode_text(self, tokens: list[int]) -> str:
+        return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+    def _meta(self, spec: RunSpec, prompt: list[int]) -> dict[str, Any]:
+        uses_draft = self.draft is not None and spec.drafting.method != "ar"
+        return {
+            "spec": spec.model_dump(mode="json"),
+            "digest": spec.digest(),
+            "target": self.target.describe(),
+            "draft": self.draft.describe() if uses_draft else None,
+            "prompt_tokens": prompt,
+            "prompt_texts": self._texts.all(prompt),
+            "eos": sorted(self.eos),
+            "versions": {
+                "gsd": gsd.__version__,
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "transformers": transformers.__version__,
+                "platform": platform.platform(),
+            },
+        }
+
+
+def _compare(totals: dict, tokens: list[int], reference: tuple[list[int], dict] | None) -> dict | None:
+    """The baseline's totals, with the measured speed-up over it and whether the tokens are the same."""
+    if reference is None:
+        return None
+    reference_tokens, baseline = reference
+    ratio = None
+    if totals["new_tokens"] and baseline["new_tokens"]:
+        per_token = totals["wall_ms"] / totals["new_tokens"]
+        ratio = baseline["wall_ms"] / baseline["new_tokens"] / per_token
+    return {**baseline, "speedup": ratio, "matches_baseline": tokens == reference_tokens}
