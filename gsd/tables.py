@@ -101,8 +101,9 @@ def _table(run: str, name: str, columns: dict[str, Sequence[Any]]) -> pa.Table:
 def _runs(run: RunTrace) -> dict[str, list[Any]]:
     """One row. `device` and `dtype` are those that the target ran with, not the `auto` asked for."""
     meta, spec, end = run.meta, run.meta["spec"], run.end
-    totals = end["totals"] if end else dict.fromkeys(_TOTALS)
-    baseline = (end and end["baseline"]) or dict.fromkeys(_BASELINE)
+    ended = end is not None and end["status"] != "failed"  # a failed run has neither totals nor a whole text
+    totals = end["totals"] if ended else dict.fromkeys(_TOTALS)
+    baseline = (ended and end["baseline"]) or dict.fromkeys(_BASELINE)
     row = {
         "created": meta["created"],
         "status": run.status,
@@ -113,7 +114,7 @@ def _runs(run: RunTrace) -> dict[str, list[Any]]:
         "prompt_id": spec["prompt"]["id"],
         "kind": spec["prompt"]["kind"],
         "prompt": spec["prompt"]["prompt"],
-        "text": end["text"] if end else "".join(_text(step) for step in run.steps),
+        "text": end["text"] if ended else "".join(_text(step) for step in run.steps),
         **{name: spec["drafting"][name] for name in _DRAFTING},
         **{name: spec["sampling"][name] for name in _SAMPLING},
         "max_new_tokens": spec["max_new_tokens"],

@@ -1,0 +1,169 @@
+"""The engine process as the app sees it: submit, cancel, ask how it stands. No torch, no st.* in threads."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import uuid
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from gsd.config import RunSpec
+
+COMMAND = (sys.executable, "-m", "gsd.worker")
+STDERR_LINES = 12  # shown when the process dies
+
+PENDING = ("queued", "loading", "preparing", "running")
+STATE_AFTER = {"loading": "loading", "loaded": "preparing", "started": "running", "finished": "finished",
+               "failed": "failed", "cancelled": "cancelled"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """How one submitted run stands.
+
+    `state`   queued | loading | preparing (loaded, no trace yet: the prompt, or the baseline) |
+              running | finished | failed | cancelled | crashed (the engine process died)
+    `error`   one line, with failed and crashed
+    `output`  the last lines that the process wrote to standard error, with crashed
+    """
+
+    id: str
+    state: str = "queued"
+    folder: Path | None = None
+    error: str = ""
+    output: str = ""
+
+    @property
+    def pending(self) -> bool:
+        """Whether it may still change."""
+        return self.state in PENDING
+
+
+class EngineClient:
+    """Owns one engine process, shared by all sessions; starts it again after it died.
+
+    Every method may be called from any thread.
+    """
+
+    def __init__(self, command: Sequence[str] = COMMAND) -> None:
+        self._command = list(command)
+        self._lock = threading.RLock()
+        self._process: subprocess.Popen[str] | None = None
+        self._jobs: dict[str, Job] = {}
+        self._owners: dict[str, subprocess.Popen[str]] = {}  # job -> the process it was given to
+        self._memory: dict[str, Any] = {}
+
+    def start(self) -> None:
+        """Start the process unless it is up, so that its imports are done before the first run."""
+        with self._lock:
+            if self._process is None or self._process.poll() is not None:
+                self._process = _spawn(self._command)
+                threading.Thread(target=self._follow, args=(self._process,), daemon=True).start()
+
+    def submit(self, spec: RunSpec, out: Path, *, baseline: bool = False) -> str:
+        """Queue a run whose trace goes under `out`; returns the job's id."""
+        job = Job(uuid.uuid4().hex)
+        command = {"do": "run", "id": job.id, "spec": spec.model_dump(mode="json"), "out": str(out),
+                   "baseline": baseline}  # fmt: skip
+        with self._lock:
+            self.start()
+            self._jobs[job.id], self._owners[job.id] = job, self._process
+            self._send(command)
+        return job.id
+
+    def cancel(self, job: str) -> None:
+        """Ask for the run's end after its current round."""
+        with self._lock:
+            if self._jobs[job].pending:
+                self._send({"do": "cancel", "id": job})
+
+    def unload(self) -> None:
+        """Give the models' memory back."""
+        with self._lock:
+            if self._process is not None:
+                self._send({"do": "unload"})
+
+    def job(self, job: str) -> Job:
+        """How a run stands now."""
+        with self._lock:
+            return self._jobs[job]
+
+    def memory(self) -> dict[str, Any]:
+        """The process's last word on its memory: `host_bytes`, `device_bytes`; empty before its first run."""
+        with self._lock:
+            return dict(self._memory)
+
+    def close(self) -> None:
+        """End the process; a run that is going is cancelled."""
+        with self._lock:
+            process = self._process
+        if process is not None:
+            process.stdin.close()
+            process.wait()
+
+    def _send(self, command: dict[str, Any]) -> None:
+        """A process that has just died cannot read; `_follow` then reports the crash of whatever was pending."""
+        try:
+            self._process.stdin.write(json.dumps(command) + "\n")
+            self._process.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            pass
+
+    def _follow(self, process: subprocess.Popen[str]) -> None:
+        """Take in the process's events until it ends, then say so. Runs in a thread."""
+        last_lines: deque[str] = deque(maxlen=STDERR_LINES)
+        errors = threading.Thread(target=last_lines.extend, args=(process.stderr,), daemon=True)
+        errors.start()
+        for line in process.stdout:
+            self._take(json.loads(line))
+        code = process.wait()
+        errors.join()
+        with self._lock:
+            if self._process is process:
+                self._process, self._memory = None, {}
+            self._crash(process, _how_it_ended(code), "".join(last_lines))
+
+    def _take(self, event: dict[str, Any]) -> None:
+        kind = event["event"]
+        with self._lock:
+            if kind == "memory":
+                self._memory = {key: value for key, value in event.items() if key != "event"}
+            elif kind in STATE_AFTER and event["id"] in self._jobs:
+                job = self._jobs[event["id"]]
+                folder = Path(event["folder"]) if "folder" in event else job.folder
+                self._jobs[job.id] = replace(job, state=STATE_AFTER[kind], folder=folder, error=event.get("error", ""))
+
+    def _crash(self, process: subprocess.Popen[str], error: str, output: str) -> None:
+        for job in list(self._jobs.values()):
+            if job.pending and self._owners[job.id] is process:
+                self._jobs[job.id] = replace(job, state="crashed", error=error, output=output)
+
+
+@st.cache_resource(show_spinner=False)
+def engine() -> EngineClient:
+    """The one engine of this app, whatever the number of browser tabs."""
+    client = EngineClient(COMMAND)
+    client.start()
+    return client
+
+
+def _spawn(command: list[str]) -> subprocess.Popen[str]:
+    """In a session of its own, so that Ctrl-C in the terminal ends it by its closing input, not in mid-write."""
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, encoding="utf-8", errors="replace", start_new_session=True,
+    )  # fmt: skip
+
+
+def _how_it_ended(code: int) -> str:
+    reason = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    hint = "; out of memory is the usual cause: choose a smaller pair or budget" if code == -9 else ""
+    return f"The engine process {reason}{hint}. The next run starts it again."

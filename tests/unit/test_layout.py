@@ -1,0 +1,106 @@
+"""Claims about the drawing that must hold for every recorded graph."""
+
+import copy
+import itertools
+
+import pytest
+from fixtures.recorded import rounds, run_spec
+
+from analysis.layout import layout
+from gsd.config import DraftSpec, SamplingSpec
+
+
+def recorded(count=12):
+    """Rounds of differently shaped graphs, merges across depths included."""
+    for seed, context in itertools.product(range(3), (None, 0, 1)):
+        drafting = DraftSpec(width=5, depth=7, frontier=8, merge_context=context, budget=40)
+        spec = run_spec(drafting=drafting, sampling=SamplingSpec(seed=seed))
+        yield from (made.record for made in itertools.islice(rounds(spec), count))
+
+
+STEPS = list(recorded())
+
+
+def edges(step):
+    tree = [(parent, node) for node, parent in enumerate(step["graph"]["parent"]) if parent >= 0]
+    return tree + list(zip(step["merges"]["parent"], step["merges"]["node"]))
+
+
+def test_the_examples_cross_merge_edges_and_shift_depth():
+    assert any("merge" in step["origins"] for step in STEPS)
+    assert any(shift < -1 for step in STEPS for shift in step["merges"]["depth_shift"])
+
+
+def test_no_two_things_share_a_cell():
+    for step in STEPS:
+        made = layout(step)
+        cells = [*made.nodes, *made.pruned.values(), *filter(None, [made.bonus])]
+        assert len(cells) == len(set(cells))
+
+
+def test_every_edge_points_right():
+    for step in STEPS:
+        nodes = layout(step).nodes
+        assert all(nodes[parent].column < nodes[node].column for parent, node in edges(step))
+
+
+def test_row_zero_holds_the_accepted_path_in_order_and_nothing_else():
+    for step in STEPS:
+        made = layout(step)
+        walked = [step["tree"]["node"][i] for i in step["accepted"]]
+        assert made.spine == [0, *walked]
+        columns = [made.nodes[node].column for node in made.spine]
+        assert columns == sorted(set(columns))
+        assert {node for node, place in enumerate(made.nodes) if place.row == 0} == set(made.spine)
+        assert made.bonus.row == 0
+        assert made.bonus.column > columns[-1]
+
+
+def test_without_merges_the_column_is_the_depth():
+    steps = [step for step in STEPS if not step["merges"]["node"]]
+    assert steps
+    for step in steps:
+        assert [place.column for place in layout(step).nodes] == step["graph"]["depth"]
+
+
+def test_tree_edges_of_one_side_do_not_cross():
+    for step in STEPS:
+        nodes = layout(step).nodes
+        by_gap = {}
+        for node, parent in enumerate(step["graph"]["parent"]):
+            if parent >= 0 and nodes[node].row > 0 and nodes[node].column == nodes[parent].column + 1:
+                by_gap.setdefault(nodes[node].column, []).append((nodes[parent].row, nodes[node].row))
+        for pairs in by_gap.values():
+            inside = [pair for pair in pairs if pair[0] > 0]
+            for (a, b), (c, d) in itertools.combinations(inside, 2):
+                assert (a - c) * (b - d) >= 0, (a, b, c, d)
+
+
+def test_pruned_candidates_move_no_node():
+    for step in STEPS:
+        bare = copy.deepcopy(step)
+        bare["decisions"] = {name: [] for name in step["decisions"]}
+        assert layout(bare).nodes == layout(step).nodes
+        assert layout(bare).pruned == {}
+        assert len(layout(step).pruned) == step["decisions"]["kind"].count("pruned")
+
+
+def test_the_same_step_gives_the_same_layout():
+    for step in STEPS[:5]:
+        assert layout(step) == layout(copy.deepcopy(step))
+
+
+def test_a_round_without_a_draft_is_a_root_and_a_bonus():
+    step = {
+        "graph": {"parent": [-1]}, "merges": {"parent": [], "node": []}, "tree": {"node": [0]},
+        "decisions": {"kind": [], "parent": []}, "accepted": [], "bonus": True,
+    }  # fmt: skip
+    made = layout(step)
+    assert (made.nodes[0].column, made.bonus.column, made.bonus.row) == (0, 1, 0)
+
+
+@pytest.mark.parametrize("stopped", [0, 1])
+def test_a_path_cut_by_a_stop_rule_has_no_bonus(stopped):
+    step = copy.deepcopy(next(step for step in STEPS if len(step["accepted"]) > 1))
+    step["accepted"], step["bonus"] = step["accepted"][:stopped], False
+    assert layout(step).bonus is None
