@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,15 @@ class RunResult:
     baseline: dict[str, Any] | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """What the loop gave."""
+
+    tokens: list[int]
+    totals: dict[str, Any]
+    stop: str
+
+
 class Runner:
     """A loaded pair. Runs one text at a time."""
 
@@ -50,9 +60,7 @@ class Runner:
         self._warm: set[str] = set()
 
     @classmethod
-    def load(
-        cls, target: ModelSpec, draft: ModelSpec | None, *, device: str = "auto", dtype: Dtype = "auto"
-    ) -> Runner:
+    def load(cls, target: ModelSpec, draft: ModelSpec | None, *, device: str = "auto", dtype: Dtype = "auto") -> Runner:
         """Load a target and, unless only `ar` is wanted, a draft with the same vocabulary."""
         tokenizer = load_tokenizer(target)
         loaded = load_model(target, device, dtype)
@@ -89,49 +97,65 @@ class Runner:
         `on_step` gets each step record, off the clock. With `baseline`, `ar` decodes the same prompt
         first, in the same process and warm, and the speed-up is measured against it.
         """
-        if spec.drafting.method != "ar" and self.draft is None:
-            raise InputError(f"method {spec.drafting.method!r} needs a draft model: name one with --draft")
+        self._require_draft(spec)
         prompt = self.encode(spec.prompt)
         reference = self._baseline(spec, prompt, cancelled) if baseline else None
         if out is None:
-            return self._decode(spec, prompt, None, on_step, cancelled, reference)
+            decoded = self._decode(spec, prompt, cancelled, lambda step: self._publish(step, spec, None, on_step))
+            return self._result(spec, decoded, reference, None)
         with TraceWriter(out, spec.prompt.id, self._meta(spec, prompt)) as writer:
             if on_start:
                 on_start(writer.folder)
             try:
-                return self._decode(spec, prompt, writer, on_step, cancelled, reference)
+                decoded = self._decode(spec, prompt, cancelled, lambda step: self._publish(step, spec, writer, on_step))
             except Exception as error:
                 self._record_failure(writer, error)
                 raise
+            return self._result(spec, decoded, reference, writer)
 
-    def steps(self, spec: RunSpec, prompt: list[int]) -> Any:
-        """The engine's own steps for a tokenised prompt, for those who want no trace."""
+    def steps(self, spec: RunSpec, prompt: list[int]) -> Iterator[Step]:
+        """The engine's own steps for a tokenised prompt, for those who want neither trace nor text."""
+        detail = spec.detail == "full"
         drafter = DRAFTERS[spec.drafting.method](
-            self.draft, spec.drafting, vocab_size=self.target.vocab_size, record=spec.detail == "full"
+            self.draft, spec.drafting, vocab_size=self.target.vocab_size, record=detail
         )
-        engine = Engine(self.target, drafter, spec.sampling, detail=spec.detail == "full")
+        engine = Engine(self.target, drafter, spec.sampling, detail=detail)
         stops = StopRules(spec.max_new_tokens, self.eos, spec.stop, self._decode_text)
         return engine.decode(prompt, spec.drafting, stops)
 
-    def _decode(self, spec, prompt, writer, on_step, cancelled, reference) -> RunResult:
-        tally, tokens, stop = Tally(), [], "cancelled"
+    def _require_draft(self, spec: RunSpec) -> None:
+        if spec.drafting.method != "ar" and self.draft is None:
+            raise InputError(f"method {spec.drafting.method!r} needs a draft model: name one with --draft")
+
+    def _decode(
+        self, spec: RunSpec, prompt: list[int], cancelled: Callable[[], bool], publish: Callable[[Step], None]
+    ) -> _Decoded:
+        """Run the loop to its end or until `cancelled`, which is asked after every round."""
+        tally, tokens = Tally(), []
         for step in self.steps(spec, prompt):
             tally.add(step)
             tokens += step.new_tokens
-            self._publish(step, spec, writer, on_step)
+            publish(step)
             if step.stop:
-                stop = step.stop
-                break
+                return _Decoded(tokens, tally.totals(), step.stop)
             if cancelled():
                 break
+        return _Decoded(tokens, tally.totals(), "cancelled")
+
+    def _result(
+        self, spec: RunSpec, decoded: _Decoded, reference: _Decoded | None, writer: TraceWriter | None
+    ) -> RunResult:
+        """Close the trace, if there is one, and say what came of the run."""
+        stop = decoded.stop
         status = "cancelled" if stop == "cancelled" else "complete"
-        text = cut_text(self._decode_text(tokens), spec.stop if stop == "stop_string" else ())
-        totals = tally.totals()
-        compared = _compare(totals, tokens, reference)
+        text = cut_text(self._decode_text(decoded.tokens), spec.stop if stop == "stop_string" else ())
+        baseline = _compare(decoded, reference) if reference else None
         if writer:
-            writer.end({"status": status, "stop": stop, "error": None, "text": text, "totals": totals, "baseline": compared})
+            end = {"status": status, "stop": stop, "error": None, "text": text}
+            writer.end({**end, "totals": decoded.totals, "baseline": baseline})
         folder = writer.folder if writer else None
-        return RunResult(folder.name if folder else None, folder, text, tokens, totals, status, stop, compared)
+        run = folder.name if folder else None
+        return RunResult(run, folder, text, decoded.tokens, decoded.totals, status, stop, baseline)
 
     def _publish(self, step: Step, spec: RunSpec, writer: TraceWriter | None, on_step: Callable | None) -> None:
         if writer is None and on_step is None:
@@ -142,29 +166,25 @@ class Runner:
         if on_step:
             on_step(record)
 
-    def _baseline(self, spec: RunSpec, prompt: list[int], cancelled: Callable[[], bool]) -> tuple[list[int], dict]:
-        """Tokens and totals of `ar` with everything else the same, after both methods are warm."""
+    def _baseline(self, spec: RunSpec, prompt: list[int], cancelled: Callable[[], bool]) -> _Decoded:
+        """`ar` with everything else the same, after both methods are warm."""
         plain = spec.drafting.model_copy(update={"method": "ar"})
         reference = spec.model_copy(update={"drafting": plain, "detail": "counters"})
-        for warm_up in (reference, spec):
-            self._warm_up(warm_up, prompt)
-        result = self._decode(reference, prompt, None, None, cancelled, None)
-        return result.tokens, result.totals
+        for method in (reference, spec):
+            self._warm_up(method, prompt)
+        return self._decode(reference, prompt, cancelled, _ignore)
 
     def _warm_up(self, spec: RunSpec, prompt: list[int]) -> None:
         method = spec.drafting.method
         if method not in self._warm:
-            short = spec.model_copy(update={"max_new_tokens": WARM_UP_TOKENS})
-            self._decode(short, prompt, None, None, lambda: False, None)
+            self._decode(spec.model_copy(update={"max_new_tokens": WARM_UP_TOKENS}), prompt, lambda: False, _ignore)
             self._warm.add(method)
 
     def _record_failure(self, writer: TraceWriter, error: Exception) -> None:
         line = f"{type(error).__name__}: {error}".splitlines()[0] if not isinstance(error, GsdError) else str(error)
         record = {"status": "failed", "stop": None, "error": line, "text": "", "totals": None, "baseline": None}
-        try:
+        with contextlib.suppress(GsdError):  # a disk that failed the run fails this line, too: it stays incomplete
             writer.end(record)
-        except GsdError:
-            pass  # the disk that failed the run fails this line, too; the run stays readable as incomplete
 
     def _decode_text(self, tokens: list[int]) -> str:
         return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
@@ -189,13 +209,12 @@ class Runner:
         }
 
 
-def _compare(totals: dict, tokens: list[int], reference: tuple[list[int], dict] | None) -> dict | None:
-    """The baseline's totals, with the measured speed-up over it and whether the tokens are the same."""
-    if reference is None:
-        return None
-    reference_tokens, baseline = reference
-    ratio = None
-    if totals["new_tokens"] and baseline["new_tokens"]:
-        per_token = totals["wall_ms"] / totals["new_tokens"]
-        ratio = baseline["wall_ms"] / baseline["new_tokens"] / per_token
-    return {**baseline, "speedup": ratio, "matches_baseline": tokens == reference_tokens}
+def _compare(decoded: _Decoded, reference: _Decoded) -> dict[str, Any]:
+    """The baseline's totals, with the measured speed-up per token over it and whether the tokens are the same."""
+    rate, plain = decoded.totals["tokens_per_s"], reference.totals["tokens_per_s"]
+    speedup = rate / plain if rate and plain else None
+    return {**reference.totals, "speedup": speedup, "matches_baseline": decoded.tokens == reference.tokens}
+
+
+def _ignore(_: Step) -> None:
+    """For decoding of which only the result is wanted."""

@@ -135,7 +135,11 @@ def load_model(spec: ModelSpec, device: str = "auto", dtype: Dtype = "auto") -> 
     _refuse_config(config, spec)
     with out_of_memory("the model (a smaller one) or use --dtype bfloat16"), _refusals(spec):
         model = AutoModelForCausalLM.from_pretrained(
-            **kwargs, **_weights_kwargs(spec, kwargs), dtype=torch_dtype, device_map=device_map, attn_implementation="sdpa"
+            **kwargs,
+            **_weights_kwargs(spec, kwargs),
+            dtype=torch_dtype,
+            device_map=device_map,
+            attn_implementation="sdpa",
         )
     return HFModel(model, spec)
 
@@ -152,7 +156,9 @@ def check_pair(target: HFModel, draft: HFModel, target_tokenizer: object, draft_
     mine, theirs = target_tokenizer.get_vocab(), draft_tokenizer.get_vocab()
     if mine == theirs:
         return
-    odd = next((token for token in mine if theirs.get(token) != mine[token]), None) or next(iter(theirs.keys() - mine.keys()))
+    odd = next((token for token in mine if theirs.get(token) != mine[token]), None) or next(
+        iter(theirs.keys() - mine.keys())
+    )
     raise PairError(
         f"target {target.spec.source} and draft {draft.spec.source} have different vocabularies "
         f"({len(mine)} and {len(theirs)} tokens; {odd!r} is {mine.get(odd)} and {theirs.get(odd)}): "
