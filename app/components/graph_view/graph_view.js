@@ -1,0 +1,398 @@
+// The token graph of one round. Plain SVG; token text only ever goes through textContent.
+// Called on every change of data or theme: what must last is kept by parentElement.
+
+const SVG = "http://www.w3.org/2000/svg";
+const FONT = '11.5px ui-monospace, "Cascadia Code", Menlo, Consolas, "DejaVu Sans Mono", monospace';
+const CHIP_COLUMNS = 9;      // up to so many columns, labels stand in chips beside their shape
+const LABEL_CHARS = 12;
+const READABLE = 7.2 / 11.5; // under this scale labels are hidden but for the important ones
+const MARGIN = { left: 36, right: 60, top: 46, bottom: 58 };
+const LEGEND = [["accepted", "accepted"], ["rejected", "rejected"], ["unverified", "not verified"],
+  ["rejected merged", "merged"], ["bonus", "bonus"], ["pruned", "pruned"]];
+const views = new WeakMap();
+
+export default function ({ data, parentElement, setStateValue }) {
+  let view = views.get(parentElement);
+  if (!view) {
+    view = new View(parentElement.querySelector(".graph-view"));
+    views.set(parentElement, view);
+  }
+  view.send = setStateValue;
+  view.show(data);
+  return () => {
+    if (!view.box.isConnected) {
+      view.end();
+      views.delete(parentElement);
+    }
+  };
+}
+
+class View {
+  constructor(box) {
+    this.box = box;
+    this.seq = Date.now();
+    this.drawn = "";
+    this.key = null;
+    this.touched = false; // the user has moved or zoomed: no more fitting by itself
+    this.at = { x: 0, y: 0, scale: 1 };
+    this.listeners = new AbortController();
+    this.build();
+  }
+
+  build() {
+    this.svg = make("svg", { role: "application", "aria-label": "Token graph. Arrow keys move, Enter selects." });
+    this.scene = make("g");
+    this.svg.append(this.scene);
+    this.tip = Object.assign(document.createElement("div"), { className: "tip", hidden: true });
+    this.box.append(this.svg, this.tools(), this.legend(), this.tip);
+    this.on(this.svg, "wheel", (event) => this.wheel(event), { passive: false });
+    this.on(this.svg, "pointerdown", (event) => this.grab(event));
+    this.on(this.svg, "keydown", (event) => this.press(event));
+    this.resizing = new ResizeObserver(() => this.touched ? this.place() : this.fit());
+    this.resizing.observe(this.box);
+  }
+
+  end() {
+    this.listeners.abort();
+    this.resizing.disconnect();
+  }
+
+  on(element, name, handler, options = {}) {
+    element.addEventListener(name, handler, { ...options, signal: this.listeners.signal });
+  }
+
+  tools() {
+    const bar = Object.assign(document.createElement("div"), { className: "tools" });
+    const actions = [["+", "Zoom in", () => this.zoom(1.25)], ["−", "Zoom out", () => this.zoom(0.8)],
+      ["⤢", "Fit the graph", () => this.refit()]];
+    for (const [text, title, action] of actions) {
+      const button = Object.assign(document.createElement("button"), { type: "button", textContent: text, title });
+      button.setAttribute("aria-label", title);
+      this.on(button, "click", action);
+      bar.append(button);
+    }
+    return bar;
+  }
+
+  legend() {
+    const key = Object.assign(document.createElement("div"), { className: "key" });
+    for (const [kind, text] of LEGEND) {
+      const item = document.createElement("span");
+      const picture = make("svg", { viewBox: "-12 -12 24 24", "aria-hidden": "true" });
+      const node = make("g", { class: `node ${kind}` });
+      const [shape, merged] = kind.split(" ");
+      node.append(...shapes(shape, Boolean(merged)));
+      picture.append(node);
+      item.append(picture, text);
+      item.dataset.kind = kind;
+      key.append(item);
+    }
+    this.keyItems = key;
+    return key;
+  }
+
+  show(data) {
+    this.box.dataset.theme = isDark(this.box) ? "dark" : "light";
+    this.box.style.height = `${data.height}px`;
+    const { selected, ...picture } = data;
+    const now = JSON.stringify(picture);
+    const other = data.key !== this.key;
+    if (now !== this.drawn) {
+      this.drawn = now;
+      this.key = data.key;
+      this.draw(picture);
+      if (other) this.touched = false;
+      if (this.touched) this.place(); else this.fit();
+    }
+    this.choose(selected);
+  }
+
+  draw({ nodes, edges, columns }) {
+    this.hideTip();
+    this.scene.replaceChildren();
+    this.measure(nodes, columns);
+    this.nodes = new Map(nodes.id.map((id, i) => [id, {
+      id, label: nodes.label[i], tip: nodes.tip[i], kind: nodes.kind[i], merged: nodes.merged[i],
+      x: nodes.x[i] * this.gap, y: nodes.y[i] * this.row, near: new Set(), edges: [],
+    }]));
+    this.edges = new Map();
+    const lines = make("g"), walked = make("g"), dots = make("g"), path = make("g");
+    for (const node of this.nodes.values()) this.dress(node);
+    edges.from.forEach((from, i) => {
+      const parts = this.edge(this.nodes.get(from), this.nodes.get(edges.to[i]), edges.kind[i], edges.walked[i],
+        edges.id[i], edges.tip[i]);
+      (edges.walked[i] ? walked : lines).append(...parts);
+    });
+    for (const node of this.nodes.values()) (onSpine(node) ? path : dots).append(node.element);
+    this.scene.append(lines, walked, dots, path);
+    const used = new Set(nodes.kind.concat(nodes.merged.includes(true) ? ["rejected merged"] : []));
+    for (const item of this.keyItems.children) item.style.display = used.has(item.dataset.kind) ? "" : "none";
+    const first = this.nodes.get("n0");
+    if (first) first.element.setAttribute("tabindex", "0");
+  }
+
+  // Spacing, and the extent that a fit shows: the spine always in the middle, the root always left.
+  measure(nodes, columns) {
+    const across = Math.max(columns, ...nodes.x) + 1;
+    const rows = Math.max(1, ...nodes.y.map(Math.abs));
+    this.chips = across <= CHIP_COLUMNS;
+    this.box.classList.toggle("chips", this.chips);
+    const depth = Math.max(1, across - 1);
+    this.gap = this.chips ? Math.max(138, 1.6 * this.box.clientHeight / depth)
+      : Math.max(112, 1.95 * this.box.clientHeight / depth);
+    this.gap = Math.min(this.gap, 210);
+    this.row = this.chips ? 32 : 42;
+    this.size = { width: (across - 1) * this.gap + (this.chips ? 70 : 0), height: 2 * rows * this.row };
+  }
+
+  dress(node) {
+    const group = make("g", { class: `node ${node.kind}${node.merged ? " merged" : ""}`, tabindex: "-1", role: "button",
+      "aria-label": `${node.label}, ${node.tip.replace(/\n/g, ", ")}${node.merged ? ", merged" : ""}` });
+    const text = cut(node.label);
+    const label = make("text", this.chips ? { x: 15, y: 4 } : { y: 22, "text-anchor": "middle" });
+    label.textContent = text;
+    node.width = this.chips ? 15 + measureText(text, onSpine(node)) + 9 : 9;
+    if (this.chips) {
+      const box = { x: -13, y: -12, width: node.width + 13, height: 24, rx: 12 };
+      group.append(make("rect", { class: "chip", ...box }),
+        make("rect", { class: "focus", x: -16, y: -15, width: node.width + 19, height: 30, rx: 15 }));
+    } else {
+      group.append(make("rect", { class: "pad", x: -20, y: -12, width: 40, height: 38 }),
+        make("circle", { class: "focus", r: 14 }));
+    }
+    const mark = make("g", { class: "mark" });
+    mark.append(...shapes(node.kind, node.merged));
+    group.append(mark, label);
+    group.setAttribute("transform", `translate(${node.x} ${node.y})`);
+    this.on(group, "click", (event) => { event.stopPropagation(); this.pick(node.id); });
+    this.on(group, "pointerenter", () => this.hover(node));
+    this.on(group, "pointerleave", () => this.hover(null));
+    this.on(group, "focus", () => this.hover(node));
+    this.on(group, "blur", () => this.hover(null));
+    node.element = group;
+    node.mark = mark;
+  }
+
+  edge(from, to, kind, walked, id, tip) {
+    const d = this.curve(from, to, walked);
+    const line = make("path", { class: `edge ${kind}${walked ? " walked" : ""}`, d });
+    const edge = { id, line, tip, from, to };
+    from.near.add(to);
+    to.near.add(from);
+    from.edges.push(line);
+    to.edges.push(line);
+    if (!id) return [line];
+    this.edges.set(id, edge);
+    const hit = make("path", { class: "hit", d });
+    this.on(hit, "click", (event) => { event.stopPropagation(); this.pick(id); });
+    this.on(hit, "pointerenter", () => this.showTip("merge", tip, (from.x + to.x) / 2, (from.y + to.y) / 2));
+    this.on(hit, "pointerleave", () => this.hideTip());
+    return [line, hit];
+  }
+
+  curve(from, to, walked) {
+    const left = from.x + (this.chips ? from.width + 1 : 8);
+    const right = to.x - (this.chips ? 13 : 9);
+    const reach = Math.min((right - left) / 2, this.gap * 0.55);
+    const level = from.y === to.y;
+    if (level && (walked || to.x - from.x <= this.gap * 1.01)) return `M${left} ${from.y}H${right}`;
+    const bow = level ? this.row * (from.y > 0 ? 0.62 : -0.62) : 0; // passes over the nodes in between
+    return `M${left} ${from.y}C${left + reach} ${from.y + bow * 1.6} ${right - reach} ${to.y + bow * 1.6} ${right} ${to.y}`;
+  }
+
+  // --- view
+
+  fit() {
+    const { clientWidth: width, clientHeight: height } = this.box;
+    if (!this.nodes || !width || !height) return;
+    const room = { x: width - MARGIN.left - MARGIN.right, y: height - MARGIN.top - MARGIN.bottom };
+    const scale = Math.min(room.x / this.size.width, room.y / this.size.height, 1.15);
+    const slack = Math.max(0, room.x - this.size.width * scale) / 2;
+    this.at = { scale, x: MARGIN.left + Math.min(slack, 60), y: MARGIN.top + room.y / 2 };
+    this.place();
+  }
+
+  refit() {
+    this.touched = false;
+    this.fit();
+  }
+
+  place() {
+    const { x, y, scale } = this.at;
+    this.scene.setAttribute("transform", `translate(${x} ${y}) scale(${scale})`);
+    this.svg.classList.toggle("far", scale < READABLE);
+    const grow = Math.max(1, 0.55 / scale); // shapes stay at least that large on screen
+    for (const node of this.nodes.values()) node.mark.setAttribute("transform", `scale(${grow})`);
+  }
+
+  zoom(factor, about) {
+    const point = about || { x: this.box.clientWidth / 2, y: this.box.clientHeight / 2 };
+    const scale = Math.min(4, Math.max(0.05, this.at.scale * factor));
+    const ratio = scale / this.at.scale;
+    this.at = { scale, x: point.x - (point.x - this.at.x) * ratio, y: point.y - (point.y - this.at.y) * ratio };
+    this.touched = true;
+    this.place();
+  }
+
+  wheel(event) {
+    if (!event.ctrlKey && !event.metaKey) return; // the page scrolls
+    event.preventDefault();
+    const box = this.box.getBoundingClientRect();
+    this.zoom(Math.exp(-event.deltaY * 0.002), { x: event.clientX - box.left, y: event.clientY - box.top });
+  }
+
+  grab(event) {
+    if (event.button !== 0 || event.target.closest(".node, .hit")) return;
+    const start = { x: event.clientX - this.at.x, y: event.clientY - this.at.y };
+    const origin = { x: event.clientX, y: event.clientY };
+    const stop = new AbortController();
+    let moved = false;
+    const move = (now) => {
+      moved ||= Math.hypot(now.clientX - origin.x, now.clientY - origin.y) > 3;
+      if (!moved) return;
+      this.touched = true;
+      this.svg.classList.add("dragging");
+      this.at = { ...this.at, x: now.clientX - start.x, y: now.clientY - start.y };
+      this.place();
+    };
+    const release = () => {
+      stop.abort();
+      this.svg.classList.remove("dragging");
+      if (!moved) this.pick(null);
+    };
+    window.addEventListener("pointermove", move, { signal: stop.signal });
+    window.addEventListener("pointerup", release, { signal: stop.signal });
+  }
+
+  // --- selection
+
+  pick(id) {
+    if (id === null && !this.selected) return;
+    this.choose(id);
+    this.send("pick", { id, seq: ++this.seq });
+  }
+
+  choose(id) {
+    this.selected = id;
+    const node = this.nodes.get(id);
+    for (const other of this.nodes.values()) {
+      other.element.classList.toggle("chosen", other === node);
+      other.element.setAttribute("aria-pressed", String(other === node));
+    }
+    for (const edge of this.edges.values()) edge.line.classList.toggle("chosen", edge.id === id);
+    this.name(null);
+  }
+
+  // Marks what keeps its label when the graph is seen from afar.
+  name(hovered) {
+    const chosen = this.nodes.get(this.selected);
+    const named = new Set([hovered, chosen, ...(hovered?.near ?? []), ...(chosen?.near ?? [])]);
+    for (const node of this.nodes.values()) node.element.classList.toggle("named", onSpine(node) || named.has(node));
+  }
+
+  hover(node) {
+    this.svg.classList.toggle("hovering", Boolean(node));
+    this.name(node);
+    for (const other of this.nodes.values()) {
+      other.element.classList.toggle("near", Boolean(node) && (other === node || node.near.has(other)));
+      for (const line of other.edges) line.classList.remove("near");
+    }
+    if (!node) return this.hideTip();
+    for (const line of node.edges) line.classList.add("near");
+    this.showTip(node.label, node.merged ? `${node.tip}\nmerged` : node.tip, node.x, node.y);
+  }
+
+  showTip(title, text, x, y) {
+    const heading = document.createElement("b");
+    heading.textContent = title;
+    this.tip.replaceChildren(heading, `\n${text}`);
+    this.tip.hidden = false;
+    const left = this.at.x + x * this.at.scale - 12;
+    const top = this.at.y + y * this.at.scale;
+    const over = top > this.box.clientHeight * 0.6;
+    this.tip.style.left = `${Math.max(6, Math.min(left, this.box.clientWidth - this.tip.offsetWidth - 6))}px`;
+    this.tip.style.top = over ? `${top - this.tip.offsetHeight - 18}px` : `${top + 22}px`;
+  }
+
+  hideTip() {
+    this.tip.hidden = true;
+  }
+
+  // --- keyboard
+
+  press(event) {
+    const zooms = { "+": 1.25, "=": 1.25, "-": 0.8 };
+    const node = this.nodes.get(event.target.closest?.(".node") && this.idOf(event.target.closest(".node")));
+    if (event.key in zooms) this.zoom(zooms[event.key]);
+    else if (event.key === "0") this.refit();
+    else if (event.key === "Escape") this.pick(null);
+    else if (node && (event.key === "Enter" || event.key === " ")) this.pick(node.id);
+    else if (node && event.key.startsWith("Arrow")) this.step(node, event.key);
+    else return;
+    event.preventDefault();
+    event.stopPropagation(); // the page's own arrow keys change the round
+  }
+
+  idOf(element) {
+    for (const node of this.nodes.values()) if (node.element === element) return node.id;
+    return null;
+  }
+
+  step(node, key) {
+    const [dx, dy] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[key];
+    let best = null, least = Infinity;
+    for (const other of this.nodes.values()) {
+      const along = (other.x - node.x) * dx + (other.y - node.y) * dy;
+      if (along <= 0) continue;
+      const aside = Math.abs((other.x - node.x) * dy) + Math.abs((other.y - node.y) * dx);
+      if (along + 3 * aside < least) [best, least] = [other, along + 3 * aside];
+    }
+    if (!best) return;
+    node.element.setAttribute("tabindex", "-1");
+    best.element.setAttribute("tabindex", "0");
+    best.element.focus();
+  }
+}
+
+function make(name, attributes = {}) {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  return element;
+}
+
+// Each kind has a shape of its own, so that colour never stands alone.
+function shapes(kind, merged) {
+  if (kind === "bonus") return [make("rect", { class: "shape", x: -6.5, y: -6.5, width: 13, height: 13, rx: 1 })];
+  if (kind === "pruned") return [make("path", { class: "shape", d: "M-4 -4L4 4M4 -4L-4 4" })];
+  if (kind === "root") return [make("circle", { class: "shape", r: 4.5 })];
+  if (merged) {
+    const inner = kind === "accepted" ? make("circle", { class: "shape", r: 5 }) : make("circle", { class: "ring", r: 4.6 });
+    return [make("circle", { class: "ring", r: 8.4 }), inner];
+  }
+  if (kind === "rejected") return [make("path", { class: "shape", d: "M0 -8L8 0L0 8L-8 0Z" })];
+  return [make("circle", { class: "shape", r: 7 })];
+}
+
+function onSpine(node) {
+  return node.kind === "accepted" || node.kind === "bonus" || node.kind === "root";
+}
+
+function cut(label) {
+  const characters = [...label];
+  return characters.length > LABEL_CHARS ? characters.slice(0, LABEL_CHARS - 1).join("") + "…" : label;
+}
+
+const pen = document.createElement("canvas").getContext("2d");
+function measureText(text, bold) {
+  pen.font = bold ? `700 ${FONT}` : FONT;
+  return pen.measureText(text).width;
+}
+
+function isDark(element) {
+  const probe = document.createElement("span");
+  probe.style.color = "var(--st-background-color)";
+  element.append(probe);
+  const [red, green, blue] = getComputedStyle(probe).color.match(/[\d.]+/g).map(Number);
+  probe.remove();
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 128;
+}

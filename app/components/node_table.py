@@ -1,0 +1,56 @@
+"""The nodes of a round as a table: the same as the graph, for keyboard and screen reader."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.components.graph_view import HEIGHT, fate, node_logp
+from app.words import visible
+
+
+def node_frame(step: dict[str, Any]) -> pd.DataFrame:
+    """One row per graph node: token, depth, q, path q, p, what became of it, merge edges into it, copies verified."""
+    graph, target = step["graph"], node_logp(step)
+    nodes = range(len(graph["token"]))
+    merges, copies = Counter(step["merges"]["node"]), Counter(step["tree"]["node"])
+    return pd.DataFrame({
+        "node": list(nodes),
+        "token": [visible(text) for text in graph["text"]],
+        "fate": [fate(step, node) for node in nodes],
+        "depth": graph["depth"],
+        "q": [_share(logq) for logq in graph["logq"]],
+        "path_q": [_share(logq) for logq in graph["path_logq"]],
+        "p": [_share(target[node]) if node in target else None for node in nodes],
+        "merges": [merges[node] for node in nodes],
+        "copies": [copies[node] for node in nodes],
+    })  # fmt: skip
+
+
+def node_table(step: dict[str, Any], *, selected: int | None, key: str, on_pick: Callable[[], None]) -> None:
+    """Draw the table with the selected node's row marked; picking a row calls `on_pick`."""
+    st.session_state[key] = {"selection": {"rows": [] if selected is None else [selected]}}
+    share = {"format": "percent"}
+    st.dataframe(
+        node_frame(step), key=key, on_select=on_pick, selection_mode="single-row", hide_index=True, height=HEIGHT - 120,
+        column_config={
+            "node": st.column_config.NumberColumn("Node", width=56),
+            "token": st.column_config.TextColumn("Token", width=120),
+            "fate": st.column_config.TextColumn("Fate", width=90),
+            "depth": st.column_config.NumberColumn("Depth", width=60),
+            "q": st.column_config.NumberColumn("q", **share, width=70, help="The draft's probability, given its path"),
+            "path_q": st.column_config.NumberColumn("Path q", **share, width=70, help="Product of q from the root"),
+            "p": st.column_config.NumberColumn("p", **share, width=70, help="The target's probability"),
+            "merges": st.column_config.NumberColumn("Merges", width=66, help="Merge edges into this node"),
+            "copies": st.column_config.NumberColumn("Copies", width=66, help="Times it stands in the verified tree"),
+        },
+    )  # fmt: skip
+
+
+def _share(logp: float | None) -> float:
+    return 0.0 if logp is None else math.exp(logp)

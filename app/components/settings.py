@@ -1,0 +1,196 @@
+"""The settings of the next run, in the sidebar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import streamlit as st
+
+from gsd.config import PRESETS, DraftSpec, Dtype, Method, ModelSpec, RunSpec, build
+from gsd.pairs import PAIRS, available, pair
+
+OWN = "own models"
+DEFAULT = "default"
+METHOD_HELP = (
+    "**graph**: hypotheses that share continuations (this is GSD). **tree**: the same without merging. "
+    "**chain**: one greedy line, standard speculative decoding. **ar**: no draft at all, the baseline."
+)
+# Which settings a method heeds; the others are shown greyed out.
+HEEDED = {
+    "graph": set(DraftSpec.model_fields),
+    "tree": set(DraftSpec.model_fields) - {"merge_context"},
+    "chain": {"depth", "prob_threshold", "prob_rule", "prob_action", "budget"},
+    "ar": set(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A numeric setting of `DraftSpec` and its formula."""
+
+    label: str
+    help: str
+    high: float
+    low: float = 1
+    step: float = 1
+
+
+NUMBERS = {
+    "width": Number("Width", "Candidates taken per expanded node, the most probable first.", 64),
+    "depth": Number("Depth", "Levels of the graph. Each level is one draft forward.", 64),
+    "frontier": Number("Frontier", "Nodes expanded per level, by the probability of their path.", 1024),
+    "budget": Number("Budget", "Drafted nodes verified in one target forward; the root comes on top.", 1024),
+    "sibling_threshold": Number("Sibling threshold", "Drop a candidate whose q is below this share of its best "
+                                "sibling's: `q < threshold × q_best`.", 1.0, 0.0, 0.01),
+    "prob_threshold": Number("Prob. threshold", "A candidate below this probability is not expanded: "
+                             "`q(path) < threshold`, or the local `q` by the paper's rule.", 1.0, 0.0, 0.01),
+}  # fmt: skip
+
+
+def settings_sidebar() -> None:
+    """Draw every setting; the values live in `st.session_state` until `run_spec` reads them."""
+    _set_defaults()
+    with st.sidebar:
+        _pair()
+        st.segmented_control("Method", get_args(Method)[::-1], key="method", help=METHOD_HELP, required=True)
+        _drafting()
+        with st.expander("Sampling and length"):
+            _sampling()
+        with st.expander("Device and recording"):
+            _machine()
+
+
+def run_spec(prompt: str) -> RunSpec:
+    """The settings as a `RunSpec`. Raises `InputError` naming the option that is wrong."""
+    chosen = st.session_state
+    own = chosen["pair"] == OWN
+    target = build(ModelSpec, {"source": chosen["own_target"].strip()}) if own else pair(chosen["pair"]).target
+    return build(RunSpec, {
+        "target": target,
+        "draft": _draft(own),
+        "pair": None if own else chosen["pair"],
+        "prompt": {"id": _slug(prompt), "prompt": prompt, "chat": None if chosen["chat"] else False},
+        "drafting": {name: chosen[name] for name in DraftSpec.model_fields},
+        "sampling": {name: chosen[name] for name in ("temperature", "top_k", "top_p", "seed")},
+        "max_new_tokens": chosen["max_new_tokens"],
+        "stop": tuple(line for line in chosen["stop"].splitlines() if line),
+        "device": chosen["device"].strip(),
+        "dtype": chosen["dtype"],
+        "detail": "full" if chosen["full_detail"] else "counters",
+    })  # fmt: skip
+
+
+def _draft(own: bool) -> ModelSpec | None:
+    """The preset's draft is named for `ar` as well, so that changing the method loads nothing anew."""
+    if not own:
+        return pair(st.session_state["pair"]).draft
+    source = st.session_state["own_draft"].strip()
+    return build(ModelSpec, {"source": source}) if source else None
+
+
+def _slug(prompt: str) -> str:
+    """A name for the run's folder, from the prompt's first words."""
+    return " ".join(prompt.split())[:40] or "prompt"
+
+
+def _set_defaults() -> None:
+    """Widget values before the first draw; a value already there is the user's."""
+    values = {
+        "pair": _pairs_here()[0], "own_target": "", "own_draft": "",
+        **DraftSpec().model_dump(), "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0,
+        "max_new_tokens": 64, "stop": "", "chat": True, "device": "auto", "dtype": "auto", "full_detail": True,
+    }  # fmt: skip
+    for name, value in values.items():
+        st.session_state.setdefault(name, value)
+
+
+@st.cache_data(ttl=30, show_spinner=False)
+def _pairs_here() -> list[str]:
+    """Presets whose weights are on this machine, then the user's own."""
+    return [*(name for name, spec in PAIRS.items() if available(spec)), OWN]
+
+
+def _pair() -> None:
+    labels = {name: f"{name} · {spec.note}" for name, spec in PAIRS.items()}
+    missing = [name for name in PAIRS if name not in _pairs_here()]
+    st.selectbox(
+        "Pair", _pairs_here(), key="pair", format_func=lambda name: labels.get(name, name),
+        help="A target and a draft with one tokenizer. Not on this machine: " + (", ".join(missing) or "none")
+             + ". `gsd pairs` says where the presets come from.",
+    )  # fmt: skip
+    if st.session_state["pair"] == OWN:
+        where = "Hub id, local folder, or GGUF file. Safetensors only."
+        st.text_input("Target", key="own_target", placeholder="org/model or /path/to/folder", help=where)
+        st.text_input("Draft", key="own_draft", placeholder="a smaller model with the same vocabulary", help=where)
+
+
+def _drafting() -> None:
+    heeded = HEEDED[st.session_state["method"]]
+    names = [DEFAULT, *PRESETS]
+    matching = next((name for name in names if _preset_values(name).items() <= _current().items()), None)
+    st.session_state["preset"] = matching
+    st.pills("Preset", names, key="preset", on_change=_take_preset, disabled=not heeded,
+             help="Fills in the settings below. **paper**: the authors' code; **fast**: long and narrow; "
+                  "**wide**: many hypotheses. None is marked once you change one.")  # fmt: skip
+    left, right = st.columns(2, gap="small", wrap=False)
+    for i, (name, number) in enumerate(NUMBERS.items()):
+        whole = number.step == 1
+        with (left, right)[i % 2]:
+            st.number_input(
+                number.label, number.low, number.high, step=number.step, key=name, help=number.help,
+                format="%d" if whole else "%.3g", disabled=name not in heeded,
+            )  # fmt: skip
+    with left:
+        st.selectbox("Merge context", [None, *range(9)], key="merge_context", disabled="merge_context" not in heeded,
+                     format_func=lambda value: "off" if value is None else str(value),
+                     help="Tokens before a candidate that must agree, too, for it to merge with a node: 0 compares "
+                          "the token alone, 1 a bigram. `off` never merges.")  # fmt: skip
+    with right:
+        st.selectbox("Probability rule", ["path", "local"], key="prob_rule", disabled="prob_rule" not in heeded,
+                     help="What the probability threshold looks at: the product of q along the **path**, or the "
+                          "candidate's own, **local** q as in the paper's code.")  # fmt: skip
+    st.segmented_control("Improbable candidates", ["leaf", "drop"], key="prob_action", required=True,
+                         disabled="prob_action" not in heeded,
+                         help="Below the probability threshold a candidate stays as a **leaf**, verified but not "
+                              "expanded, or it is **dropped**.")  # fmt: skip
+
+
+def _sampling() -> None:
+    st.number_input("New tokens", 1, 1_000_000, key="max_new_tokens", help="The text ends after exactly so many, or "
+                    "earlier by end-of-text, context or a stop string.")  # fmt: skip
+    left, right = st.columns(2, gap="small", wrap=False)
+    with left:
+        st.number_input("Temperature", 0.0, 100.0, step=0.1, key="temperature", help="0 is greedy. Whatever it is, "
+                        "the text has exactly the target's law.")  # fmt: skip
+        st.number_input("Top p", 0.01, 1.0, step=0.05, key="top_p", help="1 filters nothing.")
+    with right:
+        st.number_input("Top k", 0, 1_000_000, key="top_k", help="0 filters nothing.")
+        st.number_input("Seed", 0, 2**53 - 1, key="seed", help="Each draw is keyed by seed and position: one seed "
+                        "gives one text, whatever the method.")  # fmt: skip
+    st.text_area("Stop strings", key="stop", height=68, placeholder="one a line")
+    st.checkbox("Chat template", key="chat", help="Wrap the prompt in the model's chat template where it has one.")
+
+
+def _machine() -> None:
+    left, right = st.columns(2, gap="small", wrap=False)
+    with left:
+        st.text_input("Device", key="device", help="`auto`, `cpu`, `cuda` or `cuda:1`.")
+    with right:
+        st.selectbox("Number type", get_args(Dtype), key="dtype")
+    st.checkbox("Record every node", key="full_detail", help="Off: counts and times only, as timed comparisons "
+                "use. Then there is no graph to look at.")  # fmt: skip
+
+
+def _preset_values(name: str) -> dict[str, Any]:
+    base = DraftSpec().model_dump(exclude={"method"})
+    return base if name == DEFAULT else base | PRESETS[name]
+
+
+def _current() -> dict[str, Any]:
+    return {name: st.session_state[name] for name in DraftSpec.model_fields}
+
+
+def _take_preset() -> None:
+    if st.session_state["preset"] is not None:
+        st.session_state.update(_preset_values(st.session_state["preset"]))

@@ -1,0 +1,68 @@
+"""The text with each token marked by where it came from; a click on a token picks its round."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+ORIGINS = {
+    "draft": "drafted, and the target agreed",
+    "merge": "drafted behind a merge edge",
+    "bonus": "the target's own, after a draft was walked",
+    "target": "the target's own, nothing was drafted",
+}
+
+_HERE = Path(__file__).parent
+_mount = st.components.v2.component(
+    "gsd_token_text",
+    html='<div class="token-text"></div>',
+    css=(_HERE / "token_text.css").read_text(),
+    js=(_HERE / "token_text.js").read_text(),
+)
+
+
+def token_text(data: dict[str, Any], *, key: str, on_pick: Callable[[], None]) -> None:
+    """Draw `data` (from `text_data`); a click leaves `{"round", "seq"}` in `st.session_state[key]["pick"]`."""
+    _mount(data=data, key=key, on_pick_change=on_pick)
+
+
+def text_data(
+    run: str, prompt: str, steps: list[dict[str, Any]], *, selected: int | None, live: bool
+) -> dict[str, Any]:
+    """What the component draws, as columns over the tokens of the continuation."""
+    tokens: dict[str, list] = {"text": [], "origin": [], "round": [], "q": [], "p": []}
+    for step in steps:
+        tokens["text"] += step["new_texts"]
+        tokens["origin"] += step["origins"]
+        tokens["round"] += [step["round"]] * len(step["new_texts"])
+        logq, logp = _probabilities(step)
+        tokens["q"] += [_share(value) for value in logq]
+        tokens["p"] += [_share(value) for value in logp]
+    return {"key": run, "prompt": prompt, "tokens": tokens, "origins": ORIGINS, "selected": selected, "live": live}
+
+
+def _probabilities(step: dict[str, Any]) -> tuple[list[float | None], list[float | None]]:
+    """log q and log p of the round's new tokens; None where there is none (the bonus has no q) or it was not kept."""
+    count = len(step["new_tokens"])
+    if step["graph"] is None:
+        return [None] * count, [None] * count
+    tree, graph, merges = step["tree"], step["graph"], step["merges"]
+    merge_logq = dict(zip(zip(merges["parent"], merges["node"]), merges["logq"]))
+    logq, logp = [], []
+    for i in step["accepted"]:
+        edge = (tree["node"][tree["parent"][i]], tree["node"][i])
+        logq.append(merge_logq[edge] if tree["merged"][i] else graph["logq"][edge[1]])
+        logp.append(tree["target_logp"][i])
+    if step["bonus"]:
+        last = step["accepted"][-1] if step["accepted"] else 0
+        logq.append(None)
+        logp.append(tree["choice_logp"][last])
+    return logq, logp
+
+
+def _share(logp: float | None) -> float | None:
+    return None if logp is None else round(math.exp(logp), 4)

@@ -1,0 +1,12 @@
+"""The app: `streamlit run app/main.py`. Navigation only."""
+
+from pathlib import Path
+
+import streamlit as st
+
+VIEWS = Path(__file__).parent / "views"
+
+st.set_page_config(page_title="GSD lab", page_icon=":material/account_tree:", layout="wide", initial_sidebar_state=340)
+st.navigation([
+    st.Page(VIEWS / "playground.py", title="Playground", icon=":material/play_circle:", default=True),
+]).run()  # fmt: skip

@@ -1,0 +1,119 @@
+"""What a browser session has open, and its address: `?run=&step=&node=`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from gsd.errors import TraceError
+from gsd.trace import EventTail, list_runs, read_run
+
+RUNS_VARIABLE = "GSD_RUNS"
+
+
+def runs_folder() -> Path:
+    """Where runs are written and looked for: $GSD_RUNS, or `runs` in the working folder."""
+    return Path(os.environ.get(RUNS_VARIABLE, "runs"))
+
+
+@dataclass(slots=True)
+class OpenRun:
+    """A run that is being looked at, finished or still growing; `poll` takes in what was written since."""
+
+    folder: Path
+    meta: dict[str, Any]
+    tail: EventTail
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    end: dict[str, Any] | None = None
+
+    @classmethod
+    def read(cls, folder: Path) -> OpenRun:
+        """Open a run folder. Raises `TraceError` where it is none of ours."""
+        run = cls(folder, read_run(folder).meta, EventTail(folder))
+        run.poll()
+        return run
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which is the run's."""
+        return self.folder.name
+
+    def poll(self) -> None:
+        """Take in new events."""
+        for event in self.tail.poll():
+            if event["type"] == "end":
+                self.end = event
+            else:
+                self.steps.append(event)
+
+    def telling_step(self) -> int | None:
+        """The first round with the longest accepted path: the best one to look at first."""
+        lengths = [len(step["accepted"]) for step in self.steps]
+        return lengths.index(max(lengths)) if lengths else None
+
+
+@dataclass(slots=True)
+class Session:
+    """One browser tab's state. `step` None follows the newest round of a live run."""
+
+    run: OpenRun | None = None
+    step: int | None = None
+    node: str | None = None
+    job: str | None = None
+    followed: str | None = None  # the job whose run was opened as it started
+    problem: str = ""  # why the run asked for could not be opened
+
+
+def session() -> Session:
+    """This tab's state; at its first call what the address asks for is opened."""
+    if "session" not in st.session_state:
+        st.session_state["session"] = state = Session()
+        if name := st.query_params.get("run"):
+            open_run(name)
+            _go_where_the_address_says(state)
+    return st.session_state["session"]
+
+
+def open_run(name: str) -> None:
+    """Open a run by its folder's name, one of those under the runs folder and no other."""
+    state = st.session_state["session"]
+    state.run, state.step, state.node, state.problem = None, None, None, ""
+    folder = next((folder for folder in list_runs(runs_folder()) if folder.name == name), None)
+    if folder is None:
+        state.problem = f"There is no run {name!r} under {runs_folder()}."
+        return
+    try:
+        state.run = OpenRun.read(folder)
+    except TraceError as error:
+        state.problem = str(error)
+        return
+    state.step = state.run.telling_step()
+
+
+def follow(folder: Path) -> None:
+    """Open the run that has just started, at its newest round."""
+    state = st.session_state["session"]
+    state.run, state.step, state.node, state.problem = OpenRun.read(folder), None, None, ""
+
+
+def write_address(state: Session) -> None:
+    """Make the address say what is shown. A live run that is being followed names no step."""
+    wanted = {
+        "run": state.run.name if state.run else None,
+        "step": None if state.step is None else str(state.step + 1),
+        "node": state.node,
+    }
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    if st.query_params.to_dict() != wanted:
+        st.query_params.from_dict(wanted)
+
+
+def _go_where_the_address_says(state: Session) -> None:
+    step = st.query_params.get("step", "")
+    if state.run and step.isdecimal() and 1 <= int(step) <= len(state.run.steps):
+        state.step = int(step) - 1
+        state.node = st.query_params.get("node")

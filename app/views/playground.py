@@ -1,0 +1,161 @@
+"""Type a prompt, watch a target verify what a draft proposes, look at the graph of each round."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import streamlit as st
+
+from app.components.run_view import run_view
+from app.components.settings import run_spec, settings_sidebar
+from app.engine_client import Job, engine
+from app.state import follow, open_run, runs_folder, session, write_address
+from app.words import plain
+from gsd.errors import GsdError
+from gsd.trace import list_runs
+
+LIVE_EVERY_S = 0.4
+LISTED_RUNS = 100
+EXAMPLES = {
+    "Quicksort": "def quicksort(items):\n",
+    "Palindrome": 'def is_palindrome(text):\n    """Return True if text reads the same backwards."""\n',
+    "Stack": 'class Stack:\n    """A last-in, first-out stack."""\n\n    def __init__(self):\n',
+    "Word count": "# Count how often each word occurs in a file.\ndef count_words(path):\n",
+}
+STAGES = {
+    "queued": "Waiting for the engine",
+    "loading": "Loading the models",
+    "preparing": "Reading the prompt; a baseline, where one was asked for, is measured first",
+}
+
+
+def page() -> None:
+    """The whole page."""
+    st.html(Path(__file__).parents[1] / "style.css")
+    settings_sidebar()
+    state = session()
+    job = engine().job(state.job) if state.job else None
+    live = job is not None and job.pending
+    _title()
+    _composer(live)
+    st.fragment(_result, run_every=LIVE_EVERY_S if live else None)(live)
+
+
+def _title() -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        with st.container(width="stretch", gap=None):
+            st.title("Playground", anchor=False)
+            st.html('<p class="lead">A small model drafts a graph of continuations, a large one verifies it in one '
+                    "forward. Every token below is the large model's own.</p>")  # fmt: skip
+        names = [folder.name for folder in list_runs(runs_folder())[:LISTED_RUNS]]
+        run = session().run
+        st.session_state["earlier"] = run.name if run and run.name in names else None
+        st.selectbox("Earlier runs", names, key="earlier", format_func=_label, on_change=_open_earlier, width=330,
+                     placeholder="Open an earlier run" if names else "No runs yet", disabled=not names)  # fmt: skip
+
+
+def _composer(live: bool) -> None:
+    with st.container(border=True):
+        st.text_area("Prompt", key="prompt", height=112, placeholder="def quicksort(items):",
+                     label_visibility="collapsed")  # fmt: skip
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.pills("Examples", list(EXAMPLES), key="example", on_change=_take_example, label_visibility="collapsed",
+                     width="content")  # fmt: skip
+            st.space("stretch")
+            st.checkbox("Measure a baseline", key="baseline", help="Also decode the prompt by `ar`, warm and in the "
+                        "same process, for a *measured* speed-up. Takes the time of both.")  # fmt: skip
+            st.button("Cancel", key="cancel", disabled=not live, on_click=_cancel, icon=":material/stop:",
+                      help="Ends the run after its current round; what was decoded stays.")  # fmt: skip
+            st.button("Run", key="run", type="primary", disabled=live, on_click=_run, icon=":material/play_arrow:",
+                      shortcut="Mod+Enter")  # fmt: skip
+        if problem := st.session_state.get("refused"):
+            st.error(plain(problem))
+
+
+def _result(live: bool) -> None:
+    """Follow the job and draw the open run; while a run is going, a few times a second."""
+    state = session()
+    job = engine().job(state.job) if state.job else None
+    if job and job.folder and state.followed != job.id:
+        follow(job.folder)
+        state.followed = job.id
+    if state.run:
+        state.run.poll()
+    if live and not job.pending:
+        if state.step is None and state.run:
+            state.step = state.run.telling_step()
+        st.rerun()
+    if job:
+        _job_line(job)
+    if state.problem:
+        st.error(plain(state.problem))
+    if state.run:
+        run_view(live=live and job.folder == state.run.folder)
+    elif not live:
+        _empty()
+    write_address(state)
+
+
+def _job_line(job: Job) -> None:
+    if job.state in STAGES:
+        with st.spinner(f"{STAGES[job.state]} …", show_time=True):
+            st.empty()
+        st.caption(f":material/hourglass_top: {STAGES[job.state]} …")
+    elif job.state in ("failed", "crashed"):
+        st.error(plain(job.error))
+        if job.output:
+            with st.expander("The engine's last words"):
+                st.code(job.output, language=None, wrap_lines=True)
+
+
+def _empty() -> None:
+    st.html('<div class="empty-state">'
+            "<div><b>1 · Prompt</b><span>Type one above or take an example. The bundled pair knows short Python "
+            "functions.</span></div>"
+            "<div><b>2 · Run</b><span>The text grows here, each token marked by where it came from: the draft, a merge "
+            "or the target itself.</span></div>"
+            "<div><b>3 · Look</b><span>Click a token for its round's graph, then a node to read why it is there and "
+            "what became of it.</span></div></div>")  # fmt: skip
+
+
+@st.cache_data(show_spinner=False)
+def _label(name: str) -> str:
+    """Date, method and prompt of a run; `run.json` never changes once written."""
+    meta = json.loads((runs_folder() / name / "run.json").read_text())
+    spec, when = meta.get("spec", {}), meta.get("created", "")[:16].replace("T", " ")
+    prompt = " ".join(spec["prompt"]["prompt"].split())[:32] if spec else "another version"
+    return f"{when} · {spec['drafting']['method'] if spec else '?'} · {prompt}"
+
+
+def _open_earlier() -> None:
+    if st.session_state["earlier"]:
+        session().job = None
+        open_run(st.session_state["earlier"])
+
+
+def _take_example() -> None:
+    if st.session_state["example"]:
+        st.session_state["prompt"] = EXAMPLES[st.session_state["example"]]
+
+
+def _run() -> None:
+    """Check the settings and hand the run to the engine."""
+    prompt = st.session_state["prompt"]
+    st.session_state["refused"] = ""
+    try:
+        spec = run_spec(prompt)
+    except GsdError as error:
+        st.session_state["refused"] = "Type a prompt first." if not prompt else str(error)
+        return
+    state = session()
+    state.run, state.step, state.node, state.problem = None, None, None, ""
+    state.job = engine().submit(spec, runs_folder(), baseline=st.session_state["baseline"])
+
+
+def _cancel() -> None:
+    if job := session().job:
+        engine().cancel(job)
+
+
+page()

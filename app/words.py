@@ -1,0 +1,37 @@
+"""Token text made visible and harmless."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+import unicodedata
+
+_SHOWN = {" ": "·", "\n": "↵", "\t": "→", "\r": "␍"}
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
+
+
+def visible(text: str) -> str:
+    """Token text with its white space shown: `·` space, `↵` newline, `→` tab; `∅` where it is empty."""
+    return "".join(_SHOWN.get(char) or _printable(char) for char in text) or "∅"
+
+
+def code(text: str) -> str:
+    """A token as an HTML `<code>` element, white space shown and markup escaped."""
+    return f"<code>{html.escape(visible(text))}</code>"
+
+
+def plain(text: str) -> str:
+    """Text for a Markdown message: every character stands for itself."""
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def percent(logp: float | None) -> str:
+    """A natural log probability as a percentage; None is what the trace writes for log 0."""
+    share = 0.0 if logp is None else 100 * math.exp(logp)
+    return f"{share:.1f} %" if share == 0.0 or share >= 0.1 else f"{share:.1g} %"
+
+
+def _printable(char: str) -> str:
+    """Control and format characters (bidirectional overrides among them) by their number."""
+    return f"\\u{ord(char):04x}" if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char
