@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-VIEWS = Path(__file__).parent / "views"
+VIEWS = Path(__file__).resolve().parent / "views"
 
 st.set_page_config(page_title="GSD lab", page_icon=":material/account_tree:", layout="wide", initial_sidebar_state=340)
 st.navigation([

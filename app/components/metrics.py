@@ -46,7 +46,7 @@ def metrics(run: OpenRun) -> None:
         ("Draft forwards", f"{total['draft_forwards']:,}", "One for each level of each round's graph."),
         _speedup(run),
     ]  # fmt: skip
-    with st.container(horizontal=True, border=True, gap="large"):
+    with st.container(horizontal=True, border=True, key="metrics"):
         for label, value, formula in row:
             st.metric(label, value, help=formula, width="content")
     _time_bar(total)

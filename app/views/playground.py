@@ -35,7 +35,8 @@ def page() -> None:
     st.html(Path(__file__).parents[1] / "style.css")
     settings_sidebar()
     state = session()
-    job = engine().job(state.job) if state.job else None
+    client = engine()  # starts it, so that its imports are done by the first run
+    job = client.job(state.job) if state.job else None
     live = job is not None and job.pending
     _title()
     _composer(live)

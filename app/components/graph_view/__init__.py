@@ -14,7 +14,7 @@ import streamlit as st
 from analysis.layout import Layout, Place, layout
 from app.words import percent, visible
 
-HEIGHT = 480  # pixels
+HEIGHT = 440  # pixels
 
 _HERE = Path(__file__).parent
 _mount = st.components.v2.component(

@@ -6,6 +6,7 @@ const FONT = '11.5px ui-monospace, "Cascadia Code", Menlo, Consolas, "DejaVu San
 const CHIP_COLUMNS = 9;      // up to so many columns, labels stand in chips beside their shape
 const LABEL_CHARS = 12;
 const READABLE = 7.2 / 11.5; // under this scale labels are hidden but for the important ones
+const MAX_SCALE = 1.15;
 const MARGIN = { left: 36, right: 60, top: 46, bottom: 58 };
 const LEGEND = [["accepted", "accepted"], ["rejected", "rejected"], ["unverified", "not verified"],
   ["rejected merged", "merged"], ["bonus", "bonus"], ["pruned", "pruned"]];
@@ -141,8 +142,11 @@ class View {
     this.gap = this.chips ? Math.max(138, 1.6 * this.box.clientHeight / depth)
       : Math.max(112, 1.95 * this.box.clientHeight / depth);
     this.gap = Math.min(this.gap, 210);
-    this.row = this.chips ? 32 : 42;
-    this.size = { width: (across - 1) * this.gap + (this.chips ? 70 : 0), height: 2 * rows * this.row };
+    const room = this.room();
+    const width = (across - 1) * this.gap + (this.chips ? 70 : 0);
+    const least = this.chips ? 32 : 42; // a row; where there is room, rows spread out to twice that
+    this.row = Math.min(Math.max(room.y / (Math.min(room.x / width, MAX_SCALE) * (2 * rows)), least), 2 * least);
+    this.size = { width, height: 2 * rows * this.row };
   }
 
   dress(node) {
@@ -202,11 +206,17 @@ class View {
 
   // --- view
 
+  room() {
+    return {
+      x: Math.max(this.box.clientWidth - MARGIN.left - MARGIN.right, 1),
+      y: Math.max(this.box.clientHeight - MARGIN.top - MARGIN.bottom, 1),
+    };
+  }
+
   fit() {
-    const { clientWidth: width, clientHeight: height } = this.box;
-    if (!this.nodes || !width || !height) return;
-    const room = { x: width - MARGIN.left - MARGIN.right, y: height - MARGIN.top - MARGIN.bottom };
-    const scale = Math.min(room.x / this.size.width, room.y / this.size.height, 1.15);
+    if (!this.nodes || !this.box.clientWidth) return;
+    const room = this.room();
+    const scale = Math.min(room.x / this.size.width, room.y / this.size.height, MAX_SCALE);
     const slack = Math.max(0, room.x - this.size.width * scale) / 2;
     this.at = { scale, x: MARGIN.left + Math.min(slack, 60), y: MARGIN.top + room.y / 2 };
     this.place();

@@ -1,0 +1,36 @@
+"""The app against a made-up engine."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import engine_client
+
+ROOT = Path(__file__).parents[2]
+FAKE_WORKER = (sys.executable, str(ROOT / "tests" / "fixtures" / "fake_worker.py"))
+
+
+@pytest.fixture
+def client():
+    """An engine client of its own; its process ends with the test."""
+    client = engine_client.EngineClient(FAKE_WORKER)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def app(client, tmp_path, monkeypatch):
+    """Opens the app with the given address; returns the `AppTest` after its first run."""
+    monkeypatch.setattr(engine_client, "engine", lambda: client)
+    monkeypatch.setattr("app.state.runs_folder", lambda: tmp_path / "runs")
+    monkeypatch.setenv("GSD_RUNS", str(tmp_path / "runs"))
+
+    def open_at(**address: str) -> AppTest:
+        test = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=20)
+        for name, value in address.items():
+            test.query_params[name] = value
+        return test.run()
+
+    return open_at

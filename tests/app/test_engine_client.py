@@ -1,0 +1,88 @@
+"""The client's side of the engine process: states, cancelling, crashes."""
+
+import os
+import signal
+import time
+
+import pytest
+from fixtures.recorded import run_spec
+
+from gsd.config import ModelSpec, Prompt
+from gsd.trace import read_run
+
+
+def wait_until(true, seconds=15.0):
+    """Wait for a condition, at most so long."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+
+
+def submit(client, out, prompt="x", **changes):
+    return client.submit(run_spec(prompt=Prompt(prompt=prompt), **changes), out)
+
+
+def ended(client, job):
+    wait_until(lambda: not client.job(job).pending)
+    return client.job(job)
+
+
+def test_a_run_goes_from_queued_to_finished_and_names_its_folder(client, tmp_path):
+    job = submit(client, tmp_path)
+    done = ended(client, job)
+    assert done.state == "finished"
+    assert read_run(done.folder).status == "complete"
+    wait_until(client.memory)
+    assert client.memory() == {"host_bytes": 1, "device_bytes": {}}
+
+
+def test_a_running_job_can_be_cancelled(client, tmp_path):
+    job = submit(client, tmp_path, "slow", max_new_tokens=100_000)
+    wait_until(lambda: client.job(job).state == "running")
+    client.cancel(job)
+    assert ended(client, job).state == "cancelled"
+
+
+def test_a_failure_brings_its_line(client, tmp_path):
+    done = ended(client, submit(client, tmp_path, target=ModelSpec(source="missing")))
+    assert (done.state, done.error) == ("failed", "missing: no such model")
+
+
+def test_a_crash_is_told_with_the_last_output_and_the_next_run_works(client, tmp_path):
+    done = ended(client, submit(client, tmp_path, "crash"))
+    assert done.state == "crashed"
+    assert "signal 9" in done.error
+    assert done.output == "about to die\n"
+    assert len(read_run(done.folder).steps) == 2
+    assert ended(client, submit(client, tmp_path)).state == "finished"
+
+
+def test_a_run_submitted_the_moment_the_process_dies_is_never_lost_in_silence(client, tmp_path):
+    client.start()
+    for _ in range(5):
+        os.kill(client._process.pid, signal.SIGKILL)
+        first = ended(client, submit(client, tmp_path))
+        assert first.state in ("finished", "crashed")
+        assert ended(client, submit(client, tmp_path)).state == "finished"
+
+
+def test_a_queued_run_behind_a_crash_is_reported_too(client, tmp_path):
+    first, second = submit(client, tmp_path, "slow crash"), submit(client, tmp_path)
+    assert ended(client, first).state == ended(client, second).state == "crashed"
+
+
+def test_cancelling_what_has_ended_does_nothing(client, tmp_path):
+    job = submit(client, tmp_path)
+    assert ended(client, job).state == "finished"
+    client.cancel(job)
+    assert client.job(job).state == "finished"
+
+
+@pytest.mark.parametrize("prompt", ["noise", "x"])
+def test_unloading_keeps_the_process(client, tmp_path, prompt):
+    ended(client, submit(client, tmp_path, prompt))
+    process = client._process
+    client.unload()
+    assert ended(client, submit(client, tmp_path)).state == "finished"
+    assert client._process is process

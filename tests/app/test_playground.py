@@ -1,0 +1,203 @@
+"""The first page through AppTest: empty, with a run, with errors, and its address."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from fixtures.recorded import record_run
+
+NO_TORCH = """
+import pkgutil, sys, importlib
+import app, analysis
+for package in (app, analysis):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not module.name.startswith(("app.views", "app.main")):
+            importlib.import_module(module.name)
+import streamlit.testing.v1 as testing
+page = testing.AppTest.from_file(__import__("os").path.abspath("app/main.py"), default_timeout=30).run()
+assert not page.exception, page.exception
+print(sorted(name for name in sys.modules if name.split(".")[0] in ("torch", "transformers")))
+"""
+
+
+def data_of(page, key):
+    """What was sent to a component."""
+    [found] = [
+        json.loads(element.proto.json)
+        for element in page.get("bidi_component")
+        if element.proto.id.endswith(f"-{key}")
+    ]
+    return found
+
+
+def labels(page, kind):
+    return [element.label for element in page.get(kind)]
+
+
+def html_of(page):
+    return "\n".join(element.proto.body for element in page.get("html"))
+
+
+def test_neither_app_nor_analysis_imports_torch():
+    done = subprocess.run([sys.executable, "-c", NO_TORCH], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip().splitlines()[-1:] == ["[]"], done.stdout + done.stderr
+
+
+def test_an_empty_page_says_what_to_do_and_draws_no_graph(app):
+    page = app()
+    assert not page.exception
+    assert "1 · Prompt" in html_of(page)
+    assert page.get("bidi_component") == []
+    assert page.selectbox(key="earlier").disabled
+
+
+def test_an_example_fills_the_prompt_and_a_preset_fills_the_settings(app):
+    page = app()
+    page.button_group(key="example").set_value("Quicksort").run()
+    assert page.text_area(key="prompt").value == "def quicksort(items):\n"
+    page.button_group(key="preset").set_value("paper").run()
+    assert page.number_input(key="budget").value == 100
+    assert page.number_input(key="prob_threshold").value == 0.3
+    assert page.button_group(key="preset").value == "paper"
+    page.number_input(key="budget").set_value(99).run()
+    assert page.button_group(key="preset").value is None
+
+
+def test_settings_that_a_method_does_not_heed_are_greyed_out(app):
+    page = app()
+    page.button_group(key="method").set_value("chain").run()
+    assert page.number_input(key="width").disabled
+    assert not page.number_input(key="depth").disabled
+
+
+@pytest.fixture
+def run(tmp_path):
+    return record_run(tmp_path / "runs")
+
+
+def test_a_run_opens_by_its_address_at_its_most_telling_round(app, run):
+    page = app(run=run.name)
+    assert not page.exception
+    graph, text = data_of(page, "graph"), data_of(page, "token_text")
+    steps = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()][:-1]
+    longest = max(steps, key=lambda step: len(step["accepted"]))
+    assert graph["key"] == f"{run.name}:{longest['round']}"
+    assert "".join(text["tokens"]["text"]) == "".join(t for step in steps for t in step["new_texts"])
+    assert page.query_params["run"] == run.name
+    assert page.selectbox(key="earlier").value == run.name
+    assert [metric.value for metric in page.metric][3] == str(len(steps))
+
+
+def test_the_address_names_round_and_node_and_the_node_is_explained(app, run):
+    page = app(run=run.name, step="2", node="n1")
+    graph = data_of(page, "graph")
+    assert (graph["key"], graph["selected"]) == (f"{run.name}:1", "n1")
+    assert "the draft gave it" in html_of(page)
+    assert "Round 2" in html_of(page)
+
+
+def test_stepping_moves_the_round_and_drops_the_selection(app, run):
+    page = app(run=run.name, step="2", node="n1")
+    page.button(key="Next round").click().run()
+    graph = data_of(page, "graph")
+    assert (graph["key"], graph["selected"]) == (f"{run.name}:2", None)
+    assert page.query_params["step"] == "3"
+    page.button(key="First round").click().run()
+    assert page.button(key="Previous round").disabled
+    page.button(key="Last round").click().run()
+    assert page.button(key="Next round").disabled
+
+
+def test_pruned_candidates_are_drawn_when_asked_for_and_move_nothing(app, run):
+    page = app(run=run.name, step="1")
+    before = data_of(page, "graph")["nodes"]
+    assert "pruned" not in before["kind"]
+    page.toggle(key="show_pruned").set_value(True).run()
+    after = data_of(page, "graph")["nodes"]
+    assert "pruned" in after["kind"]
+    assert after["x"][: len(before["x"])] == before["x"]
+    assert after["y"][: len(before["y"])] == before["y"]
+
+
+@pytest.mark.parametrize("name", ["nonsense", "../runs", "/etc"])
+def test_an_address_of_no_run_is_told(app, run, name):
+    page = app(run=name)
+    assert not page.exception
+    assert ["There is no run"] == [error.value.replace("\\", "")[:15] for error in page.error]
+
+
+@pytest.mark.parametrize("address", [{"step": "99"}, {"step": "x"}, {"step": "1", "node": "n999"}, {"step": "0"},
+                                     {"step": "1", "node": "<b>"}, {"step": "1", "node": "m"}])  # fmt: skip
+def test_a_step_or_node_that_is_not_there_shows_the_run_all_the_same(app, run, address):
+    page = app(run=run.name, **address)
+    assert not page.exception
+    assert "Nothing selected" in html_of(page)
+
+
+@pytest.mark.parametrize(("end", "words"), [(None, "incomplete"), ("cancelled", "cancelled"), ("failed", "failed")])
+def test_a_run_that_did_not_end_well_says_so(app, tmp_path, end, words):
+    run = record_run(tmp_path / "runs", end=end)
+    page = app(run=run.name)
+    shown = [element.value for kind in ("warning", "info", "error") for element in page.get(kind)]
+    assert len(shown) == 1
+    assert words in shown[0]
+
+
+def test_counters_alone_show_text_and_figures_but_no_graph(app, tmp_path):
+    run = record_run(tmp_path / "runs", detail="counters")
+    page = app(run=run.name)
+    assert not page.exception
+    assert "no graph" in page.info[0].value
+    assert len(page.metric) == 6
+
+
+def own_pair(page, prompt, target="made/up"):
+    page.selectbox(key="pair").set_value("own models").run()
+    page.text_input(key="own_target").set_value(target)
+    page.text_input(key="own_draft").set_value("made/up")
+    page.text_area(key="prompt").set_value(prompt)
+    return page
+
+
+def until_done(page, client):
+    import time
+
+    while client.job(page.session_state["session"].job).pending:
+        time.sleep(0.02)
+    return page.run()
+
+
+def test_a_prompt_is_run_and_its_graph_drawn(app, client):
+    page = own_pair(app(), "def f(x):")
+    page.checkbox(key="baseline").set_value(True)
+    page.button(key="run").click().run()
+    page = until_done(page, client)
+    assert not page.exception
+    assert data_of(page, "token_text")["prompt"] == "def f(x):"
+    assert data_of(page, "graph")["nodes"]["id"][0] == "n0"
+    assert page.metric[5].value == "1.90×"
+
+
+def test_without_a_prompt_or_with_a_model_that_is_none_the_page_says_so(app, client):
+    page = own_pair(app(), "")
+    page.button(key="run").click().run()
+    assert page.error[0].value == "Type a prompt first\\."
+    page = own_pair(page, "x", target="missing")
+    page.button(key="run").click().run()
+    page = until_done(page, client)
+    assert page.error[0].value == "missing\\: no such model"
+
+
+def test_a_crash_is_shown_with_the_engines_last_words_and_the_rounds_so_far(app, client):
+    page = own_pair(app(), "crash")
+    page.button(key="run").click().run()
+    page = until_done(page, client)
+    assert "signal 9" in page.error[0].value
+    assert page.code[0].value == "about to die"
+    assert "Round" in html_of(page)
+    page = own_pair(page, "fine")
+    page.button(key="run").click().run()
+    page = until_done(page, client)
+    assert [error.value for error in page.error] == []
+    assert not page.exception
