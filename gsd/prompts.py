@@ -1,0 +1,56 @@
+"""Prompt files: one JSON object a line with `prompt` and, if wanted, `id`, `kind` and `chat`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from gsd.config import Prompt, build
+from gsd.errors import InputError, PromptError
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenLine:
+    """A line that is no prompt: its number, from 1, and why."""
+
+    line: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromptFile:
+    """The prompts of a file, and the lines that could not be read."""
+
+    prompts: list[Prompt]
+    broken: list[BrokenLine]
+
+
+def read_prompts(path: Path) -> PromptFile:
+    """Read a prompt file; blank lines are skipped. Raises `PromptError` where no prompt is left."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PromptError(f"prompt file {path} cannot be read: {error}") from None
+    file = PromptFile([], [])
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            file.prompts.append(_prompt(line, number))
+        except InputError as error:
+            file.broken.append(BrokenLine(number, str(error)))
+    if not file.prompts:
+        reason = f"line {file.broken[0].line}: {file.broken[0].error}" if file.broken else "it is empty"
+        raise PromptError(f"prompt file {path} holds no prompt ({reason})")
+    return file
+
+
+def _prompt(line: str, number: int) -> Prompt:
+    try:
+        values = json.loads(line)
+    except ValueError as error:
+        raise PromptError(f"no JSON ({error})") from None
+    if not isinstance(values, dict):
+        raise PromptError(f"a JSON object is wanted, with a key 'prompt', and this is {type(values).__name__}")
+    return build(Prompt, {"id": f"line-{number}", **values})
