@@ -41,14 +41,14 @@ def node_table(step: dict[str, Any], *, selected: int | None, key: str, on_pick:
         height=HEIGHT - 100, placeholder="–",
         column_config={
             "node": st.column_config.NumberColumn("Node", width=48),
-            "token": st.column_config.TextColumn("Token", width=108),
-            "fate": st.column_config.TextColumn("Fate", width=82),
+            "token": st.column_config.TextColumn("Token", width=92),
+            "fate": st.column_config.TextColumn("Fate", width=78),
             "depth": st.column_config.NumberColumn("Depth", width=52),
             "q": st.column_config.NumberColumn("q", **share, width=64, help="The draft's probability, given its path"),
             "path_q": st.column_config.NumberColumn("Path q", **share, width=64, help="Product of q from the root"),
             "p": st.column_config.NumberColumn("p", **share, width=64, help="The target's probability"),
-            "merges": st.column_config.NumberColumn("Merges", width=66, help="Merge edges into this node"),
-            "copies": st.column_config.NumberColumn("Copies", width=66, help="Times it stands in the verified tree"),
+            "merges": st.column_config.NumberColumn("Merges", width=56, help="Merge edges into this node"),
+            "copies": st.column_config.NumberColumn("Copies", width=56, help="Times it stands in the verified tree"),
         },
     )  # fmt: skip
 

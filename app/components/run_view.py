@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from analysis.export import zip_csv
-from app.components.graph_view import graph_data, graph_view
+from app.components.graph_view import Frame, graph_data, graph_view
 from app.components.metrics import metrics
 from app.components.node_table import node_table
 from app.components.token_text import text_data, token_text
@@ -80,14 +80,13 @@ def _step_view(state: Session, run: OpenRun) -> None:
     if step["graph"] is None:
         st.info("This run recorded counts and times only, so there is no graph. Tick “Record every node” before a run.")
         return
-    columns = max(max(one["graph"]["depth"]) for one in run.steps) + 1
     graph_view(
-        graph_data(step, run=run.name, columns=columns, show_pruned=st.session_state["show_pruned"],
+        graph_data(step, run=run.name, frame=Frame.of(run.steps), show_pruned=st.session_state["show_pruned"],
                    selected=state.node),
         key=GRAPH, on_pick=_pick_in_graph,
     )  # fmt: skip
     with st.container(key="detail"):
-        table, words = st.columns([3, 2], gap="medium")
+        table, words = st.columns([8, 5], gap="medium")
     with table:
         node_table(step, selected=_selected_row(state.node, step), key=TABLE, on_pick=_pick_row)
     with words:

@@ -10,7 +10,7 @@ import streamlit as st
 from app.components.run_view import run_view
 from app.components.settings import run_spec, settings_sidebar
 from app.engine_client import Job, engine
-from app.state import follow, open_run, runs_folder, session, write_address
+from app.state import OpenRun, follow, open_run, runs_folder, session, write_address
 from app.words import plain
 from gsd.errors import GsdError
 from gsd.trace import list_runs
@@ -88,7 +88,7 @@ def _result(live: bool) -> None:
             state.step = state.run.telling_step()
         st.rerun()
     if job:
-        _job_line(job)
+        _job_line(job, state.run)
     if state.problem:
         st.error(plain(state.problem))
     if state.run:
@@ -98,11 +98,13 @@ def _result(live: bool) -> None:
     write_address(state)
 
 
-def _job_line(job: Job) -> None:
+def _job_line(job: Job, run: OpenRun | None) -> None:
+    """How the job stands: what it waits for, how far it is, or why it failed."""
     if job.state in STAGES:
-        with st.spinner(f"{STAGES[job.state]} …", show_time=True):
-            st.empty()
-        st.caption(f":material/hourglass_top: {STAGES[job.state]} …")
+        st.progress(0.0, f":material/hourglass_top: {STAGES[job.state]} …")
+    elif job.state == "running" and run:
+        new, most = sum(len(step["new_tokens"]) for step in run.steps), run.meta["spec"]["max_new_tokens"]
+        st.progress(new / most, f"Round {len(run.steps)} · {new:,} of at most {most:,} tokens")
     elif job.state in ("failed", "crashed"):
         st.error(plain(job.error))
         if job.output:

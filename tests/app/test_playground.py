@@ -124,7 +124,7 @@ def test_pruned_candidates_are_drawn_when_asked_for_and_move_nothing(app, run):
 def test_an_address_of_no_run_is_told(app, run, name):
     page = app(run=name)
     assert not page.exception
-    assert ["There is no run"] == [error.value.replace("\\", "")[:15] for error in page.error]
+    assert [error.value.replace("\\", "")[:15] for error in page.error] == ["There is no run"]
 
 
 @pytest.mark.parametrize("address", [{"step": "99"}, {"step": "x"}, {"step": "1", "node": "n999"}, {"step": "0"},

@@ -6,6 +6,7 @@ Ids: `n7` is graph node 7, `m2` merge edge 2, `c5` the pruned candidate of decis
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from analysis.layout import Layout, Place, layout
 from app.words import percent, visible
 
 HEIGHT = 440  # pixels
+TALL = 640  # for runs with a round of more nodes than
+MANY_NODES = 40
 
 _HERE = Path(__file__).parent
 _mount = st.components.v2.component(
@@ -30,10 +33,24 @@ def graph_view(data: dict[str, Any], *, key: str, on_pick: Callable[[], None]) -
     _mount(data=data, key=key, on_pick_change=on_pick)
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The room kept for every round of a run, so that stepping moves neither the page nor the root."""
+
+    columns: int
+    height: int
+
+    @classmethod
+    def of(cls, steps: list[dict[str, Any]]) -> Frame:
+        """Room for the deepest graph and its bonus; more height where some graph has many nodes."""
+        depth = max(max(step["graph"]["depth"]) for step in steps)
+        return cls(depth + 1, TALL if max(len(step["graph"]["depth"]) for step in steps) > MANY_NODES else HEIGHT)
+
+
 def graph_data(
-    step: dict[str, Any], *, run: str, columns: int, show_pruned: bool, selected: str | None
+    step: dict[str, Any], *, run: str, frame: Frame, show_pruned: bool, selected: str | None
 ) -> dict[str, Any]:
-    """What the component draws, as columns. `columns` is the width to reserve, so that x holds still across rounds."""
+    """What the component draws, as columns."""
     made = layout(step)
     drawn = _Drawn()
     _add_nodes(drawn, step, made)
@@ -42,7 +59,7 @@ def graph_data(
         _add_bonus(drawn, step, made)
     if show_pruned:
         _add_pruned(drawn, step, made)
-    return {"key": f"{run}:{step['round']}", "columns": columns, "height": HEIGHT, "selected": selected,
+    return {"key": f"{run}:{step['round']}", "columns": frame.columns, "height": frame.height, "selected": selected,
             "nodes": drawn.nodes, "edges": drawn.edges}  # fmt: skip
 
 

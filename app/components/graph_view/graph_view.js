@@ -6,7 +6,10 @@ const FONT = '11.5px ui-monospace, "Cascadia Code", Menlo, Consolas, "DejaVu San
 const CHIP_COLUMNS = 9;      // up to so many columns, labels stand in chips beside their shape
 const LABEL_CHARS = 12;
 const READABLE = 7.2 / 11.5; // under this scale labels are hidden but for the important ones
-const MAX_SCALE = 1.15;
+const MAX_SCALE = 1.15, MAX_GAP = 190;
+const CHIP = { gap: 128, row: 32, end: 70 }, PLAIN = { gap: 72, row: 40 }; // least spacing of the two looks
+const LETTER = 6.95;         // width of one, at the labels' size
+const RULER = 24;            // pixels from the top
 const MARGIN = { left: 36, right: 60, top: 46, bottom: 58 };
 const LEGEND = [["accepted", "accepted"], ["rejected", "rejected"], ["unverified", "not verified"],
   ["rejected merged", "merged"], ["bonus", "bonus"], ["pruned", "pruned"]];
@@ -49,7 +52,7 @@ class View {
     this.on(this.svg, "wheel", (event) => this.wheel(event), { passive: false });
     this.on(this.svg, "pointerdown", (event) => this.grab(event));
     this.on(this.svg, "keydown", (event) => this.press(event));
-    this.resizing = new ResizeObserver(() => this.touched ? this.place() : this.fit());
+    this.resizing = new ResizeObserver(() => this.resize());
     this.resizing.observe(this.box);
   }
 
@@ -64,11 +67,16 @@ class View {
 
   tools() {
     const bar = Object.assign(document.createElement("div"), { className: "tools" });
-    const actions = [["+", "Zoom in", () => this.zoom(1.25)], ["−", "Zoom out", () => this.zoom(0.8)],
-      ["⤢", "Fit the graph", () => this.refit()]];
-    for (const [text, title, action] of actions) {
-      const button = Object.assign(document.createElement("button"), { type: "button", textContent: text, title });
+    const actions = [["M3 8H13M8 3V13", "Zoom in", () => this.zoom(1.25)],
+      ["M3 8H13", "Zoom out", () => this.zoom(0.8)],
+      ["M2 8H14M4.5 5.5L2 8L4.5 10.5M11.5 5.5L14 8L11.5 10.5", "Fit the graph", () => this.refit()],
+      ["M2 6V2H6M10 2H14V6M14 10V14H10M6 14H2V10", "Full screen", () => this.fullScreen()]];
+    for (const [icon, title, action] of actions) {
+      const button = Object.assign(document.createElement("button"), { type: "button", title });
       button.setAttribute("aria-label", title);
+      const picture = make("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" });
+      picture.append(make("path", { d: icon }));
+      button.append(picture);
       this.on(button, "click", action);
       bar.append(button);
     }
@@ -100,6 +108,7 @@ class View {
     const other = data.key !== this.key;
     if (now !== this.drawn) {
       this.drawn = now;
+      this.picture = picture;
       this.key = data.key;
       this.draw(picture);
       if (other) this.touched = false;
@@ -132,27 +141,30 @@ class View {
     if (first) first.element.setAttribute("tabindex", "0");
   }
 
-  // Spacing, and the extent that a fit shows: the spine always in the middle, the root always left.
+  // Spacing, and the extent that a fit shows. The root is always at the left.
   measure(nodes, columns) {
     const across = Math.max(columns, ...nodes.x) + 1;
-    const rows = Math.max(1, ...nodes.y.map(Math.abs));
-    this.chips = across <= CHIP_COLUMNS;
-    this.box.classList.toggle("chips", this.chips);
-    const depth = Math.max(1, across - 1);
-    this.gap = this.chips ? Math.max(138, 1.6 * this.box.clientHeight / depth)
-      : Math.max(112, 1.95 * this.box.clientHeight / depth);
-    this.gap = Math.min(this.gap, 210);
+    const [above, below] = [-Math.min(0, ...nodes.y), Math.max(0, ...nodes.y)];
+    const rows = Math.max(1, above + below);
     const room = this.room();
-    const width = (across - 1) * this.gap + (this.chips ? 70 : 0);
-    const least = this.chips ? 32 : 42; // a row; where there is room, rows spread out to twice that
-    this.row = Math.min(Math.max(room.y / (Math.min(room.x / width, MAX_SCALE) * (2 * rows)), least), 2 * least);
-    this.size = { width, height: 2 * rows * this.row };
+    const share = room.x / (across - 1); // of each column, in pixels on screen
+    this.chips = across <= CHIP_COLUMNS && share >= CHIP.gap && rows * CHIP.row <= room.y;
+    this.box.classList.toggle("chips", this.chips);
+    const least = this.chips ? CHIP : PLAIN;
+    this.gap = Math.max(Math.min(share, MAX_GAP), least.gap, this.chips ? 0 : 1.95 * rows * least.row / (across - 1));
+    this.letters = this.chips ? LABEL_CHARS : Math.min(LABEL_CHARS, Math.floor((this.gap - 6) / LETTER));
+    const width = (across - 1) * this.gap + (this.chips ? CHIP.end : 0);
+    const scale = Math.min(room.x / width, MAX_SCALE);
+    // Where there is room, rows spread out to twice their least height.
+    const spread = room.y / (scale * 2 * Math.max(above, below, 1));
+    this.row = Math.min(Math.max(spread, least.row), 2 * least.row);
+    this.size = { width, above: above * this.row, below: below * this.row };
   }
 
   dress(node) {
     const group = make("g", { class: `node ${node.kind}${node.merged ? " merged" : ""}`, tabindex: "-1", role: "button",
       "aria-label": `${node.label}, ${node.tip.replace(/\n/g, ", ")}${node.merged ? ", merged" : ""}` });
-    const text = cut(node.label);
+    const text = cut(node.label, this.letters);
     const label = make("text", this.chips ? { x: 15, y: 4 } : { y: 22, "text-anchor": "middle" });
     label.textContent = text;
     node.width = this.chips ? 15 + measureText(text, onSpine(node)) + 9 : 9;
@@ -175,6 +187,7 @@ class View {
     this.on(group, "blur", () => this.hover(null));
     node.element = group;
     node.mark = mark;
+    node.text = label;
   }
 
   edge(from, to, kind, walked, id, tip) {
@@ -206,6 +219,13 @@ class View {
 
   // --- view
 
+  resize() {
+    if (!this.picture || this.touched) return;
+    this.draw(this.picture);
+    this.fit();
+    this.choose(this.selected);
+  }
+
   room() {
     return {
       x: Math.max(this.box.clientWidth - MARGIN.left - MARGIN.right, 1),
@@ -216,9 +236,12 @@ class View {
   fit() {
     if (!this.nodes || !this.box.clientWidth) return;
     const room = this.room();
-    const scale = Math.min(room.x / this.size.width, room.y / this.size.height, MAX_SCALE);
-    const slack = Math.max(0, room.x - this.size.width * scale) / 2;
-    this.at = { scale, x: MARGIN.left + Math.min(slack, 60), y: MARGIN.top + room.y / 2 };
+    const { width, above, below } = this.size;
+    const scale = Math.min(room.x / width, room.y / Math.max(above + below, 1), MAX_SCALE);
+    const slack = Math.max(0, room.x - width * scale) / 2;
+    // The spine stands in the middle, unless the branches of one side need the room.
+    const middle = Math.max(above * scale, Math.min(room.y / 2, room.y - below * scale));
+    this.at = { scale, x: MARGIN.left + Math.min(slack, 60), y: MARGIN.top + middle };
     this.place();
   }
 
@@ -227,12 +250,30 @@ class View {
     this.fit();
   }
 
+  fullScreen() {
+    if (this.box.matches(":fullscreen")) document.exitFullscreen();
+    else this.box.requestFullscreen();
+  }
+
   place() {
     const { x, y, scale } = this.at;
     this.scene.setAttribute("transform", `translate(${x} ${y}) scale(${scale})`);
     this.svg.classList.toggle("far", scale < READABLE);
     const grow = Math.max(1, 0.55 / scale); // shapes stay at least that large on screen
-    for (const node of this.nodes.values()) node.mark.setAttribute("transform", `scale(${grow})`);
+    const far = scale < READABLE;
+    for (const node of this.nodes.values()) {
+      node.mark.setAttribute("transform", `scale(${grow})`);
+      if (far) node.text.setAttribute("transform", this.farLabel(node));
+      else node.text.removeAttribute("transform");
+    }
+  }
+
+  // From afar, labels keep their size: the spine's on a ruler at the top, others right of their node.
+  farLabel(node) {
+    const { y, scale } = this.at;
+    const size = `scale(${0.92 / scale})`;
+    if (onSpine(node)) return `translate(0 ${(RULER - y) / scale}) ${size} translate(0 -22)`;
+    return `translate(${(12 + LETTER * [...node.text.textContent].length / 2) / scale} 0) ${size} translate(0 -18)`;
   }
 
   zoom(factor, about) {
@@ -387,9 +428,9 @@ function onSpine(node) {
   return node.kind === "accepted" || node.kind === "bonus" || node.kind === "root";
 }
 
-function cut(label) {
+function cut(label, letters) {
   const characters = [...label];
-  return characters.length > LABEL_CHARS ? characters.slice(0, LABEL_CHARS - 1).join("") + "…" : label;
+  return characters.length > letters ? characters.slice(0, letters - 1).join("") + "…" : label;
 }
 
 const pen = document.createElement("canvas").getContext("2d");
