@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import streamlit as st
@@ -49,10 +50,11 @@ def _title() -> None:
             st.title("Playground", anchor=False)
             st.html('<p class="lead">A small model drafts a graph of continuations, a large one verifies it in one '
                     "forward. Every token below is the large model's own.</p>")  # fmt: skip
-        names = [folder.name for folder in list_runs(runs_folder())[:LISTED_RUNS]]
+        labels = _labels([folder.name for folder in list_runs(runs_folder())[:LISTED_RUNS]])
+        names = list(labels)
         run = session().run
         st.session_state["earlier"] = run.name if run and run.name in names else None
-        st.selectbox("Earlier runs", names, key="earlier", format_func=_label, on_change=_open_earlier, width=330,
+        st.selectbox("Earlier runs", names, key="earlier", format_func=labels.get, on_change=_open_earlier, width=330,
                      placeholder="Open an earlier run" if names else "No runs yet", disabled=not names)  # fmt: skip
 
 
@@ -120,6 +122,17 @@ def _empty() -> None:
             "or the target itself.</span></div>"
             "<div><b>3 · Look</b><span>Click a token for its round's graph, then a node to read why it is there and "
             "what became of it.</span></div></div>")  # fmt: skip
+
+
+def _labels(names: list[str]) -> dict[str, str]:
+    """A label for each run, no two alike: a selectbox tells its options apart by what they show."""
+    labels: dict[str, str] = {}
+    seen: Counter[str] = Counter()
+    for name in names:
+        label = _label(name)
+        seen[label] += 1
+        labels[name] = label if seen[label] == 1 else f"{label} ({seen[label]})"
+    return labels
 
 
 @st.cache_data(show_spinner=False)

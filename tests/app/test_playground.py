@@ -97,6 +97,14 @@ def test_the_address_names_round_and_node_and_the_node_is_explained(app, run):
     assert "Round 2" in html_of(page)
 
 
+def test_runs_that_look_alike_can_be_told_apart(app, tmp_path):
+    runs = [record_run(tmp_path / "runs", count=2) for _ in range(3)]
+    page = app(run=runs[0].name)
+    assert len(set(page.selectbox(key="earlier").options)) == 3
+    page.selectbox(key="earlier").set_value(runs[1].name).run()
+    assert data_of(page, "graph")["key"].startswith(runs[1].name)
+
+
 def test_stepping_moves_the_round_and_drops_the_selection(app, run):
     page = app(run=run.name, step="2", node="n1")
     page.button(key="Next round").click().run()

@@ -1,0 +1,164 @@
+"""From the prompt to an explained node in a real browser, with a made-up engine."""
+
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+from browser.conftest import ROOT, serve
+from fixtures.recorded import record_run
+
+pytestmark = pytest.mark.browser
+expect = pytest.importorskip("playwright.sync_api").expect
+expect.set_options(timeout=15_000)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("lab")
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    yield from serve(ROOT / "tests" / "fixtures" / "fake_app.py", folder)
+
+
+def fill(page, address, prompt):
+    """Open the page, name a pair and type a prompt."""
+    page.goto(address)
+    page.get_by_role("combobox", name=re.compile("Pair")).click()
+    page.get_by_role("option", name="own models").click()
+    for label in ("Target", "Draft"):
+        page.get_by_role("textbox", name=label, exact=True).fill("made/up")
+        page.keyboard.press("Tab")
+    page.get_by_role("textbox", name="Prompt").fill(prompt)
+
+
+def run(page):
+    page.get_by_test_id("stMain").get_by_role("button", name="Run", exact=False).first.click()
+
+
+def marks(page):
+    return page.locator(".graph-view > svg .node .mark")
+
+
+def words(page):
+    return page.locator(".words")
+
+
+def test_prompt_run_graph_node_explanation_csv(page, address, tmp_path):
+    fill(page, address, "def quicksort(items):")
+    run(page)
+    expect(page.locator(".token-text .token").first).to_be_visible()
+    expect(page.get_by_test_id("stDownloadButton").get_by_role("button")).to_be_visible()
+    page.locator(".graph-view .node.accepted .mark").first.click()
+    expect(words(page)).to_contain_text("the draft gave it")
+    expect(words(page)).to_contain_text("Accepted")
+    expect(page).to_have_url(re.compile(r"run=.*&step=\d+&node=n\d+"))
+    with page.expect_download() as download:
+        page.get_by_test_id("stDownloadButton").get_by_role("button").click()
+    download.value.save_as(tmp_path / "run.zip")
+    with zipfile.ZipFile(tmp_path / "run.zip") as bundle:
+        assert sorted(bundle.namelist()) == sorted(
+            f"{name}.csv" for name in ("runs", "steps", "nodes", "edges", "merges", "decisions")
+        )
+        assert b"def quicksort(items):" in bundle.read("runs.csv")
+
+
+def test_an_address_opens_the_same_view_elsewhere(page, address, folder, browser):
+    made = record_run(folder / "runs")
+    page.goto(f"{address}/?run={made.name}&step=2&node=n1")
+    expect(words(page)).to_contain_text("Node 1, depth 1")
+    expect(page.locator(".graph-view .node.chosen")).to_have_count(1)
+    steps = [json.loads(line) for line in (made / "events.jsonl").read_text().splitlines()][:-1]
+    expect(marks(page)).to_have_count(len(steps[1]["graph"]["token"]) + 1)
+    assert page.locator(".flow .token").all_inner_texts() == [
+        text.replace("\n", "↵\n") for step in steps for text in step["new_texts"]
+    ]
+
+
+def test_arrow_keys_and_tokens_step_through_the_rounds(page, address, folder):
+    made = record_run(folder / "runs")
+    page.goto(f"{address}/?run={made.name}&step=2")
+    expect(page.locator(".round")).to_contain_text("Round 2")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".round")).to_contain_text("Round 3")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".round")).to_contain_text("Round 1")
+    page.locator(".flow .token").last.click()
+    expect(page.locator(".round")).to_contain_text("Round 6 of 6")
+
+
+def test_the_keyboard_reaches_nodes_and_leaves_the_round_alone(page, address, folder):
+    made = record_run(folder / "runs")
+    page.goto(f"{address}/?run={made.name}&step=2")
+    expect(marks(page).first).to_be_visible()
+    page.locator(".graph-view .node.root").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(words(page)).to_contain_text("depth 1")
+    expect(page.locator(".round")).to_contain_text("Round 2")
+    page.keyboard.press("Escape")
+    expect(words(page)).to_contain_text("Nothing selected")
+
+
+def test_a_merge_edge_can_be_clicked(page, address, folder):
+    made = record_run(folder / "runs")
+    page.goto(f"{address}/?run={made.name}&step=1")
+    expect(marks(page).first).to_be_visible()
+    page.locator(".graph-view .hit").first.dispatch_event("click")
+    expect(words(page)).to_contain_text("merge edge")
+    expect(page.locator(".graph-view .edge.chosen")).to_have_count(1)
+
+
+def test_zoom_is_kept_when_the_round_is_redrawn(page, address, folder):
+    made = record_run(folder / "runs")
+    page.goto(f"{address}/?run={made.name}&step=1")
+    scene = page.locator(".graph-view > svg > g").first
+    expect(marks(page).first).to_be_visible()
+    page.get_by_role("button", name="Zoom in").click()
+    zoomed = scene.get_attribute("transform")
+    page.get_by_text("Pruned candidates").click()
+    expect(page.locator(".graph-view .node.pruned").first).to_be_attached()
+    assert scene.get_attribute("transform") == zoomed
+    page.get_by_role("button", name="Fit the graph").click()
+    assert scene.get_attribute("transform") != zoomed
+
+
+def test_a_run_grows_under_ones_eyes_and_can_be_cancelled(page, address):
+    fill(page, address, "slow")
+    page.get_by_text("Sampling and length").click()
+    page.get_by_role("spinbutton", name=re.compile("New tokens")).fill("5000")
+    page.keyboard.press("Tab")
+    run(page)
+    tokens = page.locator(".token-text .token")
+    expect(tokens.first).to_be_visible()
+    before = tokens.count()
+    expect(tokens.nth(before + 10)).to_be_attached()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("This run was cancelled")).to_be_visible()
+    expect(page.get_by_role("button", name="Cancel")).to_be_disabled()
+
+
+def test_a_killed_engine_is_told_and_the_next_run_works(page, address):
+    fill(page, address, "slow crash")
+    run(page)
+    expect(page.get_by_text("was killed by signal 9")).to_be_visible()
+    expect(page.get_by_text("This run is incomplete")).to_be_visible()
+    page.get_by_text("The engine's last words").click()
+    expect(page.get_by_text("about to die")).to_be_visible()
+    page.get_by_role("textbox", name="Prompt").fill("fine")
+    run(page)
+    expect(page.get_by_text("was killed by signal 9")).to_have_count(0)
+    expect(page.get_by_test_id("stDownloadButton").get_by_role("button")).to_be_visible()
+
+
+def test_token_text_never_becomes_markup(page, address, folder):
+    made = record_run(folder / "runs", count=20)
+    assert "<b>" in Path(made / "events.jsonl").read_text()
+    page.goto(f"{address}/?run={made.name}")
+    expect(page.locator(".token-text .token").first).to_be_visible()
+    assert page.locator(".token-text b, .graph-view b b, .round code b").count() == 0
+    assert "<b>" in page.locator(".token-text .flow").inner_text()
