@@ -49,7 +49,8 @@ DtypeOption = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float
 PresetOption = Annotated[
     str | None, typer.Option("--preset", help="paper, fast or wide; an option given beside it wins.")
 ]
-NewTokens = Annotated[int, typer.Option(help="Tokens to generate at most.")]
+# Numbers come as text: the specs check them, so that every bad one gets the same message with its value.
+NewTokens = Annotated[str, typer.Option(metavar="INT", help="Tokens to generate at most.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, nothing else.")]
 
 
@@ -79,24 +80,26 @@ def generate(
     prompt_file: Annotated[Path | None, typer.Option(help="JSON lines with id, prompt, kind, chat.")] = None,
     preset_name: PresetOption = None,
     method: Annotated[str | None, typer.Option("--method", help="ar, chain, tree or graph.")] = None,
-    width: Annotated[int | None, typer.Option(help="Candidates per expanded node.")] = None,
-    depth: Annotated[int | None, typer.Option(help="Levels, each one draft forward.")] = None,
+    width: Annotated[str | None, typer.Option(metavar="INT", help="Candidates per expanded node.")] = None,
+    depth: Annotated[str | None, typer.Option(metavar="INT", help="Levels, each one draft forward.")] = None,
     merge_context: Annotated[
-        str | None, typer.Option(help="Tokens that must agree before a merge; none: never.")
+        str | None, typer.Option(metavar="INT|none", help="Tokens that must agree before a merge; none: never.")
     ] = None,
     sibling_threshold: Annotated[
-        float | None, typer.Option(help="Drop q below this share of the best sibling's.")
+        str | None, typer.Option(metavar="NUMBER", help="Drop q below this share of the best sibling's.")
     ] = None,
-    prob_threshold: Annotated[float | None, typer.Option(help="Below it a candidate is not expanded.")] = None,
+    prob_threshold: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="Below it a candidate is not expanded.")
+    ] = None,
     prob_rule: Annotated[str | None, typer.Option(help="path: cumulative probability; local: q alone.")] = None,
     prob_action: Annotated[str | None, typer.Option(help="leaf: keep such a candidate as a leaf; drop.")] = None,
-    frontier: Annotated[int | None, typer.Option(help="Nodes expanded per level.")] = None,
-    budget: Annotated[int | None, typer.Option(help="Drafted nodes verified per round.")] = None,
-    max_new_tokens: NewTokens = 64,
-    temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.0,
-    top_k: Annotated[int, typer.Option(help="0: off.")] = 0,
-    top_p: Annotated[float, typer.Option(help="1: off.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Same seed, same text, whatever the method.")] = 0,
+    frontier: Annotated[str | None, typer.Option(metavar="INT", help="Nodes expanded per level.")] = None,
+    budget: Annotated[str | None, typer.Option(metavar="INT", help="Drafted nodes verified per round.")] = None,
+    max_new_tokens: NewTokens = "64",
+    temperature: Annotated[str, typer.Option(metavar="NUMBER", help="0 is greedy.")] = "0.0",
+    top_k: Annotated[str, typer.Option(metavar="INT", help="0: off.")] = "0",
+    top_p: Annotated[str, typer.Option(metavar="NUMBER", help="1: off.")] = "1.0",
+    seed: Annotated[str, typer.Option(metavar="INT", help="Same seed, same text, whatever the method.")] = "0",
     stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be given often.")] = None,
     raw: Annotated[bool, typer.Option("--raw", help="No chat template.")] = False,
     device: DeviceOption = "auto",
@@ -151,7 +154,7 @@ def bench(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="OPTION=VALUE for all methods, or METHOD.OPTION=VALUE.")
     ] = None,
-    max_new_tokens: NewTokens = 64,
+    max_new_tokens: NewTokens = "64",
     repeats: Annotated[int, typer.Option(min=1, help="Calls per method and prompt.")] = 3,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",

@@ -1,0 +1,258 @@
+"""The command line: its JSON, its exit codes, and one clear line for every kind of bad input."""
+
+import errno
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+from gsd.__main__ import main
+from gsd.pairs import BUNDLED
+
+PROMPT = "def add(first, second):"
+GENERATE_KEYS = {
+    "run", "text", "tokens", "new_tokens", "rounds", "draft_forwards", "target_forwards", "drafted_nodes",
+    "verified_nodes", "merges", "mean_acceptance_length", "draft_acceptance_rate", "wall_ms", "draft_ms",
+    "verify_ms", "overhead_ms", "tokens_per_s",
+}  # fmt: skip
+BENCH_KEYS = {
+    "speedup", "speedup_worst", "speedup_best", "mean_acceptance_length", "draft_forwards", "target_forwards",
+    "overhead_ms_per_round", "matches", "prompts",
+}  # fmt: skip
+
+
+@pytest.fixture
+def gsd(capfd):
+    """Run the command line in this process; gives (exit code, standard output, standard error)."""
+
+    def run(*arguments):
+        code = main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run
+
+
+def refused(result, *words):
+    """Exit code 2, nothing on standard output, and one line that has all `words`."""
+    code, out, err = result
+    said = [line for line in err.splitlines() if line.startswith("gsd:")]
+    assert (code, out, len(said)) == (2, "", 1), result
+    assert "Traceback" not in err
+    for word in words:
+        assert word in said[0]
+
+
+def test_generate_writes_one_json_object_and_a_trace(gsd, tmp_path):
+    code, out, _ = gsd(
+        "generate", "--prompt", PROMPT, "--max-new-tokens", 12, "--out", tmp_path, "--baseline", "--json"
+    )
+    result = json.loads(out)
+    assert code == 0
+    assert result.keys() >= GENERATE_KEYS | {"speedup", "matches_baseline"}
+    assert result["matches_baseline"] is True
+    assert result["new_tokens"] == len(result["tokens"]) <= 12
+    assert (tmp_path / result["run"] / "events.jsonl").exists()
+
+
+def test_the_issue_command_runs_as_written(tmp_path):
+    command = (
+        "generate --pair tiny --method graph --width 4 --depth 6 --merge-context 1 --sibling-threshold 0.1 "
+        "--prob-threshold 0.05 --budget 32 --max-new-tokens 16 --temperature 0 --seed 0 --trace full --json"
+    ).split()
+    done = subprocess.run(
+        [sys.executable, "-m", "gsd", *command, "--prompt", "def quicksort(items):", "--out", str(tmp_path)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout).keys() >= GENERATE_KEYS
+
+
+def test_every_method_and_preset_gives_the_same_text(gsd, tmp_path):
+    texts = set()
+    for options in (["--method", "ar"], ["--method", "chain"], ["--method", "tree"], ["--preset", "paper"],
+                    ["--preset", "wide", "--merge-context", "none"], ["--merge-context", "0"]):  # fmt: skip
+        _, out, _ = gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 24, "--trace", "none", "--json", *options)
+        result = json.loads(out)
+        assert result["run"] is None
+        texts.add(result["text"])
+    assert len(texts) == 1
+
+
+def test_a_prompt_file_is_decoded_around_its_broken_line(gsd, tmp_path):
+    path = tmp_path / "prompts.jsonl"
+    path.write_text('{"id": "a", "prompt": "def f():"}\n{oops\n{"id": "c", "prompt": "class A:"}\n')
+    code, out, err = gsd("generate", "--prompt-file", path, "--max-new-tokens", 4, "--out", tmp_path / "runs", "--json")
+    result = json.loads(out)
+    assert code == 2
+    assert "line 2" in err
+    assert [run["id"] for run in result["runs"]] == ["a", "c"]
+    assert [line["line"] for line in result["skipped"]] == [2]
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+
+
+def test_bench_has_a_row_for_every_method(gsd, tmp_path):
+    path = tmp_path / "prompts.jsonl"
+    path.write_text('{"prompt": "def f():"}\n')
+    code, out, _ = gsd("bench", "--prompts", path, "--max-new-tokens", 6, "--repeats", 1, "--json",
+                       "--set", "graph.width=2", "--set", "depth=3", "--set", "tree.merge-context=none")  # fmt: skip
+    report = json.loads(out)
+    assert code == 0
+    assert set(report["methods"]) == {"ar", "hf-greedy", "chain", "tree", "graph", "hf-assisted", "hf-lookup"}
+    for row in report["methods"].values():
+        assert row.keys() >= BENCH_KEYS
+        assert row["matches"] == row["prompts"] == 1
+    assert report["settings"]["drafting"]["graph"]["width"] == 2
+    assert report["settings"]["drafting"]["chain"]["depth"] == 3
+
+
+def test_export_writes_six_csv_files(gsd, tmp_path):
+    _, out, _ = gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 6, "--out", tmp_path, "--json")
+    code, _, _ = gsd("export", tmp_path / json.loads(out)["run"], "--csv", tmp_path / "csv")
+    assert code == 0
+    names = {"runs", "steps", "nodes", "edges", "merges", "decisions"}
+    assert {path.stem for path in (tmp_path / "csv").glob("*.csv")} == names
+
+
+def test_pairs_says_that_the_bundled_one_is_here(gsd):
+    _, out, _ = gsd("pairs", "--json")
+    here = {pair["name"]: pair["here"] for pair in json.loads(out)["pairs"]}
+    assert here["tiny"] is True
+    assert {"qwen2.5-coder", "llama-2-7b", "llama-2-70b"} <= here.keys()
+
+
+def test_doctor_names_what_it_found(gsd):
+    code, out, _ = gsd("doctor", "--json")
+    findings = {finding["what"]: finding["value"] for finding in json.loads(out)["findings"]}
+    assert code == 0
+    assert findings["torch"] == torch.__version__
+    assert findings["pair tiny"] == "here"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--pair", "nonesuch"], ["nonesuch", "tiny"]),
+        (["--method", "beam"], ["beam", "graph"]),
+        (["--preset", "slow"], ["slow", "paper"]),
+        (["--nonesuch"], ["nonesuch"]),
+        (["--depth", "0"], ["depth", "0"]),
+        (["--width", "0"], ["width", "0"]),
+        (["--width", "many"], ["width", "many"]),
+        (["--budget", "0"], ["budget", "0"]),
+        (["--sibling-threshold", "-0.1"], ["sibling-threshold", "-0.1"]),
+        (["--prob-threshold", "-1"], ["prob-threshold", "-1"]),
+        (["--merge-context", "-1"], ["merge-context", "-1"]),
+        (["--merge-context", "some"], ["merge-context", "some"]),
+        (["--temperature", "-1"], ["temperature", "-1"]),
+        (["--top-p", "0"], ["top-p"]),
+        (["--max-new-tokens", "0"], ["max-new-tokens", "0"]),
+        (["--device", "tpu"], ["device", "tpu"]),
+        (["--dtype", "int3"], ["dtype", "int3"]),
+        (["--trace", "some"], ["trace", "some"]),
+        (["--pair", "tiny", "--target", "x"], ["--pair", "--target"]),
+    ],
+)
+def test_a_bad_option_is_named_with_its_value(gsd, arguments, words):
+    refused(gsd("generate", "--prompt", PROMPT, *arguments), *words)
+
+
+def test_an_empty_prompt_is_refused(gsd):
+    refused(gsd("generate", "--prompt", ""), "prompt")
+
+
+def test_no_prompt_is_refused(gsd):
+    refused(gsd("generate"), "--prompt")
+
+
+def test_an_unknown_command_is_refused(gsd):
+    refused(gsd("decode"), "decode")
+
+
+def test_an_unknown_bench_method_is_refused(gsd, tmp_path):
+    path = tmp_path / "prompts.jsonl"
+    path.write_text('{"prompt": "x"}\n')
+    refused(gsd("bench", "--prompts", path, "--methods", "graph,magic"), "magic", "hf-assisted")
+    refused(gsd("bench", "--prompts", path, "--set", "graph.depth"), "graph.depth")
+
+
+def test_a_folder_that_is_no_model_is_refused(gsd, tmp_path):
+    refused(gsd("generate", "--prompt", PROMPT, "--method", "ar", "--target", tmp_path), str(tmp_path), "config.json")
+
+
+def test_a_draft_is_asked_for_where_the_method_needs_one(gsd):
+    refused(gsd("generate", "--prompt", PROMPT, "--target", BUNDLED / "target"), "draft")
+
+
+def test_vocabularies_that_differ_are_refused(gsd, tmp_path):
+    tokenizer = AutoTokenizer.from_pretrained(BUNDLED / "target")
+    tokenizer.add_tokens(["another"])
+    tokenizer.save_pretrained(tmp_path)
+    AutoModelForCausalLM.from_pretrained(BUNDLED / "draft").save_pretrained(tmp_path)
+    refused(
+        gsd("generate", "--prompt", PROMPT, "--target", BUNDLED / "target", "--draft", tmp_path), "vocabular", "4097"
+    )
+
+
+def test_pickled_weights_are_refused(gsd, tmp_path):
+    config = LlamaConfig(vocab_size=8, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)
+    model = LlamaForCausalLM(config)
+    model.save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    AutoTokenizer.from_pretrained(BUNDLED / "target").save_pretrained(tmp_path)
+    refused(gsd("generate", "--prompt", PROMPT, "--method", "ar", "--target", tmp_path), "safetensors")
+
+
+def test_an_output_that_cannot_be_written_is_refused(gsd, tmp_path):
+    (tmp_path / "file").write_text("")
+    refused(gsd("generate", "--prompt", PROMPT, "--out", tmp_path / "file" / "runs"), "cannot write", "--out")
+
+
+def test_a_full_disk_is_named_and_what_was_written_stays(gsd, tmp_path, monkeypatch):
+    from gsd.trace import TraceWriter, read_run
+
+    written = TraceWriter.step
+
+    def fill_up(writer, record):
+        if record["round"] == 1:
+            monkeypatch.setattr(writer, "_events", _Full(writer._events))
+        written(writer, record)
+
+    monkeypatch.setattr(TraceWriter, "step", fill_up)
+    refused(gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 32, "--out", tmp_path), "disk is full", "--out")
+    run = read_run(next(tmp_path.iterdir()))
+    assert (run.status, len(run.steps)) == ("incomplete", 1)
+
+
+class _Full:
+    """A file on a disk without room."""
+
+    def __init__(self, file):
+        self._file = file
+
+    def write(self, _):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def close(self):
+        self._file.close()
+
+
+def test_running_out_of_memory_names_what_to_lower(gsd, monkeypatch):
+    from gsd.models.cache import KVCache
+
+    def exhausted(self, capacity):
+        raise torch.OutOfMemoryError("tried to allocate too much")
+
+    monkeypatch.setattr(KVCache, "_allocate", exhausted)
+    code, out, err = gsd("generate", "--prompt", PROMPT, "--trace", "none")
+    assert (code, out) == (1, "")
+    assert "out of memory" in err
+    assert "--max-new-tokens" in err
+
+
+def test_help_and_pairs_load_no_torch():
+    code = "import sys; from gsd.__main__ import main; main(['pairs']); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0

@@ -1,0 +1,36 @@
+"""Prompt files: what is read, and what is said of lines that are no prompt."""
+
+import pytest
+
+from gsd.errors import PromptError
+from gsd.prompts import read_prompts
+
+
+def test_reads_ids_kinds_and_chat_and_numbers_the_nameless(tmp_path):
+    path = tmp_path / "prompts.jsonl"
+    path.write_text('{"id": "a", "prompt": "one", "kind": "code", "chat": false}\n\n{"prompt": "two"}\n')
+    first, second = read_prompts(path).prompts
+    assert (first.id, first.prompt, first.kind, first.chat) == ("a", "one", "code", False)
+    assert (second.id, second.chat) == ("line-3", None)
+
+
+@pytest.mark.parametrize("line", ["{", "[1]", '{"text": "no prompt"}', '{"prompt": ""}', '{"prompt": "x", "odd": 1}'])
+def test_a_broken_line_is_named_by_number_and_the_rest_is_kept(tmp_path, line):
+    path = tmp_path / "prompts.jsonl"
+    path.write_text(f'{{"prompt": "good"}}\n{line}\n{{"prompt": "also good"}}\n')
+    file = read_prompts(path)
+    assert [prompt.prompt for prompt in file.prompts] == ["good", "also good"]
+    assert [broken.line for broken in file.broken] == [2]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"{\n", b"\xff\xfe"])
+def test_a_file_without_a_prompt_is_refused(tmp_path, content):
+    path = tmp_path / "prompts.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(PromptError, match=r"prompts\.jsonl"):
+        read_prompts(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(PromptError, match="nowhere"):
+        read_prompts(tmp_path / "nowhere.jsonl")
