@@ -96,12 +96,12 @@ def _step_view(state: Session, run: OpenRun) -> None:
 def _stepper(run: OpenRun, index: int, step: dict[str, Any]) -> None:
     """Buttons and arrow keys through the rounds, and what this round brought."""
     last = len(run.steps) - 1
-    moves = [("First round", "first_page", None, 0), ("Previous round", "chevron_left", "Left", index - 1),
-             ("Next round", "chevron_right", "Right", index + 1), ("Last round", "last_page", None, last)]  # fmt: skip
+    moves = [("First round", "first_page", None, -index), ("Previous round", "chevron_left", "Left", -1),
+             ("Next round", "chevron_right", "Right", 1), ("Last round", "last_page", None, last - index)]  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="stepper"):
-        for label, icon, shortcut, to in moves:
-            st.button("", key=label, icon=f":material/{icon}:", help=label, shortcut=shortcut, on_click=_go, args=(to,),
-                      disabled=not 0 <= to <= last or to == index)  # fmt: skip
+        for label, icon, shortcut, by in moves:
+            st.button("", key=label, icon=f":material/{icon}:", help=label, shortcut=shortcut, on_click=_move,
+                      args=(by,), disabled=by == 0 or not 0 <= index + by <= last)  # fmt: skip
         tokens = "".join(code(text) for text in step["new_texts"])
         st.html(f'<div class="round"><b>Round {index + 1}</b> of {last + 1}<span>{_outcome(step)}</span>{tokens}</div>',
                 width="stretch")  # fmt: skip
@@ -137,6 +137,12 @@ def _selected_row(node: str | None, step: dict[str, Any]) -> int | None:
 def _go(step: int) -> None:
     state = session()
     state.step, state.node = step, None
+
+
+def _move(by: int) -> None:
+    """By so many rounds from where we are now, which may be further than what the browser shows yet."""
+    state = session()
+    _go(max(0, min(shown_step(state) + by, len(state.run.steps) - 1)))
 
 
 def _pick_round() -> None:

@@ -55,7 +55,7 @@ def test_prompt_run_graph_node_explanation_csv(page, address, tmp_path):
     page.locator(".graph-view .node.accepted .mark").first.click()
     expect(words(page)).to_contain_text("the draft gave it")
     expect(words(page)).to_contain_text("Accepted")
-    expect(page).to_have_url(re.compile(r"run=.*&step=\d+&node=n\d+"))
+    page.wait_for_function(r"/run=.*&step=\d+&node=n\d+/.test(location.search)")
     with page.expect_download() as download:
         page.get_by_test_id("stDownloadButton").get_by_role("button").click()
     download.value.save_as(tmp_path / "run.zip")
@@ -85,8 +85,10 @@ def test_arrow_keys_and_tokens_step_through_the_rounds(page, address, folder):
     page.keyboard.press("ArrowRight")
     expect(page.locator(".round")).to_contain_text("Round 3")
     page.keyboard.press("ArrowLeft")
+    expect(page.locator(".round")).to_contain_text("Round 2")
     page.keyboard.press("ArrowLeft")
     expect(page.locator(".round")).to_contain_text("Round 1")
+    page.wait_for_function("location.search.endsWith('step=1')")
     page.locator(".flow .token").last.click()
     expect(page.locator(".round")).to_contain_text("Round 6 of 6")
 
