@@ -16,8 +16,7 @@ from gsd.config import DraftSpec, SamplingSpec
 from gsd.drafters import Drafter
 from gsd.errors import PromptError
 from gsd.graph import TokenGraph
-from gsd.models.base import LanguageModel
-from gsd.models.hf import catch_up
+from gsd.models.base import LanguageModel, catch_up
 from gsd.sampling import Choices, choose, pick
 from gsd.stops import StopRules
 from gsd.tree import FlatTree, flatten

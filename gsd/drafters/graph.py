@@ -9,8 +9,7 @@ import torch
 
 from gsd.config import DraftSpec
 from gsd.graph import ROOT, TokenGraph
-from gsd.models.base import LanguageModel
-from gsd.models.hf import catch_up
+from gsd.models.base import LanguageModel, catch_up
 from gsd.tree import FlatTree
 
 

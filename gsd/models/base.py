@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 T = TypeVar("T")
+PREFILL_CHUNK = 512  # tokens; bounds the mask of a long prompt
 
 
 @dataclass(slots=True)
@@ -56,3 +57,18 @@ class LanguageModel(Protocol):
 
     def keep(self, base: int, slots: list[int]) -> None:
         """Keep the first `base` slots, then `base + s` for each s of `slots` (rising), drop the rest."""
+
+
+def catch_up(model: LanguageModel, committed: list[int]) -> list[int]:
+    """Run what `model` has not cached of the committed text in chunks; return the rest, root last.
+
+    At most `PREFILL_CHUNK` tokens are left, which the round's own forward takes along.
+    """
+    while len(committed) - model.length > PREFILL_CHUNK:
+        start = model.length
+        model.forward(committed[start : start + PREFILL_CHUNK], list(range(start, start + PREFILL_CHUNK)), _nothing)
+    return committed[model.length :]
+
+
+def _nothing(_: torch.Tensor) -> None:
+    """The reduction of a forward of which only the cache entries are wanted."""

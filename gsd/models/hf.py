@@ -18,11 +18,9 @@ from transformers.cache_utils import DynamicLayer
 
 from gsd.config import Dtype, ModelSpec
 from gsd.errors import ModelError, OutOfMemory, PairError
-from gsd.models.base import Counter, LanguageModel, T
+from gsd.models.base import Counter, T
 from gsd.models.cache import KVCache, LayerShape
 from gsd.pairs import located
-
-PREFILL_CHUNK = 512  # tokens; bounds the mask of a long prompt
 
 
 class HFModel:
@@ -106,21 +104,6 @@ class HFModel:
             "dtype": str(self.dtype).removeprefix("torch."),
             "device": str(self.device),
         }
-
-
-def catch_up(model: LanguageModel, committed: list[int]) -> list[int]:
-    """Run what `model` has not cached of the committed text in chunks; return the rest, root last.
-
-    At most `PREFILL_CHUNK` tokens are left, which the round's own forward takes along.
-    """
-    while len(committed) - model.length > PREFILL_CHUNK:
-        start = model.length
-        model.forward(committed[start : start + PREFILL_CHUNK], list(range(start, start + PREFILL_CHUNK)), _nothing)
-    return committed[model.length :]
-
-
-def _nothing(_: torch.Tensor) -> None:
-    """The reduction of a forward of which only the cache entries are wanted."""
 
 
 def load_model(spec: ModelSpec, device: str = "auto", dtype: Dtype = "auto") -> HFModel:

@@ -1,0 +1,38 @@
+"""Shared by all tests: one thread, a quiet library, and the bundled pair loaded once."""
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+import oracle
+from gsd.config import RunSpec
+from gsd.pairs import PAIRS, available
+
+torch.set_num_threads(1)  # faster for small models, and fair to other processes
+settings.register_profile("gsd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("gsd")
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """The bundled pair in float32 on the CPU, as a `Runner`."""
+    from gsd.runner import Runner
+
+    pair = PAIRS["tiny"]
+    assert available(pair), "the bundled pair is part of the repository"
+    return Runner.load(pair.target, pair.draft, device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="session")
+def plain(tiny):
+    """What the oracle makes of a prompt with the bundled target; each text is computed once."""
+    texts = {}
+
+    def generate(spec: RunSpec) -> list[int]:
+        key = (spec.prompt.prompt, spec.sampling, spec.max_new_tokens)
+        if key not in texts:
+            prompt = tiny.encode(spec.prompt)
+            texts[key] = oracle.generate(tiny.target.model, prompt, spec.max_new_tokens, spec.sampling, tiny.eos)
+        return texts[key]
+
+    return generate

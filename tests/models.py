@@ -1,0 +1,78 @@
+"""Small randomly initialised models of every supported architecture, and drafts that half agree."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from transformers import AutoModelForCausalLM as Auto
+from transformers import (
+    GemmaConfig,
+    GPT2Config,
+    GPTNeoXConfig,
+    LlamaConfig,
+    MistralConfig,
+    PreTrainedModel,
+    Qwen2Config,
+    Qwen3Config,
+)
+
+from gsd.config import DraftSpec, ModelSpec, SamplingSpec
+from gsd.drafters import DRAFTERS
+from gsd.engine import Engine, Step
+from gsd.models.hf import HFModel
+from gsd.stops import StopRules
+
+VOCABULARY = 40
+_SIZES = {
+    "vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 256, "initializer_range": 0.25,
+}  # fmt: skip
+_HEADED = {**_SIZES, "head_dim": 8}
+_PLAIN = {key: value for key, value in _SIZES.items() if key != "num_key_value_heads"}
+CONFIGS = {
+    "llama": LlamaConfig(**_SIZES),
+    "qwen2": Qwen2Config(**_SIZES),
+    "qwen3": Qwen3Config(**_HEADED),
+    "mistral": MistralConfig(**_SIZES, sliding_window=None),
+    "gpt2": GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=4, n_positions=256, initializer_range=0.25,
+                       bos_token_id=None, eos_token_id=None),
+    "gpt_neox": GPTNeoXConfig(**_PLAIN),
+    "gemma": GemmaConfig(**_HEADED, tie_word_embeddings=False),
+}
+
+
+def target_of(name: str, seed: int = 0) -> PreTrainedModel:
+    """A random model of an architecture, in float32."""
+    torch.manual_seed(seed)
+    return Auto.from_config(CONFIGS[name]).eval()
+
+
+def half_agreeing(model: PreTrainedModel, noise: float = 0.15, seed: int = 1) -> PreTrainedModel:
+    """The model with noise on its weights: often the same first choice, not always."""
+    generator = torch.Generator().manual_seed(seed)
+    draft = copy.deepcopy(model)
+    with torch.no_grad():
+        for weight in draft.parameters():
+            weight += noise * weight.std().nan_to_num() * torch.randn(weight.shape, generator=generator)
+    return draft
+
+
+def adapted(model: PreTrainedModel, name: str = "random") -> HFModel:
+    """A model behind the engine's protocol."""
+    return HFModel(model, ModelSpec(source=name))
+
+
+def decode(
+    target: HFModel, draft: HFModel, prompt: list[int], spec: DraftSpec, sampling: SamplingSpec | None = None,
+    count: int = 24, *, detail: bool = True, stops: StopRules | None = None,
+) -> list[Step]:  # fmt: skip
+    """All steps of one text."""
+    drafter = DRAFTERS[spec.method](draft, spec, vocab_size=target.vocab_size, record=detail)
+    engine = Engine(target, drafter, sampling or SamplingSpec(), detail=detail)
+    return list(engine.decode(prompt, spec, stops or StopRules(count)))
+
+
+def tokens_of(steps: list[Step]) -> list[int]:
+    """The emitted tokens."""
+    return [token for step in steps for token in step.new_tokens]

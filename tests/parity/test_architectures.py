@@ -1,0 +1,79 @@
+"""Every method emits the oracle's tokens, on every supported architecture, greedy and sampled."""
+
+import itertools
+import random
+
+import pytest
+
+from gsd.config import DraftSpec, SamplingSpec
+from tests import oracle
+from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, target_of, tokens_of
+
+NEW_TOKENS = 24
+GREEDY = SamplingSpec()
+SAMPLED = SamplingSpec(temperature=0.8, top_k=20, top_p=0.95, seed=11)
+PROMPTS = [[5, 9, 2, 31, 7, 7, 12], [1, 2, 3, 1, 2, 3, 1, 2]]
+SETTINGS = [
+    DraftSpec(method="ar"),
+    DraftSpec(method="chain", depth=5, prob_threshold=0.0),
+    DraftSpec(method="tree", width=3, depth=4, prob_threshold=0.0, sibling_threshold=0.0),
+    DraftSpec(width=3, depth=4, merge_context=0, prob_threshold=0.0, sibling_threshold=0.0),
+    DraftSpec(width=4, depth=6, merge_context=1, prob_threshold=0.001),
+    DraftSpec(width=2, depth=8, merge_context=2, frontier=2, prob_action="drop", budget=7),
+    DraftSpec(width=4, depth=3, merge_context=3, prob_rule="local", prob_threshold=0.3, budget=1),
+    DraftSpec(width=6, depth=5, merge_context=0, frontier=12, prob_threshold=0.0, budget=128),
+    DraftSpec(width=5, depth=5, merge_context=None, frontier=8, prob_threshold=0.0, budget=128),
+]
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
+def models(request):
+    """(oracle's model, target, draft) of one architecture."""
+    model = target_of(request.param)
+    return model, adapted(model), adapted(half_agreeing(model))
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+@pytest.mark.parametrize("detail", [True, False], ids=["full", "counters"])
+def test_every_setting_emits_the_oracle_tokens(models, sampling, detail):
+    model, target, draft = models
+    for prompt in PROMPTS:
+        expected = oracle.generate(model, prompt, NEW_TOKENS, sampling)
+        for spec in SETTINGS:
+            steps = decode(target, draft, prompt, spec, sampling, NEW_TOKENS, detail=detail)
+            assert tokens_of(steps) == expected, spec
+
+
+def test_merge_edges_are_walked_and_the_draft_is_repaired(models):
+    """The claim that merged graphs are verified is empty unless paths cross merge edges: here they do.
+
+    After each such round the draft proposes what a fresh draft, fed the committed text, would.
+    """
+    model, target, draft = models
+    fresh = adapted(draft.model)
+    spec = DraftSpec(width=4, depth=5, merge_context=0, frontier=6, prob_threshold=0.0, sibling_threshold=0.0)
+    walked = 0
+    for seed in range(4):
+        prompt = random.Random(seed).choices(range(VOCABULARY), k=6)
+        sampling = SamplingSpec(temperature=1.0, seed=seed)
+        steps = decode(target, draft, prompt, spec, sampling, 40)
+        assert tokens_of(steps) == oracle.generate(model, prompt, 40, sampling)
+        for step, after in itertools.pairwise(steps):
+            if not any(step.tree.merged[i] for i in step.accepted):
+                continue
+            walked += 1
+            text = (prompt + tokens_of(steps))[: after.position + 1]
+            again = decode(target, fresh, text, spec, sampling, len(steps[-1].new_tokens) + 40)[0]
+            if len(again.graph) == len(after.graph):
+                assert again.graph.tokens == after.graph.tokens
+                assert again.graph.logq == pytest.approx(after.graph.logq, abs=1e-3)
+    assert walked > 0
+
+
+def test_long_accepted_paths_occur(models):
+    """The draft agrees often enough for parity to test something."""
+    _, target, draft = models
+    spec = DraftSpec(width=4, depth=6, prob_threshold=0.0, sibling_threshold=0.0)
+    steps = [step for prompt in PROMPTS for step in decode(target, draft, prompt, spec)]
+    assert max(len(step.accepted) for step in steps) >= 3
+    assert sum(len(step.graph.merges) for step in steps) > 0

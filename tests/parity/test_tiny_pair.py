@@ -1,0 +1,50 @@
+"""On the bundled pair: 50 prompts, many settings, token for token with the oracle, in float32."""
+
+import itertools
+import random
+
+import pytest
+
+from gsd.config import DraftSpec, SamplingSpec
+from tests import oracle
+from tests.models import decode, tokens_of
+
+NAMES = ("count", "find", "merge", "sort", "read", "update", "remove", "check", "split", "group")
+OPENINGS = (
+    "def {}_items(items):\n", "class {}Tool:\n", "# How to {} the words.\n", '"""Helpers that {} users."""\n',
+    "def {}(first, second):\n    return ",
+)  # fmt: skip
+PROMPTS = [opening.format(name) for name, opening in itertools.product(NAMES, OPENINGS)]
+NEW_TOKENS = 20
+
+
+def random_settings(rng: random.Random) -> DraftSpec:
+    """Any setting within the ranges that the issue of the engine names."""
+    return DraftSpec(
+        method=rng.choice(["chain", "tree", "graph", "graph", "graph"]),
+        width=rng.randint(1, 6),
+        depth=rng.randint(1, 8),
+        merge_context=rng.choice([None, 0, 1, 2, 3]),
+        sibling_threshold=rng.choice([0.0, 0.02, 0.1, 0.4]),
+        prob_threshold=rng.choice([0.0, 0.01, 0.05, 0.3]),
+        prob_rule=rng.choice(["path", "local"]),
+        prob_action=rng.choice(["leaf", "drop"]),
+        frontier=rng.choice([1, 2, 4, 12]),
+        budget=rng.choice([1, 2, 7, 16, 32, 128]),
+    )
+
+
+@pytest.mark.parametrize("number", range(len(PROMPTS)))
+def test_four_random_settings_emit_the_oracle_tokens(tiny, number):
+    """Greedy on even prompts, sampled on odd ones; `ar` each time, and random settings by a fixed seed."""
+    rng = random.Random(number)
+    sampling = SamplingSpec(temperature=0.9, top_k=50, top_p=0.95, seed=number) if number % 2 else SamplingSpec()
+    prompt = tiny.tokenizer.encode(PROMPTS[number])
+    expected = oracle.generate(tiny.target.model, prompt, NEW_TOKENS, sampling)
+    for spec in [DraftSpec(method="ar"), *(random_settings(rng) for _ in range(4))]:
+        steps = decode(tiny.target, tiny.draft, prompt, spec, sampling, NEW_TOKENS, detail=rng.random() < 0.5)
+        assert tokens_of(steps) == expected, spec
+
+
+def test_there_are_fifty_prompts():
+    assert len(set(PROMPTS)) >= 50

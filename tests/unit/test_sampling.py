@@ -1,0 +1,81 @@
+"""The sampler against its plain twin: a full sort in float64."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import oracle
+from gsd.config import SamplingSpec
+from gsd.sampling import NUCLEUS_GUESS, choose, law, pick, uniform
+
+SPECS = [
+    SamplingSpec(temperature=1.0),
+    SamplingSpec(temperature=0.3, seed=5),
+    SamplingSpec(temperature=2.5, top_k=3),
+    SamplingSpec(temperature=1.0, top_k=10_000),
+    SamplingSpec(temperature=1.0, top_p=0.5),
+    SamplingSpec(temperature=1.3, top_p=0.01),
+    SamplingSpec(temperature=0.8, top_k=7, top_p=0.9, seed=2**62),
+]
+
+
+def logits_of(seed: int, rows: int, vocabulary: int, spread: float = 3.0) -> torch.Tensor:
+    return spread * torch.randn(rows, vocabulary, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=str)
+@pytest.mark.parametrize("vocabulary", [2, 13, 4 * NUCLEUS_GUESS])
+def test_the_law_is_the_plain_one(spec, vocabulary):
+    logits = logits_of(1, 8, vocabulary, 0.5 if vocabulary > NUCLEUS_GUESS else 3.0)  # flat: past the guess
+    ours = law(logits, spec).exp().numpy()
+    plain = np.stack([oracle.law(row.numpy(), spec) for row in logits])
+    assert ((ours > 0) == (plain > 0)).all()
+    assert ours == pytest.approx(plain, abs=1e-6)
+
+
+@pytest.mark.parametrize("spec", [SamplingSpec(), *SPECS], ids=str)
+def test_the_draw_is_the_plain_one(spec):
+    """Seeds are fixed; a draw within rounding of a boundary (odds 1e-6 each) would show once and for all."""
+    logits = logits_of(2, 400, 50)
+    positions = list(range(7, 407))
+    plain = [oracle.next_token(row.numpy(), spec, position) for row, position in zip(logits, positions)]
+    assert pick(logits, spec, positions).tolist() == plain
+    detailed = choose(logits, spec, positions, [0] * 400, [-1, *range(399)])
+    assert detailed.tokens == plain
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from([0.0, 1.0, 2.0]), min_size=2, max_size=9), st.integers(0, 9), st.floats(0.05, 1.0))
+def test_equals_at_a_cutoff_are_all_kept(values, top_k, top_p):
+    spec = SamplingSpec(temperature=1.0, top_k=top_k, top_p=top_p)
+    p = law(torch.tensor([values]), spec)[0].exp().tolist()
+    for one, p_one in zip(values, p):
+        for two, p_two in zip(values, p):
+            assert p_one == pytest.approx(p_two) if one == two else True
+    assert sum(p) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_choose_reports_the_probabilities_of_picks_and_of_drafted_tokens():
+    logits = logits_of(3, 3, 9)
+    spec = SamplingSpec(temperature=0.7)
+    parents, tokens = [-1, 0, 1], [4, 2, 8]
+    choices = choose(logits, spec, [5, 6, 7], tokens, parents)
+    logp = (logits / 0.7).log_softmax(-1)
+    assert choices.logp == pytest.approx([logp[i, t].item() for i, t in enumerate(choices.tokens)])
+    assert choices.node_logp == pytest.approx([0.0, logp[0, 2].item(), logp[1, 8].item()])
+
+
+def test_a_token_that_the_filter_removed_is_never_drawn():
+    spec = SamplingSpec(temperature=5.0, top_k=2)
+    logits = logits_of(4, 1, 20).expand(2000, -1)
+    drawn = set(pick(logits, spec, list(range(2000))).tolist())
+    assert drawn == set(logits[0].topk(2).indices.tolist())
+
+
+def test_uniform_numbers_are_in_range_repeatable_and_keyed_by_both():
+    numbers = {(seed, position): uniform(seed, position) for seed in range(50) for position in range(50)}
+    assert all(0.0 <= number < 1.0 for number in numbers.values())
+    assert len(set(numbers.values())) == 2500
+    assert uniform(3, 4) == numbers[3, 4] and uniform(1, 11) != uniform(11, 1)

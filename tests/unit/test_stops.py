@@ -1,0 +1,88 @@
+"""Where a text ends: the same place for every method, and nothing counted after it."""
+
+import pytest
+
+from gsd.config import DraftSpec, Prompt, RunSpec
+from gsd.errors import PromptError
+from gsd.pairs import pair
+from gsd.stops import StopRules, cut_text
+from tests import oracle
+from tests.models import adapted, decode, half_agreeing, target_of, tokens_of
+
+METHODS = ("ar", "chain", "tree", "graph")
+
+
+@pytest.fixture(scope="module")
+def models():
+    model = target_of("llama")
+    return model, adapted(model), adapted(half_agreeing(model))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("count", [1, 2, 5, 17])
+def test_max_new_tokens_is_exact(models, method, count):
+    model, target, draft = models
+    steps = decode(target, draft, [3, 1, 4], DraftSpec(method=method, prob_threshold=0.0), count=count)
+    assert tokens_of(steps) == oracle.generate(model, [3, 1, 4], count)
+    assert [step.stop for step in steps] == [None] * (len(steps) - 1) + ["length"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_nothing_counts_after_end_of_sequence(models, method):
+    model, target, draft = models
+    free = oracle.generate(model, [3, 1, 4], 30)
+    eos = frozenset({free[11]})
+    steps = decode(target, draft, [3, 1, 4], DraftSpec(method=method, prob_threshold=0.0), stops=StopRules(30, eos))
+    assert tokens_of(steps) == free[: free.index(free[11]) + 1]
+    assert steps[-1].stop == "eos"
+    assert len(steps[-1].accepted) <= len(steps[-1].new_tokens)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_context_ends_a_text(models, method):
+    model, target, draft = models
+    prompt = [token % 7 for token in range(target.context_length - 9)]
+    steps = decode(target, draft, prompt, DraftSpec(method=method, prob_threshold=0.0), count=50)
+    assert tokens_of(steps) == oracle.generate(model, prompt, 9)
+    assert steps[-1].stop == "context"
+
+
+def test_a_prompt_that_fills_the_context_is_refused_with_both_numbers(models):
+    _, target, draft = models
+    length = target.context_length
+    with pytest.raises(PromptError, match=rf"{length + 3} tokens.*{length}"):
+        decode(target, draft, [1] * (length + 3), DraftSpec())
+
+
+def test_the_first_stop_string_ends_the_text_whatever_else_was_accepted():
+    rules = StopRules(50, strings=("ab",), decode=lambda tokens: "".join(map(chr, tokens)))
+    rules.start(3, 100)
+    assert rules.cut([ord("x"), ord("a")], 3) == ([ord("x"), ord("a")], None)
+    assert rules.cut([ord("b"), ord("c")], 5) == ([ord("b")], "stop_string")
+    assert cut_text("xab", ("ab", "zz")) == "x"
+    assert cut_text("none", ("ab",)) == "none"
+
+
+def spec_for(method, **changes):
+    tiny = pair("tiny")
+    values = {
+        "target": tiny.target,
+        "draft": tiny.draft,
+        "prompt": Prompt(prompt="class Stack:\n"),
+        "max_new_tokens": 60,
+    }
+    return RunSpec(**{**values, "drafting": DraftSpec(method=method), **changes})
+
+
+def test_stop_strings_cut_the_same_for_every_method(tiny):
+    full = tiny.run(spec_for("ar"), None)
+    stop = full.text[20:26]
+    ends = {tiny.run(spec_for(method, stop=(stop,)), None).text for method in METHODS}
+    assert ends == {full.text[: full.text.index(stop)]}
+
+
+def test_a_cancelled_run_says_so_and_keeps_its_rounds(tiny, tmp_path):
+    rounds = []
+    result = tiny.run(spec_for("graph"), tmp_path, on_step=rounds.append, cancelled=lambda: len(rounds) == 2)
+    assert (result.status, result.stop, len(rounds)) == ("cancelled", "cancelled", 2)
+    assert tiny.run(spec_for("ar"), None).text.startswith(result.text)
