@@ -13,6 +13,7 @@ from gsd.errors import TraceError
 from gsd.trace import EventTail, list_runs, read_run
 
 RUNS_VARIABLE = "GSD_RUNS"
+SAMPLES = Path(__file__).resolve().parent / "samples"  # recorded runs that come with the app
 
 
 def runs_folder() -> Path:
@@ -79,10 +80,11 @@ def session() -> Session:
 
 
 def open_run(name: str) -> None:
-    """Open a run by its folder's name, one of those under the runs folder and no other."""
+    """Open a run by its folder's name, one of those under the runs folder or a sample, and no other."""
     state = st.session_state["session"]
     state.run, state.step, state.node, state.problem = None, None, None, ""
-    folder = next((folder for folder in list_runs(runs_folder()) if folder.name == name), None)
+    known = (*list_runs(runs_folder()), *list_runs(SAMPLES))
+    folder = next((folder for folder in known if folder.name == name), None)
     if folder is None:
         state.problem = f"There is no run {name!r} under {runs_folder()}."
         return

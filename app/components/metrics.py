@@ -54,7 +54,8 @@ def metrics(run: OpenRun) -> None:
 
 def _speedup(run: OpenRun) -> tuple[str, str, str]:
     formula = ("`time per token of ar ÷ time per token of this run`, both *measured* on the same prompt in the same "
-               "warm process. Tick “measure a baseline” before a run to get it.")  # fmt: skip
+               "warm process, once: expect noise on short texts and busy machines. Tick “Measure a baseline” before a "
+               "run to get it.")  # fmt: skip
     baseline = run.end["baseline"] if run.end else None
     if not baseline or baseline["speedup"] is None:
         return "Speed-up, measured", "–", formula

@@ -10,8 +10,8 @@ import streamlit as st
 
 from app.components.run_view import run_view
 from app.components.settings import run_spec, settings_sidebar
-from app.engine_client import Job, engine
-from app.state import OpenRun, follow, open_run, runs_folder, session, write_address
+from app.engine_client import EngineClient, Job, engine
+from app.state import SAMPLES, OpenRun, follow, open_run, runs_folder, session, write_address
 from app.words import plain
 from gsd.errors import GsdError
 from gsd.trace import list_runs
@@ -25,9 +25,9 @@ EXAMPLES = {
     "Word count": "# Count how often each word occurs in a file.\ndef count_words(path):\n",
 }
 STAGES = {
-    "queued": "Waiting for the engine",
+    "queued": "Waiting for the engine: it is starting, or another run comes first",
     "loading": "Loading the models",
-    "preparing": "Reading the prompt; a baseline, where one was asked for, is measured first",
+    "preparing": "Warming up and measuring the baseline, where one was asked for",
 }
 
 
@@ -35,13 +35,27 @@ def page() -> None:
     """The whole page."""
     st.html(Path(__file__).parents[1] / "style.css")
     settings_sidebar()
-    state = session()
     client = engine()  # starts it, so that its imports are done by the first run
+    _memory(client)
+    state = session()
     job = client.job(state.job) if state.job else None
     live = job is not None and job.pending
     _title()
     _composer(live)
     st.fragment(_result, run_every=LIVE_EVERY_S if live else None)(live)
+
+
+def _memory(client: EngineClient) -> None:
+    """What the loaded models take, and a way to get it back."""
+    memory = client.memory()
+    if not memory:
+        return
+    parts = [f"{memory['host_bytes'] / 2**30:.1f} GiB of memory"]
+    parts += [f"{size / 2**30:.1f} GiB on {device}" for device, size in memory["device_bytes"].items()]
+    with st.sidebar.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"Engine: {', '.join(parts)}", width="stretch")
+        st.button("Unload", key="unload", type="tertiary", on_click=client.unload,
+                  help="Drops the loaded models; the next run loads them again.")  # fmt: skip
 
 
 def _title() -> None:
@@ -122,6 +136,16 @@ def _empty() -> None:
             "or the target itself.</span></div>"
             "<div><b>3 · Look</b><span>Click a token for its round's graph, then a node to read why it is there and "
             "what became of it.</span></div></div>")  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for folder in list_runs(SAMPLES):
+            st.button(f"Open a recorded run: {plain(_sample_title(folder))}", key=f"sample {folder.name}",
+                      icon=":material/visibility:", on_click=open_run, args=(folder.name,))  # fmt: skip
+
+
+@st.cache_data(show_spinner=False)
+def _sample_title(folder: Path) -> str:
+    spec = json.loads((folder / "run.json").read_text())["spec"]
+    return f"{spec['prompt']['prompt'].strip().splitlines()[0]} by {spec['pair']}"
 
 
 def _labels(names: list[str]) -> dict[str, str]:
