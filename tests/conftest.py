@@ -1,10 +1,10 @@
 """Shared by all tests: one thread, a quiet library, and the bundled pair loaded once."""
 
+import oracle
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-import oracle
 from gsd.config import RunSpec
 from gsd.pairs import PAIRS, available
 

@@ -35,8 +35,16 @@ CONFIGS = {
     "qwen2": Qwen2Config(**_SIZES),
     "qwen3": Qwen3Config(**_HEADED),
     "mistral": MistralConfig(**_SIZES, sliding_window=None),
-    "gpt2": GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=4, n_positions=256, initializer_range=0.25,
-                       bos_token_id=None, eos_token_id=None),
+    "gpt2": GPT2Config(
+        vocab_size=VOCABULARY,
+        n_embd=32,
+        n_layer=2,
+        n_head=4,
+        n_positions=256,
+        initializer_range=0.25,
+        bos_token_id=None,
+        eos_token_id=None,
+    ),
     "gpt_neox": GPTNeoXConfig(**_PLAIN),
     "gemma": GemmaConfig(**_HEADED, tie_word_embeddings=False),
 }

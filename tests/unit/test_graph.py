@@ -5,9 +5,9 @@ from collections import Counter
 
 import networkx as nx
 import pytest
+from drafts import drafts
 from hypothesis import given, settings
 
-from drafts import drafts
 from gsd.config import DraftSpec
 from gsd.graph import ROOT, TokenGraph
 

@@ -1,12 +1,12 @@
 """The sampler against its plain twin: a full sort in float64."""
 
 import numpy as np
+import oracle
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import oracle
 from gsd.config import SamplingSpec
 from gsd.sampling import NUCLEUS_GUESS, choose, law, pick, uniform
 

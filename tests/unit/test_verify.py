@@ -1,0 +1,35 @@
+"""The match rule: the accepted path is the target's own text as far as the tree holds it."""
+
+import random
+
+from drafts import drafts
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gsd.graph import ROOT
+from gsd.sampling import Choices
+from gsd.tree import FlatTree, flatten
+from gsd.verify import match
+
+
+@settings(max_examples=1800)
+@given(drafts(), st.integers(0, 2**32))
+def test_an_accepted_path_is_a_path_of_the_graph_and_the_targets_own(grown, seed):
+    graph = grown.graph
+    tree = flatten(graph, grown.spec.budget, 8)
+    rng = random.Random(seed)
+    choices = Choices([rng.randrange(6) for _ in tree.tokens])
+    verdict = match(tree, choices)
+    at, node = 0, ROOT
+    for i in verdict.accepted:
+        assert tree.parents[i] == at and tree.tokens[i] == choices.tokens[at]
+        assert tree.nodes[i] in [child for child, _ in graph.out_edges[node]]
+        at, node = i, tree.nodes[i]
+    assert verdict.bonus == choices.tokens[at]
+    children = [i for i in range(1, len(tree)) if tree.parents[i] == at]
+    assert verdict.bonus not in [tree.tokens[i] for i in children]  # it stopped because it had to
+
+
+def test_the_bare_root_emits_the_targets_token():
+    verdict = match(FlatTree([5], [-1], [0], [0], [False], [0.0]), Choices([3]))
+    assert verdict.accepted == [] and verdict.bonus == 3
