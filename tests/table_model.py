@@ -13,6 +13,8 @@ from oracle import next_token
 from gsd.config import SamplingSpec
 from gsd.models.base import Counter
 
+GREEDY = SamplingSpec()
+
 
 class TableModel:
     """`table` [V, V, V]: logits after (last token but one, last token)."""
@@ -66,7 +68,7 @@ def table_pair(vocabulary: int, seed: int, noise: float = 0.7) -> tuple[TableMod
     return TableModel(table), TableModel(table + noise * random_table(vocabulary, seed + 1, 1.0))
 
 
-def plain_text(table: torch.Tensor, prompt: list[int], count: int, spec: SamplingSpec = SamplingSpec()) -> list[int]:
+def plain_text(table: torch.Tensor, prompt: list[int], count: int, spec: SamplingSpec = GREEDY) -> list[int]:
     """The oracle of a table: one look-up a token."""
     text = list(prompt)
     for _ in range(count):

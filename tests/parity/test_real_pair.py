@@ -1,0 +1,56 @@
+"""The real pair in float32: the graph's text is plain decoding's."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gsd.config import DraftSpec, ModelSpec, Prompt, RunSpec
+from gsd.pairs import PAIRS, available
+
+TEXTS = ("def is_prime(n):\n", "# Read a CSV file and print its header\n")
+NEW_TOKENS = 24
+
+
+@pytest.fixture(scope="module")
+def real():
+    from gsd.runner import Runner
+
+    pair = PAIRS["qwen2.5-coder"]
+    if not available(pair):
+        pytest.skip("the 1.5B/0.5B pair is not under $GSD_MODELS")
+    return Runner.load(pair.target, pair.draft, device="cpu", dtype="float32")
+
+
+@pytest.mark.realpair
+@pytest.mark.timeout(1800)
+def test_graph_emits_what_ar_emits(real):
+    pair = PAIRS["qwen2.5-coder"]
+    accepted = 0
+    for text in TEXTS:
+        texts = {}
+        for method in ("ar", "graph"):
+            spec = RunSpec(
+                target=pair.target, draft=pair.draft, prompt=Prompt(prompt=text, chat=False),
+                drafting=DraftSpec(method=method, merge_context=0), max_new_tokens=NEW_TOKENS,
+            )  # fmt: skip
+            steps = list(real.steps(spec, real.encode(spec.prompt)))
+            texts[method] = [token for step in steps for token in step.new_tokens]
+            accepted += sum(len(step.accepted) for step in steps)
+        assert texts["graph"] == texts["ar"]
+    assert accepted > NEW_TOKENS / 2
+
+
+@pytest.mark.realpair
+@pytest.mark.timeout(1800)
+def test_a_gguf_file_is_loaded_and_decodes():
+    from gsd.models.hf import load_model, load_tokenizer
+
+    file = next(iter(sorted(Path(os.environ.get("GSD_MODELS", "nowhere")).glob("*0.5b*.gguf"))), None)
+    if file is None:
+        pytest.skip("no GGUF file under $GSD_MODELS")
+    model = load_model(ModelSpec(source=str(file)), "cpu", "float32")
+    tokens = load_tokenizer(ModelSpec(source=str(file))).encode("def add(a, b):\n    return a +")
+    model.reset(len(tokens))
+    best = model.forward(tokens, list(range(len(tokens))), lambda logits: logits.argmax(-1).tolist())
+    assert load_tokenizer(ModelSpec(source=str(file))).decode(best) == " b"
