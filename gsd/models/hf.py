@@ -13,11 +13,18 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    DynamicCache,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 from transformers.cache_utils import DynamicLayer
 
 from gsd.config import Dtype, ModelSpec
-from gsd.errors import ModelError, OutOfMemory, PairError
+from gsd.errors import GsdError, ModelError, OutOfMemory, PairError
 from gsd.models.base import Counter, T
 from gsd.models.cache import KVCache, LayerShape
 from gsd.pairs import located
@@ -114,9 +121,10 @@ def load_model(spec: ModelSpec, device: str = "auto", dtype: Dtype = "auto") -> 
     device_map = _device_map(device)
     torch_dtype = _torch_dtype(dtype, device_map)
     kwargs = _source_kwargs(spec)
-    config = _load_config(kwargs)
+    with _refusals(spec):
+        config = AutoConfig.from_pretrained(**kwargs)
     _refuse_config(config, spec)
-    with out_of_memory("the model (a smaller one) or use --dtype bfloat16"), _refusals(spec):
+    with _refusals(spec), out_of_memory("the model (a smaller one) or use --dtype bfloat16"):
         model = AutoModelForCausalLM.from_pretrained(
             **kwargs,
             **_weights_kwargs(spec, kwargs),
@@ -203,14 +211,20 @@ def _weights_kwargs(spec: ModelSpec, kwargs: dict[str, object]) -> dict[str, obj
     return {"quantization_config": GgufConfig(dequantize=True)}
 
 
-def _load_config(kwargs: dict[str, object]):
-    with _refusals(ModelSpec(source=str(kwargs["pretrained_model_name_or_path"]))):
-        return AutoConfig.from_pretrained(**kwargs)
-
-
-def _refuse_config(config: object, spec: ModelSpec) -> None:
-    if getattr(config, "is_encoder_decoder", False):
-        raise ModelError(f"{spec.source}: {config.model_type} is an encoder-decoder model; use a decoder-only one")
+def _refuse_config(config: PreTrainedConfig, spec: ModelSpec) -> None:
+    """Refuse, before any weight is read, what keeps something else than keys and values of every token."""
+    kind = config.model_type
+    if config.is_encoder_decoder:
+        raise ModelError(f"{spec.source}: {kind} is an encoder-decoder model; use a decoder-only one")
+    odd = next(
+        (type(layer).__name__ for layer in DynamicCache(config=config).layers if type(layer) is not DynamicLayer), None
+    )
+    if odd:
+        what = "a sliding window" if "Sliding" in odd else "a recurrent or indexed state"
+        raise ModelError(
+            f"{spec.source}: {kind} caches {what} ({odd}), from which rejected tokens cannot be taken back; "
+            "use a model with full attention in every layer"
+        )
 
 
 @contextlib.contextmanager
@@ -218,7 +232,9 @@ def _refusals(spec: ModelSpec) -> Iterator[None]:
     """Turn what transformers says of an unusable source into one line."""
     try:
         yield
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except GsdError:
+        raise
+    except Exception as error:  # whatever a foreign file makes a foreign library raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if "safetensors" in str(error):
             reason = "it has no safetensors weights (pickled ones can run code); convert it to safetensors"
@@ -227,15 +243,8 @@ def _refusals(spec: ModelSpec) -> Iterator[None]:
 
 @torch.inference_mode()
 def _layer_shapes(model: PreTrainedModel, spec: ModelSpec) -> list[LayerShape]:
-    """Ask the model itself what it caches, by one forward over one token; refuse what is no plain KV cache."""
+    """Ask the model itself what it caches, by one forward over one token."""
     cache = DynamicCache(config=model.config)
-    odd = next((type(layer).__name__ for layer in cache.layers if type(layer) is not DynamicLayer), None)
-    if odd:
-        kind = "a sliding window" if "Sliding" in odd else "a recurrent or indexed state"
-        raise ModelError(
-            f"{spec.source}: {model.config.model_type} caches {kind} ({odd}), from which rejected tokens cannot "
-            "be taken back; use a model with full attention in every layer"
-        )
     device = model.get_input_embeddings().weight.device
     model(input_ids=torch.zeros(1, 1, dtype=torch.long, device=device), past_key_values=cache, use_cache=True)
     shapes = []

@@ -1,0 +1,73 @@
+"""What every drafter of the table owes the loop. A new drafter is tested by its line in the table."""
+
+import pytest
+
+from gsd.config import DraftSpec, SamplingSpec
+from gsd.drafters import DRAFTERS
+from gsd.graph import ROOT
+from gsd.tree import flatten
+from tests.models import VOCABULARY, adapted, decode, half_agreeing, target_of, tokens_of
+
+PROMPT = [3, 1, 4, 1, 5]
+SPEC = DraftSpec(width=3, depth=4, merge_context=0, prob_threshold=0.0, sibling_threshold=0.0)
+
+
+@pytest.fixture(scope="module")
+def models():
+    model = target_of("llama")
+    return adapted(model), adapted(half_agreeing(model))
+
+
+@pytest.fixture(params=DRAFTERS)
+def method(request):
+    return request.param
+
+
+@pytest.fixture
+def drafter(models, method):
+    own = SPEC.model_copy(update={"method": method})
+    made = DRAFTERS[method](models[1], own, vocab_size=VOCABULARY, record=True)
+    made.start(200)
+    return made
+
+
+def test_the_root_is_the_last_committed_token(drafter):
+    graph = drafter.draft(PROMPT, 4)
+    assert (graph.tokens[ROOT], graph.depths[ROOT]) == (PROMPT[-1], 0)
+
+
+@pytest.mark.parametrize("max_depth", [0, 1, 3])
+def test_it_goes_no_deeper_than_asked(drafter, max_depth):
+    assert max(drafter.draft(PROMPT, max_depth).depths) <= max_depth
+
+
+def test_it_proposes_tokens_of_the_target_s_vocabulary_only(models, method):
+    own = SPEC.model_copy(update={"method": method})
+    made = DRAFTERS[method](models[1], own, vocab_size=9, record=True)
+    made.start(200)
+    assert max(made.draft(PROMPT[:3], 4).tokens) < 9
+
+
+def test_a_rejected_draft_leaves_nothing_behind(models, method, drafter):
+    """After a round that accepted nothing, the next draft is the one that a fresh drafter makes."""
+    drafter.observe(flatten(drafter.draft(PROMPT, 4), 8, 4), [])
+    own = SPEC.model_copy(update={"method": method})
+    fresh = DRAFTERS[method](adapted(models[1].model), own, vocab_size=VOCABULARY, record=True)
+    fresh.start(200)
+    second, expected = drafter.draft([*PROMPT, 7], 4), fresh.draft([*PROMPT, 7], 4)
+    assert second.tokens == expected.tokens
+    assert second.logq == pytest.approx(expected.logq, abs=1e-4)
+
+
+def test_it_does_not_see_what_the_target_will_pick(models, method):
+    """The first draft after one prompt is the same under every seed of the target's draws."""
+    own = SPEC.model_copy(update={"method": method})
+    drafts = [decode(*models, PROMPT, own, SamplingSpec(temperature=2.0, seed=seed), 6)[0].graph for seed in range(4)]
+    assert all(draft.tokens == drafts[0].tokens for draft in drafts)
+
+
+def test_a_second_text_is_not_told_by_the_first(models, method):
+    own = SPEC.model_copy(update={"method": method})
+    alone = tokens_of(decode(*models, PROMPT, own))
+    decode(*models, [9, 8, 7], own)
+    assert tokens_of(decode(*models, PROMPT, own)) == alone

@@ -1,0 +1,89 @@
+"""Over many seeds, the next three tokens have the target's own law, enumerated exactly.
+
+Each test compares counts over all 6^3 triples with their exact probabilities by a chi-square test,
+rare triples pooled, and fails below p = 1e-6: a correct sampler is called wrong once in a million.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from gsd.config import DraftSpec, SamplingSpec
+from tests import oracle
+from tests.models import adapted, decode, half_agreeing, tokens_of
+
+VOCABULARY = 6
+PROMPT = [1, 4, 2, 1]
+ALARM = 1e-6
+MERGING = DraftSpec(width=4, depth=3, merge_context=0, frontier=6, prob_threshold=0.0, sibling_threshold=0.0)
+LAWS = [SamplingSpec(temperature=1.0), SamplingSpec(temperature=0.7, top_k=5, top_p=0.95)]
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(3)
+    config = LlamaConfig(vocab_size=VOCABULARY, hidden_size=16, intermediate_size=16, num_hidden_layers=1,
+                         num_attention_heads=2, max_position_embeddings=32, initializer_range=0.5)  # fmt: skip
+    return LlamaForCausalLM(config).eval()
+
+
+@torch.inference_mode()
+def exact_law(model, spec: SamplingSpec) -> dict[tuple[int, ...], float]:
+    """The probability of every triple after the prompt."""
+    law = {}
+    for triple in itertools.product(range(VOCABULARY), repeat=3):
+        tokens, probability = list(PROMPT), 1.0
+        for token in triple:
+            logits = model(input_ids=torch.tensor([tokens])).logits[0, -1].numpy()
+            probability *= oracle.law(logits, spec)[token]
+            tokens.append(token)
+        law[triple] = probability
+    return law
+
+
+def p_value(law: dict[tuple[int, ...], float], drawn: list[tuple[int, ...]]) -> float:
+    """Chi-square with triples of an expected count below 8 pooled; 0 where an impossible one was drawn."""
+    if any(law[triple] == 0.0 for triple in drawn):
+        return 0.0
+    expected = np.array(list(law.values())) * len(drawn)
+    observed = np.array([drawn.count(triple) for triple in law], dtype=float)
+    common = expected >= 8
+    expected = np.append(expected[common], max(expected[~common].sum(), 1e-9))
+    observed = np.append(observed[common], observed[~common].sum())
+    statistic = ((observed - expected) ** 2 / expected).sum()
+    degrees = torch.tensor((len(expected) - 1) / 2, dtype=torch.float64)
+    return torch.special.gammaincc(degrees, torch.tensor(statistic / 2, dtype=torch.float64)).item()
+
+
+def draw(target, draft, spec: DraftSpec, sampling: SamplingSpec, count: int):
+    """Triples for `count` seeds, and how many accepted paths crossed a merge edge."""
+    triples, crossed = [], 0
+    for seed in range(count):
+        steps = decode(target, draft, PROMPT, spec, sampling.model_copy(update={"seed": seed}), 3, detail=False)
+        triples.append(tuple(tokens_of(steps)))
+        crossed += sum(any(step.tree.merged[i] for i in step.accepted) for step in steps)
+    return triples, crossed
+
+
+@pytest.mark.parametrize("sampling", LAWS, ids=["plain", "filtered"])
+def test_merged_graphs_keep_the_law(model, sampling):
+    triples, crossed = draw(adapted(model), adapted(half_agreeing(model, 0.5)), MERGING, sampling, 2500)
+    assert crossed > 50
+    assert p_value(exact_law(model, sampling), triples) > ALARM
+
+
+@pytest.mark.parametrize("method", ["ar", "chain", "tree"])
+def test_every_method_keeps_the_law(model, method):
+    spec = MERGING.model_copy(update={"method": method})
+    triples, _ = draw(adapted(model), adapted(half_agreeing(model, 0.5)), spec, LAWS[0], 1200)
+    assert p_value(exact_law(model, LAWS[0]), triples) > ALARM
+
+
+def test_a_wrong_sampler_is_noticed(model):
+    """The test can fail: a temperature of 0.8 passed off as 1.0 is found out."""
+    wrong = SamplingSpec(temperature=0.8)
+    triples, _ = draw(adapted(model), adapted(model), MERGING, wrong, 1200)
+    assert p_value(exact_law(model, LAWS[0]), triples) < ALARM
