@@ -8,7 +8,7 @@ below it. Pruned candidates and the bonus are placed last, so showing them moves
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -100,7 +100,10 @@ class _Rows:
         return children
 
     def _emptier_side(self, members: list[int]) -> int:
-        height = {side: max(self.used[side][self.columns[m]] for m in members) for side in (ABOVE, BELOW)}
+        """The side that stays lower with this branch on it."""
+        added = Counter(self.columns[member] for member in members)
+        height = {side: max(self.used[side][column] + count for column, count in added.items())
+                  for side in (ABOVE, BELOW)}  # fmt: skip
         return ABOVE if height[ABOVE] < height[BELOW] else BELOW
 
     def _next_row(self, side: int, node: int, rows: list[int]) -> int:

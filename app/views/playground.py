@@ -60,7 +60,7 @@ def _memory(client: EngineClient) -> None:
 
 def _title() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
-        with st.container(width="stretch", gap=None):
+        with st.container(width=560, gap=None):
             st.title("Playground", anchor=False)
             st.html('<p class="lead">A small model drafts a graph of continuations, a large one verifies it in one '
                     "forward. Every token below is the large model's own.</p>")  # fmt: skip

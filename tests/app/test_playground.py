@@ -24,9 +24,7 @@ print(sorted(name for name in sys.modules if name.split(".")[0] in ("torch", "tr
 def data_of(page, key):
     """What was sent to a component."""
     [found] = [
-        json.loads(element.proto.json)
-        for element in page.get("bidi_component")
-        if element.proto.id.endswith(f"-{key}")
+        json.loads(element.proto.json) for element in page.get("bidi_component") if element.proto.id.endswith(f"-{key}")
     ]
     return found
 

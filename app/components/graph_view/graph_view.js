@@ -9,7 +9,7 @@ const READABLE = 7.2 / 11.5; // under this scale labels are hidden but for the i
 const MAX_SCALE = 1.15, MAX_GAP = 190;
 const CHIP = { gap: 128, row: 32, end: 70 }, PLAIN = { gap: 72, row: 40 }; // least spacing of the two looks
 const LETTER = 6.95;         // width of one, at the labels' size
-const RULER = 24;            // pixels from the top
+const RULER = 42;            // pixels from the bottom
 const MARGIN = { left: 36, right: 60, top: 46, bottom: 58 };
 const LEGEND = [["accepted", "accepted"], ["rejected", "rejected"], ["unverified", "not verified"],
   ["rejected merged", "merged"], ["bonus", "bonus"], ["pruned", "pruned"]];
@@ -151,7 +151,10 @@ class View {
     this.chips = across <= CHIP_COLUMNS && share >= CHIP.gap && rows * CHIP.row <= room.y;
     this.box.classList.toggle("chips", this.chips);
     const least = this.chips ? CHIP : PLAIN;
-    this.gap = Math.max(Math.min(share, MAX_GAP), least.gap, this.chips ? 0 : 1.95 * rows * least.row / (across - 1));
+    // A high graph is drawn smaller: its columns may then stand as far apart as fills the width.
+    const high = Math.min(1, room.y / (rows * least.row));
+    const widest = Math.max(MAX_GAP, 1.95 * rows * least.row / (across - 1));
+    this.gap = Math.max(Math.min(share / high, widest), least.gap);
     this.letters = this.chips ? LABEL_CHARS : Math.min(LABEL_CHARS, Math.floor((this.gap - 6) / LETTER));
     const width = (across - 1) * this.gap + (this.chips ? CHIP.end : 0);
     const scale = Math.min(room.x / width, MAX_SCALE);
@@ -268,11 +271,12 @@ class View {
     }
   }
 
-  // From afar, labels keep their size: the spine's on a ruler at the top, others right of their node.
+  // From afar, labels keep their size: the spine's on a ruler at the bottom, others right of their node.
   farLabel(node) {
     const { y, scale } = this.at;
     const size = `scale(${0.92 / scale})`;
-    if (onSpine(node)) return `translate(0 ${(RULER - y) / scale}) ${size} translate(0 -22)`;
+    const ruler = this.box.clientHeight - RULER - y;
+    if (onSpine(node)) return `translate(0 ${ruler / scale}) ${size} translate(0 -22)`;
     return `translate(${(12 + LETTER * [...node.text.textContent].length / 2) / scale} 0) ${size} translate(0 -18)`;
   }
 
