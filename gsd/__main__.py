@@ -322,7 +322,8 @@ def _report_generated(
 def _row(result: RunResult) -> dict[str, Any]:
     """One run as the JSON output has it."""
     compared = result.baseline or {}
-    comparison = {name: compared[name] for name in ("speedup", "matches_baseline") if name in compared}
+    names = ("speedup", "speedup_low", "speedup_high", "matches_baseline")
+    comparison = {name: compared[name] for name in names if name in compared}
     return {"run": result.run, "text": result.text, "tokens": result.tokens, "stop": result.stop,
             **result.totals, **comparison}  # fmt: skip
 

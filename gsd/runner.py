@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from gsd.stops import StopRules, cut_text
 from gsd.text import TokenTexts, encode
 from gsd.trace import TraceWriter
 
-WARM_UP_TOKENS = 8
+BASELINE_REPEATS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,6 @@ class Runner:
         self.draft = draft
         self.tokenizer = tokenizer
         self._texts = TokenTexts(tokenizer)
-        self._warm: set[str] = set()
 
     @classmethod
     def load(cls, target: ModelSpec, draft: ModelSpec | None, *, device: str = "auto", dtype: Dtype = "auto") -> Runner:
@@ -94,24 +94,24 @@ class Runner:
     ) -> RunResult:
         """Decode `spec.prompt` and write its trace under `out` (None: no trace).
 
-        `on_step` gets each step record, off the clock. With `baseline`, `ar` decodes the same prompt
-        first, in the same process and warm, and the speed-up is measured against it.
+        `on_step` gets each step record, off the clock. With `baseline` the text, once there, is decoded
+        `BASELINE_REPEATS` times more by this method and by `ar` in turn, and the speed-up is measured.
         """
         self._require_draft(spec)
         prompt = self.encode(spec.prompt)
-        reference = self._baseline(spec, prompt, cancelled) if baseline else None
-        if out is None:
-            decoded = self._decode(spec, prompt, cancelled, lambda step: self._publish(step, spec, None, on_step))
-            return self._result(spec, decoded, reference, None)
-        with TraceWriter(out, spec.prompt.id, self._meta(spec, prompt)) as writer:
-            if on_start:
-                on_start(writer.folder)
+        with contextlib.ExitStack() as stack:
+            writer = None
+            if out is not None:
+                writer = stack.enter_context(TraceWriter(out, spec.prompt.id, self._meta(spec, prompt)))
+                if on_start:
+                    on_start(writer.folder)
             try:
                 decoded = self._decode(spec, prompt, cancelled, lambda step: self._publish(step, spec, writer, on_step))
+                compared = self._compare(spec, prompt, decoded, cancelled) if baseline else None
             except Exception as error:
                 self._record_failure(writer, error)
                 raise
-            return self._result(spec, decoded, reference, writer)
+            return self._result(spec, decoded, compared, writer)
 
     def steps(self, spec: RunSpec, prompt: list[int]) -> Iterator[Step]:
         """The engine's own steps for a tokenised prompt, for those who want neither trace nor text."""
@@ -143,19 +143,18 @@ class Runner:
         return _Decoded(tokens, tally.totals(), "cancelled")
 
     def _result(
-        self, spec: RunSpec, decoded: _Decoded, reference: _Decoded | None, writer: TraceWriter | None
+        self, spec: RunSpec, decoded: _Decoded, compared: dict[str, Any] | None, writer: TraceWriter | None
     ) -> RunResult:
         """Close the trace, if there is one, and say what came of the run."""
         stop = decoded.stop
         status = "cancelled" if stop == "cancelled" else "complete"
         text = cut_text(self._decode_text(decoded.tokens), spec.stop if stop == "stop_string" else ())
-        baseline = _compare(decoded, reference) if reference else None
         if writer:
             end = {"status": status, "stop": stop, "error": None, "text": text}
-            writer.end({**end, "totals": decoded.totals, "baseline": baseline})
+            writer.end({**end, "totals": decoded.totals, "baseline": compared})
         folder = writer.folder if writer else None
         run = folder.name if folder else None
-        return RunResult(run, folder, text, decoded.tokens, decoded.totals, status, stop, baseline)
+        return RunResult(run, folder, text, decoded.tokens, decoded.totals, status, stop, compared)
 
     def _publish(self, step: Step, spec: RunSpec, writer: TraceWriter | None, on_step: Callable | None) -> None:
         if writer is None and on_step is None:
@@ -166,21 +165,38 @@ class Runner:
         if on_step:
             on_step(record)
 
-    def _baseline(self, spec: RunSpec, prompt: list[int], cancelled: Callable[[], bool]) -> _Decoded:
-        """`ar` with everything else the same, after both methods are warm."""
-        plain = spec.drafting.model_copy(update={"method": "ar"})
-        reference = spec.model_copy(update={"drafting": plain, "detail": "counters"})
-        for method in (reference, spec):
-            self._warm_up(method, prompt)
-        return self._decode(reference, prompt, cancelled, _ignore)
+    def _compare(
+        self, spec: RunSpec, prompt: list[int], decoded: _Decoded, cancelled: Callable[[], bool]
+    ) -> dict[str, Any] | None:
+        """The method against `ar` with everything else the same: warm, in turn, without a trace.
 
-    def _warm_up(self, spec: RunSpec, prompt: list[int]) -> None:
-        method = spec.drafting.method
-        if method not in self._warm:
-            self._decode(spec.model_copy(update={"max_new_tokens": WARM_UP_TOKENS}), prompt, lambda: False, _ignore)
-            self._warm.add(method)
+        Gives the totals of `ar`, the median ratio of tokens per second with its lowest and highest, and
+        whether the tokens are the same. None where it was cancelled before a pair of runs was whole.
+        """
+        own = spec.model_copy(update={"detail": "counters"})
+        plain = own.model_copy(update={"drafting": spec.drafting.model_copy(update={"method": "ar"})})
+        pairs: list[tuple[_Decoded, _Decoded]] = []
+        for _ in range(1 + BASELINE_REPEATS):  # the first pair warms up
+            reference, again = (self._decode(one, prompt, cancelled, _ignore) for one in (plain, own))
+            if cancelled():
+                break
+            pairs.append((reference, again))
+        if len(pairs) < 2:
+            return None
+        ratios = [again.totals["tokens_per_s"] / reference.totals["tokens_per_s"] for reference, again in pairs[1:]]
+        reference = pairs[-1][0]
+        return {
+            **reference.totals,
+            "speedup": statistics.median(ratios),
+            "speedup_low": min(ratios),
+            "speedup_high": max(ratios),
+            "repeats": len(ratios),
+            "matches_baseline": decoded.tokens == reference.tokens,
+        }
 
-    def _record_failure(self, writer: TraceWriter, error: Exception) -> None:
+    def _record_failure(self, writer: TraceWriter | None, error: Exception) -> None:
+        if writer is None:
+            return
         line = f"{type(error).__name__}: {error}".splitlines()[0] if not isinstance(error, GsdError) else str(error)
         record = {"status": "failed", "stop": None, "error": line, "text": "", "totals": None, "baseline": None}
         with contextlib.suppress(GsdError):  # a disk that failed the run fails this line, too: it stays incomplete
@@ -207,13 +223,6 @@ class Runner:
                 "platform": platform.platform(),
             },
         }
-
-
-def _compare(decoded: _Decoded, reference: _Decoded) -> dict[str, Any]:
-    """The baseline's totals, with the measured speed-up per token over it and whether the tokens are the same."""
-    rate, plain = decoded.totals["tokens_per_s"], reference.totals["tokens_per_s"]
-    speedup = rate / plain if rate and plain else None
-    return {**reference.totals, "speedup": speedup, "matches_baseline": decoded.tokens == reference.tokens}
 
 
 def _ignore(_: Step) -> None:
