@@ -96,6 +96,11 @@ class EngineClient:
         with self._lock:
             return self._jobs[job]
 
+    def writing(self, folder: Path) -> Job | None:
+        """The pending job whose trace is `folder`, if any: a tab that was reloaded finds its run by it."""
+        with self._lock:
+            return next((job for job in self._jobs.values() if job.pending and job.folder == folder), None)
+
     def memory(self) -> dict[str, Any]:
         """The process's last word on its memory: `host_bytes`, `device_bytes`; empty before its first run."""
         with self._lock:
@@ -123,7 +128,8 @@ class EngineClient:
         errors = threading.Thread(target=last_lines.extend, args=(process.stderr,), daemon=True)
         errors.start()
         for line in process.stdout:
-            self._take(json.loads(line))
+            if line.endswith("\n"):  # the last one is torn where the process was killed as it wrote
+                self._take(json.loads(line))
         code = process.wait()
         errors.join()
         with self._lock:

@@ -100,7 +100,8 @@ class Worker:
         try:
             outcome, details = self._decode(command, cancelled)
         except Exception as error:
-            traceback.print_exc()
+            if not isinstance(error, GsdError):
+                traceback.print_exc()
             outcome, details = "failed", {"error": _one_line(error)}
         self._cancelled.discard(name)
         self._say(outcome, id=name, **details)

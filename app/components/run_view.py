@@ -62,7 +62,10 @@ def _download(run: OpenRun) -> None:
 def _condition(run: OpenRun, live: bool) -> None:
     """What is not as it should be with this run."""
     if run.end is None and not live:
-        st.warning("This run is incomplete: the engine ended before the run did. Every whole round is shown.")
+        st.warning(
+            "This run is incomplete: it was cut off, or another program is still writing it. "
+            "Every whole round is shown."
+        )
     elif run.end and run.end["status"] == "cancelled":
         st.info("This run was cancelled. The rounds that were finished are shown.")
     elif run.end and run.end["status"] == "failed":

@@ -11,7 +11,7 @@ import streamlit as st
 from app.components.run_view import run_view
 from app.components.settings import run_spec, settings_sidebar
 from app.engine_client import EngineClient, Job, engine
-from app.state import SAMPLES, OpenRun, follow, open_run, runs_folder, session, write_address
+from app.state import SAMPLES, OpenRun, Session, follow, open_run, runs_folder, session, write_address
 from app.words import plain
 from gsd.errors import GsdError
 from gsd.trace import list_runs
@@ -38,11 +38,22 @@ def page() -> None:
     client = engine()  # starts it, so that its imports are done by the first run
     _memory(client)
     state = session()
+    _adopt(client, state)
     job = client.job(state.job) if state.job else None
     live = job is not None and job.pending
     _title()
     _composer(live)
     st.fragment(_result, run_every=LIVE_EVERY_S if live else None)(live)
+
+
+def _adopt(client: EngineClient, state: Session) -> None:
+    """Take up a run that is still going and was opened by its address: after a reload, or in a second tab."""
+    if state.job or not state.run or state.run.end:
+        return
+    if job := client.writing(state.run.folder):
+        state.job = state.followed = job.id
+        if "step" not in st.query_params:
+            state.step = None
 
 
 def _memory(client: EngineClient) -> None:

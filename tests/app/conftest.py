@@ -20,10 +20,18 @@ def client():
     client.close()
 
 
+@pytest.fixture(scope="session")
+def shared_client():
+    """The engine client of all pages, as in the app."""
+    client = engine_client.EngineClient(FAKE_WORKER)
+    yield client
+    client.close()
+
+
 @pytest.fixture
-def app(client, tmp_path, monkeypatch):
+def app(shared_client, tmp_path, monkeypatch):
     """Opens the app with the given address; returns the `AppTest` after its first run."""
-    monkeypatch.setattr(engine_client, "engine", lambda: client)
+    monkeypatch.setattr(engine_client, "engine", lambda: shared_client)
     monkeypatch.setattr("app.state.runs_folder", lambda: tmp_path / "runs")
     monkeypatch.setenv("GSD_RUNS", str(tmp_path / "runs"))
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 from fixtures.recorded import record_run
@@ -167,43 +168,56 @@ def own_pair(page, prompt, target="made/up"):
 
 
 def until_done(page, client):
-    import time
-
     while client.job(page.session_state["session"].job).pending:
         time.sleep(0.02)
     return page.run()
 
 
-def test_a_prompt_is_run_and_its_graph_drawn(app, client):
+def test_a_prompt_is_run_and_its_graph_drawn(app, shared_client):
     page = own_pair(app(), "def f(x):")
     page.checkbox(key="baseline").set_value(True)
     page.button(key="run").click().run()
-    page = until_done(page, client)
+    page = until_done(page, shared_client)
     assert not page.exception
     assert data_of(page, "token_text")["prompt"] == "def f(x):"
     assert data_of(page, "graph")["nodes"]["id"][0] == "n0"
     assert page.metric[5].value == "1.90×"
 
 
-def test_without_a_prompt_or_with_a_model_that_is_none_the_page_says_so(app, client):
+def test_a_run_that_is_going_is_taken_up_by_its_address(app, shared_client):
+    first = own_pair(app(), "slow")
+    first.number_input(key="max_new_tokens").set_value(5000)
+    first.button(key="run").click().run()
+    job = first.session_state["session"].job
+    while shared_client.job(job).folder is None:
+        time.sleep(0.02)
+    second = app(run=shared_client.job(job).folder.name)
+    assert not second.warning
+    assert not second.button(key="cancel").disabled
+    second.button(key="cancel").click().run()
+    second = until_done(second, shared_client)
+    assert "cancelled" in second.info[0].value
+
+
+def test_without_a_prompt_or_with_a_model_that_is_none_the_page_says_so(app, shared_client):
     page = own_pair(app(), "")
     page.button(key="run").click().run()
     assert page.error[0].value == "Type a prompt first\\."
     page = own_pair(page, "x", target="missing")
     page.button(key="run").click().run()
-    page = until_done(page, client)
+    page = until_done(page, shared_client)
     assert page.error[0].value == "missing\\: no such model"
 
 
-def test_a_crash_is_shown_with_the_engines_last_words_and_the_rounds_so_far(app, client):
+def test_a_crash_is_shown_with_the_engines_last_words_and_the_rounds_so_far(app, shared_client):
     page = own_pair(app(), "crash")
     page.button(key="run").click().run()
-    page = until_done(page, client)
+    page = until_done(page, shared_client)
     assert "signal 9" in page.error[0].value
-    assert page.code[0].value == "about to die"
+    assert page.code[0].value.endswith("about to die")
     assert "Round" in html_of(page)
     page = own_pair(page, "fine")
     page.button(key="run").click().run()
-    page = until_done(page, client)
+    page = until_done(page, shared_client)
     assert [error.value for error in page.error] == []
     assert not page.exception

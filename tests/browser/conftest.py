@@ -56,6 +56,8 @@ def browser():
     playwright = pytest.importorskip("playwright.sync_api")
     executable = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     with playwright.sync_playwright() as driver:
+        if not executable and not Path(driver.chromium.executable_path).exists():
+            pytest.skip("no Chromium here: `playwright install chromium`, or name one in $CHROMIUM")
         chromium = driver.chromium.launch(executable_path=executable, args=FLAGS)
         yield chromium
         chromium.close()
