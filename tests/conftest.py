@@ -1,12 +1,12 @@
 """Shared by all tests: one thread, a quiet library, and the bundled pair loaded once."""
 
-import oracle
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
 from gsd.config import RunSpec
 from gsd.pairs import PAIRS, available
+from tests import oracle
 
 torch.set_num_threads(1)  # faster for small models, and fair to other processes
 settings.register_profile("gsd", deadline=None, suppress_health_check=[HealthCheck.too_slow])

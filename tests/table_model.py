@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from oracle import next_token
 
 from gsd.config import SamplingSpec
 from gsd.models.base import Counter
+from tests.oracle import next_token
 
 GREEDY = SamplingSpec()
 

@@ -1,84 +1,79 @@
-"""Every architecture, small and random: the engine's text is the oracle's, over merges and repairs."""
+"""Every method emits the oracle's tokens, on every supported architecture, greedy and sampled."""
+
+import itertools
+import random
 
 import pytest
-import torch
 
-import oracle
 from gsd.config import DraftSpec, SamplingSpec
-from models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, target_of, tokens_of
+from tests import oracle
+from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, target_of, tokens_of
 
-COUNT = 28
-SAMPLED = [
-    SamplingSpec(temperature=0.7, seed=1),
-    SamplingSpec(temperature=1.0, top_k=5, seed=2),
-    SamplingSpec(temperature=1.2, top_p=0.8, seed=3),
-    SamplingSpec(temperature=0.9, top_k=20, top_p=0.9, seed=4),
-]
-LOOSE = {"sibling_threshold": 0.0, "prob_threshold": 0.0, "frontier": 6}
+NEW_TOKENS = 24
+GREEDY = SamplingSpec()
+SAMPLED = SamplingSpec(temperature=0.8, top_k=20, top_p=0.95, seed=11)
+PROMPTS = [[5, 9, 2, 31, 7, 7, 12], [1, 2, 3, 1, 2, 3, 1, 2]]
 SETTINGS = [
     DraftSpec(method="ar"),
     DraftSpec(method="chain", depth=5, prob_threshold=0.0),
-    DraftSpec(method="chain", depth=1, budget=1),
-    DraftSpec(method="tree", width=3, depth=4, budget=40, **LOOSE),
-    DraftSpec(method="tree", width=2, depth=6),
-    DraftSpec(method="graph", width=3, depth=5, merge_context=0, budget=40, **LOOSE),
-    DraftSpec(method="graph", width=4, depth=4, merge_context=1, budget=128, **LOOSE),
-    DraftSpec(method="graph", width=2, depth=7, merge_context=2, budget=24, **LOOSE),
-    DraftSpec(method="graph", width=2, depth=5, merge_context=3, budget=60, **LOOSE),
-    DraftSpec(method="graph", width=3, depth=4, merge_context=None, budget=16, **LOOSE),
-    DraftSpec(method="graph", width=4, depth=3, merge_context=0, budget=1),
-    DraftSpec(method="graph", width=8, depth=2, merge_context=0, budget=7, frontier=1),
-    DraftSpec(method="graph", merge_context=0, prob_rule="local", prob_threshold=0.1, prob_action="drop"),
-    DraftSpec(method="graph", merge_context=0, prob_rule="local", prob_threshold=0.3, prob_action="leaf"),
-    DraftSpec(method="graph", merge_context=0, prob_threshold=0.02, prob_action="drop", sibling_threshold=0.5),
+    DraftSpec(method="tree", width=3, depth=4, prob_threshold=0.0, sibling_threshold=0.0),
+    DraftSpec(width=3, depth=4, merge_context=0, prob_threshold=0.0, sibling_threshold=0.0),
+    DraftSpec(width=4, depth=6, merge_context=1, prob_threshold=0.001),
+    DraftSpec(width=2, depth=8, merge_context=2, frontier=2, prob_action="drop", budget=7),
+    DraftSpec(width=4, depth=3, merge_context=3, prob_rule="local", prob_threshold=0.3, budget=1),
+    DraftSpec(width=6, depth=5, merge_context=0, frontier=12, prob_threshold=0.0, budget=128),
+    DraftSpec(width=5, depth=5, merge_context=None, frontier=8, prob_threshold=0.0, budget=128),
 ]
 
 
-def prompts(count: int) -> list[list[int]]:
-    generator = torch.Generator().manual_seed(5)
-    return [torch.randint(VOCABULARY, (3 + 5 * i,), generator=generator).tolist() for i in range(count)]
-
-
 @pytest.fixture(scope="module", params=CONFIGS)
-def pair(request):
-    target = target_of(request.param)
-    return adapted(target, request.param), adapted(half_agreeing(target))
+def models(request):
+    """(oracle's model, target, draft) of one architecture."""
+    model = target_of(request.param)
+    return model, adapted(model), adapted(half_agreeing(model))
 
 
-def repaired(steps) -> list[int]:
-    """Rounds whose accepted path crossed a merge edge."""
-    return [step.round for step in steps if any(step.tree.merged[i] for i in step.accepted)]
-
-
-def test_greedy_text_is_the_oracles_for_every_setting(pair):
-    target, draft = pair
-    for prompt in prompts(2):
-        plain = oracle.generate(target.model, prompt, COUNT)
+@pytest.mark.parametrize("sampling", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+@pytest.mark.parametrize("detail", [True, False], ids=["full", "counters"])
+def test_every_setting_emits_the_oracle_tokens(models, sampling, detail):
+    model, target, draft = models
+    for prompt in PROMPTS:
+        expected = oracle.generate(model, prompt, NEW_TOKENS, sampling)
         for spec in SETTINGS:
-            assert tokens_of(decode(target, draft, prompt, spec, count=COUNT)) == plain, spec
+            steps = decode(target, draft, prompt, spec, sampling, NEW_TOKENS, detail=detail)
+            assert tokens_of(steps) == expected, spec
 
 
-def test_sampled_text_is_the_sampled_oracles_for_every_method(pair):
-    target, draft = pair
-    [prompt] = prompts(1)
-    for sampling in SAMPLED:
-        plain = oracle.generate(target.model, prompt, COUNT, sampling)
-        for spec in SETTINGS[:7]:
-            detail = spec.budget == 40  # what timed runs use, and what the trace uses
-            steps = decode(target, draft, prompt, spec, sampling, COUNT, detail=detail)
-            assert tokens_of(steps) == plain, (spec, sampling)
+def test_merge_edges_are_walked_and_the_draft_is_repaired(models):
+    """The claim that merged graphs are verified is empty unless paths cross merge edges: here they do.
+
+    After each such round the draft proposes what a fresh draft, fed the committed text, would.
+    """
+    model, target, draft = models
+    fresh = adapted(draft.model)
+    spec = DraftSpec(width=4, depth=5, merge_context=0, frontier=6, prob_threshold=0.0, sibling_threshold=0.0)
+    walked = 0
+    for seed in range(4):
+        prompt = random.Random(seed).choices(range(VOCABULARY), k=6)
+        sampling = SamplingSpec(temperature=1.0, seed=seed)
+        steps = decode(target, draft, prompt, spec, sampling, 40)
+        assert tokens_of(steps) == oracle.generate(model, prompt, 40, sampling)
+        for step, after in itertools.pairwise(steps):
+            if not any(step.tree.merged[i] for i in step.accepted):
+                continue
+            walked += 1
+            text = (prompt + tokens_of(steps))[: after.position + 1]
+            again = decode(target, fresh, text, spec, sampling, len(steps[-1].new_tokens) + 40)[0]
+            if len(again.graph) == len(after.graph):
+                assert again.graph.tokens == after.graph.tokens
+                assert again.graph.logq == pytest.approx(after.graph.logq, abs=1e-3)
+    assert walked > 0
 
 
-def test_accepted_paths_really_cross_merge_edges_with_rounds_behind_them(pair):
-    """Else the tests above would say nothing of the repair of the draft's cache."""
-    target, draft = pair
-    spec = SETTINGS[5]
-    crossed = followed = long = 0
-    for prompt in prompts(4):
-        steps = decode(target, draft, prompt, spec, count=40)
-        assert tokens_of(steps) == oracle.generate(target.model, prompt, 40)
-        rounds = repaired(steps)
-        crossed += len(rounds)
-        followed += sum(len(steps) - 1 - at >= 3 for at in rounds)
-        long += sum(len(step.accepted) >= 3 for step in steps)
-    assert crossed >= 4 and followed >= 3 and long >= 3
+def test_long_accepted_paths_occur(models):
+    """The draft agrees often enough for parity to test something."""
+    _, target, draft = models
+    spec = DraftSpec(width=4, depth=6, prob_threshold=0.0, sibling_threshold=0.0)
+    steps = [step for prompt in PROMPTS for step in decode(target, draft, prompt, spec)]
+    assert max(len(step.accepted) for step in steps) >= 3
+    assert sum(len(step.graph.merges) for step in steps) > 0

@@ -5,11 +5,11 @@ from collections import Counter
 
 import networkx as nx
 import pytest
-from drafts import drafts
 from hypothesis import given, settings
 
 from gsd.config import DraftSpec
 from gsd.graph import ROOT, TokenGraph
+from tests.drafts import drafts
 
 MANY = settings(max_examples=1800)
 WIDE = DraftSpec(width=3, sibling_threshold=0.0, prob_threshold=0.0, frontier=8)

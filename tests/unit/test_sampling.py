@@ -1,7 +1,6 @@
 """The sampler against its plain twin: a full sort in float64."""
 
 import numpy as np
-import oracle
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 
 from gsd.config import SamplingSpec
 from gsd.sampling import NUCLEUS_GUESS, choose, law, pick, uniform
+from tests import oracle
 
 SPECS = [
     SamplingSpec(temperature=1.0),

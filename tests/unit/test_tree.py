@@ -4,13 +4,13 @@ import heapq
 
 import numpy as np
 import pytest
-from drafts import drafts, grow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gsd.config import DraftSpec
 from gsd.graph import ROOT
 from gsd.tree import flatten
+from tests.drafts import drafts, grow
 
 MANY = settings(max_examples=1800)
 

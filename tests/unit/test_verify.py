@@ -2,7 +2,6 @@
 
 import random
 
-from drafts import drafts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +9,7 @@ from gsd.graph import ROOT
 from gsd.sampling import Choices
 from gsd.tree import FlatTree, flatten
 from gsd.verify import match
+from tests.drafts import drafts
 
 
 @settings(max_examples=1800)

@@ -1,0 +1,58 @@
+"""Every architecture under the odd settings, and long after a merge edge was crossed: the oracle's text."""
+
+import pytest
+import torch
+
+from gsd.config import DraftSpec
+from tests import oracle
+from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, target_of, tokens_of
+
+COUNT = 24
+LOOSE = {"sibling_threshold": 0.0, "prob_threshold": 0.0, "frontier": 6}
+CROSSING = DraftSpec(method="graph", width=3, depth=5, merge_context=0, budget=40, **LOOSE)
+SETTINGS = [
+    DraftSpec(method="chain", depth=1, budget=1),
+    DraftSpec(method="graph", width=2, depth=5, merge_context=3, budget=60, **LOOSE),
+    DraftSpec(method="graph", width=8, depth=2, merge_context=0, budget=7, frontier=1),
+    DraftSpec(method="graph", merge_context=0, prob_rule="local", prob_threshold=0.1, prob_action="drop"),
+    DraftSpec(method="graph", merge_context=0, prob_threshold=0.02, prob_action="drop", sibling_threshold=0.5),
+]
+
+
+def prompts(count: int) -> list[list[int]]:
+    generator = torch.Generator().manual_seed(5)
+    return [torch.randint(VOCABULARY, (3 + 5 * i,), generator=generator).tolist() for i in range(count)]
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
+def pair(request):
+    target = target_of(request.param)
+    return adapted(target, request.param), adapted(half_agreeing(target))
+
+
+def repaired(steps) -> list[int]:
+    """Rounds whose accepted path crossed a merge edge."""
+    return [step.round for step in steps if any(step.tree.merged[i] for i in step.accepted)]
+
+
+def test_greedy_text_is_the_oracles_for_every_setting(pair):
+    target, draft = pair
+    prompt = prompts(2)[1]
+    plain = oracle.generate(target.model, prompt, COUNT)
+    for spec in SETTINGS:
+        assert tokens_of(decode(target, draft, prompt, spec, count=COUNT)) == plain, spec
+
+
+def test_accepted_paths_really_cross_merge_edges_with_rounds_behind_them(pair):
+    """Else the tests above would say nothing of the repair of the draft's cache."""
+    target, draft = pair
+    spec = CROSSING
+    crossed = followed = long = 0
+    for prompt in prompts(4):
+        steps = decode(target, draft, prompt, spec, count=40)
+        assert tokens_of(steps) == oracle.generate(target.model, prompt, 40)
+        rounds = repaired(steps)
+        crossed += len(rounds)
+        followed += sum(len(steps) - 1 - at >= 3 for at in rounds)
+        long += sum(len(step.accepted) >= 3 for step in steps)
+    assert crossed >= 4 and followed >= 3 and long >= 3
