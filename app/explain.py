@@ -95,7 +95,9 @@ def _verification(step: dict[str, Any], spec: dict[str, Any], node: int) -> list
     contested = [i for i in copies if tree["parent"][i] in reached]
     if accepted:
         flat = accepted[0]
-        way = f", after {code(tree['text'][tree['parent'][flat]])} and by a merge edge" if tree["merged"][flat] else ""
+        parent = tree["parent"][flat]
+        came_from = f", by the merge edge from {code(tree['text'][parent])} (node {tree['node'][parent]})"
+        way = came_from if tree["merged"][flat] else ""
         return [f"{count}<b>Accepted</b>{way}: the target picked this very token, with p = "
                 f"{percent(tree['target_logp'][flat])}."]  # fmt: skip
     if contested:

@@ -52,9 +52,9 @@ class OpenRun:
                 self.steps.append(event)
 
     def telling_step(self) -> int | None:
-        """The first round with the longest accepted path: the best one to look at first."""
-        lengths = [len(step["accepted"]) for step in self.steps]
-        return lengths.index(max(lengths)) if lengths else None
+        """The round to look at first: where the accepted path crossed a merge edge, and then the longest path."""
+        weights = [("merge" in step["origins"], len(step["accepted"])) for step in self.steps]
+        return weights.index(max(weights)) if weights else None
 
 
 @dataclass(slots=True)

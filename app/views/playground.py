@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
+from app.components.graph_view import Frame, graph_data, graph_view
 from app.components.run_view import run_view
 from app.components.settings import run_spec, settings_sidebar
 from app.engine_client import EngineClient, Job, engine
@@ -18,6 +22,7 @@ from gsd.trace import list_runs
 
 LIVE_EVERY_S = 0.4
 LISTED_RUNS = 100
+PREVIEW = "preview "  # widget keys of the samples' graphs begin with it
 EXAMPLES = {
     "Quicksort": "def quicksort(items):\n",
     "Palindrome": 'def is_palindrome(text):\n    """Return True if text reads the same backwards."""\n',
@@ -147,16 +152,36 @@ def _empty() -> None:
             "or the target itself.</span></div>"
             "<div><b>3 · Look</b><span>Click a token for its round's graph, then a node to read why it is there and "
             "what became of it.</span></div></div>")  # fmt: skip
-    with st.container(horizontal=True, vertical_alignment="center"):
-        for folder in list_runs(SAMPLES):
-            st.button(f"Open a recorded run: {plain(_sample_title(folder))}", key=f"sample {folder.name}",
-                      icon=":material/visibility:", on_click=open_run, args=(folder.name,))  # fmt: skip
+    for folder in list_runs(SAMPLES):
+        sample = _sample(folder)
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.caption(plain(sample.title), width="content")
+            st.button("Open this run", key=f"sample {folder.name}", icon=":material/visibility:", on_click=open_run,
+                      args=(folder.name,))  # fmt: skip
+        graph_view(sample.graph, key=PREVIEW + folder.name, on_pick=partial(_open_at_node, folder.name))
 
 
-@st.cache_data(show_spinner=False)
-def _sample_title(folder: Path) -> str:
-    spec = json.loads((folder / "run.json").read_text())["spec"]
-    return f"{spec['prompt']['prompt'].strip().splitlines()[0]} by {spec['pair']}"
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A recorded run as the empty page shows it: one line, and the graph of its most telling round."""
+
+    title: str
+    graph: dict[str, Any]
+
+
+@st.cache_resource(show_spinner=False)
+def _sample(folder: Path) -> Sample:
+    run = OpenRun.read(folder)
+    spec, step = run.meta["spec"], run.steps[run.telling_step()]
+    title = f"A recorded run: “{spec['prompt']['prompt'].strip()} …” by {spec['pair']}, round {step['round'] + 1}"
+    return Sample(title, graph_data(step, run=run.name, frame=Frame.of([step]), show_pruned=False, selected=None))
+
+
+def _open_at_node(name: str) -> None:
+    """A click in the preview opens the run with that node explained."""
+    picked = st.session_state[PREVIEW + name].get("pick")
+    open_run(name)
+    session().node = picked and picked["id"]
 
 
 def _labels(names: list[str]) -> dict[str, str]:

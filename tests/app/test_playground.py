@@ -47,8 +47,24 @@ def test_an_empty_page_says_what_to_do_and_draws_no_graph(app):
     page = app()
     assert not page.exception
     assert "1 · Prompt" in html_of(page)
-    assert page.get("bidi_component") == []
+    assert [element for element in page.get("bidi_component") if "preview" not in element.proto.id] == []
     assert page.selectbox(key="earlier").disabled
+
+
+def test_the_empty_page_offers_recorded_runs_that_open(app):
+    page = app()
+    samples = [button.key for button in page.button if button.key.startswith("sample ")]
+    assert samples
+    for key in samples:
+        assert data_of(page, key.replace("sample ", "preview "))["key"].startswith(key.removeprefix("sample "))
+    for key in samples:
+        page = app()
+        page.button(key=key).click().run()
+        assert not page.exception
+        assert not page.warning
+        graph = data_of(page, "graph")
+        assert True in graph["nodes"]["merged"]
+        assert page.query_params["run"] == key.removeprefix("sample ")
 
 
 def test_an_example_fills_the_prompt_and_a_preset_fills_the_settings(app):
@@ -80,7 +96,8 @@ def test_a_run_opens_by_its_address_at_its_most_telling_round(app, run):
     assert not page.exception
     graph, text = data_of(page, "graph"), data_of(page, "token_text")
     steps = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()][:-1]
-    longest = max(steps, key=lambda step: len(step["accepted"]))
+    crossing = [step for step in steps if "merge" in step["origins"]]
+    longest = max(crossing, key=lambda step: len(step["accepted"]))
     assert graph["key"] == f"{run.name}:{longest['round']}"
     assert "".join(text["tokens"]["text"]) == "".join(t for step in steps for t in step["new_texts"])
     assert page.query_params["run"] == run.name

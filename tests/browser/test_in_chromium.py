@@ -66,6 +66,14 @@ def test_prompt_run_graph_node_explanation_csv(page, address, tmp_path):
         assert b"def quicksort(items):" in bundle.read("runs.csv")
 
 
+def test_a_node_of_the_preview_opens_its_run_with_that_node_explained(page, address):
+    page.goto(address)
+    page.locator(".graph-view > svg .node.accepted.merged .mark").first.click()
+    expect(page.locator(".token-text .flow")).to_be_visible()
+    expect(words(page)).to_contain_text("Accepted, by the merge edge from")
+    expect(page.locator(".graph-view .node.chosen")).to_have_count(1)
+
+
 def test_an_address_opens_the_same_view_elsewhere(page, address, folder, browser):
     made = record_run(folder / "runs")
     page.goto(f"{address}/?run={made.name}&step=2&node=n1")
