@@ -6,6 +6,7 @@ that was finished can be read back.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import math
@@ -69,13 +70,15 @@ class TraceWriter:
 
     def close(self) -> None:
         """Close the file; a run closed without `end` stays incomplete."""
-        self._events.close()
+        with _disk(self.folder):  # a line that a full disk refused is tried once more here
+            self._events.close()
 
     def __enter__(self) -> TraceWriter:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        with contextlib.suppress(*[TraceError] if error else []):  # the first error is the one to tell
+            self.close()
 
     def _line(self, record: dict[str, Any]) -> None:
         with _disk(self.folder):
