@@ -1,0 +1,72 @@
+"""Settings: frozen, checked when built, unknown keys refused, one digest for one meaning."""
+
+import pytest
+from pydantic import ValidationError
+
+from gsd.config import PRESETS, DraftSpec, ModelSpec, Prompt, RunSpec, SamplingSpec, build, preset
+from gsd.errors import InputError
+
+MODEL = ModelSpec(source="folder")
+RUN = {"target": MODEL, "draft": MODEL, "prompt": Prompt(prompt="x")}
+
+
+@pytest.mark.parametrize(
+    ("spec", "values", "option"),
+    [
+        (DraftSpec, {"depth": 0}, "--depth 0"),
+        (DraftSpec, {"width": 0}, "--width 0"),
+        (DraftSpec, {"budget": 0}, "--budget 0"),
+        (DraftSpec, {"frontier": -1}, "--frontier -1"),
+        (DraftSpec, {"merge_context": -1}, "--merge-context -1"),
+        (DraftSpec, {"sibling_threshold": -0.1}, "--sibling-threshold -0.1"),
+        (DraftSpec, {"prob_threshold": 1.5}, "--prob-threshold 1.5"),
+        (DraftSpec, {"prob_threshold": float("nan")}, "--prob-threshold nan"),
+        (DraftSpec, {"method": "magic"}, "--method 'magic'"),
+        (DraftSpec, {"breadth": 3}, "--breadth 3"),
+        (SamplingSpec, {"temperature": -1.0}, "--temperature -1.0"),
+        (SamplingSpec, {"temperature": float("inf")}, "--temperature inf"),
+        (SamplingSpec, {"top_p": 0.0}, "--top-p 0.0"),
+        (SamplingSpec, {"top_k": -1}, "--top-k -1"),
+        (SamplingSpec, {"seed": -1}, "--seed -1"),
+        (Prompt, {"prompt": ""}, "--prompt ''"),
+        (RunSpec, {**RUN, "max_new_tokens": 0}, "--max-new-tokens 0"),
+        (RunSpec, {**RUN, "device": "tpu"}, "--device 'tpu'"),
+        (RunSpec, {**RUN, "stop": ("",)}, "--stop.0 ''"),
+    ],
+    ids=str,
+)
+def test_a_bad_value_is_one_line_that_names_option_and_value(spec, values, option):
+    with pytest.raises(InputError) as error:
+        build(spec, values)
+    assert str(error.value).startswith(option) and "\n" not in str(error.value)
+
+
+def test_drafting_without_a_draft_is_refused_and_ar_does_without():
+    with pytest.raises(InputError, match="draft"):
+        build(RunSpec, {"target": MODEL, "prompt": RUN["prompt"]})
+    build(RunSpec, {"target": MODEL, "prompt": RUN["prompt"], "drafting": DraftSpec(method="ar")})
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(ValidationError, match="frozen"):
+        DraftSpec().width = 9
+
+
+def test_the_digest_is_of_the_meaning_and_survives_json():
+    spec = RunSpec(**RUN)
+    assert spec.digest() == RunSpec(**RUN).digest() == RunSpec.model_validate_json(spec.model_dump_json()).digest()
+    others = [
+        RunSpec(**RUN, max_new_tokens=65),
+        RunSpec(**RUN, sampling=SamplingSpec(seed=1)),
+        RunSpec(**RUN, drafting=DraftSpec(merge_context=None)),
+        RunSpec(**{**RUN, "prompt": Prompt(prompt="y")}),
+    ]
+    assert len({spec.digest(), *(other.digest() for other in others)}) == 5
+
+
+def test_presets_build_and_an_unknown_one_is_refused_with_the_known():
+    for name in PRESETS:
+        build(DraftSpec, preset(name))
+    assert DraftSpec(**preset("paper")).budget == 100
+    with pytest.raises(InputError, match=r"huge.*paper"):
+        preset("huge")
