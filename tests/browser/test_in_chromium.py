@@ -39,6 +39,17 @@ def run(page):
     page.get_by_test_id("stMain").get_by_role("button", name="Run", exact=False).first.click()
 
 
+def visit(page, address):
+    """Open an address and wait until its script is done: keys that come earlier find no buttons yet."""
+    page.goto(address)
+    expect(page.locator(".round")).to_be_visible()
+    idle(page)
+
+
+def idle(page):
+    page.wait_for_selector('[data-test-script-state="notRunning"]')
+
+
 def marks(page):
     return page.locator(".graph-view > svg .node .mark")
 
@@ -76,7 +87,7 @@ def test_a_node_of_the_preview_opens_its_run_with_that_node_explained(page, addr
 
 def test_an_address_opens_the_same_view_elsewhere(page, address, folder, browser):
     made = record_run(folder / "runs")
-    page.goto(f"{address}/?run={made.name}&step=2&node=n1")
+    visit(page, f"{address}/?run={made.name}&step=2&node=n1")
     expect(words(page)).to_contain_text("Node 1, depth 1")
     expect(page.locator(".graph-view .node.chosen")).to_have_count(1)
     steps = [json.loads(line) for line in (made / "events.jsonl").read_text().splitlines()][:-1]
@@ -88,12 +99,14 @@ def test_an_address_opens_the_same_view_elsewhere(page, address, folder, browser
 
 def test_arrow_keys_and_tokens_step_through_the_rounds(page, address, folder):
     made = record_run(folder / "runs")
-    page.goto(f"{address}/?run={made.name}&step=2")
+    visit(page, f"{address}/?run={made.name}&step=2")
     expect(page.locator(".round")).to_contain_text("Round 2")
     page.keyboard.press("ArrowRight")
     expect(page.locator(".round")).to_contain_text("Round 3")
+    idle(page)
     page.keyboard.press("ArrowLeft")
     expect(page.locator(".round")).to_contain_text("Round 2")
+    idle(page)
     page.keyboard.press("ArrowLeft")
     expect(page.locator(".round")).to_contain_text("Round 1")
     page.wait_for_function("location.search.endsWith('step=1')")
@@ -103,7 +116,7 @@ def test_arrow_keys_and_tokens_step_through_the_rounds(page, address, folder):
 
 def test_the_keyboard_reaches_nodes_and_leaves_the_round_alone(page, address, folder):
     made = record_run(folder / "runs")
-    page.goto(f"{address}/?run={made.name}&step=2")
+    visit(page, f"{address}/?run={made.name}&step=2")
     expect(marks(page).first).to_be_visible()
     page.locator(".graph-view .node.root").focus()
     page.keyboard.press("ArrowRight")
@@ -116,7 +129,7 @@ def test_the_keyboard_reaches_nodes_and_leaves_the_round_alone(page, address, fo
 
 def test_a_merge_edge_can_be_clicked(page, address, folder):
     made = record_run(folder / "runs")
-    page.goto(f"{address}/?run={made.name}&step=1")
+    visit(page, f"{address}/?run={made.name}&step=1")
     expect(marks(page).first).to_be_visible()
     page.locator(".graph-view .hit").first.dispatch_event("click")
     expect(words(page)).to_contain_text("merge edge")
@@ -125,7 +138,7 @@ def test_a_merge_edge_can_be_clicked(page, address, folder):
 
 def test_zoom_is_kept_when_the_round_is_redrawn(page, address, folder):
     made = record_run(folder / "runs")
-    page.goto(f"{address}/?run={made.name}&step=1")
+    visit(page, f"{address}/?run={made.name}&step=1")
     scene = page.locator(".graph-view > svg > g").first
     expect(marks(page).first).to_be_visible()
     page.get_by_role("button", name="Zoom in").click()
@@ -168,7 +181,7 @@ def test_a_killed_engine_is_told_and_the_next_run_works(page, address):
 def test_token_text_never_becomes_markup(page, address, folder):
     made = record_run(folder / "runs", count=20)
     assert "<b>" in Path(made / "events.jsonl").read_text()
-    page.goto(f"{address}/?run={made.name}")
+    visit(page, f"{address}/?run={made.name}")
     expect(page.locator(".token-text .token").first).to_be_visible()
     assert page.locator(".token-text b, .graph-view b b, .round code b").count() == 0
     assert "<b>" in page.locator(".token-text .flow").inner_text()
