@@ -108,8 +108,16 @@ PRESETS: dict[str, dict] = {
     # The authors' code: width 4, repeat_threshold 1, prob_threshold 0.3 (local), 100 nodes.
     "paper": dict(width=4, depth=8, merge_context=1, sibling_threshold=0.3, prob_threshold=0.3,
                   prob_rule="local", frontier=100, budget=100),
-    "fast": dict(width=3, depth=8, merge_context=1, sibling_threshold=0.1, prob_threshold=0.05,
-                 frontier=4, budget=24),
+    # Long and narrow while the draft is sure: a level must be worth its forward (q of the path >= 0.4).
+    "fast": {
+        "width": 3,
+        "depth": 12,
+        "merge_context": 1,
+        "sibling_threshold": 0.1,
+        "prob_threshold": 0.4,
+        "frontier": 2,
+        "budget": 16,
+    },
     "wide": dict(width=6, depth=6, merge_context=0, sibling_threshold=0.02, prob_threshold=0.005,
                  frontier=16, budget=64),
 }  # fmt: skip
