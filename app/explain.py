@@ -143,9 +143,12 @@ def _candidate(step: dict[str, Any], spec: dict[str, Any], index: int) -> Explan
 
 def _bonus(step: dict[str, Any]) -> Explanation:
     last = step["accepted"][-1] if step["accepted"] else 0
-    return Explanation(f"{code(step['new_texts'][-1])} <i>bonus</i>", [
-        f"The target's own token after the accepted path, p = {percent(step['tree']['choice_logp'][last])}. "
-        "It costs no forward: the one that verified the draft gave it, too."])  # fmt: skip
+    drafted = step["drafted_nodes"] > 0
+    cost = ("It costs no forward: the one that verified the draft gave it, too." if drafted
+            else "Nothing was drafted in this round, so its forward gave this one token.")  # fmt: skip
+    word = "bonus" if drafted else "the target's own"
+    return Explanation(f"{code(step['new_texts'][-1])} <i>{word}</i>", [
+        f"The target's own token after the accepted path, p = {percent(step['tree']['choice_logp'][last])}. {cost}"])  # fmt: skip
 
 
 def _shift(shift: int) -> str:

@@ -72,6 +72,14 @@ def test_a_path_cut_by_a_stop_rule_has_no_bonus_to_explain():
     assert explain(step, META, "b") is None
 
 
+def test_a_round_without_a_draft_promises_no_free_token():
+    step = copy.deepcopy(STEPS[0])
+    step["drafted_nodes"] = 0
+    [said] = explain(step, META, "b").paragraphs
+    assert "Nothing was drafted" in said
+    assert "costs no forward" in explain(STEPS[0], META, "b").paragraphs[0]
+
+
 def words(step, node):
     return " ".join(explain(step, META, f"n{node}").paragraphs)
 

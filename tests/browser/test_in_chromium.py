@@ -40,7 +40,7 @@ def run(page):
 
 
 def visit(page, address):
-    """Open an address and wait until its script is done: keys that come earlier find no buttons yet."""
+    """Open an address and wait until its script is done."""
     page.goto(address)
     expect(page.locator(".round")).to_be_visible()
     idle(page)
@@ -101,6 +101,7 @@ def test_arrow_keys_and_tokens_step_through_the_rounds(page, address, folder):
     made = record_run(folder / "runs")
     visit(page, f"{address}/?run={made.name}&step=2")
     expect(page.locator(".round")).to_contain_text("Round 2")
+    page.wait_for_timeout(2000)  # Streamlit listens for shortcuts a moment after it has drawn the buttons
     page.keyboard.press("ArrowRight")
     expect(page.locator(".round")).to_contain_text("Round 3")
     idle(page)
