@@ -147,8 +147,9 @@ def _bonus(step: dict[str, Any]) -> Explanation:
     cost = ("It costs no forward: the one that verified the draft gave it, too." if drafted
             else "Nothing was drafted in this round, so its forward gave this one token.")  # fmt: skip
     word = "bonus" if drafted else "the target's own"
-    return Explanation(f"{code(step['new_texts'][-1])} <i>{word}</i>", [
-        f"The target's own token after the accepted path, p = {percent(step['tree']['choice_logp'][last])}. {cost}"])  # fmt: skip
+    p = percent(step["tree"]["choice_logp"][last])
+    return Explanation(f"{code(step['new_texts'][-1])} <i>{word}</i>",
+                       [f"The target's own token after the accepted path, p = {p}. {cost}"])  # fmt: skip
 
 
 def _shift(shift: int) -> str:

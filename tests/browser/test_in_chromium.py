@@ -92,9 +92,9 @@ def test_an_address_opens_the_same_view_elsewhere(page, address, folder, browser
     expect(page.locator(".graph-view .node.chosen")).to_have_count(1)
     steps = [json.loads(line) for line in (made / "events.jsonl").read_text().splitlines()][:-1]
     expect(marks(page)).to_have_count(len(steps[1]["graph"]["token"]) + 1)
-    assert page.locator(".flow .token").all_inner_texts() == [
-        text.replace("\n", "↵\n") for step in steps for text in step["new_texts"]
-    ]
+    texts = [text.replace("\n", "↵\n") for step in steps for text in step["new_texts"]]
+    expect(page.locator(".flow .token")).to_have_count(len(texts))
+    assert page.locator(".flow .token").all_inner_texts() == texts
 
 
 def test_arrow_keys_and_tokens_step_through_the_rounds(page, address, folder):
