@@ -22,9 +22,9 @@ from rich.table import Table
 from typer.exceptions import TyperException
 
 from gsd.config import DraftSpec, ModelSpec, Prompt, RunSpec, SamplingSpec, build, preset
-from gsd.errors import GsdError, InputError
+from gsd.errors import GsdError, InputError, PromptError
 from gsd.pairs import PAIRS, available, pair
-from gsd.prompts import PromptFile, read_prompts
+from gsd.prompts import BrokenLine, PromptFile, read_prompts
 
 if TYPE_CHECKING:
     from gsd.runner import Runner, RunResult
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     rich_markup_mode=None,
     help="GSD lab: graph-structured speculative decoding.",
 )
@@ -132,12 +131,19 @@ def generate(
         for one in file.prompts
     ]  # fmt: skip
     runner = _load(specs[0])
-    results = []
+    single = prompt_file is None
+    done = []
     with _progress("decoding", len(specs)) as advance:
-        for spec in specs:
-            results.append(runner.run(spec, None if trace == "none" else out, baseline=baseline))
+        for place, spec in enumerate(specs):
+            try:
+                done.append((spec, runner.run(spec, None if trace == "none" else out, baseline=baseline)))
+            except PromptError as error:
+                if single:
+                    raise
+                file.broken.append(BrokenLine(file.lines[place], str(error)))
+                file.broken.sort(key=lambda broken: broken.line)
             advance()
-    _report_generated(specs, results, file, single=prompt_file is None, as_json=as_json)
+    _report_generated(done, file, single=single, as_json=as_json)
 
 
 @app.command()
@@ -170,7 +176,7 @@ def bench(
     shared = {**models, "max_new_tokens": max_new_tokens, "device": device, "dtype": dtype, "detail": "counters"}
     spec = build(RunSpec, {**shared, "prompt": file.prompts[0]})
     runner = _load(spec)
-    ids = [runner.encode(one) for one in file.prompts]
+    ids = _encoded(runner, file, spec.max_new_tokens)
     with _progress("prompts", len(ids)) as advance:
         rows = run_bench(runner, spec, drafting, ids, repeats=repeats, progress=lambda *_: advance())
     report = {
@@ -252,6 +258,8 @@ def _merge_context(text: str | None) -> int | str | None:
 
 def _bench_drafting(names: list[str], preset_name: str | None, settings: list[str]) -> dict[str, DraftSpec]:
     """Settings of each method: those for all, then its own. A peer's are not used."""
+    from gsd.peers import PEERS
+
     shared: dict[str, str] = {}
     own: dict[str, dict[str, str]] = {name: {} for name in names}
     for setting in settings:
@@ -259,9 +267,9 @@ def _bench_drafting(names: list[str], preset_name: str | None, settings: list[st
         method, dot, name = option.rpartition(".")
         if not equals or (dot and method not in own):
             raise InputError(f"--set {setting!r}: give OPTION=VALUE or METHOD.OPTION=VALUE with a method that is run")
+        if name == "method" or method in PEERS:
+            raise InputError(f"--set {setting!r}: only the draft settings of our own methods can be set")
         (own[method] if dot else shared)[name.replace("-", "_")] = value
-    from gsd.peers import PEERS
-
     return {
         name: _drafting(preset_name, {**shared, **own[name], "method": "ar" if name in PEERS else name})
         for name in names
@@ -282,6 +290,8 @@ def _models(
     if not target:
         if draft:
             raise InputError("--draft needs a --target")
+        if target_revision or draft_revision or trust:
+            raise InputError("--target-revision, --draft-revision and --trust-remote-code need a --target")
         chosen = pair(pair_name or "tiny")
         return {"pair": chosen.name, "target": chosen.target, "draft": chosen.draft}
     return {
@@ -293,7 +303,17 @@ def _models(
 def _prompts(prompt: str | None, prompt_file: Path | None) -> PromptFile:
     if (prompt is None) == (prompt_file is None):
         raise InputError("give a --prompt or a --prompt-file")
-    return read_prompts(prompt_file) if prompt_file else PromptFile([build(Prompt, {"prompt": prompt})], [])
+    return read_prompts(prompt_file) if prompt_file else PromptFile([build(Prompt, {"prompt": prompt})], [1], [])
+
+
+def _encoded(runner: Runner, file: PromptFile, new_tokens: int) -> list[list[int]]:
+    """Token ids of all prompts; refuses before anything is measured one that leaves too little room."""
+    ids = [runner.encode(one) for one in file.prompts]
+    limit = runner.target.context_length
+    for prompt, line in zip(ids, file.lines):
+        if len(prompt) + new_tokens > limit:
+            raise PromptError(f"line {line}: {len(prompt)} tokens and {new_tokens} new ones; the context holds {limit}")
+    return ids
 
 
 def _load(spec: RunSpec) -> Runner:
@@ -306,16 +326,15 @@ def _load(spec: RunSpec) -> Runner:
         return Runner.load(spec.target, spec.draft, device=spec.device, dtype=spec.dtype)
 
 
-def _report_generated(
-    specs: list[RunSpec], results: list[RunResult], file: PromptFile, *, single: bool, as_json: bool
-) -> None:
-    rows = [{"id": spec.prompt.id, **_row(result)} for spec, result in zip(specs, results)]
+def _report_generated(done: list[tuple[RunSpec, RunResult]], file: PromptFile, *, single: bool, as_json: bool) -> None:
+    rows = [{"id": spec.prompt.id, **_row(result)} for spec, result in done]
     if as_json:
-        _print_json(rows[0] if single else {"runs": rows, "skipped": [asdict(line) for line in file.broken]})
+        skipped = [asdict(line) for line in file.broken]
+        _print_json(rows[0] if single else {"runs": rows, "totals": _summed(rows), "skipped": skipped})
     else:
-        for spec, result in zip(specs, results):
+        for spec, result in done:
             print(result.text if single else f"== {spec.prompt.id}\n{result.text}")
-            console.print(_summary(result), highlight=False)
+            console.print(_summary(result), highlight=False, markup=False, soft_wrap=True)
     _end_with_broken_lines(file)
 
 
@@ -326,6 +345,13 @@ def _row(result: RunResult) -> dict[str, Any]:
     comparison = {name: compared[name] for name in names if name in compared}
     return {"run": result.run, "text": result.text, "tokens": result.tokens, "stop": result.stop,
             **result.totals, **comparison}  # fmt: skip
+
+
+def _summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Counts and times of all runs together; rates would need weights and are left to the runs."""
+    names = ("new_tokens", "rounds", "draft_forwards", "target_forwards", "drafted_nodes", "verified_nodes",
+             "merges", "wall_ms", "draft_ms", "verify_ms", "overhead_ms")  # fmt: skip
+    return {name: sum(row[name] for row in rows) for name in names}
 
 
 def _summary(result: RunResult) -> str:

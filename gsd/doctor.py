@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import shutil
 from dataclasses import asdict, dataclass
@@ -35,6 +36,7 @@ class Finding:
 def examine() -> list[Finding]:
     """Versions, devices, models and tools."""
     findings = [Finding("python", platform.python_version()), Finding("platform", platform.platform())]
+    findings.append(Finding("memory", f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB"))
     findings += [_package(name, "gsd itself") for name in REQUIRED]
     findings += [_package(name, purpose) for name, purpose in OPTIONAL.items()]
     findings += _devices()
@@ -42,7 +44,7 @@ def examine() -> list[Finding]:
         here = available(pair)
         fix = None if here else f"name a folder that holds both in {MODELS_VARIABLE}, or let the run download them"
         findings.append(Finding(f"pair {pair.name}", "here" if here else "not here", fix))
-    browser = shutil.which("chromium")
+    browser = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     findings.append(
         Finding("chromium", browser or "missing", None if browser else "apt-get install chromium (browser tests)")
     )

@@ -8,24 +8,35 @@ from collections.abc import Iterator
 import torch
 from transformers import GenerationConfig, PreTrainedModel
 
+from gsd.errors import InputError
 from gsd.runner import Runner
 
+# As people use them, and with other lengths, so that each can be shown at its best.
 PEERS: dict[str, dict] = {
     "hf-greedy": {},
     "hf-assisted": {"assistant": True},
+    **{f"hf-assisted-{n}": {"assistant": True, "num_assistant_tokens": n} for n in (2, 4, 6, 8, 12)},
     "hf-lookup": {"prompt_lookup_num_tokens": 8},
+    **{f"hf-lookup-{n}": {"prompt_lookup_num_tokens": n} for n in (2, 4, 12, 16, 24)},
 }
 
 
 class Peer:
-    """One way of transformers' `generate`, greedy, on the runner's own models."""
+    """One way of transformers' `generate`, greedy, on the runner's own models.
+
+    Raises `InputError` where it needs a draft and there is none: it would be plain greedy under another name.
+    """
 
     def __init__(self, runner: Runner, name: str, max_new_tokens: int) -> None:
         options = dict(PEERS[name])
         self._target = runner.target.model
-        self._draft = runner.draft.model if runner.draft else None
         self._device = runner.target.device
-        self._arguments = {"assistant_model": self._draft} if options.pop("assistant", False) else {}
+        self._length = options.pop("num_assistant_tokens", None)
+        self._draft = None
+        if options.pop("assistant", False):
+            if runner.draft is None:
+                raise InputError(f"method {name!r} needs a draft model: name one with --draft")
+            self._draft = runner.draft.model
         eos = sorted(runner.eos)
         # A checkpoint's own defaults (a repetition penalty, say) would make it another law than greedy.
         self._config = GenerationConfig(
@@ -41,10 +52,31 @@ class Peer:
     def generate(self, prompt: list[int]) -> list[int]:
         """The new tokens, end-of-sequence included."""
         ids = torch.tensor([prompt], device=self._device)
-        output = self._target.generate(
-            ids, attention_mask=torch.ones_like(ids), generation_config=self._config, **self._arguments
-        )
+        with _drafting_length(self._draft, self._length):
+            output = self._target.generate(
+                ids, attention_mask=torch.ones_like(ids), generation_config=self._config, assistant_model=self._draft
+            )
         return output[0, len(prompt) :].tolist()
+
+
+@contextlib.contextmanager
+def _drafting_length(draft: PreTrainedModel | None, length: int | None) -> Iterator[None]:
+    """Let transformers draft `length` tokens a round (None: its own schedule), as set on the draft's own defaults."""
+    if draft is None or length is None:
+        yield
+        return
+    kept = draft.generation_config
+    draft.generation_config = GenerationConfig(
+        eos_token_id=kept.eos_token_id,
+        pad_token_id=kept.pad_token_id,
+        num_assistant_tokens=length,
+        num_assistant_tokens_schedule="constant",
+        assistant_confidence_threshold=0.0,
+    )
+    try:
+        yield
+    finally:
+        draft.generation_config = kept
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,21 +24,24 @@ class PromptFile:
     """The prompts of a file, and the lines that could not be read."""
 
     prompts: list[Prompt]
+    lines: list[int]  # of each prompt, from 1
     broken: list[BrokenLine]
 
 
 def read_prompts(path: Path) -> PromptFile:
     """Read a prompt file; blank lines are skipped. Raises `PromptError` where no prompt is left."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        content = path.read_bytes().removeprefix(BOM_UTF8)
+    except OSError as error:
         raise PromptError(f"prompt file {path} cannot be read: {error}") from None
-    file = PromptFile([], [])
+    file = PromptFile([], [], [])
+    lines = content.split(b"\n")  # and at nothing else: U+2028 and its like may stand inside a JSON string
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             file.prompts.append(_prompt(line, number))
+            file.lines.append(number)
         except InputError as error:
             file.broken.append(BrokenLine(number, str(error)))
     if not file.prompts:
@@ -46,10 +50,10 @@ def read_prompts(path: Path) -> PromptFile:
     return file
 
 
-def _prompt(line: str, number: int) -> Prompt:
+def _prompt(line: bytes, number: int) -> Prompt:
     try:
-        values = json.loads(line)
-    except ValueError as error:
+        values = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
         raise PromptError(f"no JSON ({error})") from None
     if not isinstance(values, dict):
         raise PromptError(f"a JSON object is wanted, with a key 'prompt', and this is {type(values).__name__}")

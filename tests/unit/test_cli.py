@@ -93,6 +93,31 @@ def test_a_prompt_file_is_decoded_around_its_broken_line(gsd, tmp_path):
     assert len(list((tmp_path / "runs").iterdir())) == 2
 
 
+def test_a_prompt_too_long_for_the_context_does_not_cost_the_others(gsd, tmp_path):
+    path = tmp_path / "prompts.jsonl"
+    rows = [{"id": "a", "prompt": "def f():"}, {"prompt": "x = 1 " * 3000}, {"id": "c", "prompt": "class A:"}]
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    code, out, err = gsd("generate", "--prompt-file", path, "--max-new-tokens", 4, "--trace", "none", "--json")
+    result = json.loads(out)
+    assert code == 2
+    assert "line 2" in err
+    assert [run["id"] for run in result["runs"]] == ["a", "c"]
+    assert result["totals"]["new_tokens"] == sum(run["new_tokens"] for run in result["runs"]) == 8
+    refused(gsd("bench", "--prompts", path, "--max-new-tokens", 4), "line 2", "context")
+
+
+@pytest.mark.parametrize("option", ["--target-revision=main", "--draft-revision=main", "--trust-remote-code"])
+def test_an_option_that_a_preset_pair_would_ignore_is_refused(gsd, option):
+    refused(gsd("generate", "--prompt", PROMPT, "--pair", "tiny", option), "--target")
+
+
+def test_bench_refuses_what_would_be_measured_under_a_wrong_name(gsd, tmp_path):
+    path = tmp_path / "prompts.jsonl"
+    path.write_text('{"prompt": "x"}\n')
+    refused(gsd("bench", "--prompts", path, "--set", "graph.method=tree"), "graph.method=tree")
+    refused(gsd("bench", "--prompts", path, "--set", "hf-lookup.depth=3"), "hf-lookup.depth=3")
+
+
 def test_bench_has_a_row_for_every_method(gsd, tmp_path):
     path = tmp_path / "prompts.jsonl"
     path.write_text('{"prompt": "def f():"}\n')

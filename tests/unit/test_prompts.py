@@ -31,6 +31,22 @@ def test_a_file_without_a_prompt_is_refused(tmp_path, content):
         read_prompts(path)
 
 
+def test_lines_end_at_line_feeds_only_and_a_byte_order_mark_is_no_part_of_them(tmp_path):
+    path = tmp_path / "prompts.jsonl"
+    path.write_bytes('\ufeff{"prompt": "a\u2028b"}\r\n'.encode())
+    file = read_prompts(path)
+    assert [prompt.prompt for prompt in file.prompts] == ["a\u2028b"]
+    assert file.broken == []
+
+
+@pytest.mark.parametrize("line", [b'{"prompt": "\xff"}', b'{"prompt": "\\ud800"}', b"[" * 100_000])
+def test_bytes_that_are_no_text_cost_one_line_only(tmp_path, line):
+    path = tmp_path / "prompts.jsonl"
+    path.write_bytes(line + b'\n{"prompt": "good"}\n')
+    file = read_prompts(path)
+    assert (file.lines, [broken.line for broken in file.broken]) == ([2], [1])
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(PromptError, match="nowhere"):
         read_prompts(tmp_path / "nowhere.jsonl")
