@@ -29,7 +29,7 @@ STATE_AFTER = {"loading": "loading", "loaded": "preparing", "started": "running"
 class Job:
     """How one submitted run stands.
 
-    `state`   queued | loading | preparing (loaded, no trace yet: the prompt, or the baseline) |
+    `state`   queued | loading | preparing (loaded, no trace yet) |
               running | finished | failed | cancelled | crashed (the engine process died)
     `error`   one line, with failed and crashed
     `output`  the last lines that the process wrote to standard error, with crashed

@@ -53,14 +53,15 @@ def metrics(run: OpenRun) -> None:
 
 
 def _speedup(run: OpenRun) -> tuple[str, str, str]:
-    formula = ("`time per token of ar ÷ time per token of this run`, both *measured* on the same prompt in the same "
-               "warm process, once: expect noise on short texts and busy machines. Tick “Measure a baseline” before a "
-               "run to get it.")  # fmt: skip
+    formula = ("`tokens per second of this method ÷ those of ar`, *measured* on the same prompt in the same warm "
+               "process, the two in turn: the median of the ratios. Tick “Measure a baseline” before a run to get "
+               "it.")  # fmt: skip
     baseline = run.end["baseline"] if run.end else None
     if not baseline or baseline["speedup"] is None:
         return "Speed-up, measured", "–", formula
     same = "identical to" if baseline["matches_baseline"] else "different from"
-    return "Speed-up, measured", f"{baseline['speedup']:.2f}×", f"{formula} The text is {same} the baseline's."
+    found = f"{baseline['repeats']} ratios from {baseline['speedup_low']:.2f} to {baseline['speedup_high']:.2f}."
+    return "Speed-up, measured", f"{baseline['speedup']:.2f}×", f"{formula} {found} The text is {same} the baseline's."
 
 
 def _time_bar(total: dict[str, Any]) -> None:

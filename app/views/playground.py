@@ -32,7 +32,7 @@ EXAMPLES = {
 STAGES = {
     "queued": "Waiting for the engine: it is starting, or another run comes first",
     "loading": "Loading the models",
-    "preparing": "Warming up and measuring the baseline, where one was asked for",
+    "preparing": "Reading the prompt",
 }
 
 
@@ -96,8 +96,8 @@ def _composer(live: bool) -> None:
             st.pills("Examples", list(EXAMPLES), key="example", on_change=_take_example, label_visibility="collapsed",
                      width="content")  # fmt: skip
             st.space("stretch")
-            st.checkbox("Measure a baseline", key="baseline", help="Also decode the prompt by `ar`, warm and in the "
-                        "same process, for a *measured* speed-up. Takes the time of both.")  # fmt: skip
+            st.checkbox("Measure a baseline", key="baseline", help="Once the text is there, decode it three times "
+                        "more, by `ar` and by this method in turn, for a *measured* speed-up.")  # fmt: skip
             st.button("Cancel", key="cancel", disabled=not live, on_click=_cancel, icon=":material/stop:",
                       help="Ends the run after its current round; what was decoded stays.")  # fmt: skip
             st.button("Run", key="run", type="primary", disabled=live, on_click=_run, icon=":material/play_arrow:",
@@ -136,7 +136,9 @@ def _job_line(job: Job, run: OpenRun | None) -> None:
         st.progress(0.0, f":material/hourglass_top: {STAGES[job.state]} …")
     elif job.state == "running" and run:
         new, most = sum(len(step["new_tokens"]) for step in run.steps), run.meta["spec"]["max_new_tokens"]
-        st.progress(new / most, f"Round {len(run.steps)} · {new:,} of at most {most:,} tokens")
+        whole = bool(run.steps and run.steps[-1]["stop"])  # what goes on after the text is the comparison
+        doing = "The text is whole · measuring the baseline" if whole else f"Round {len(run.steps)}"
+        st.progress(1.0 if whole else new / most, f"{doing} · {new:,} of at most {most:,} tokens")
     elif job.state in ("failed", "crashed"):
         st.error(plain(job.error))
         if job.output:
