@@ -23,7 +23,7 @@ MIN_CHARS, MAX_CHARS, MAX_CLASS_CHARS = 60, 520, 700
 MAX_LINES, MAX_LINE = 60, 88
 MAX_STRING = 32  # characters of a string constant
 MIN_WORD_DOCUMENTS = 60  # a word of an identifier must occur in that many documents
-MAX_REPEATS = 4  # of one synthetic definition; most repeats are dressed differently
+MAX_REPEATS = 12  # of one synthetic definition; most repeats are dressed differently
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 
 
@@ -132,6 +132,11 @@ def _body_key(text: str) -> str:
     return "\n".join(lines[1:] if lines and lines[0].strip().startswith('"""') else lines)
 
 
+def _is_bare_method(text: str) -> bool:
+    """Whether it is a method without a docstring: what it does can only be guessed."""
+    return "(self" in text.split("\n")[0] and '"""' not in text
+
+
 def _words(text: str) -> set[str]:
     return {word.lower() for word in WORD.findall(text)}
 
@@ -145,7 +150,8 @@ def real_documents(folders: Iterable[Path]) -> list[str]:
             for text in definitions(path.read_text(encoding="utf-8", errors="ignore")):
                 unique.setdefault(_body_key(text), text)
     counts = Counter(word for text in unique.values() for word in _words(text))
-    return [text for text in unique.values() if all(counts[word] >= MIN_WORD_DOCUMENTS for word in _words(text))]
+    common = {word for word, count in counts.items() if count >= MIN_WORD_DOCUMENTS}
+    return [text for text in unique.values() if _words(text) <= common and not _is_bare_method(text)]
 
 
 def synthetic_definitions(draws: int, rng: random.Random) -> list[str]:
@@ -176,7 +182,7 @@ def _module(docstring: str, code: str) -> str:
 def dressed(text: str, rng: random.Random) -> str:
     """The definition as it is, or under a comment, or in a module with a docstring and imports."""
     docstring = _docstring_of(text)
-    if docstring is None:
+    if docstring is None or "(self" in text.split("\n")[0]:
         return text
     form = rng.random()
     if form < 0.5:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Textbook Python from a small grammar: the part of the corpus that the tiny pair learns best.
 
 A template is Python text with two kinds of holes. `<slot>` is filled from the topic drawn for the
@@ -99,6 +100,32 @@ device devices | power port speed | name vendor status | online enabled
 contact contacts | age calls rank | name phone email | favorite blocked
 """.strip().splitlines()
 )
+
+LOOSE_NOUNS = tuple(
+    """
+album article artist attempt attribute author badge bill block bookmark bottle button call camera card cell change
+channel chapter chunk client color column command connection coupon document door doctor driver editor element engine
+error field flight flower folder function game garden group guest header hotel hour house item_group job_group key
+lesson letter level line link list loan machine manager map match_day meeting method metric module motor note number
+object option owner paper parameter patient payment person_group phone photo planet plant plugin printer profile
+project question reader reminder report result review river robot role rule score section segment session setting ship
+signal skill slot song_list source step store street symbol table tag target teacher test_run thread token tool topic
+train type value variable vehicle version video view visit visitor warning window worker writer zone
+""".split()
+)
+LOOSE_NUMBERS = tuple(dict.fromkeys(name for topic in TOPICS for name in topic.numbers))
+LOOSE_TEXTS = tuple(dict.fromkeys(name for topic in TOPICS for name in topic.texts))
+LOOSE_FLAGS = tuple(dict.fromkeys(name for topic in TOPICS for name in topic.flags))
+
+
+def draw_topic(rng: random.Random) -> Topic:
+    """A listed topic, or as often a loose one, whose names can only be learned by copying them."""
+    if rng.random() < 0.5:
+        return rng.choice(TOPICS)
+    noun = rng.choice(LOOSE_NOUNS)
+    numbers, texts = rng.sample(LOOSE_NUMBERS, 2), rng.sample(LOOSE_TEXTS, 2)
+    return Topic(noun, f"{noun}s", tuple(numbers), tuple(texts), (rng.choice(LOOSE_FLAGS),))
+
 
 COLLECTION = r'''
 def count_<flag>_<nouns>(<nouns>):
@@ -266,8 +293,8 @@ def <noun>_to_dict(<noun>):
     return {'<text>': <noun>.<text>, '<num>': <noun>.<num>}
 ===
 def <noun>_from_dict(data):
-    """[[Create a <noun> from a dict.||Return a new <noun> built from a dictionary.]]"""
-    return <class>(data['<text>'], data['<num>'])
+    """[[Read a <noun> from a dict.||Return the <text> and <num> stored in a dictionary.]]"""
+    return (data['<text>'], data['<num>'])
 ===
 def print_<nouns>(<nouns>):
     """[[Print every <noun> on its own line.||Print the <text> and <num> of all <nouns>.]]"""
@@ -292,7 +319,7 @@ def create_<noun>(<text>, <num>[[||=0||=<small>]]):
     """[[Create a new <noun>.||Return a new <noun> with the given <text> and <num>.]]"""
     if not <text>:
         raise ValueError('<text> must not be empty')
-    return <class>(<text>, <num>)
+    return {'<text>': <text>, '<num>': <num>}
 ===
 def add_<noun>(<nouns>, <noun>):
     """[[Add a <noun> to the list of <nouns>.||Add the <noun> if it is not in the list yet.]]"""
@@ -323,7 +350,7 @@ def load_<nouns>(path):
     """[[Load the <nouns> from a JSON file.||Read a list of <nouns> from a file.]]"""
     with open(path) as file:
         [[return json.load(file)||data = json.load(file)
-    return [<class>(**row) for row in data]]]
+    return data['<nouns>']]]
 ===
 def save_<nouns>(<nouns>, path):
     """[[Save the <nouns> to a JSON file.||Write the <nouns> to a file.]]"""
@@ -417,7 +444,7 @@ def mark_all_<flag>(<nouns>):
 ===
 def copy_<noun>(<noun>):
     """[[Return a copy of the <noun>.||Make a copy of a <noun>.]]"""
-    return <class>(<noun>.<text>, <noun>.<num>)
+    return {'<text>': <noun>.<text>, '<num>': <noun>.<num>}
 ===
 def <text>_length(<noun>):
     """[[Return the length of the <text> of the <noun>.||Return how long the <text> is.]]"""
@@ -436,8 +463,8 @@ class <class>:
         self.<text> = <text>
         self.<num> = <num>
 
-    def __repr__(self):
-        return f'<class>({self.<text>!r}, {self.<num>})'
+    def __str__(self):
+        return f'{self.<text>} ({self.<num>})'
 ===
 class <class>:
     """[[A <noun> with a <text>, a <label> and a <num>.||Information about a <noun>.]]"""
@@ -1143,15 +1170,23 @@ MODULE_DOCSTRINGS = (
     "Functions that compute the <num> of <nouns>.",
 )
 
+PLAIN_DOCSTRINGS = (
+    "Small helper functions.",
+    "Helpers for numbers and lists.",
+    "Helpers for texts, numbers and files.",
+    "Simple statistics and other list functions.",
+    "Functions for everyday use.",
+)
+
 
 def _templates(text: str) -> tuple[str, ...]:
     return tuple(part.strip("\n") for part in text.split("===\n"))
 
 
 FAMILIES = {
-    "collection": (_templates(COLLECTION), 50),
+    "collection": (_templates(COLLECTION), 40),
     "class": (_templates(CLASSES), 25),
-    "textbook": (_templates(TEXTBOOK), 25),
+    "textbook": (_templates(TEXTBOOK), 35),
 }
 
 
@@ -1184,13 +1219,15 @@ def draw_code(rng: random.Random, topic: Topic | None = None, family: str | None
     """The source of one function or class."""
     names = list(FAMILIES)
     family = family or rng.choices(names, [FAMILIES[name][1] for name in names])[0]
-    slots = (topic or rng.choice(TOPICS)).slots(rng)
+    slots = (topic or draw_topic(rng)).slots(rng)
     return fill(rng.choice(FAMILIES[family][0]), slots, rng)
 
 
 def draw_module(rng: random.Random) -> tuple[str, list[str]]:
     """A module's docstring and the sources of the functions that go with it."""
-    topic = rng.choice(TOPICS)
+    if rng.random() < 0.3:
+        return rng.choice(PLAIN_DOCSTRINGS), [draw_code(rng, family="textbook")]
+    topic = draw_topic(rng)
     slots = topic.slots(rng)
     docstring = SLOT.sub(lambda match: slots[match.group(1)], rng.choice(MODULE_DOCSTRINGS))
     return docstring, [draw_code(rng, topic, "collection") for _ in range(rng.choice((1, 2)))]

@@ -41,7 +41,6 @@ DRAFT_HEADS = {"num_attention_heads": 8, "num_key_value_heads": 8}
 TOP = 12  # likeliest tokens kept of every position of a lesson
 NEW_TOKENS = 112  # tokens the target writes for one lesson, at most
 WRITERS = 256  # texts written at once
-MIN_WRITERS = 24  # prompts of a length with fewer texts are left out
 
 
 def make_tokenizer(texts: Iterator[str]) -> PreTrainedTokenizerFast:
@@ -253,10 +252,11 @@ def read_documents(work: Path) -> list[str]:
 
 
 def tokenizer_stage(work: Path) -> None:
-    """Write tokenizer/ and rows.npy."""
+    """Write tokenizer/, unless there is one, and rows.npy."""
     documents = read_documents(work)
-    tokenizer = make_tokenizer(iter(documents))
-    save_tokenizer(tokenizer, work / "tokenizer")
+    if not (work / "tokenizer").exists():
+        save_tokenizer(make_tokenizer(iter(documents)), work / "tokenizer")
+    tokenizer = load_tokenizer(work)
     encoded = tokenizer(documents)["input_ids"]
     rows = pack(encoded)
     np.save(work / "rows.npy", rows)
@@ -299,48 +299,42 @@ def beginnings(work: Path, tokenizer: PreTrainedTokenizerFast, count: int, rng: 
 @torch.no_grad()
 def write_texts(
     model: LlamaForCausalLM, prompts: list[list[int]], temperature: float, generator: torch.Generator
-) -> np.ndarray:
-    """What the model writes after prompts of one length: greedily, or sampled at a temperature."""
-    tokens = torch.tensor(prompts)
-    cache = None
-    text = tokens
-    ended = torch.zeros(len(prompts), dtype=torch.bool)
-    while text.shape[1] < len(prompts[0]) + NEW_TOKENS and ended.float().mean() < 0.95:
+) -> list[list[int]]:
+    """Every prompt with what the model writes after it: greedily, or sampled at a temperature."""
+    longest = max(map(len, prompts))
+    tokens = torch.tensor([[END_ID] * (longest - len(prompt)) + prompt for prompt in prompts])
+    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    cache, written = None, torch.empty(len(prompts), 0, dtype=torch.long)
+    while written.shape[1] < NEW_TOKENS and (written == END_ID).any(1).float().mean() < 0.95:
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            out = model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            out = model(tokens, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1)
         cache = out.past_key_values
         logits = out.logits[:, -1].float()
         if temperature:
             tokens = torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)
         else:
             tokens = logits.argmax(-1, keepdim=True)
-        text = torch.cat([text, tokens], dim=1)
-        ended |= tokens[:, 0] == END_ID
-    return text.numpy()
+        written = torch.cat([written, tokens], dim=1)
+        mask = torch.cat([mask, torch.ones_like(tokens)], dim=1)
+        positions = positions[:, -1:] + 1
+    return [prompt + until_end(text) for prompt, text in zip(prompts, written.tolist(), strict=True)]
 
 
-def until_end(text: list[int], prompt: int) -> list[int]:
-    """The prompt and the completion without what follows the first end token."""
-    completion = text[prompt:]
-    return text[:prompt] + (completion[: completion.index(END_ID)] if END_ID in completion else completion)
+def until_end(text: list[int]) -> list[int]:
+    """The text without its first end token and what follows."""
+    return text[: text.index(END_ID)] if END_ID in text else text
 
 
 def own_documents(work: Path, model: LlamaForCausalLM, count: int, sampled: float) -> list[list[int]]:
     """Texts that the target wrote after beginnings of training documents; a share of them sampled."""
     rng, generator = np.random.default_rng(1), torch.Generator().manual_seed(1)
-    by_length: dict[int, list[list[int]]] = {}
-    for prompt in beginnings(work, load_tokenizer(work), count, rng):
-        by_length.setdefault(len(prompt), []).append(prompt)
+    prompts = sorted(beginnings(work, load_tokenizer(work), count, rng), key=len)
     documents: list[list[int]] = []
-    for length, prompts in sorted(by_length.items()):
-        for start in range(0, len(prompts), WRITERS):
-            group = prompts[start : start + WRITERS]
-            if len(group) < MIN_WRITERS:
-                continue
-            temperature = 0.7 if rng.random() < sampled else 0.0
-            texts = write_texts(model, group, temperature, generator)
-            documents += [until_end(text, length) for text in texts.tolist()]
-        print("prompts of", length, "tokens done,", len(documents), "documents", flush=True)
+    for start in range(0, len(prompts), WRITERS):
+        temperature = 0.7 if rng.random() < sampled else 0.0
+        documents += write_texts(model, prompts[start : start + WRITERS], temperature, generator)
+        print(len(documents), "texts written", flush=True)
     rng.shuffle(documents)
     return documents
 
