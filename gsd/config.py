@@ -45,18 +45,21 @@ class DraftSpec(Spec):
     `prob_action`        such a candidate stays as a leaf, or is dropped
     `frontier`           nodes expanded per level, the most probable first
     `budget`             drafted nodes verified per round; the root comes on top
+
+    The defaults are long and narrow: a level is drafted while the draft is sure enough of a path for
+    the level to pay, and siblings stay as leaves, which cost no draft forward.
     """
 
     method: Method = "graph"
-    width: Annotated[int, Field(ge=1, le=64)] = 4
-    depth: Annotated[int, Field(ge=1, le=64)] = 6
+    width: Annotated[int, Field(ge=1, le=64)] = 3
+    depth: Annotated[int, Field(ge=1, le=64)] = 12
     merge_context: Annotated[int, Field(ge=0, le=16)] | None = 1
     sibling_threshold: Probability = 0.1
-    prob_threshold: Probability = 0.05
+    prob_threshold: Probability = 0.3
     prob_rule: Literal["path", "local"] = "path"
     prob_action: Literal["leaf", "drop"] = "leaf"
-    frontier: Annotated[int, Field(ge=1, le=1024)] = 4
-    budget: Annotated[int, Field(ge=1, le=1024)] = 32
+    frontier: Annotated[int, Field(ge=1, le=1024)] = 3
+    budget: Annotated[int, Field(ge=1, le=1024)] = 16
 
 
 class SamplingSpec(Spec):
@@ -108,7 +111,7 @@ PRESETS: dict[str, dict] = {
     # The authors' code: width 4, repeat_threshold 1, prob_threshold 0.3 (local), 100 nodes.
     "paper": dict(width=4, depth=8, merge_context=1, sibling_threshold=0.3, prob_threshold=0.3,
                   prob_rule="local", frontier=100, budget=100),
-    # Long and narrow while the draft is sure: a level must be worth its forward (q of the path >= 0.4).
+    # Where a draft forward is dear beside the target's: a level must be worth it.
     "fast": {
         "width": 3,
         "depth": 12,
