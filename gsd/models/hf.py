@@ -68,14 +68,15 @@ class HFModel:
         count = len(tokens)
         if mask is None and count > 1 and self.length:
             mask = np.tri(count, dtype=bool)  # an explicit one: the library's own is slow to build
-        input_ids = torch.tensor([tokens], device=self.device)  # [1, N]
-        position_ids = torch.tensor([positions], device=self.device)  # [1, N]
+        elif mask is not None and count == 1 and mask.all():
+            mask = None  # sees everything, as without a mask
+        inputs = torch.tensor([tokens, positions], device=self.device)  # [2, N]
         additive = None if mask is None else self._additive(mask, count)
         start = perf_counter()
         with out_of_memory("--budget, --frontier, the prompt, or use --dtype bfloat16"):
             output = self.model(
-                input_ids=input_ids,
-                position_ids=position_ids,
+                input_ids=inputs[:1],
+                position_ids=inputs[1:],
                 attention_mask=additive,
                 past_key_values=self._cache,
                 use_cache=True,
