@@ -52,14 +52,14 @@ class DraftSpec(Spec):
 
     method: Method = "graph"
     width: Annotated[int, Field(ge=1, le=64)] = 3
-    depth: Annotated[int, Field(ge=1, le=64)] = 12
+    depth: Annotated[int, Field(ge=1, le=64)] = 20
     merge_context: Annotated[int, Field(ge=0, le=16)] | None = 1
     sibling_threshold: Probability = 0.1
-    prob_threshold: Probability = 0.3
+    prob_threshold: Probability = 0.5
     prob_rule: Literal["path", "local"] = "path"
     prob_action: Literal["leaf", "drop"] = "leaf"
-    frontier: Annotated[int, Field(ge=1, le=1024)] = 3
-    budget: Annotated[int, Field(ge=1, le=1024)] = 16
+    frontier: Annotated[int, Field(ge=1, le=1024)] = 2
+    budget: Annotated[int, Field(ge=1, le=1024)] = 24
 
 
 class SamplingSpec(Spec):
@@ -111,16 +111,6 @@ PRESETS: dict[str, dict] = {
     # The authors' code: width 4, repeat_threshold 1, prob_threshold 0.3 (local), 100 nodes.
     "paper": dict(width=4, depth=8, merge_context=1, sibling_threshold=0.3, prob_threshold=0.3,
                   prob_rule="local", frontier=100, budget=100),
-    # Where a draft forward is dear beside the target's: a level must be worth it.
-    "fast": {
-        "width": 3,
-        "depth": 12,
-        "merge_context": 1,
-        "sibling_threshold": 0.1,
-        "prob_threshold": 0.4,
-        "frontier": 2,
-        "budget": 16,
-    },
     "wide": dict(width=6, depth=6, merge_context=0, sibling_threshold=0.02, prob_threshold=0.005,
                  frontier=16, budget=64),
 }  # fmt: skip

@@ -6,7 +6,7 @@ Autoregressive decoding is the same loop with an empty draft. Nothing here knows
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -16,7 +16,7 @@ from gsd.config import DraftSpec, SamplingSpec
 from gsd.drafters import Drafter
 from gsd.errors import PromptError
 from gsd.graph import TokenGraph
-from gsd.models.base import LanguageModel, catch_up
+from gsd.models.base import Counter, LanguageModel, catch_up
 from gsd.sampling import Choices, choose, pick
 from gsd.stops import StopRules
 from gsd.tree import FlatTree, flatten
@@ -73,34 +73,48 @@ class Engine:
 
         Raises `PromptError` where the prompt leaves no room for a token.
         """
-        target, drafter = self._target, self._drafter
         committed = list(prompt)
         self._start(len(prompt), spec, stops)
         stop: str | None = None
         rounds = 0
         while stop is None:
-            clock = _Clock(target.counter.forwards, target.counter.ms, drafter.counter.forwards, drafter.counter.ms)
-            room = stops.room(len(committed))  # tokens that may still come, the bonus among them
-            graph = drafter.draft(committed, room - 1)
-            clock.mark("grow")
-            tree = flatten(graph, spec.budget, room - 1)
-            clock.mark("flatten")
-            choices, base = self._forward(tree, committed)
-            verdict = match(tree, choices)
-            clock.mark("verify")
-            new_tokens, stop = stops.cut(_emitted(tree, verdict), len(committed))
-            accepted = verdict.accepted[: len(new_tokens)]
-            target.keep(base, [i - 1 for i in accepted])
-            drafter.observe(tree, accepted)
-            position = len(committed) - 1
-            committed += new_tokens
-            clock.mark("commit")
-            yield Step(
-                rounds, position, graph, tree, choices, accepted, new_tokens, stop,
-                drafter.counter.forwards - clock.draft_forwards, target.counter.forwards - clock.target_forwards,
-                clock.times(drafter.counter.ms, target.counter.ms),
-            )  # fmt: skip
+            with torch.inference_mode():  # entered anew each round, as a caller's own code runs in between
+                step = self._round(rounds, committed, spec, stops)
+            committed += step.new_tokens
+            stop = step.stop
             rounds += 1
+            yield step
+
+    def _round(self, number: int, committed: list[int], spec: DraftSpec, stops: StopRules) -> Step:
+        """Draft, flatten, forward, verify, commit."""
+        target, drafter = self._target, self._drafter
+        clock = _Clock(target.counter, drafter.counter)
+        room = stops.room(len(committed))  # tokens that may still come, the bonus among them
+        graph = drafter.draft(committed, room - 1)
+        clock.mark("grow")
+        tree = flatten(graph, spec.budget, room - 1)
+        clock.mark("flatten")
+        choices, base = self._forward(tree, committed)
+        verdict = match(tree, choices)
+        clock.mark("verify")
+        new_tokens, stop = stops.cut(_emitted(tree, verdict), len(committed))
+        accepted = verdict.accepted[: len(new_tokens)]
+        target.keep(base, [i - 1 for i in accepted])
+        drafter.observe(tree, accepted)
+        clock.mark("commit")
+        return Step(
+            round=number,
+            position=len(committed) - 1,
+            graph=graph,
+            tree=tree,
+            choices=choices,
+            accepted=accepted,
+            new_tokens=new_tokens,
+            stop=stop,
+            draft_forwards=clock.draft.forwards,
+            target_forwards=clock.target.forwards,
+            times=clock.times(),
+        )
 
     def _start(self, prompt_length: int, spec: DraftSpec, stops: StopRules) -> None:
         limit = self._target.context_length
@@ -148,11 +162,21 @@ def _emitted(tree: FlatTree, verdict: Verdict) -> list[int]:
 class _Clock:
     """Splits a round's wall time into phases; the models' own time is taken out of the phase it fell in."""
 
-    def __init__(self, target_forwards: int, target_ms: float, draft_forwards: int, draft_ms: float) -> None:
-        self.target_forwards, self.draft_forwards = target_forwards, draft_forwards
-        self._target_ms, self._draft_ms = target_ms, draft_ms
+    def __init__(self, target: Counter, draft: Counter) -> None:
+        self._target, self._draft = target, draft
+        self._before = replace(target), replace(draft)
         self._marks: dict[str, float] = {}
         self._last = perf_counter()
+
+    @property
+    def target(self) -> Counter:
+        """What the target did since the round began."""
+        return _difference(self._target, self._before[0])
+
+    @property
+    def draft(self) -> Counter:
+        """What the draft did since the round began."""
+        return _difference(self._draft, self._before[1])
 
     def mark(self, phase: str) -> None:
         """The phase that ends now."""
@@ -160,15 +184,18 @@ class _Clock:
         self._marks[phase] = (now - self._last) * 1e3
         self._last = now
 
-    def times(self, draft_ms: float, target_ms: float) -> Times:
-        """The phases, given the models' counters at the end of the round."""
-        draft, verify = draft_ms - self._draft_ms, target_ms - self._target_ms
-        marks = self._marks
+    def times(self) -> Times:
+        """The phases so far."""
+        draft_ms, verify_ms, marks = self.draft.ms, self.target.ms, self._marks
         return Times(
-            draft=draft,
-            grow=max(marks["grow"] - draft, 0.0),
+            draft=draft_ms,
+            grow=max(marks["grow"] - draft_ms, 0.0),
             flatten=marks["flatten"],
-            verify=verify,
+            verify=verify_ms,
             commit=marks["commit"],
-            other=max(marks["verify"] - verify, 0.0),
+            other=max(marks["verify"] - verify_ms, 0.0),
         )
+
+
+def _difference(now: Counter, before: Counter) -> Counter:
+    return Counter(now.forwards - before.forwards, now.ms - before.ms)

@@ -76,13 +76,23 @@ class GraphDrafter:
     def _expand(self, graph: TokenGraph, frontier: list[int], committed: list[int]) -> Candidates:
         """A further level: the frontier in one forward, each node seeing its own tree path."""
         first = self._model.length - self._base
-        mask = np.zeros((len(frontier), first + len(frontier)), dtype=bool)  # [F, T]
-        for row, node in enumerate(frontier):
-            self._lineage[node] = [*self._lineage[graph.parents[node]], first + row]
-            mask[row, self._lineage[node]] = True
+        for slot, node in enumerate(frontier, first):
+            self._lineage[node] = [*self._lineage[graph.parents[node]], slot]
         tokens = [graph.tokens[node] for node in frontier]
         positions = [len(committed) - 1 + graph.depths[node] for node in frontier]
-        return self._model.forward(tokens, positions, self._most_probable, rows=len(frontier), mask=mask)
+        return self._model.forward(
+            tokens, positions, self._most_probable, rows=len(frontier), mask=self._mask(frontier)
+        )
+
+    def _mask(self, frontier: list[int]) -> np.ndarray | None:
+        """[F, T] over the slots behind the base: each frontier node sees its tree path. None: a lone chain."""
+        slots = self._lineage[frontier[-1]][-1] + 1
+        if len(frontier) == 1 and len(self._lineage[frontier[0]]) == slots:
+            return None
+        mask = np.zeros((len(frontier), slots), dtype=bool)
+        for row, node in enumerate(frontier):
+            mask[row, self._lineage[node]] = True
+        return mask
 
     def _most_probable(self, logits: torch.Tensor) -> Candidates:
         """[F, V] -> the `width` most probable tokens of each row, in one transfer."""

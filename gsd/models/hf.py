@@ -34,7 +34,7 @@ class HFModel:
     """A transformers causal model with a preallocated cache. See `LanguageModel` for the contract."""
 
     def __init__(self, model: PreTrainedModel, spec: ModelSpec) -> None:
-        self.model = model.eval()
+        self.model = model.eval().requires_grad_(False)  # nothing is recorded, in inference mode or not
         self.spec = spec
         config = model.config.get_text_config(decoder=True)
         self.vocab_size: int = model.get_output_embeddings().weight.shape[0]
@@ -54,7 +54,6 @@ class HFModel:
         with out_of_memory("--max-new-tokens, the prompt, or use --dtype bfloat16"):
             self._cache.reset(capacity)
 
-    @torch.inference_mode()
     def forward(
         self,
         tokens: list[int],
@@ -68,8 +67,6 @@ class HFModel:
         count = len(tokens)
         if mask is None and count > 1 and self.length:
             mask = np.tri(count, dtype=bool)  # an explicit one: the library's own is slow to build
-        elif mask is not None and count == 1 and mask.all():
-            mask = None  # sees everything, as without a mask
         inputs = torch.tensor([tokens, positions], device=self.device)  # [2, N]
         additive = None if mask is None else self._additive(mask, count)
         start = perf_counter()
