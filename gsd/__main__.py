@@ -45,7 +45,9 @@ DraftRevision = Annotated[str | None, typer.Option(help="Hub revision of the dra
 TrustOption = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the models.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:I; auto takes every CUDA device there is.")]
 DtypeOption = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
-PresetOption = Annotated[str | None, typer.Option("--preset", help="paper, fast or wide; an option given beside it wins.")]
+PresetOption = Annotated[
+    str | None, typer.Option("--preset", help="paper, fast or wide; an option given beside it wins.")
+]
 # Numbers come as text: the specs check them, so that every bad one gets the same message with its value.
 NewTokens = Annotated[str, typer.Option(metavar="INT", help="Tokens to generate at most.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, nothing else.")]
