@@ -132,7 +132,7 @@ def _drafting() -> None:
     st.session_state["preset"] = matching
     st.pills("Preset", names, key="preset", on_change=_take_preset, disabled=not heeded,
              help="Fills in the settings below. **paper**: the authors' code; **fast**: long and narrow, the fastest "
-                  "measured; **wide**: many hypotheses, to see them merge. Change one, and none is marked.")  # fmt: skip
+                  "measured; **wide**: many hypotheses, to see them merge. None is marked once changed.")  # fmt: skip
     left, right = st.columns(2, gap="small", wrap=False)
     for i, (name, number) in enumerate(NUMBERS.items()):
         whole = number.step == 1
