@@ -5,6 +5,7 @@ rare triples pooled, and fails below p = 1e-6: a correct sampler is called wrong
 """
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from gsd.config import DraftSpec, SamplingSpec
+from gsd.verify import match
 from tests import oracle
 from tests.models import adapted, decode, half_agreeing, tokens_of
 
@@ -86,4 +88,17 @@ def test_a_wrong_sampler_is_noticed(model):
     """The test can fail: a temperature of 0.8 passed off as 1.0 is found out."""
     wrong = SamplingSpec(temperature=0.8)
     triples, _ = draw(adapted(model), adapted(model), MERGING, wrong, 1200)
+    assert p_value(exact_law(model, LAWS[0]), triples) < ALARM
+
+
+def test_a_wrong_acceptance_rule_is_noticed(model, monkeypatch):
+    """One verdict for all copies of a merged node, as if a prefix did not matter, is found out."""
+
+    def once_per_node(tree, choices):
+        first = {}
+        shared = [choices.tokens[first.setdefault(node, i)] for i, node in enumerate(tree.nodes)]
+        return match(tree, replace(choices, tokens=shared))
+
+    monkeypatch.setattr("gsd.engine.match", once_per_node)
+    triples, _ = draw(adapted(model), adapted(half_agreeing(model, 0.5)), MERGING, LAWS[0], 2500)
     assert p_value(exact_law(model, LAWS[0]), triples) < ALARM
