@@ -11,7 +11,6 @@ from gsd.config import PRESETS, DraftSpec, Dtype, Method, ModelSpec, RunSpec, bu
 from gsd.pairs import PAIRS, available, pair
 
 OWN = "own models"
-DEFAULT = "default"
 METHOD_HELP = (
     "**graph**: hypotheses that share continuations (this is GSD). **tree**: the same without merging. "
     "**chain**: one greedy line, standard speculative decoding. **ar**: no draft at all, the baseline."
@@ -127,12 +126,11 @@ def _pair() -> None:
 
 def _drafting() -> None:
     heeded = HEEDED[st.session_state["method"]]
-    names = [DEFAULT, *PRESETS]
-    matching = next((name for name in names if _preset_values(name).items() <= _current().items()), None)
+    matching = next((name for name in PRESETS if _preset_values(name).items() <= _current().items()), None)
     st.session_state["preset"] = matching
-    st.pills("Preset", names, key="preset", on_change=_take_preset, disabled=not heeded,
-             help="Fills in the settings below. **paper**: the authors' code; **fast**: long and narrow, the fastest "
-                  "measured; **wide**: many hypotheses, to see them merge. None is marked once changed.")  # fmt: skip
+    st.pills("Preset", PRESETS, key="preset", on_change=_take_preset, disabled=not heeded,
+             help="Fills in the settings below. **paper**: the authors' code; **fast**: the defaults; "
+                  "**wide**: many hypotheses, to see them merge. None is marked once one is changed.")  # fmt: skip
     left, right = st.columns(2, gap="small", wrap=False)
     for i, (name, number) in enumerate(NUMBERS.items()):
         whole = number.step == 1
@@ -183,8 +181,7 @@ def _machine() -> None:
 
 
 def _preset_values(name: str) -> dict[str, Any]:
-    base = DraftSpec().model_dump(exclude={"method"})
-    return base if name == DEFAULT else base | PRESETS[name]
+    return DraftSpec().model_dump(exclude={"method"}) | PRESETS[name]
 
 
 def _current() -> dict[str, Any]:

@@ -14,7 +14,7 @@ from app.explain import explain
 from app.words import plain, visible
 from gsd.config import DraftSpec
 
-SPEC = run_spec(drafting=DraftSpec(width=5, depth=6, frontier=4, merge_context=0, budget=20))
+SPEC = run_spec(drafting=DraftSpec(width=5, depth=6, frontier=4, merge_context=0, prob_threshold=0.05, budget=20))
 STEPS = [made.record for made in itertools.islice(rounds(SPEC), 30)]
 META = SPEC.model_dump(mode="json")
 
