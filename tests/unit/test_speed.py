@@ -1,0 +1,133 @@
+"""Speed-ups are tokens against measured time, and the phases make up the whole of it."""
+
+import json
+
+import pytest
+from fixtures.recorded import end_record, meta, record_run, rounds, run_spec
+
+from analysis.load import load
+from analysis.speed import (
+    COLUMNS,
+    METRICS,
+    PHASES,
+    ar_ms_per_token,
+    speedup_by_step,
+    time_by_phase,
+    time_by_phase_and_step,
+)
+from gsd.config import DraftSpec, Prompt
+from gsd.errors import InputError
+from gsd.trace import TraceWriter, read_run
+
+AR = DraftSpec(method="ar")
+
+
+def write_run(out, ms, *, baseline=None, **changes):
+    """A complete run whose rounds took the given milliseconds by phase, the others 0."""
+    spec = run_spec(**changes)
+    made = [one for one, _ in zip(rounds(spec), ms)]
+    with TraceWriter(out, spec.prompt.id, meta(spec)) as writer:
+        for one, times in zip(made, ms):
+            one.record["ms"] = dict.fromkeys(PHASES, 0.0) | times | {"total": sum(times.values())}
+            writer.step(one.record)
+        writer.end(end_record("complete", made) | {"baseline": baseline})
+    return writer.folder
+
+
+def baseline(new_tokens, wall_ms):
+    return {"new_tokens": new_tokens, "wall_ms": wall_ms, "speedup": 1.0, "matches_baseline": True}
+
+
+@pytest.fixture
+def two_rounds(tmp_path):
+    """Round 0 takes 20 ms, round 1 takes 10; `ar` took 60 ms for 12 tokens, 5 ms each."""
+    times = [{"draft": 5.0, "verify": 15.0}, {"draft": 2.0, "verify": 6.0, "grow": 1.5, "other": 0.5}]
+    return write_run(tmp_path / "runs", times, baseline=baseline(12, 60.0))
+
+
+def test_speed_up_of_each_step_and_so_far_by_hand(two_rounds):
+    """With a and b new tokens: 5a/20, then 5b/10; in all 5 (a + b) / 30."""
+    frames, ar_ms = load([two_rounds]), ar_ms_per_token(read_run(two_rounds))
+    assert ar_ms == 5.0
+    a, b = frames.steps["new_tokens"]
+    rows = speedup_by_step(frames, {two_rounds.name: ar_ms})
+    assert rows["speedup"].tolist() == pytest.approx([5 * a / 20, 5 * b / 10])
+    assert rows["speedup_so_far"].tolist() == pytest.approx([5 * a / 20, 5 * (a + b) / 30])
+    assert rows["tokens_so_far"].tolist() == [a, a + b]
+    assert rows["ar_ms"].tolist() == [5.0 * a, 5.0 * b]
+
+
+def test_time_by_phase_by_hand(two_rounds):
+    frames = load([two_rounds])
+    rows = time_by_phase(frames).set_index("phase")
+    assert rows["ms"].to_dict() == {
+        "draft": 7.0,
+        "verify": 21.0,
+        "grow": 1.5,
+        "flatten": 0.0,
+        "commit": 0.0,
+        "other": 0.5,
+    }
+    assert rows["share"].to_dict() == pytest.approx({phase: ms / 30 for phase, ms in rows["ms"].items()})
+    assert rows.loc["draft", "ms_per_token"] == 7.0 / frames.steps["new_tokens"].sum()
+    second = time_by_phase_and_step(frames).query("round == 1").set_index("phase")["share"]
+    assert second.to_dict() == {"draft": 0.2, "verify": 0.6, "grow": 0.15, "flatten": 0, "commit": 0, "other": 0.05}
+
+
+def test_a_run_without_a_baseline_has_no_speed_up_and_says_so(tmp_path, two_rounds):
+    bare = write_run(tmp_path / "bare", [{"verify": 1.0}])
+    with pytest.raises(InputError, match=f"{bare.name} has no measured baseline.*--baseline"):
+        ar_ms_per_token(read_run(bare))
+    rows = speedup_by_step(load([bare, two_rounds]), {two_rounds.name: 5.0})
+    assert set(rows["run"]) == {two_rounds.name}
+
+
+def test_an_ar_run_of_the_same_prompt_stands_in(tmp_path):
+    run, ar = (
+        write_run(tmp_path, [{"verify": 1.0}]),
+        write_run(tmp_path, [{"verify": 6.0}, {"verify": 4.0}], drafting=AR),
+    )
+    tokens = load([ar]).steps["new_tokens"].sum()
+    assert ar_ms_per_token(read_run(run), read_run(ar)) == 10.0 / tokens
+
+
+def test_a_reference_that_is_none_is_refused_by_what_differs(tmp_path):
+    run = read_run(write_run(tmp_path, [{"verify": 1.0}]))
+    with pytest.raises(InputError, match="complete and of method 'graph'"):
+        ar_ms_per_token(run, read_run(record_run(tmp_path)))
+    with pytest.raises(InputError, match="is cancelled and of method 'ar'"):
+        ar_ms_per_token(run, read_run(record_run(tmp_path, end="cancelled", drafting=AR)))
+    with pytest.raises(InputError, match="target device 'cuda:0', not 'cpu'"):
+        ar_ms_per_token(run, read_run(edited(record_run(tmp_path, drafting=AR), ("target", "device"), "cuda:0")))
+    with pytest.raises(InputError, match="another prompt"):
+        other = record_run(tmp_path, drafting=AR, prompt=Prompt(id="other", prompt="x"))
+        ar_ms_per_token(run, read_run(edited(other, ("prompt_tokens",), [7])))
+
+
+def edited(folder, keys, value):
+    """The run with one entry of its `run.json` changed."""
+    head = json.loads((folder / "run.json").read_text())
+    at = head
+    for key in keys[:-1]:
+        at = at[key]
+    at[keys[-1]] = value
+    (folder / "run.json").write_text(json.dumps(head))
+    return folder
+
+
+def test_over_recorded_runs_the_phases_sum_up_and_the_last_row_is_the_whole(tmp_path):
+    kinds = ((9, "complete", "full"), (4, None, "full"), (5, "complete", "counters"))
+    folders = [record_run(tmp_path, count=count, end=end, detail=detail) for count, end, detail in kinds]
+    frames = load(folders)
+    wall = frames.steps.groupby("run")["total_ms"].sum()
+    for rows, by in ((time_by_phase(frames), ["run"]), (time_by_phase_and_step(frames), ["run", "round"])):
+        assert rows.groupby(by)["share"].sum().tolist() == pytest.approx([1.0] * rows.groupby(by).ngroups)
+        assert rows.groupby("run")["ms"].sum().to_dict() == pytest.approx(wall.to_dict())
+        assert rows["phase"].tolist() == list(PHASES) * (len(rows) // len(PHASES))
+    assert time_by_phase(frames)["run"].drop_duplicates().tolist() == [folder.name for folder in folders]
+    speedups = speedup_by_step(frames, dict.fromkeys(wall.index, 2.5))
+    last = speedups.groupby("run")[["tokens_so_far", "speedup_so_far"]].last()
+    tokens = frames.steps.groupby("run")["new_tokens"].sum()
+    assert last["tokens_so_far"].to_dict() == tokens.to_dict()
+    assert last["speedup_so_far"].to_dict() == pytest.approx((tokens * 2.5 / wall).to_dict())
+    assert {*speedups, *(name for metric in METRICS for name in metric(frames))} == set(COLUMNS)
