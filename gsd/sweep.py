@@ -1,0 +1,242 @@
+"""Sweeps: many runs from one YAML file, each in a folder of its own that is there whole or not at all.
+
+The file: docs/sweep.md. How its cells are run is the matter of `gsd.executors`. No torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import itertools
+import json
+import shutil
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import yaml
+from pydantic import Field, model_validator
+
+from gsd.config import DraftSpec, ModelSpec, Prompt, RunSpec, SamplingSpec, Spec, build, preset
+from gsd.errors import InputError, TraceError
+from gsd.pairs import pair
+from gsd.prompts import read_prompts
+from gsd.tables import write_tables
+from gsd.trace import check_writable, read_run
+
+if TYPE_CHECKING:
+    from gsd.executors import LocalExecutor, RayExecutor
+    from gsd.runner import Runner
+
+STAGING = ".staging"
+FAILURES = "failures.jsonl"
+_SHARED = {"sampling", "max_new_tokens", "device", "dtype", "detail"}  # the same in every cell
+
+
+class SweepPair(Spec):
+    """A target and a draft that are no preset: hub ids, folders or GGUF files."""
+
+    target: Annotated[str, Field(min_length=1)]
+    draft: Annotated[str, Field(min_length=1)]
+
+
+class SweepSpec(Spec):
+    """What a sweep runs: every pair with every setting and every prompt.
+
+    A setting is one of `settings` with one combination of `grid` on top. What all cells share is
+    checked, and what is left out is filled in, by `RunSpec`.
+    """
+
+    pairs: Annotated[tuple[SweepPair | str, ...], Field(min_length=1)]
+    prompts: Annotated[tuple[Prompt, ...], Field(min_length=1)]
+    settings: Annotated[tuple[dict[str, Any] | str, ...], Field(min_length=1)] = ({},)
+    grid: Annotated[dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]], Field(default_factory=dict)]
+    sampling: SamplingSpec = SamplingSpec()
+    max_new_tokens: int = 64
+    device: str = "auto"
+    dtype: str = "auto"
+    detail: str = "full"
+    out: Path
+
+    @model_validator(mode="after")
+    def _every_setting_can_run(self) -> SweepSpec:
+        self._with_one_prompt()
+        return self
+
+    def cells(self) -> dict[str, RunSpec]:
+        """Every run by its digest, pair after pair, so that models are seldom loaded."""
+        runs = (run.model_copy(update={"prompt": each}) for run in self._with_one_prompt() for each in self.prompts)
+        return {run.digest(): run for run in runs}
+
+    def _with_one_prompt(self) -> list[RunSpec]:
+        shared = {name: getattr(self, name) for name in _SHARED & self.model_fields_set}
+        drafting = [
+            _drafting(preset(setting) if isinstance(setting, str) else setting, dict(zip(self.grid, values)))
+            for setting in self.settings
+            for values in itertools.product(*self.grid.values())
+        ]
+        return [
+            build(RunSpec, {**shared, **_models(one), "prompt": self.prompts[0], "drafting": each})
+            for one in self.pairs
+            for each in drafting
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a sweep is, in cells. `done` counts those of earlier sweeps, too; `left_s` None: not known yet."""
+
+    done: int
+    failed: int
+    total: int
+    left_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """Folders of the complete runs, how many of them were there before, and errors by digest."""
+
+    runs: list[Path]
+    skipped: int
+    failures: dict[str, str]
+
+
+def read_sweep(path: Path) -> SweepSpec:
+    """Read a sweep file; `prompts` and `out` are relative to it. Raises `InputError`, one line."""
+    try:
+        values = yaml.safe_load(path.read_bytes())
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise InputError(f"sweep file {path} cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise InputError(f"sweep file {path}: a mapping with pairs, prompts and out is wanted")
+    if missing := [key for key in ("pairs", "prompts", "out") if key not in values]:
+        raise InputError(f"sweep file {path} lacks {', '.join(missing)}")
+    folder = path.resolve().parent
+    try:
+        values["prompts"] = _prompts(values["prompts"], folder)
+        if isinstance(values["out"], str):
+            values["out"] = folder / values["out"]
+        return build(SweepSpec, values)
+    except InputError as error:
+        raise InputError(f"sweep file {path}: {error}") from None
+
+
+def run_sweep(
+    spec: SweepSpec, executor: LocalExecutor | RayExecutor, progress: Callable[[Progress], None] = lambda _: None
+) -> SweepResult:
+    """Run every cell that is not done yet; one that fails is recorded, and the rest goes on.
+
+    Raises `InputError` where another sweep is at work in the same folder.
+    """
+    out, cells = spec.out.resolve(), spec.cells()
+    with _owned(out):
+        done = {digest for digest in cells if is_done(folder_of(digest, out), digest)}
+        skipped, failures, began = len(done), {}, time.monotonic()
+        progress(Progress(skipped, 0, len(cells), None))
+        wanted = [run for digest, run in cells.items() if digest not in done]
+        with contextlib.closing(executor.submit(wanted, out)) as outcomes:
+            for tried, outcome in enumerate(outcomes, 1):
+                digest = outcome.spec.digest()
+                if outcome.error is None:
+                    done.add(digest)
+                else:
+                    failures[digest] = outcome.error
+                    _record_failure(out, digest, outcome.spec, outcome.error)
+                left_s = (time.monotonic() - began) / tried * (len(wanted) - tried)
+                progress(Progress(len(done), len(failures), len(cells), left_s))
+    return SweepResult([folder_of(digest, out) for digest in cells if digest in done], skipped, failures)
+
+
+def run_cell(runner: Runner, spec: RunSpec, out: Path) -> None:
+    """Decode one cell in a staging place of its own, then give the run its final name.
+
+    A worker given up for lost may still finish its cell beside the next one's: the first run stays.
+    """
+    if not (out / STAGING).is_dir():
+        raise TraceError(f"{out} on this machine is not where the sweep is: `out` must be storage shared by all")
+    digest = spec.digest()
+    final = folder_of(digest, out)
+    with tempfile.TemporaryDirectory(dir=out / STAGING, prefix=f"{final.name}-") as staging:
+        run = runner.run(spec, Path(staging)).folder
+        _rename_inside(run, final.name)
+        try:
+            run.rename(final)
+        except OSError as error:
+            if not is_done(final, digest):
+                raise TraceError(f"no run can be put at {final} ({error.strerror}): move away what is there") from None
+
+
+def folder_of(digest: str, out: Path) -> Path:
+    """The final folder of a cell."""
+    return out / digest[:16]
+
+
+def is_done(folder: Path, digest: str) -> bool:
+    """Whether `folder` holds a complete run of that digest, by its head and its last event alone."""
+    try:
+        head = json.loads((folder / "run.json").read_bytes())
+        with (folder / "events.jsonl").open("rb") as events:
+            [last] = deque(events, maxlen=1)
+        return head["digest"] == digest and json.loads(last)["status"] == "complete"
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+@contextlib.contextmanager
+def _owned(out: Path) -> Iterator[None]:
+    """`out` with an empty staging folder, for one sweep at a time; what a killed one left there goes."""
+    with (check_writable(out) / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go of by the system when the process ends
+        except BlockingIOError:
+            raise InputError(f"another sweep is at work in {out}: wait for it or choose another `out`") from None
+        shutil.rmtree(out / STAGING, ignore_errors=True)
+        (out / STAGING).mkdir(exist_ok=True)
+        try:
+            yield
+        finally:
+            shutil.rmtree(out / STAGING, ignore_errors=True)
+
+
+def _rename_inside(run: Path, name: str) -> None:
+    """The name that head and tables give is that of the folder."""
+    head = json.loads((run / "run.json").read_bytes()) | {"run": name}
+    (run / "run.json").write_text(json.dumps(head, ensure_ascii=True, indent=1))
+    write_tables(read_run(run), run / "tables")
+
+
+def _record_failure(out: Path, digest: str, spec: RunSpec, error: str) -> None:
+    line = json.dumps({"digest": digest, "spec": spec.model_dump(mode="json"), "error": error})
+    with (out / FAILURES).open("a") as file:
+        file.write(line + "\n")
+
+
+def _prompts(value: Any, folder: Path) -> Any:
+    """Prompts of a file, or those given inline, each with an id; anything else is for the spec to refuse."""
+    if isinstance(value, str):
+        file = read_prompts(folder / value)
+        if file.broken:
+            raise InputError(f"prompt file {folder / value}, line {file.broken[0].line}: {file.broken[0].error}")
+        return file.prompts
+    if not isinstance(value, list):
+        return value
+    return [{"id": f"prompt-{n}", **one} if isinstance(one, dict) else one for n, one in enumerate(value, 1)]
+
+
+def _models(one: SweepPair | str) -> dict[str, Any]:
+    if isinstance(one, str):
+        known = pair(one)
+        return {"pair": known.name, "target": known.target, "draft": known.draft}
+    return {"target": ModelSpec(source=one.target), "draft": ModelSpec(source=one.draft)}
+
+
+def _drafting(setting: dict[str, Any], combination: dict[str, Any]) -> DraftSpec:
+    """`none`, as on the command line, stands for no merging."""
+    options = {**setting, **combination}
+    if options.get("merge_context") == "none":
+        options["merge_context"] = None
+    return build(DraftSpec, options)
