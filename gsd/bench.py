@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -98,18 +98,12 @@ def methods_to_run(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*BASELINES, *names]))
 
 
-def run_bench(
-    runner: Runner,
-    spec: RunSpec,
-    drafting: dict[str, DraftSpec],
-    prompts: list[list[int]],
-    *,
-    repeats: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, dict[str, Any]]:
-    """Measure every method in `drafting` (peers too, with any settings) on every prompt; a row by method.
+def measure(
+    runner: Runner, spec: RunSpec, drafting: dict[str, DraftSpec], prompts: list[list[int]], *, repeats: int
+) -> Iterator[dict[str, list[Measurement]]]:
+    """Measure every method in `drafting` (peers too, with any settings); yields by method, prompt after prompt.
 
-    `spec` gives what all share: sampling off, new tokens, device and dtype. `progress` is told (done, total).
+    `spec` gives what all share: sampling off, new tokens, device and dtype.
     """
     contenders = {name: _contender(runner, spec, name, settings) for name, settings in drafting.items()}
     with contextlib.ExitStack() as stack:
@@ -118,11 +112,13 @@ def run_bench(
         for prompt in prompts[:WARM_UP_PROMPTS]:
             for contender in contenders.values():
                 contender.measure(prompt)
-        by_prompt = []
-        for done, prompt in enumerate(prompts):
-            by_prompt.append(_interleaved(contenders, prompt, repeats))
-            progress(done + 1, len(prompts))
-    return {name: _row(name, by_prompt) for name in contenders}
+        for prompt in prompts:
+            yield _interleaved(contenders, prompt, repeats)
+
+
+def summary(by_prompt: list[dict[str, list[Measurement]]]) -> dict[str, dict[str, Any]]:
+    """A row by method, over the prompts that were measured."""
+    return {name: _row(name, by_prompt) for name in by_prompt[0]}
 
 
 def _contender(runner: Runner, spec: RunSpec, name: str, settings: DraftSpec) -> Contender:

@@ -19,6 +19,20 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
+PREFILL_CHUNK = 512  # tokens of a prompt that one forward takes; bounds the mask of a long one
+
+# What a method's name fixes, whatever the settings say.
+FIXED: dict[str, dict] = {
+    "chain": {
+        "width": 1,
+        "frontier": 1,
+        "sibling_threshold": 0.0,
+        "merge_context": None,
+    },  # Leviathan et al., 2211.17192
+    "tree": {"merge_context": None},  # Miao et al., 2305.09781
+}
+
+
 class Spec(BaseModel):
     """Base of all settings: immutable, and an unknown key is an error."""
 
@@ -60,6 +74,10 @@ class DraftSpec(Spec):
     prob_action: Literal["leaf", "drop"] = "leaf"
     frontier: Annotated[int, Field(ge=1, le=1024)] = 3
     budget: Annotated[int, Field(ge=1, le=1024)] = 32
+
+    def as_drafted(self) -> DraftSpec:
+        """The settings as the method reads them: a chain has width 1, a tree never merges."""
+        return self.model_copy(update=FIXED[self.method]) if self.method in FIXED else self
 
 
 class SamplingSpec(Spec):

@@ -82,6 +82,10 @@ class Runner:
         """Token ids of a prompt, chat template included."""
         return encode(self.tokenizer, prompt)
 
+    def token_texts(self, tokens: list[int]) -> list[str]:
+        """Each token decoded on its own."""
+        return self._texts.all(tokens)
+
     def run(
         self,
         spec: RunSpec,
@@ -102,7 +106,9 @@ class Runner:
         with contextlib.ExitStack() as stack:
             writer = None
             if out is not None:
-                writer = stack.enter_context(TraceWriter(out, spec.prompt.id, self._meta(spec, prompt)))
+                writer = stack.enter_context(
+                    TraceWriter(out, spec.prompt.id, {**self.meta(spec), **self._prompt_meta(prompt)})
+                )
                 if on_start:
                     on_start(writer.folder)
             try:
@@ -205,16 +211,14 @@ class Runner:
     def _decode_text(self, tokens: list[int]) -> str:
         return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
-    def _meta(self, spec: RunSpec, prompt: list[int]) -> dict[str, Any]:
+    def meta(self, spec: RunSpec) -> dict[str, Any]:
+        """What made a recording: settings, models and versions."""
         uses_draft = self.draft is not None and spec.drafting.method != "ar"
         return {
             "spec": spec.model_dump(mode="json"),
             "digest": spec.digest(),
             "target": self.target.describe(),
             "draft": self.draft.describe() if uses_draft else None,
-            "prompt_tokens": prompt,
-            "prompt_texts": self._texts.all(prompt),
-            "eos": sorted(self.eos),
             "versions": {
                 "gsd": gsd.__version__,
                 "python": platform.python_version(),
@@ -223,6 +227,10 @@ class Runner:
                 "platform": platform.platform(),
             },
         }
+
+    def _prompt_meta(self, prompt: list[int]) -> dict[str, Any]:
+        texts = self._texts.all(prompt)
+        return {"prompt_tokens": prompt, "prompt_texts": texts, "eos": sorted(self.eos)}
 
 
 def _ignore(_: Step) -> None:

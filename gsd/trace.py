@@ -12,6 +12,7 @@ import json
 import math
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -136,6 +137,14 @@ class EventTail:
                 self.notes.append(f"an unreadable line of {len(line)} bytes was dropped")
                 continue
             yield event
+
+
+def check_writable(out: Path) -> Path:
+    """`out`, made if need be; raises `TraceError` where nothing can be written, before any work is done."""
+    with _disk(out):
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+    return out
 
 
 def list_runs(out: str | os.PathLike[str]) -> list[Path]:

@@ -7,6 +7,7 @@ verification work; the budget decides which copies are worth verifying.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,10 +42,11 @@ class FlatTree:
         return mask
 
 
-def flatten(graph: TokenGraph, budget: int, max_depth: int) -> FlatTree:
+def flatten(graph: TokenGraph, budget: int, max_depth: int, *, expanded: Container[int] | None = None) -> FlatTree:
     """Unroll best-first by the probability that the walk arrives, at most `budget` nodes and the root.
 
     Across a merge edge the estimate is the candidate's own q, then the shared continuation's.
+    `expanded`: follow edges of these nodes only, which gives the tree of a draft with fewer levels.
     """
     tree = FlatTree([], [], [], [], [], [])
     queue = [(-0.0, 0, ROOT, -1)]  # (-estimate, order of arrival, graph node, flat parent)
@@ -59,7 +61,7 @@ def flatten(graph: TokenGraph, budget: int, max_depth: int) -> FlatTree:
         tree.nodes.append(node)
         tree.merged.append(index > 0 and graph.parents[node] != tree.nodes[parent])
         tree.logq.append(-cost)
-        if depth == max_depth:
+        if depth == max_depth or (expanded is not None and node not in expanded):
             continue
         for child, logq in graph.out_edges[node]:
             heapq.heappush(queue, (cost - logq, arrivals, child, index))

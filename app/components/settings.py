@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import streamlit as st
 
-from gsd.config import PRESETS, DraftSpec, Dtype, Method, ModelSpec, RunSpec, build
+from gsd.config import FIXED, PRESETS, DraftSpec, Dtype, Method, ModelSpec, RunSpec, build
 from gsd.pairs import PAIRS, available, pair
 
 OWN = "own models"
@@ -16,11 +16,8 @@ METHOD_HELP = (
     "**chain**: one greedy line, standard speculative decoding. **ar**: no draft at all, the baseline."
 )
 # Which settings a method heeds; the others are shown greyed out.
-HEEDED = {
-    "graph": set(DraftSpec.model_fields),
-    "tree": set(DraftSpec.model_fields) - {"merge_context"},
-    "chain": {"depth", "prob_threshold", "prob_rule", "prob_action", "budget"},
-    "ar": set(),
+HEEDED = {method: set(DraftSpec.model_fields) - set(FIXED.get(method, ())) for method in get_args(Method)} | {
+    "ar": set()
 }
 
 

@@ -1,4 +1,7 @@
-"""Graph-structured drafting: one draft forward a level, recurring n-grams merged. Source: 2407.16207."""
+"""Graph-structured drafting: one draft forward a level, recurring n-grams merged. Source: 2407.16207.
+
+A chain and a tree are graphs that never merge, so they are drafted here, too.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ class GraphDrafter:
 
     def __init__(self, model: LanguageModel, spec: DraftSpec, *, vocab_size: int, record: bool) -> None:
         self.counter = model.counter
-        self.spec = spec
+        self.spec = spec.as_drafted()
         self._model = model
         self._vocab_size = min(vocab_size, model.vocab_size)
         self._record = record

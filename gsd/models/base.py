@@ -9,8 +9,9 @@ from typing import Protocol, TypeVar
 import numpy as np
 import torch
 
+from gsd.config import PREFILL_CHUNK
+
 T = TypeVar("T")
-PREFILL_CHUNK = 512  # tokens; bounds the mask of a long prompt
 
 
 @dataclass(slots=True)

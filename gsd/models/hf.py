@@ -10,9 +10,12 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import numpy as np
 import torch
+from huggingface_hub.constants import ENDPOINT
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -28,6 +31,8 @@ from gsd.errors import GsdError, ModelError, OutOfMemory, PairError
 from gsd.models.base import Counter, T
 from gsd.models.cache import KVCache, LayerShape
 from gsd.pairs import located
+
+HUB_TIMEOUT_S = 5
 
 
 class HFModel:
@@ -194,9 +199,24 @@ def _source_kwargs(spec: ModelSpec) -> dict[str, object]:
         if path.suffix != ".gguf":
             raise ModelError(f"{path} is a file but no .gguf: name a folder, a GGUF file or a hub id")
         return {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name, **common}
+    if path is None:
+        _require_hub(spec)
     if path is not None and Path(spec.source).expanduser() == path and not (path / "config.json").exists():
         raise ModelError(f"{path} is no model folder: it has no config.json")
     return {"pretrained_model_name_or_path": str(path or spec.source), "revision": spec.revision, **common}
+
+
+def _require_hub(spec: ModelSpec) -> None:
+    """Refuse at once what would be downloaded where there is no way to the hub; the library tries for a minute."""
+    try:
+        urlopen(Request(ENDPOINT, method="HEAD"), timeout=HUB_TIMEOUT_S).close()
+    except HTTPError:
+        return  # it answered
+    except OSError as error:
+        raise ModelError(
+            f"{spec.source} is not on this machine, and {ENDPOINT} cannot be reached ({error}): name a local folder "
+            "or a GGUF file, or put a folder of the model's name under $GSD_MODELS"
+        ) from None
 
 
 def _weights_kwargs(spec: ModelSpec, kwargs: dict[str, object]) -> dict[str, object]:

@@ -6,8 +6,7 @@ import random
 import pytest
 from transformers import AutoModelForCausalLM
 
-from gsd.config import DraftSpec
-from gsd.models.base import PREFILL_CHUNK
+from gsd.config import PREFILL_CHUNK, DraftSpec
 from tests import oracle
 from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, tokens_of
 

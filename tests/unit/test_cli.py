@@ -2,15 +2,21 @@
 
 import errno
 import json
+import signal
 import subprocess
 import sys
+import time
+from subprocess import PIPE
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from gsd.__main__ import main
+from gsd.bench import _interleaved
+from gsd.cli import main
 from gsd.pairs import BUNDLED
+from gsd.runner import Runner
+from gsd.trace import list_runs, read_run
 
 PROMPT = "def add(first, second):"
 GENERATE_KEYS = {
@@ -279,5 +285,61 @@ def test_running_out_of_memory_names_what_to_lower(gsd, monkeypatch):
 
 
 def test_help_and_pairs_load_no_torch():
-    code = "import sys; from gsd.__main__ import main; main(['pairs']); sys.exit('torch' in sys.modules)"
+    code = "import sys; from gsd.cli import main; main(['pairs']); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_an_interrupt_ends_with_130_and_leaves_the_rounds_in_the_trace(tmp_path):
+    command = [sys.executable, "-m", "gsd", "generate", "--prompt", "# 1\n", "--method", "ar",
+               "--max-new-tokens", "2000", "--temperature", "2", "--out", tmp_path]  # fmt: skip
+    process = subprocess.Popen([str(part) for part in command], stdout=PIPE, stderr=PIPE, text=True)
+    while process.poll() is None and not any(path.read_text() for path in tmp_path.glob("*/events.jsonl")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "interrupted" in err and "Traceback" not in err
+    (folder,) = list_runs(tmp_path)
+    run = read_run(folder)
+    assert run.steps and run.status == "incomplete"
+
+
+def after_the_first(function):
+    """`function`, interrupted from its second call on."""
+    calls = []
+
+    def interrupted(*args, **kwargs):
+        calls.append(args)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return function(*args, **kwargs)
+
+    return interrupted
+
+
+def test_what_was_decoded_before_an_interrupt_is_reported(gsd, tmp_path, monkeypatch):
+    file = tmp_path / "prompts.jsonl"
+    file.write_text('{"prompt": "a"}\n{"prompt": "b"}\n')
+    monkeypatch.setattr("gsd.runner.Runner.run", after_the_first(Runner.run))
+    code, out, _ = gsd("generate", "--prompt-file", file, "--max-new-tokens", 4, "--trace", "none", "--json")
+    assert code == 130 and [row["id"] for row in json.loads(out)["runs"]] == ["line-1"]
+
+
+def test_what_was_measured_before_an_interrupt_is_reported(gsd, tmp_path, monkeypatch):
+    file = tmp_path / "prompts.jsonl"
+    file.write_text('{"prompt": "a"}\n{"prompt": "b"}\n')
+    monkeypatch.setattr("gsd.bench._interleaved", after_the_first(_interleaved))
+    code, out, _ = gsd("bench", "--prompts", file, "--methods", "ar", "--max-new-tokens", 4, "--repeats", 1, "--json")
+    assert code == 130 and json.loads(out)["methods"]["ar"]["prompts"] == 1
+
+
+def test_what_a_library_prints_is_kept_off_standard_output(gsd, tmp_path, monkeypatch):
+    load = Runner.load
+    monkeypatch.setattr("gsd.runner.Runner.load", lambda *args, **kwargs: print("chatter") or load(*args, **kwargs))
+    code, out, err = gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 2, "--trace", "none", "--json")
+    assert code == 0 and json.loads(out) and "chatter" in err
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_models_load(gsd, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.delattr("gsd.runner.Runner.load")
+    refused(gsd("generate", "--prompt", PROMPT, "--out", tmp_path / "file" / "runs"), "--out", "file")

@@ -1,6 +1,7 @@
 """What cannot be decoded losslessly is refused when it is loaded, with the reason."""
 
 import json
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -89,3 +90,13 @@ def test_local_models_are_found_by_the_name_of_their_folder(tmp_path, monkeypatc
         (tmp_path / model.source.rsplit("/", 1)[-1].lower()).mkdir()
     assert located(qwen.target) == tmp_path / "qwen2.5-coder-1.5b-instruct"
     assert available(qwen)
+
+
+@pytest.mark.parametrize("source", ["someone/no-such-model", "no/such/folder"])
+def test_what_is_not_here_is_refused_at_once_where_the_hub_cannot_be_reached(monkeypatch, source):
+    def no_way(*_, **__):
+        raise URLError("no network")
+
+    monkeypatch.setattr("gsd.models.hf.urlopen", no_way)
+    with pytest.raises(ModelError, match=rf"{source}.*no network.*GSD_MODELS"):
+        load_model(ModelSpec(source=source))

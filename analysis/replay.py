@@ -1,0 +1,182 @@
+"""What a setting would have done over the texts of an atlas, exactly and without a model.
+
+The emitted text does not depend on the drafter, so the target's pick after every accepted token is
+known: a round accepts the longest path of its tree that the text goes on with. The graph of a round
+is grown by the engine's own `TokenGraph` from recorded candidates and flattened by its own `flatten`.
+A node that was never expanded is never guessed at: the setting is then not covered from there on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from gsd.atlas import Atlas, AtlasText, Regrowth
+from gsd.config import PREFILL_CHUNK, DraftSpec
+from gsd.graph import ROOT
+from gsd.tree import FlatTree, flatten
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One replayed round. `forwards`: tokens in each of its draft forwards, a prompt's chunks included."""
+
+    at: int  # new tokens before it
+    forwards: tuple[int, ...]
+    drafted_nodes: int
+    verified_nodes: int
+    merges: int
+    accepted: int
+    new_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextReplay:
+    """One text under one setting. `wanted`: position -> nodes of its tree that would have to be expanded."""
+
+    id: str
+    kind: str | None
+    length: int  # tokens of the whole text
+    rounds: list[Round]
+    wanted: dict[int, set[int]] = field(default_factory=dict)
+
+    @property
+    def coverage(self) -> float:
+        """Share of the text's tokens that were replayed."""
+        return sum(one.new_tokens for one in self.rounds) / self.length
+
+    @property
+    def mean_acceptance_length(self) -> float:
+        """1 + accepted / rounds, as in a run."""
+        return 1 + sum(one.accepted for one in self.rounds) / len(self.rounds)
+
+
+class Replayer:
+    """Replays settings over an atlas. Settings that differ in depth or budget alone share their graphs."""
+
+    def __init__(self, atlas: Atlas) -> None:
+        self.atlas = atlas
+        self._shared: DraftSpec | None = None  # what the graphs in `_graphs` have in common
+        self._graphs: dict[tuple[int, int], _Graph] = {}
+
+    def replay(self, spec: DraftSpec) -> list[TextReplay]:
+        """What `spec` does on every text. Raises `InputError` naming the bound that it goes beyond."""
+        self.atlas.bounds.check(spec)
+        return [self._text(number, spec.as_drafted()) for number in range(len(self.atlas.texts))]
+
+    def wanted(self, settings: Iterable[DraftSpec]) -> dict[int, dict[int, set[int]]]:
+        """Nodes to expand before the replays can go on: text number -> position -> nodes of its tree."""
+        wanted: dict[int, dict[int, set[int]]] = {}
+        for spec in settings:
+            for number, replay in enumerate(self.replay(spec)):
+                for at, nodes in replay.wanted.items():
+                    wanted.setdefault(number, {}).setdefault(at, set()).update(nodes)
+        return wanted
+
+    def graph(self, number: int, at: int, spec: DraftSpec) -> _Graph:
+        """The graph of text `number` behind position `at`, as far as it has been grown."""
+        shared = spec.model_copy(update={"method": "graph", "depth": 1, "budget": 1})
+        if shared != self._shared:
+            self._shared, self._graphs = shared, {}
+        if (number, at) not in self._graphs:
+            text = self.atlas.texts[number]
+            self._graphs[number, at] = _Graph(Regrowth(text.trees[at], text.committed(at), spec))
+        return self._graphs[number, at]
+
+    def _text(self, number: int, spec: DraftSpec) -> TextReplay:
+        text = self.atlas.texts[number]
+        replay = TextReplay(text.id, text.kind, len(text.tokens), [])
+        at, pending = 0, len(text.prompt)
+        while at < replay.length:
+            room = text.capacity - len(text.prompt) - at
+            depth = min(spec.depth, room - 1, self.atlas.draft_context - len(text.prompt) - at)
+            graph = self.graph(number, at, spec)
+            levels = graph.levels(0 if spec.method == "ar" else depth)
+            if levels is None:
+                replay.wanted[at] = set(graph.wanted)
+                break
+            tree = graph.flattened(levels, spec.budget, room - 1)
+            walked = _walk(tree, text, at)
+            new = min(len(walked) + 1, replay.length - at)
+            replay.rounds.append(Round(
+                at, _forwards(pending, graph.sizes(levels)), graph.drafted(levels), len(tree) - 1, graph.merges(levels),
+                min(len(walked), new), new,
+            ))  # fmt: skip
+            if levels:
+                pending = new - graph.cached(tree, walked[:new], levels)
+            at += new
+        return replay
+
+
+class _Graph:
+    """One position's graph under one setting but for depth and budget, grown as deep as was asked so far."""
+
+    def __init__(self, regrowth: Regrowth) -> None:
+        self.wanted: list[int] = []
+        self._regrowth = regrowth
+        self._frontiers: list[list[int]] = []  # nodes expanded by level
+        self._nodes = [1]  # nodes after so many levels
+        self._merges = [0]
+
+    def levels(self, depth: int) -> int | None:
+        """Levels that a draft of `depth` has: fewer where the frontier runs dry; None where a node is wanted."""
+        one = self._regrowth
+        while len(self._frontiers) < depth and one.frontier:
+            self.wanted = one.wanted()
+            if self.wanted:
+                return None
+            self._frontiers.append(one.frontier)
+            one.step()
+            self._nodes.append(len(one.graph))
+            self._merges.append(len(one.graph.merges))
+        return min(depth, len(self._frontiers))
+
+    def sizes(self, levels: int) -> list[int]:
+        """Nodes expanded in each level."""
+        return [len(frontier) for frontier in self._frontiers[:levels]]
+
+    def drafted(self, levels: int) -> int:
+        """Nodes without the root."""
+        return self._nodes[levels] - 1
+
+    def merges(self, levels: int) -> int:
+        """Merge edges."""
+        return self._merges[levels]
+
+    def flattened(self, levels: int, budget: int, max_depth: int) -> FlatTree:
+        """The tree that a draft of so many levels would have had verified."""
+        return flatten(self._regrowth.graph, budget, max_depth, expanded=self._expanded(levels))
+
+    def cached(self, tree: FlatTree, accepted: list[int], levels: int) -> int:
+        """Accepted nodes whose cache entries the draft keeps: expanded ones before the first merge edge."""
+        expanded = self._expanded(levels)
+        kept = 0
+        for i in accepted:
+            if tree.merged[i] or tree.nodes[i] not in expanded:
+                break
+            kept += 1
+        return kept
+
+    def _expanded(self, levels: int) -> set[int]:
+        return {node for frontier in self._frontiers[:levels] for node in frontier}
+
+
+def _forwards(pending: int, sizes: list[int]) -> tuple[int, ...]:
+    """Tokens in each draft forward: the committed ones that are not cached, in chunks, then level by level."""
+    if not sizes:
+        return ()
+    chunks = (pending - 1) // PREFILL_CHUNK
+    return (*[PREFILL_CHUNK] * chunks, pending - chunks * PREFILL_CHUNK, *sizes[1:])
+
+
+def _walk(tree: FlatTree, text: AtlasText, at: int) -> list[int]:
+    """Flat indices of the longest path that spells how the text goes on."""
+    walked: list[int] = []
+    node, rest = ROOT, text.tokens
+    for i in range(1, len(tree)):  # a child always comes behind its parent
+        if at == len(rest):
+            break
+        if tree.parents[i] == node and tree.tokens[i] == rest[at]:
+            walked.append(i)
+            node, at = i, at + 1
+    return walked

@@ -1,0 +1,164 @@
+"""A grid of settings over an atlas: what each would have done, modelled speed-ups, and the best of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.replay import Replayer, TextReplay
+from gsd.atlas import AtlasText
+from gsd.config import DraftSpec, build
+from gsd.cost import Costs
+from gsd.errors import InputError
+
+SETTINGS = tuple(DraftSpec.model_fields)
+COUNTS = ("rounds", "draft_forwards", "drafted_nodes", "verified_nodes", "merges")
+CHEAP = ("depth", "budget")  # settings that differ in these alone share their graphs: they vary fastest
+
+
+def parse_grid(text: str) -> dict[str, list[Any]]:
+    """`width=1..6,merge_context=none,0,1` -> lists by option; raises `InputError` naming what is wrong."""
+    grid: dict[str, list[Any]] = {}
+    name = ""
+    for part in text.split(","):
+        key, equals, value = part.rpartition("=")
+        if equals:
+            name = key.strip().replace("-", "_")
+            if name not in SETTINGS:
+                raise InputError(f"--grid {part!r}: unknown option; choose among {', '.join(SETTINGS)}")
+            if name in grid:
+                raise InputError(f"--grid {part!r}: {name} is there twice")
+        elif not name:
+            raise InputError(f"--grid {part!r}: give OPTION=VALUES, such as width=1..6,depth=1,2,4")
+        grid.setdefault(name, []).extend(_values(value.strip()))
+    return grid
+
+
+def _values(text: str) -> list[Any]:
+    first, dots, last = text.partition("..")
+    if not dots:
+        return [None if text == "none" else text]
+    if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+        raise InputError(f"--grid {text!r}: a range is two whole numbers, the smaller first, such as 1..6")
+    return list(range(int(first), int(last) + 1))
+
+
+def settings_of(grid: dict[str, list[Any]]) -> list[DraftSpec]:
+    """Every combination; what the grid does not name takes its default."""
+    names = sorted(grid, key=CHEAP.__contains__)
+    return [build(DraftSpec, dict(zip(names, values))) for values in product(*(grid[name] for name in names))]
+
+
+def tune(
+    replayer: Replayer,
+    settings: Iterable[DraftSpec],
+    costs: Costs | None,
+    *,
+    progress: Callable[[], None] = lambda: None,
+) -> pd.DataFrame:
+    """A row for each setting and text: the settings, `text`, `kind`, counts, `coverage`, `modelled_speedup`.
+
+    Counts and speed-up are missing where the setting is not covered, the speed-up also without `costs`.
+    """
+    rows = []
+    for spec in settings:
+        for text, replay in zip(replayer.atlas.texts, replayer.replay(spec)):
+            rows.append({**as_row(spec), **_row(text, replay, costs)})
+        progress()
+    return pd.DataFrame(rows)
+
+
+def _row(text: AtlasText, replay: TextReplay, costs: Costs | None) -> dict[str, Any]:
+    row: dict[str, Any] = {"text": text.id, "kind": text.kind, "coverage": replay.coverage}
+    if replay.wanted:
+        return row
+    rounds = replay.rounds
+    return row | {
+        "rounds": len(rounds),
+        "draft_forwards": sum(len(one.forwards) for one in rounds),
+        "drafted_nodes": sum(one.drafted_nodes for one in rounds),
+        "verified_nodes": sum(one.verified_nodes for one in rounds),
+        "merges": sum(one.merges for one in rounds),
+        "mean_acceptance_length": replay.mean_acceptance_length,
+        "modelled_speedup": modelled_speedup(text, replay, costs) if costs else None,
+    }
+
+
+def modelled_speedup(text: AtlasText, replay: TextReplay, costs: Costs) -> float:
+    """Modelled milliseconds of plain decoding over those of the replayed rounds."""
+    prompt, rounds = len(text.prompt), replay.rounds
+    plain = [prompt, *[1] * (len(text.tokens) - 1)]
+    target = [(1 if one.at else prompt) + one.verified_nodes for one in rounds]
+    draft = [tokens for one in rounds for tokens in one.forwards]
+    own = costs.run_ms(draft, target, sum(one.drafted_nodes for one in rounds))
+    return costs.run_ms([], plain, 0) / own
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row for each setting: counts summed, acceptance length and speed-up averaged over the texts.
+
+    `covered`: every text is; else the counts and averages are missing, as no part stands for the whole.
+    """
+    groups = rows.groupby(list(SETTINGS), sort=False, dropna=False)
+    table = groups[list(COUNTS)].sum(min_count=1)
+    table[["mean_acceptance_length", "modelled_speedup", "coverage"]] = groups[
+        ["mean_acceptance_length", "modelled_speedup", "coverage"]
+    ].mean()
+    table["covered"] = groups["rounds"].apply(lambda counts: counts.notna().all())
+    table.loc[~table["covered"], [*COUNTS, "mean_acceptance_length", "modelled_speedup"]] = np.nan
+    return table.reset_index()
+
+
+def pareto(table: pd.DataFrame) -> pd.DataFrame:
+    """Settings that no other beats in modelled speed-up with as few verified nodes; the fewest nodes first."""
+    ranked = table.dropna(subset="modelled_speedup").sort_values(
+        ["verified_nodes", "modelled_speedup"], ascending=[True, False]
+    )
+    best_before = ranked["modelled_speedup"].cummax().shift(fill_value=-np.inf)
+    return ranked[ranked["modelled_speedup"] > best_before]
+
+
+def best_by_kind(rows: pd.DataFrame) -> pd.DataFrame:
+    """The setting of the highest mean modelled speed-up for each kind of text, over settings covered there."""
+    groups = rows.groupby(["kind", *SETTINGS], sort=False, dropna=False)["modelled_speedup"]
+    means = groups.mean()[groups.apply(lambda values: values.notna().all())].reset_index()
+    return means.loc[means.groupby("kind", dropna=False)["modelled_speedup"].idxmax()]
+
+
+def report(rows: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
+    """What a grid says: how many settings are covered, the Pareto front, the best overall and by kind, all rows."""
+    front = [_described(row) for row in _records(pareto(table))]
+    return {
+        "settings": len(table),
+        "covered": int(table["covered"].sum()),
+        "pareto": front,
+        "best": front[-1] if front else None,  # the last of the front is the fastest
+        "best_by_kind": {str(row["kind"]): _described(row) for row in _records(best_by_kind(rows))},
+        "rows": _records(table),
+    }
+
+
+def _described(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "options": to_paste(row) or "(the defaults)"}
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as plain values; what is missing is None."""
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+
+
+def as_row(spec: DraftSpec) -> dict[str, Any]:
+    """The settings by option name, with "none" for no merging, as the options have it."""
+    values = spec.model_dump()
+    return values | ({"merge_context": "none"} if spec.merge_context is None else {})
+
+
+def to_paste(row: dict[str, Any]) -> str:
+    """A row's settings as options of `gsd generate`, those that differ from the defaults."""
+    defaults = as_row(DraftSpec())
+    given = {name: row[name] for name in SETTINGS if row[name] != defaults[name]}
+    return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in given.items())

@@ -1,0 +1,191 @@
+"""The atlas: what the draft says behind every position of some texts, so that settings can be replayed.
+
+With a fixed seed the emitted text does not depend on the drafter. So one wide, unmerged draft tree
+behind every position holds all that a narrower setting would have drafted there, over the whole
+text. `gsd.probe` records an atlas with models; everything here is plain Python, without torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gsd.config import DraftSpec
+from gsd.errors import InputError, TraceError
+from gsd.graph import ROOT, TokenGraph
+
+SCHEMA = 1
+NODE_COLUMNS = pa.schema(
+    [("text", pa.int32()), ("at", pa.int32()), ("token", pa.int32()), ("parent", pa.int32()), ("logq", pa.float64())]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The widest setting that an atlas was made for; what lies within can be replayed."""
+
+    width: int
+    depth: int
+    frontier: int
+
+    def check(self, spec: DraftSpec) -> None:
+        """Raise `InputError` naming the bound where `spec` goes beyond it."""
+        if spec.method == "ar":
+            return
+        for name, most in asdict(self).items():
+            value = getattr(spec.as_drafted(), name)
+            if value > most:
+                raise InputError(f"--{name} {value}: this atlas was probed with {name} {most}; probe a wider one")
+
+
+class DraftTree:
+    """The draft's candidates behind one position, unmerged, as columns by node; node 0 is the root.
+
+    An expanded node's children stand in a row from `first_child`, the most probable first; -1: not expanded.
+    """
+
+    def __init__(self, root: int) -> None:
+        self.tokens = [root]
+        self.parents = [-1]
+        self.depths = [0]
+        self.logq = [0.0]
+        self.first_child = [-1]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def expand(self, node: int, tokens: Sequence[int], logq: Sequence[float]) -> None:
+        """Add the draft's most probable tokens after `node` and their log q."""
+        self.first_child[node] = len(self)
+        count = len(tokens)
+        self.tokens += tokens
+        self.logq += logq
+        self.parents += [node] * count
+        self.depths += [self.depths[node] + 1] * count
+        self.first_child += [-1] * count
+
+
+class Regrowth:
+    """A token graph grown level by level under some settings from what a `DraftTree` holds."""
+
+    def __init__(self, tree: DraftTree, context: Sequence[int], spec: DraftSpec) -> None:
+        self.graph = TokenGraph(context[-(spec.merge_context or 0) - 1 :], spec.merge_context, record=False)
+        self.frontier = [ROOT]
+        self._tree = tree
+        self._spec = spec
+        self._recorded = [ROOT]  # graph node -> node of the tree
+
+    def wanted(self) -> list[int]:
+        """Nodes of the tree that the next level needs and that were never expanded."""
+        needed = (self._recorded[node] for node in self.frontier)
+        return [node for node in needed if self._tree.first_child[node] < 0]
+
+    def step(self) -> None:
+        """Grow one level; nothing of it may be `wanted`."""
+        tree, graph, recorded, width = self._tree, self.graph, self._recorded, self._spec.width
+        starts = [tree.first_child[recorded[node]] for node in self.frontier]
+        before = len(graph)
+        self.frontier = graph.grow(
+            self.frontier,
+            [tree.tokens[start : start + width] for start in starts],
+            [tree.logq[start : start + width] for start in starts],
+            self._spec,
+        )
+        for node in range(before, len(graph)):
+            start = tree.first_child[recorded[graph.parents[node]]]
+            recorded.append(tree.tokens.index(graph.tokens[node], start))
+
+
+@dataclass(slots=True)
+class AtlasText:
+    """One prompt with the text that followed it, and the draft's tree behind each of its positions.
+
+    `trees[i]` is rooted at the token before `tokens[i]`. `capacity`: tokens that the text could have
+    had at most, prompt included.
+    """
+
+    id: str
+    kind: str | None
+    prompt: list[int]
+    tokens: list[int]
+    texts: list[str]  # each token decoded on its own
+    capacity: int
+    trees: list[DraftTree] = field(default_factory=list)
+
+    def committed(self, at: int) -> list[int]:
+        """The tokens up to the root of `trees[at]`."""
+        return self.prompt + self.tokens[:at]
+
+
+@dataclass(slots=True)
+class Atlas:
+    """Recorded texts with their bounds. `meta`: models, sampling and versions, as in a trace's run.json."""
+
+    bounds: Bounds
+    draft_context: int  # tokens that the draft model can see
+    meta: dict[str, Any]
+    texts: list[AtlasText]
+
+    def save(self, folder: Path) -> None:
+        """Write `atlas.json` and `nodes.parquet`. Raises `TraceError` where the folder cannot be written."""
+        heads = [{name: getattr(text, name) for name in _HEAD} for text in self.texts]
+        head = {"schema": SCHEMA, "bounds": asdict(self.bounds), "draft_context": self.draft_context,
+                "meta": self.meta, "texts": heads}  # fmt: skip
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            pq.write_table(_node_table(self.texts), folder / "nodes.parquet.partial", compression="zstd")
+            (folder / "nodes.parquet.partial").rename(folder / "nodes.parquet")
+            (folder / "atlas.json").write_text(json.dumps(head, ensure_ascii=True, indent=1))
+        except OSError as error:
+            raise TraceError(f"cannot write {folder}: {error.strerror or error}; choose another --out") from error
+
+    @classmethod
+    def load(cls, folder: Path) -> Atlas:
+        """Read an atlas. Raises `TraceError` where the folder holds none."""
+        try:
+            head = json.loads((folder / "atlas.json").read_text())
+            nodes = pq.read_table(folder / "nodes.parquet", schema=NODE_COLUMNS)
+        except (OSError, ValueError) as error:
+            raise TraceError(f"{folder} is no atlas ({error}); make one with gsd probe") from None
+        if head.get("schema") != SCHEMA:
+            raise TraceError(f"{folder}: atlas schema {head.get('schema')!r}, this version reads {SCHEMA}")
+        texts = [AtlasText(**text) for text in head["texts"]]
+        _grow_trees(texts, nodes)
+        return cls(Bounds(**head["bounds"]), head["draft_context"], head["meta"], texts)
+
+
+_HEAD = ("id", "kind", "prompt", "tokens", "texts", "capacity")
+
+
+def _node_table(texts: Iterable[AtlasText]) -> pa.Table:
+    """Every node but the roots, in the order in which they were added."""
+    columns: dict[str, list] = {name: [] for name in NODE_COLUMNS.names}
+    for number, text in enumerate(texts):
+        for at, tree in enumerate(text.trees):
+            columns["text"] += [number] * (len(tree) - 1)
+            columns["at"] += [at] * (len(tree) - 1)
+            columns["token"] += tree.tokens[1:]
+            columns["parent"] += tree.parents[1:]
+            columns["logq"] += tree.logq[1:]
+    return pa.table(columns, schema=NODE_COLUMNS)
+
+
+def _grow_trees(texts: list[AtlasText], nodes: pa.Table) -> None:
+    """Fill `trees` from the node table."""
+    for text in texts:
+        text.trees = [DraftTree(text.committed(at)[-1]) for at in range(len(text.tokens))]
+    frame = nodes.to_pandas()
+    for (number, at), rows in frame.groupby(["text", "at"], sort=False):
+        tree = texts[number].trees[at]
+        parents, tokens, logq = (rows[name].tolist() for name in ("parent", "token", "logq"))
+        start = 0
+        for end in range(1, len(parents) + 1):
+            if end == len(parents) or parents[end] != parents[start]:
+                tree.expand(parents[start], tokens[start:end], logq[start:end])
+                start = end

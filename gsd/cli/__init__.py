@@ -1,0 +1,40 @@
+"""The command line: `gsd` or `python -m gsd`. One file per family of commands.
+
+Results go to standard output, everything else to standard error. Bad input ends with one line and
+exit code 2. torch is imported only by the commands that decode, as they begin to work.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+from typer.exceptions import TyperException
+
+from gsd.cli.benchmark import bench
+from gsd.cli.decode import generate
+from gsd.cli.inspect import doctor, export, pairs
+from gsd.cli.tuning import calibrate, probe, tune
+from gsd.errors import GsdError
+
+INTERRUPTED = 130  # what typer makes of Ctrl-C
+COMMANDS = (generate, bench, export, probe, calibrate, tune, pairs, doctor)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, help="GSD lab: graph-structured speculative decoding.")
+for command in COMMANDS:
+    app.command()(command)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    try:
+        code = app(args=arguments, prog_name="gsd", standalone_mode=False) or 0
+    except (GsdError, TyperException) as error:
+        message = error.format_message() if isinstance(error, TyperException) else str(error)
+        print(f"gsd: {' '.join(message.split())}", file=sys.stderr)
+        return error.exit_code
+    if code == INTERRUPTED:
+        print("gsd: interrupted; what was finished is above or in the trace", file=sys.stderr)
+    return code

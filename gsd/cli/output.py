@@ -1,0 +1,77 @@
+"""What the commands share on the way out: results on standard output, all else on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from gsd.config import RunSpec
+from gsd.errors import InputError
+from gsd.prompts import PromptFile
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gsd.runner import Runner
+
+console = Console(stderr=True)
+
+
+def load(spec: RunSpec) -> Runner:
+    """The pair of `spec`, with a word on standard error while it loads."""
+    with console.status("loading torch and the models"), contextlib.redirect_stdout(sys.stderr):
+        from transformers.utils import logging
+
+        from gsd.runner import Runner
+
+        logging.disable_progress_bar()
+        return Runner.load(spec.target, spec.draft, device=spec.device, dtype=spec.dtype)
+
+
+def end_with_broken_lines(file: PromptFile) -> None:
+    """Name the lines that were left out, after everything else is done and saved."""
+    if file.broken:
+        lines = "; ".join(f"line {line.line}: {line.error}" for line in file.broken)
+        raise InputError(f"the rest is done, but these lines were skipped: {lines}")
+
+
+def print_table(header: list[str], rows: list[list[str]]) -> None:
+    """A table for people, on standard output."""
+    table = Table(*header, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table, highlight=False)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """The one JSON object of a command."""
+    print(json.dumps(value, ensure_ascii=True))
+
+
+def write_csv(table: pd.DataFrame, file: Path) -> None:
+    """Raises `InputError` where the file cannot be written."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(file, index=False)
+    except OSError as error:
+        raise InputError(f"cannot write {file}: {error.strerror or error}; choose another --csv") from error
+
+
+@contextlib.contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on standard error, where that is a terminal; yields the function that moves it on.
+
+    Whatever a library prints meanwhile goes to standard error: standard output is for results.
+    """
+    columns = (SpinnerColumn(), TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar, contextlib.redirect_stdout(sys.stderr):
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)

@@ -1,0 +1,199 @@
+"""`gsd probe`, `gsd calibrate` and `gsd tune`: settings compared without running models each time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gsd.atlas import Atlas, Bounds
+from gsd.cli import options
+from gsd.cli.output import end_with_broken_lines, load, print_json, print_table, progress, write_csv
+from gsd.config import Prompt, RunSpec, SamplingSpec, build
+from gsd.cost import Costs, Curve
+from gsd.errors import InputError
+from gsd.prompts import read_prompts
+from gsd.trace import check_writable
+
+if TYPE_CHECKING:
+    from gsd.runner import Runner
+
+COSTS_FILE = "costs.json"  # in an atlas: the curves of the machine that made it
+REPEATS = 20
+ENGINE_PROMPT = "def merge_sorted(left, right):\n"
+Repeats = Annotated[int, typer.Option(min=3, help="Forwards of each size.")]
+
+
+def probe(
+    out: Annotated[Path, typer.Option(help="Folder of the atlas.")],
+    prompts: Annotated[Path | None, typer.Option(help="JSON lines with id, prompt, kind, chat.")] = None,
+    fill: Annotated[
+        str | None, typer.Option(metavar="GRID", help="Expand what the atlas in --out lacks for a grid of `gsd tune`.")
+    ] = None,
+    pair_name: options.PairName = None,
+    target: options.Target = None,
+    draft: options.Draft = None,
+    target_revision: options.TargetRevision = None,
+    draft_revision: options.DraftRevision = None,
+    trust_remote_code: options.Trust = False,
+    width: Annotated[int, typer.Option(min=1, max=64, help="Widest width to replay.")] = 6,
+    depth: Annotated[int, typer.Option(min=1, max=64, help="Deepest depth to replay.")] = 8,
+    frontier: Annotated[int, typer.Option(min=1, max=1024, help="Largest frontier to replay.")] = 24,
+    max_new_tokens: options.NewTokens = "64",
+    temperature: options.Temperature = "0.0",
+    top_k: options.TopK = "0",
+    top_p: options.TopP = "1.0",
+    seed: options.Seed = "0",
+    device: options.Device = "auto",
+    dtype: options.DtypeName = "auto",
+    as_json: options.Json = False,
+) -> None:
+    """Record an atlas: each prompt's text, and the draft's wide tree behind every token of it."""
+    if (prompts is None) == (fill is None):
+        raise InputError("give --prompts for a new atlas, or --fill with a grid for the one in --out")
+    if fill is not None:
+        _fill(out, fill, as_json)
+        return
+    models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code)
+    shared = {
+        **models, "max_new_tokens": max_new_tokens, "device": device, "dtype": dtype,
+        "sampling": build(SamplingSpec, {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}),
+    }  # fmt: skip
+    file = read_prompts(prompts)
+    specs = [build(RunSpec, {**shared, "prompt": one}) for one in file.prompts]
+    check_writable(out)
+    runner = load(specs[0])
+    atlas = Atlas(Bounds(width, depth, frontier), runner.draft.context_length, runner.meta(specs[0]), [])
+    try:
+        _record(runner, specs, atlas)
+    finally:  # an interrupt leaves the texts that are whole
+        atlas.save(out)
+    calibrated(runner, specs[0]).save(out / COSTS_FILE)
+    _report_atlas(out, atlas, as_json)
+    end_with_broken_lines(file)
+
+
+def _record(runner: Runner, specs: list[RunSpec], atlas: Atlas) -> None:
+    from gsd.probe import probe_text
+
+    with progress("probing", len(specs)) as advance:
+        for spec in specs:
+            atlas.texts.append(probe_text(runner, spec, atlas.bounds))
+            advance()
+
+
+def _fill(folder: Path, grid: str, as_json: bool) -> None:
+    """Expand, with the atlas's own models, what replaying the grid wants, until it wants nothing more."""
+    from analysis.replay import Replayer
+    from analysis.tune import parse_grid, settings_of
+    from gsd.probe import fill_text
+
+    atlas = Atlas.load(folder)
+    settings = settings_of(parse_grid(grid))
+    spec = build(RunSpec, {**atlas.meta["spec"]})
+    runner = load(spec)
+    filled = 0
+    while wanted := Replayer(atlas).wanted(settings):
+        for number, nodes in wanted.items():
+            fill_text(runner, atlas.bounds, atlas.texts[number], nodes)
+            filled += sum(map(len, nodes.values()))
+    atlas.save(folder)
+    if as_json:
+        print_json({"atlas": str(folder), "expanded": filled})
+    else:
+        print(f"{filled} nodes expanded; every setting of the grid is covered")
+
+
+def _report_atlas(folder: Path, atlas: Atlas, as_json: bool) -> None:
+    positions = sum(len(text.tokens) for text in atlas.texts)
+    nodes = sum(len(tree) - 1 for text in atlas.texts for tree in text.trees)
+    if as_json:
+        print_json({"atlas": str(folder), "texts": len(atlas.texts), "positions": positions, "nodes": nodes})
+    else:
+        print(f"{folder}: {len(atlas.texts)} texts, {positions} positions, {nodes} candidates")
+
+
+def calibrate(
+    out: Annotated[Path, typer.Option(help="JSON file of the curves.")],
+    pair_name: options.PairName = None,
+    target: options.Target = None,
+    draft: options.Draft = None,
+    target_revision: options.TargetRevision = None,
+    draft_revision: options.DraftRevision = None,
+    trust_remote_code: options.Trust = False,
+    repeats: Repeats = REPEATS,
+    device: options.Device = "auto",
+    dtype: options.DtypeName = "auto",
+    as_json: options.Json = False,
+) -> None:
+    """Measure what a forward of N tokens takes, draft and target, and the engine around them."""
+    models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code)
+    spec = build(RunSpec, {**models, "prompt": Prompt(prompt=ENGINE_PROMPT), "device": device, "dtype": dtype})
+    check_writable(out.parent)
+    costs = calibrated(load(spec), spec, repeats)
+    costs.save(out)
+    if as_json:
+        print_json({"file": str(out)})
+        return
+    curves = {"draft": costs.draft, "target": costs.target}
+    print_table(["tokens", *map(str, costs.draft.tokens), "fit"], [
+        [name, *(f"{ms:.2f}" for ms in curve.ms), _fit(curve)] for name, curve in curves.items()
+    ])  # fmt: skip
+    own = costs.overhead
+    print(f"engine: {own.round_ms:.3f} ms a round, {own.level_ms:.3f} a level, {own.node_ms:.4f} a drafted node")
+
+
+def calibrated(runner: Runner, spec: RunSpec, repeats: int = REPEATS) -> Costs:
+    """The cost curves of loaded models."""
+    from gsd.calibrate import calibrate as measure
+
+    with progress("calibrating", repeats + 1) as advance:
+        return measure(runner, spec, repeats=repeats, progress=advance)
+
+
+def _fit(curve: Curve) -> str:
+    line = curve.line()
+    return f"{line.fixed_ms:.2f} + {line.per_token_ms:.3f} N, off by {line.error:.0%}"
+
+
+def tune(
+    atlas: Annotated[Path, typer.Argument(help="Folder of an atlas.")],
+    grid: Annotated[str, typer.Option(help="OPTION=VALUES,… with numbers, ranges as 1..6, or none.")],
+    costs: Annotated[Path | None, typer.Option(help="Curves of gsd calibrate; the atlas's own by default.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="File for a row a setting.")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Replay a grid of settings over an atlas and say which are best. Speed-ups are modelled."""
+    from analysis import tune as grids
+    from analysis.replay import Replayer
+
+    settings = grids.settings_of(grids.parse_grid(grid))
+    replayer = Replayer(Atlas.load(atlas))
+    for spec in settings:
+        replayer.atlas.bounds.check(spec)
+    curves = Costs.load(costs or atlas / COSTS_FILE) if costs or (atlas / COSTS_FILE).exists() else None
+    with progress("settings", len(settings)) as advance:
+        rows = grids.tune(replayer, settings, curves, progress=advance)
+    table = grids.summary(rows)
+    if csv:
+        write_csv(table, csv)
+    if as_json:
+        print_json(grids.report(rows, table))
+    else:
+        _print_best(grids.report(rows, table))
+
+
+def _print_best(report: dict[str, Any]) -> None:
+    """The front and the best settings, with what to paste; all rows are in the CSV."""
+    print(f"{report['settings']} settings, {report['covered']} of them covered by the atlas")
+    if not report["pareto"]:
+        print("no modelled speed-up: measure cost curves with gsd calibrate and name them with --costs")
+        return
+    print_table(["modelled speed-up", "verified nodes", "rounds", "acceptance", "settings"], [
+        [f"{row['modelled_speedup']:.2f}", f"{row['verified_nodes']:.0f}", f"{row['rounds']:.0f}",
+         f"{row['mean_acceptance_length']:.2f}", row["options"]]
+        for row in report["pareto"]
+    ])  # fmt: skip
+    for name, best in {"all": report["best"], **report["best_by_kind"]}.items():
+        print(f"best for {name}: {best['modelled_speedup']:.2f} modelled, gsd generate {best['options']}")

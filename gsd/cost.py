@@ -1,0 +1,96 @@
+"""Cost curves: what a forward of N tokens takes on a device, and what a replayed run would take there. No torch.
+
+Everything predicted with them is *modelled*, never measured.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gsd.errors import TraceError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Milliseconds of one forward by its number of tokens: medians over repeats, and their quartiles."""
+
+    tokens: list[int]
+    ms: list[float]
+    low_ms: list[float]
+    high_ms: list[float]
+
+    def at(self, tokens: int | Sequence[int]) -> np.ndarray:
+        """Between the measured sizes a straight line; beyond the largest, the slope of the last piece goes on."""
+        size = np.asarray(tokens, dtype=float)
+        slope = (self.ms[-1] - self.ms[-2]) / (self.tokens[-1] - self.tokens[-2])
+        beyond = np.maximum(size - self.tokens[-1], 0.0) * max(slope, 0.0)
+        return np.interp(size, self.tokens, self.ms) + beyond
+
+    def line(self) -> Line:
+        """The least-squares line through the medians."""
+        per_token, fixed = np.polyfit(self.tokens, self.ms, 1)
+        fitted = fixed + per_token * np.asarray(self.tokens)
+        return Line(float(fixed), float(per_token), float(np.mean(np.abs(fitted / self.ms - 1))))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """ms = `fixed_ms` + `per_token_ms` × tokens; `error` is its mean relative distance from the medians."""
+
+    fixed_ms: float
+    per_token_ms: float
+    error: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    """The engine's own milliseconds: per round, per draft level, and per drafted node."""
+
+    round_ms: float
+    level_ms: float
+    node_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What a pair's forwards and the engine around them take on one device. `machine` describes it."""
+
+    draft: Curve
+    target: Curve
+    overhead: Overhead
+    machine: dict[str, Any]
+
+    def run_ms(self, draft: Sequence[int], target: Sequence[int], drafted_nodes: int) -> float:
+        """A run with draft forwards and target forwards of so many tokens, one of the latter a round."""
+        own = self.overhead
+        engine = own.round_ms * len(target) + own.level_ms * len(draft) + own.node_ms * drafted_nodes
+        return float(self.draft.at(draft).sum() + self.target.at(target).sum()) + engine
+
+    def save(self, file: Path) -> None:
+        """Write as JSON. Raises `TraceError` where the file cannot be written."""
+        lines = {name: asdict(getattr(self, name).line()) for name in ("draft", "target")}
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps({"schema": SCHEMA, **asdict(self), "lines": lines}, indent=1))
+        except OSError as error:
+            raise TraceError(f"cannot write {file}: {error.strerror or error}; choose another --out") from error
+
+    @classmethod
+    def load(cls, file: Path) -> Costs:
+        """Read what `save` wrote. Raises `TraceError` where it is something else."""
+        try:
+            values = json.loads(file.read_text())
+            if values["schema"] != SCHEMA:
+                raise TraceError(f"{file}: cost schema {values['schema']!r}, this version reads {SCHEMA}")
+            curves = (Curve(**values["draft"]), Curve(**values["target"]))
+            return cls(*curves, Overhead(**values["overhead"]), values["machine"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TraceError(f"{file} holds no cost curves ({error}); make them with gsd calibrate") from None

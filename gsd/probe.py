@@ -1,0 +1,118 @@
+"""Recording an atlas with models: the text once, then the draft's wide tree behind each of its tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby, product
+
+import torch
+
+from gsd.atlas import AtlasText, Bounds, DraftTree, Regrowth
+from gsd.config import DraftSpec, RunSpec
+from gsd.drafters.graph import Candidates, GraphDrafter
+from gsd.errors import InputError
+from gsd.graph import ROOT
+from gsd.models.base import LanguageModel
+from gsd.runner import Runner
+
+MERGE_CONTEXTS = (None, 0, 1, 2)  # a merge takes a node out of the frontier and lets another in
+
+
+class Prober(GraphDrafter):
+    """Grows, behind one position after another, the union of what narrower settings would expand.
+
+    A wide setting's frontier cap can leave out a node that a narrower one keeps. So the levels of
+    every width and of several merge contexts are grown side by side, and what any of them wants is
+    expanded, in one draft forward a level.
+    """
+
+    def __init__(self, model: LanguageModel, bounds: Bounds, *, vocab_size: int) -> None:
+        widest = DraftSpec(
+            width=bounds.width, depth=bounds.depth, frontier=bounds.frontier, sibling_threshold=0.0, prob_threshold=0.0
+        )
+        super().__init__(model, widest, vocab_size=vocab_size, record=False)
+        self._family = [
+            widest.model_copy(update={"width": width, "merge_context": context})
+            for width, context in product(range(1, bounds.width + 1), MERGE_CONTEXTS)
+        ]
+
+    def start(self, capacity: int) -> None:
+        """Begin a new text of at most `capacity` tokens."""
+        levels = self.spec.depth * self.spec.frontier * len(self._family)
+        self._model.reset(capacity + levels)
+
+    def tree(self, committed: list[int], depth: int) -> DraftTree:
+        """The draft's tree behind `committed`, `depth` levels deep."""
+        tree = DraftTree(committed[-1])
+        self._base, self._lineage = self._model.length, {ROOT: []}
+        narrower = [Regrowth(tree, committed, spec) for spec in self._family]
+        for level in range(depth):
+            wanted = sorted({node for one in narrower for node in one.wanted()})
+            _add(tree, wanted, self._expand(tree, wanted, committed) if level else self._expand_root(committed))
+            for one in narrower:
+                one.step()
+        self._model.keep(self._base, [])
+        return tree
+
+    def fill(self, tree: DraftTree, wanted: Iterable[int], committed: list[int]) -> None:
+        """Expand `wanted` nodes of a recorded tree: their ancestors are computed again, level by level."""
+        wanted = set(wanted)
+        self._expand_root(committed)
+        self._lineage = {ROOT: []}
+        needed = sorted(_with_ancestors(tree, wanted), key=lambda node: (tree.depths[node], node))
+        for _, level in groupby(needed, key=tree.depths.__getitem__):
+            nodes = list(level)
+            candidates = self._expand(tree, nodes, committed)
+            new = [i for i, node in enumerate(nodes) if node in wanted]
+            _add(tree, [nodes[i] for i in new], Candidates([candidates.tokens[i] for i in new],
+                                                                   [candidates.logq[i] for i in new]))  # fmt: skip
+        self._model.keep(self._base, [])
+
+
+def _add(tree: DraftTree, nodes: list[int], candidates: Candidates) -> None:
+    for node, tokens, logq in zip(nodes, candidates.tokens, candidates.logq):
+        tree.expand(node, tokens, logq)
+
+
+def _with_ancestors(tree: DraftTree, nodes: Iterable[int]) -> set[int]:
+    found: set[int] = set()
+    for node in nodes:
+        while node != ROOT and node not in found:
+            found.add(node)
+            node = tree.parents[node]
+    return found
+
+
+def probe_text(runner: Runner, spec: RunSpec, bounds: Bounds) -> AtlasText:
+    """Decode one prompt plainly, then record the draft's tree behind every token of the text.
+
+    `spec` is that of the run; its drafting settings are not used, as the text does not depend on them.
+    """
+    prompt = runner.encode(spec.prompt)
+    plain = spec.model_copy(update={"drafting": DraftSpec(method="ar"), "detail": "counters"})
+    tokens = [token for step in runner.steps(plain, prompt) for token in step.new_tokens]
+    capacity = min(len(prompt) + spec.max_new_tokens, runner.target.context_length)
+    text = AtlasText(spec.prompt.id, spec.prompt.kind, prompt, tokens, runner.token_texts(tokens), capacity)
+    prober = _prober(runner, bounds, capacity)
+    with torch.inference_mode():
+        for at in range(len(tokens)):
+            committed = text.committed(at)
+            room = min(capacity - len(committed) - 1, runner.draft.context_length - len(committed))
+            text.trees.append(prober.tree(committed, min(bounds.depth, room)))
+    return text
+
+
+def fill_text(runner: Runner, bounds: Bounds, text: AtlasText, wanted: dict[int, set[int]]) -> None:
+    """Expand `wanted` nodes, by position, of a recorded text."""
+    prober = _prober(runner, bounds, text.capacity)
+    with torch.inference_mode():
+        for at in sorted(wanted):
+            prober.fill(text.trees[at], wanted[at], text.committed(at))
+
+
+def _prober(runner: Runner, bounds: Bounds, capacity: int) -> Prober:
+    if runner.draft is None:
+        raise InputError("probing records what a draft says: name one with --draft")
+    prober = Prober(runner.draft, bounds, vocab_size=runner.target.vocab_size)
+    prober.start(capacity)
+    return prober

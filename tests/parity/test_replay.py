@@ -1,0 +1,128 @@
+"""Replay equals reality: what an atlas says of a setting is what a run with it does, count for count."""
+
+import random
+
+import pytest
+
+from analysis.replay import Replayer
+from gsd.atlas import Atlas, Bounds
+from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec
+from gsd.errors import InputError
+from gsd.pairs import pair
+from gsd.probe import fill_text, probe_text
+from gsd.records import Tally
+
+BOUNDS = Bounds(width=5, depth=7, frontier=12)
+PROMPTS = [Prompt(id=str(number), kind=kind, prompt=text) for number, (kind, text) in enumerate([
+    ("def", "def count_words(text):\n"), ("class", "class Basket:\n"), ("comment", "# Sum the squares.\n"),
+    ("docstring", 'def clean(name):\n    """Return the name'), ("def", "def merge(first, second):\n"),
+])]  # fmt: skip
+SAMPLINGS = [SamplingSpec(), SamplingSpec(temperature=0.8, top_p=0.95, seed=7)]
+COUNTS = ("rounds", "draft_forwards", "drafted_nodes", "verified_nodes", "merges", "accepted", "new_tokens")
+
+
+def run_spec(prompt, sampling, drafting=None):
+    names = pair("tiny")
+    return RunSpec(target=names.target, draft=names.draft, prompt=prompt, sampling=sampling, max_new_tokens=40,
+                   drafting=drafting or DraftSpec(), detail="counters")  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=SAMPLINGS, ids=["greedy", "sampled"])
+def atlas(request, tiny):
+    texts = [probe_text(tiny, run_spec(prompt, request.param), BOUNDS) for prompt in PROMPTS]
+    return request.param, Atlas(BOUNDS, tiny.draft.context_length, {}, texts)
+
+
+def random_settings(dice: random.Random) -> DraftSpec:
+    """Any setting within the bounds."""
+    return DraftSpec(
+        method=dice.choice(["graph", "graph", "graph", "tree", "chain"]),
+        width=dice.randint(1, BOUNDS.width), depth=dice.randint(1, BOUNDS.depth),
+        merge_context=dice.choice([None, 0, 1, 2, 3]), sibling_threshold=dice.choice([0.0, 0.02, 0.1, 0.3]),
+        prob_threshold=dice.choice([0.0, 0.001, 0.05, 0.3]), prob_rule=dice.choice(["path", "local"]),
+        prob_action=dice.choice(["leaf", "drop"]), frontier=dice.randint(1, BOUNDS.frontier),
+        budget=dice.randint(1, 64),
+    )  # fmt: skip
+
+
+def really(tiny, prompt, sampling, drafting) -> tuple[dict, list[int]]:
+    """Counts of a real run, and the accepted tokens of each round."""
+    tally, accepted = Tally(), []
+    for step in tiny.steps(run_spec(prompt, sampling, drafting), tiny.encode(prompt)):
+        tally.add(step)
+        accepted.append(len(step.accepted))
+    return {name: getattr(tally, name) for name in COUNTS}, accepted
+
+
+def replayed(replay) -> tuple[dict, list[int]]:
+    rounds = replay.rounds
+    counts = {name: sum(getattr(one, name) for one in rounds)
+              for name in ("drafted_nodes", "verified_nodes", "merges", "accepted", "new_tokens")}  # fmt: skip
+    counts |= {"rounds": len(rounds), "draft_forwards": sum(len(one.forwards) for one in rounds)}
+    return counts, [one.accepted for one in rounds]
+
+
+def compare(tiny, atlas, settings) -> float:
+    """Check every covered setting on every text against a real run; the share of settings that were covered."""
+    sampling, recorded = atlas
+    replayer = Replayer(recorded)
+    covered = 0
+    for spec in settings:
+        replays = replayer.replay(spec)
+        covered += not any(replay.wanted for replay in replays)
+        for prompt, replay in zip(PROMPTS, replays):
+            if not replay.wanted:
+                assert replayed(replay) == really(tiny, prompt, sampling, spec), spec
+                assert replay.coverage == 1.0
+    return covered / len(settings)
+
+
+@pytest.mark.parametrize(("count", "seed"), [(12, 1), pytest.param(110, 2, marks=pytest.mark.slow)])
+def test_random_settings_do_what_the_atlas_says(tiny, atlas, count, seed):
+    """In the slow run 110 settings, greedy and sampled, so 220 in all."""
+    dice = random.Random(seed)
+    assert compare(tiny, atlas, [random_settings(dice) for _ in range(count)]) >= 0.95 - (count < 20) * 0.1
+
+
+def test_plain_decoding_is_a_round_a_token(tiny, atlas):
+    assert compare(tiny, atlas, [DraftSpec(method="ar")]) == 1.0
+
+
+def test_settings_that_share_graphs_do_not_see_each_other(atlas):
+    """Depth after depth, deepest first and last, and budgets in between: each as if it were alone."""
+    _, recorded = atlas
+    together = Replayer(recorded)
+    for depth, budget in [(7, 40), (2, 9), (5, 3), (1, 40), (7, 5)]:
+        spec = DraftSpec(width=3, depth=depth, budget=budget, merge_context=0, prob_threshold=0.01)
+        assert together.replay(spec) == Replayer(recorded).replay(spec)
+
+
+def test_an_atlas_is_the_same_after_it_was_saved(atlas, tmp_path):
+    _, recorded = atlas
+    recorded.save(tmp_path)
+    again = Atlas.load(tmp_path)
+    spec = DraftSpec(width=5, depth=7, merge_context=1, frontier=12, prob_threshold=0.0)
+    assert Replayer(again).replay(spec) == Replayer(recorded).replay(spec)
+
+
+@pytest.mark.parametrize("change", [{"width": 6}, {"depth": 8}, {"frontier": 13}])
+def test_what_lies_beyond_a_bound_is_refused_by_its_name(atlas, change):
+    ((name, value),) = change.items()
+    inside = {"width": 5, "depth": 7, "frontier": 12}
+    with pytest.raises(InputError, match=f"--{name} {value}.*{value - 1}"):
+        Replayer(atlas[1]).replay(DraftSpec(**inside | change))
+
+
+def test_a_node_that_was_never_expanded_is_not_guessed_at_and_can_be_filled_in(tiny):
+    """A narrow atlas, its bounds widened by hand, lacks nodes; filling them makes the replay that of a wide one."""
+    prompt, narrow = PROMPTS[0], Bounds(width=2, depth=4, frontier=1)
+    text = probe_text(tiny, run_spec(prompt, SAMPLINGS[0]), narrow)
+    wide = Bounds(width=2, depth=4, frontier=8)
+    replayer = Replayer(Atlas(wide, tiny.draft.context_length, {}, [text]))
+    spec = DraftSpec(width=2, depth=4, frontier=8, prob_threshold=0.0, sibling_threshold=0.0)
+    (replay,) = replayer.replay(spec)
+    assert replay.wanted and replay.coverage < 1.0
+    while wanted := Replayer(replayer.atlas).wanted([spec]):
+        fill_text(tiny, wide, text, wanted[0])
+    (replay,) = Replayer(replayer.atlas).replay(spec)
+    assert replayed(replay) == really(tiny, prompt, SAMPLINGS[0], spec)
