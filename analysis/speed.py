@@ -17,9 +17,10 @@ PHASES = ("draft", "verify", "grow", "flatten", "commit", "other")
 COLUMNS = {
     "run": "name: the run's folder",
     "kind": "name: kind of the run's prompt; empty where it has none",
+    "method": "name: drafting method of the run",
     "status": "name: complete, cancelled, failed or incomplete; only complete runs may be averaged",
     "round": "index: round of the run, from 0",
-    "new_tokens": "tokens: committed in the round",
+    "new_tokens": "tokens: committed in the round or the run",
     "total_ms": "ms: the round's time",
     "ar_ms": "ms: what `ar` takes for as many tokens, measured",
     "speedup": "ratio: ar_ms / total_ms",
@@ -31,7 +32,7 @@ COLUMNS = {
     "share": "share: ms / time of the round or of the run",
 }
 
-_ABOUT = ["run", "kind", "status"]
+_ABOUT = ["run", "kind", "method", "status"]
 
 
 def ar_ms_per_token(run: RunTrace, ar: RunTrace | None = None) -> float:
@@ -81,7 +82,7 @@ def time_by_phase(frames: Frames) -> pd.DataFrame:
     """Milliseconds of every phase of every run, in all and a token, and their share of the run's rounds."""
     sums = frames.steps.groupby("run", sort=False).sum(numeric_only=True).reset_index()
     rows = _phases(frames, ["run", "new_tokens"], sums)
-    rows["ms_per_token"] = rows["ms"] / rows.pop("new_tokens")
+    rows["ms_per_token"] = rows["ms"] / rows["new_tokens"]
     rows["share"] = rows["ms"] / rows.groupby("run")["ms"].transform("sum")
     return rows
 

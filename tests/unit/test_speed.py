@@ -5,6 +5,7 @@ import json
 import pytest
 from fixtures.recorded import end_record, meta, record_run, rounds, run_spec
 
+from analysis.figures import speed as figures
 from analysis.load import load
 from analysis.speed import (
     COLUMNS,
@@ -102,6 +103,30 @@ def test_a_reference_that_is_none_is_refused_by_what_differs(tmp_path):
     with pytest.raises(InputError, match="another prompt"):
         other = record_run(tmp_path, drafting=AR, prompt=Prompt(id="other", prompt="x"))
         ar_ms_per_token(run, read_run(edited(other, ("prompt_tokens",), [7])))
+
+
+def test_figures_draw_the_frames_and_their_titles_say_what_was_measured(two_rounds):
+    frames = load([two_rounds])
+    rows = speedup_by_step(frames, {two_rounds.name: 5.0})
+    made = figures.speedup_by_step(rows)
+    assert [list(trace.y) for trace in made.data] == [rows["speedup"].tolist(), rows["speedup_so_far"].tolist()]
+    assert made.layout.title.text.startswith(f"{rows['speedup_so_far'].iloc[-1]:.2f}× as fast as ar, measured")
+    stacked = figures.time_by_phase_and_step(time_by_phase_and_step(frames))
+    assert [sum(trace.y[round_] for trace in stacked.data) for round_ in (0, 1)] == pytest.approx([20.0, 10.0])
+    assert stacked.layout.title.text == "70 % of the time goes to verify, 23 % to draft"
+    per_token = figures.time_by_phase(time_by_phase(frames))
+    assert sum(trace.x[0] for trace in per_token.data) == pytest.approx(30.0 / frames.steps["new_tokens"].sum())
+    for stack in (stacked, per_token):
+        assert len({trace.marker.pattern.shape for trace in stack.data}) == len(PHASES)
+
+
+def test_no_figure_without_a_baseline_nor_of_two_runs_at_once(tmp_path, two_rounds):
+    other = record_run(tmp_path)
+    frames = load([two_rounds, other])
+    with pytest.raises(InputError, match="nothing to draw"):
+        figures.speedup_by_step(speedup_by_step(frames, {}))
+    with pytest.raises(InputError, match="2 runs in one figure"):
+        figures.time_by_phase_and_step(time_by_phase_and_step(frames))
 
 
 def edited(folder, keys, value):

@@ -1,0 +1,90 @@
+"""Figures of measured speed: each takes the frame of its metric in `analysis.speed`.
+
+A frame with nothing to draw raises `InputError`.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis.figures.look import ACCEPTED, BONUS, GREY, MERGED, ORANGE, SKY, figure, percent, series
+from analysis.speed import PHASES
+from gsd.errors import InputError
+
+_FILLS = dict(zip(PHASES, zip((ORANGE, ACCEPTED, BONUS, MERGED, SKY, GREY), ("/", "", "x", "\\", ".", "-"))))
+
+
+def speedup_by_step(rows: pd.DataFrame) -> go.Figure:
+    """Measured speed-up of every round of one run, and of the run so far."""
+    run = _one_run(rows)
+    slower = (rows["speedup"] < 1).sum()
+    title = f"{rows['speedup_so_far'].iloc[-1]:.2f}× as fast as ar, measured; {slower} of {len(rows)} rounds slower"
+    subtitle = f"{run}; ar: {rows['ar_ms'].sum() / rows['new_tokens'].sum():,.1f} ms a token"
+    made = figure(title, subtitle, "round", "measured speed-up over ar (ratio)")
+    made.add_hline(y=1, line={"color": GREY, "dash": "dash", "width": 1.5}, annotation_text="as fast as ar",
+                   annotation_position="bottom right")  # fmt: skip
+    single = {"color": ACCEPTED, "symbol": "circle-open", "size": 8}
+    made.add_scatter(x=rows["round"], y=rows["speedup"], mode="markers", marker=single, name="this round",
+                     customdata=rows[["new_tokens", "total_ms"]],
+                     hovertemplate="round %{x}: %{y:.2f}× (%{customdata[0]} tokens in %{customdata[1]:,.1f} ms)"
+                                   "<extra></extra>")  # fmt: skip
+    made.add_scatter(x=rows["round"], y=rows["speedup_so_far"], **series(1).line(mode="lines"), name="the run so far",
+                     hovertemplate="up to round %{x}: %{y:.2f}×<extra></extra>")  # fmt: skip
+    return made.update_yaxes(rangemode="tozero")
+
+
+def time_by_phase_and_step(rows: pd.DataFrame) -> go.Figure:
+    """Measured milliseconds by phase of every round of one run, stacked."""
+    run = _one_run(rows)
+    sums = rows.groupby("phase")["ms"].sum()
+    made = figure(_largest(sums), f"{run}; measured", "round", "time (ms)")
+    for phase in PHASES:
+        part = rows[rows["phase"] == phase]
+        text = f"round %{{x}}, {phase}: %{{y:,.1f}} ms, %{{customdata:.0%}}<extra></extra>"
+        made.add_bar(x=part["round"], y=part["ms"], customdata=part["share"], hovertemplate=text, **_fill(phase))
+    return _stacked(made).update_layout(bargap=0.1)
+
+
+def time_by_phase(rows: pd.DataFrame) -> go.Figure:
+    """Measured milliseconds a token by phase, stacked; the complete runs of a method are put together."""
+    complete = _some(rows[rows["status"] == "complete"])
+    sums = complete.groupby(["method", "phase"])[["ms", "new_tokens"]].sum()
+    per_token = (sums["ms"] / sums["new_tokens"]).unstack("method")
+    counts = complete.groupby("method")["run"].nunique()
+    labels = [f"{method}  ({counts[method]:,})" for method in per_token]
+    subtitle = "complete runs by method, their number in brackets; measured"
+    made = figure(_largest(sums["ms"].groupby("phase").sum()), subtitle, "time a token (ms)", "")
+    for phase in PHASES:
+        text = f"{phase}: %{{x:,.2f}} ms a token<extra>%{{y}}</extra>"
+        made.add_bar(y=labels, x=per_token.loc[phase], orientation="h", hovertemplate=text, **_fill(phase))
+    return _stacked(made).update_yaxes(autorange="reversed")
+
+
+def _some(rows: pd.DataFrame) -> pd.DataFrame:
+    if rows.empty:
+        raise InputError("nothing to draw: no run with a measured time (and, for a speed-up, a measured baseline)")
+    return rows
+
+
+def _one_run(rows: pd.DataFrame) -> str:
+    runs = _some(rows)["run"].unique()
+    if len(runs) > 1:
+        raise InputError(f"rounds of {len(runs)} runs in one figure; choose one, such as {runs[0]}")
+    return f"{runs[0]} ({rows['status'].iloc[0]})"
+
+
+def _largest(sums: pd.Series) -> str:
+    """The two phases that take the most time, in words."""
+    first, second = (sums / sums.sum()).nlargest(2).items()
+    return f"{percent(first[1])} of the time goes to {first[0]}, {percent(second[1])} to {second[0]}"
+
+
+def _stacked(made: go.Figure) -> go.Figure:
+    return made.update_layout(barmode="stack", legend_traceorder="normal")
+
+
+def _fill(phase: str) -> dict[str, object]:
+    color, shape = _FILLS[phase]
+    pattern = {"shape": shape, "fillmode": "overlay", "fgcolor": "white", "size": 6, "solidity": 0.2}
+    return {"name": phase, "marker": {"color": color, "pattern": pattern}}
