@@ -60,7 +60,7 @@ def speedup_by_step(frames: Frames, ar_ms: Mapping[str, float]) -> pd.DataFrame:
     `ar_ms` have no rows. The prompt's own forward is in the first round, and spread over all tokens in `ar`.
     """
     steps = frames.steps.loc[frames.steps["run"].isin(list(ar_ms)), ["run", "round", "new_tokens", "total_ms"]]
-    plain = steps["new_tokens"] * steps["run"].map(ar_ms)
+    plain = steps["new_tokens"] * steps["run"].map(ar_ms).astype(float)
     sums = steps.assign(ar_ms=plain).groupby("run")[["new_tokens", "total_ms", "ar_ms"]].cumsum()
     rows = steps.assign(
         ar_ms=plain,
