@@ -93,7 +93,8 @@ class LocalExecutor:
 
     def submit(self, cells: Sequence[RunSpec], out: Path) -> Iterator[Outcome]:
         """Yield outcomes as they come. Closing the iterator stops the workers."""
-        return _dispatch(cells, out, self._workers, lambda: _Process(self._loader, self._workers), wait)
+        size = min(self._workers, len(cells))
+        return _dispatch(cells, out, size, lambda: _Process(self._loader, size), wait)
 
 
 class RayExecutor:
@@ -133,9 +134,6 @@ class RayExecutor:
         return room
 
 
-EXECUTORS = {"local": LocalExecutor, "ray": RayExecutor}
-
-
 def _dispatch(
     cells: Sequence[RunSpec], out: Path, size: int, new: Callable[[], Any], wait_any: Callable[[list], list]
 ) -> Iterator[Outcome]:
@@ -171,7 +169,7 @@ def _dispatch(
 
 
 class _Process:
-    """A worker process and the pipe to it. Spawned, as a fork does not survive CUDA."""
+    """A worker process and the pipe to it. Spawned: CUDA does not survive a fork."""
 
     def __init__(self, loader: Callable[[int], Load], share: int) -> None:
         context = multiprocessing.get_context("spawn")
@@ -223,7 +221,7 @@ class _Actor:
         try:
             return self._ray.get(self._ref)
         except self._ray.exceptions.RayError as error:  # an error inside a cell would have come as its result
-            raise WorkerLost(" ".join(str(error).split())) from None
+            raise WorkerLost(str(error).strip().splitlines()[-1].strip()) from None  # Ray ends with the reason
 
     def stop(self) -> None:
         self._ray.kill(self._actor)

@@ -11,11 +11,12 @@ from fixtures.sweep_pair import HereAndNow
 from analysis.load import load
 from gsd.config import PRESETS
 from gsd.errors import InputError, TraceError
-from gsd.sweep import FAILURES, Progress, SweepSpec, is_done, read_sweep, run_cell, run_sweep
+from gsd.sweep import FAILURES, Progress, SweepSpec, folder_of, is_done, read_sweep, run_cell, run_sweep
 from gsd.tables import tables
 from gsd.trace import list_runs, read_run
 
-SWEEP = yaml.safe_load((Path(__file__).parents[1] / "fixtures" / "sweep.yaml").read_text())
+ROOT = Path(__file__).parents[2]
+SWEEP = yaml.safe_load((ROOT / "tests" / "fixtures" / "sweep.yaml").read_text())
 TOO_LONG = {"id": "long", "prompt": "x = 1\n" * 2000}
 
 
@@ -55,6 +56,14 @@ def test_what_is_left_out_has_the_defaults_of_a_run(sweep):
     left_out = dict.fromkeys(("settings", "grid", "max_new_tokens", "device", "dtype"))
     [run, _] = sweep(**left_out).cells().values()
     assert run == type(run)(pair="tiny", target=run.target, draft=run.draft, prompt=run.prompt)
+
+
+def test_the_example_of_the_documentation_is_a_sweep_of_as_many_cells_as_it_says(tmp_path):
+    text = (ROOT / "docs" / "sweep.md").read_text()
+    (tmp_path / "sweep.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "a"}\n' * 10 + '{"prompt": "b"}\n' * 10)
+    cells = read_sweep(tmp_path / "sweep.yaml").cells()
+    assert f"makes {len(cells)} cells" in text
 
 
 def test_none_is_no_merging_as_on_the_command_line(sweep):
@@ -200,6 +209,22 @@ def test_a_run_is_done_only_with_its_digest_and_a_complete_end(tmp_path, end):
     assert not is_done(tmp_path / "nowhere", "d")
     (tmp_path / "events.jsonl").write_text(end)
     assert not is_done(tmp_path, "d")
+
+
+def test_a_run_is_moved_to_its_final_name_in_one_step_and_not_before_it_is_complete(sweep, tiny):
+    spec, written = sweep(prompts=SWEEP["prompts"][:1], settings=[{"method": "ar"}], grid=None), []
+    [digest] = spec.cells()
+
+    class Watched:
+        def run(self, run, out):
+            result = tiny.run(run, out)
+            assert not folder_of(digest, spec.out).exists()
+            written.append(result.folder.stat().st_ino)
+            return result
+
+    [folder] = run_sweep(spec, HereAndNow(Watched())).runs
+    assert folder == folder_of(digest, spec.out)
+    assert written == [folder.stat().st_ino]  # the very folder, renamed; a copy could be seen half done
 
 
 def test_two_workers_that_finish_the_same_cell_leave_one_run(sweep, tiny):
