@@ -16,7 +16,7 @@ from gsd.trace import read_run
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """The six tables as pandas frames; rows of a run stand in the order of the runs asked for."""
+    """The seven tables as pandas frames; rows of a run stand in the order of the runs asked for."""
 
     runs: pd.DataFrame
     steps: pd.DataFrame
@@ -24,6 +24,7 @@ class Frames:
     edges: pd.DataFrame
     merges: pd.DataFrame
     decisions: pd.DataFrame
+    hypotheses: pd.DataFrame
 
 
 def load(folders: Sequence[Path]) -> Frames:
@@ -32,13 +33,13 @@ def load(folders: Sequence[Path]) -> Frames:
 
 
 def load_tables(folders: Sequence[Path]) -> dict[str, pa.Table]:
-    """The six Arrow tables of the given run folders, end to end."""
+    """The seven Arrow tables of the given run folders, end to end."""
     parts = [_tables_of(Path(folder)) for folder in folders]
     return {name: pa.concat_tables([SCHEMAS[name].empty_table(), *(part[name] for part in parts)]) for name in NAMES}
 
 
 def _tables_of(folder: Path) -> dict[str, pa.Table]:
-    """From Parquet where a finished run left all six, from the events otherwise (a run still going, or cut off)."""
+    """From Parquet where a finished run left them all, from the events otherwise (a run still going, or cut off)."""
     files = {name: folder / "tables" / f"{name}.parquet" for name in NAMES}
     if not all(file.exists() for file in files.values()):
         return tables(read_run(folder))

@@ -1,4 +1,4 @@
-"""The six tables of a run, built column by column from its events. Columns: docs/trace.md."""
+"""The seven tables of a run, built column by column from its events. Columns: docs/tables.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from gsd.trace import RunTrace
 
-NAMES = ("runs", "steps", "nodes", "edges", "merges", "decisions")
+NAMES = ("runs", "steps", "nodes", "edges", "merges", "decisions", "hypotheses")
 
 _DRAFTING = {
     "method": pa.string(), "width": pa.int64(), "depth": pa.int64(), "merge_context": pa.int64(),
@@ -49,18 +49,24 @@ _COLUMNS: dict[str, dict[str, pa.DataType]] = {
     "nodes": {
         **dict.fromkeys(("round", "node", "token"), pa.int64()), "text": pa.string(),
         "parent": pa.int64(), "depth": pa.int64(), "logq": pa.float64(), "path_logq": pa.float64(),
-        "source": pa.string(), "expanded": pa.bool_(), "verified": pa.int64(), "accepted": pa.bool_(),
+        "source": pa.string(), "expanded": pa.bool_(), "rank": pa.int64(), "verified": pa.int64(),
+        "target_logp": pa.float64(), "tested": pa.bool_(), "accepted": pa.bool_(),
     },
     "edges": {
         **dict.fromkeys(("round", "parent", "node"), pa.int64()), "kind": pa.string(), "logq": pa.float64(),
     },
     "merges": {
         **dict.fromkeys(("round", "parent", "node"), pa.int64()), "logq": pa.float64(),
-        "depth_shift": pa.int64(), "context": pa.int64(), "ngram_text": pa.string(), "accepted": pa.bool_(),
+        "depth_shift": pa.int64(), "context": pa.int64(), "ngram_text": pa.string(), "rank": pa.int64(),
+        "tested": pa.bool_(), "accepted": pa.bool_(), "accepted_behind": pa.int64(),
     },
     "decisions": {
         **dict.fromkeys(("round", "parent", "token"), pa.int64()), "text": pa.string(), "logq": pa.float64(),
         "kind": pa.string(), "node": pa.int64(), "rule": pa.string(), "value": pa.float64(), "limit": pa.float64(),
+    },
+    "hypotheses": {
+        **dict.fromkeys(("round", "hypothesis", "leaf", "length"), pa.int64()), "text": pa.string(),
+        "tokens": pa.list_(pa.int64()), "logq": pa.float64(), "merged": pa.bool_(), "accepted": pa.int64(),
     },
 }  # fmt: skip
 SCHEMAS = {name: pa.schema([("run", pa.string()), *columns.items()]) for name, columns in _COLUMNS.items()}
@@ -88,6 +94,7 @@ def tables(run: RunTrace) -> dict[str, pa.Table]:
         "edges": _edges(detailed),
         "merges": _merges(detailed),
         "decisions": _decisions(detailed),
+        "hypotheses": _hypotheses(detailed),
     }
     return {name: _table(run.meta["run"], name, columns[name]) for name in NAMES}
 
@@ -158,15 +165,50 @@ def _gather(steps: list[dict[str, Any]], part: str, names: Sequence[str]) -> dic
 
 def _nodes(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
     names = ("token", "text", "parent", "depth", "logq", "path_logq", "source", "expanded")
-    columns = _gather(steps, "graph", names) | {"node": [], "verified": [], "accepted": []}
+    own = ("node", "rank", "verified", "target_logp", "tested", "accepted")
+    columns = _gather(steps, "graph", names) | {name: [] for name in own}
     for step in steps:
-        count, flat = len(step["graph"]["token"]), step["tree"]["node"]
-        copies = Counter(flat)
-        accepted = {flat[i] for i in step["accepted"]}
+        count, tree, ranks = len(step["graph"]["token"]), step["tree"], _ranks(step["decisions"])
+        copies, tested = Counter(tree["node"]), {tree["node"][i] for i in _tested(step)}
+        accepted = {tree["node"][i] for i in step["accepted"]}
+        target_logp = _best_target_logp(tree)
+        parents = step["graph"]["parent"]
         columns["node"] += range(count)
+        columns["rank"] += [ranks[parents[node], node] if node else -1 for node in range(count)]
         columns["verified"] += [copies[node] for node in range(count)]
+        columns["target_logp"] += [target_logp.get(node) for node in range(count)]
+        columns["tested"] += [node in tested for node in range(count)]
         columns["accepted"] += [node in accepted for node in range(count)]
     return columns
+
+
+def _ranks(decisions: dict[str, list[Any]]) -> dict[tuple[int, int], int]:
+    """Rank of the candidate behind each edge (parent, node): candidates stand by falling q, dropped ones count."""
+    seen: Counter[int] = Counter()
+    ranks = {}
+    for parent, node, kind in zip(decisions["parent"], decisions["node"], decisions["kind"]):
+        if kind != "capped":  # no candidate: it says again of an added node that it will not be expanded
+            ranks[parent, node] = seen[parent]
+            seen[parent] += 1
+    return ranks
+
+
+def _tested(step: dict[str, Any]) -> list[int]:
+    """Flat nodes about which the target's pick decided: children of the nodes whose pick was committed.
+
+    Those are the root and the accepted path, but not its end where a stop rule cut it there.
+    """
+    walked = set([0, *step["accepted"]][: len(step["new_tokens"])])
+    return [i for i, parent in enumerate(step["tree"]["parent"]) if parent in walked]
+
+
+def _best_target_logp(tree: dict[str, list[Any]]) -> dict[int, float]:
+    """The target's log-probability of each graph node, under the parent that suits it best."""
+    best: dict[int, float] = {}
+    for node, logp in zip(tree["node"], tree["target_logp"]):
+        if logp is not None:
+            best[node] = max(logp, best.get(node, logp))
+    return best
 
 
 def _edges(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
@@ -185,18 +227,57 @@ def _edges(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
 
 def _merges(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
     names = ("parent", "node", "logq", "depth_shift", "ngram_text")
-    columns = _gather(steps, "merges", names) | {"context": [], "accepted": []}
+    own = ("context", "rank", "tested", "accepted", "accepted_behind")
+    columns = _gather(steps, "merges", names) | {name: [] for name in own}
     for step in steps:
-        merges, walked = step["merges"], walked_merges(step)
+        merges, ranks, walked = step["merges"], _ranks(step["decisions"]), walked_merges(step)
+        tested = {_edge(step["tree"], i) for i in _tested(step) if step["tree"]["merged"][i]}
+        edges = list(zip(merges["parent"], merges["node"]))
         columns["context"] += [len(ngram) - 1 for ngram in merges["ngram"]]
-        columns["accepted"] += [edge in walked for edge in zip(merges["parent"], merges["node"])]
+        columns["rank"] += [ranks[edge] for edge in edges]
+        columns["tested"] += [edge in tested for edge in edges]
+        columns["accepted"] += [edge in walked for edge in edges]
+        columns["accepted_behind"] += [walked.get(edge) for edge in edges]
     return columns
 
 
-def walked_merges(step: dict[str, Any]) -> set[tuple[int, int]]:
-    """Merge edges (parent, node) of the accepted path."""
-    tree = step["tree"]
-    return {(tree["node"][tree["parent"][i]], tree["node"][i]) for i in step["accepted"] if tree["merged"][i]}
+def walked_merges(step: dict[str, Any]) -> dict[tuple[int, int], int]:
+    """Merge edges (parent, node) of the accepted path, each with how many tokens were accepted behind its own."""
+    tree, path = step["tree"], step["accepted"]
+    return {_edge(tree, i): len(path) - 1 - place for place, i in enumerate(path) if tree["merged"][i]}
+
+
+def _edge(tree: dict[str, list[Any]], i: int) -> tuple[int, int]:
+    """The graph's edge (parent, node) by which the flat node `i` was reached."""
+    return tree["node"][tree["parent"][i]], tree["node"][i]
+
+
+def _hypotheses(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """One row a leaf of the flattened tree, in flat order; a tree of the root alone has none."""
+    rows: dict[str, list[Any]] = {name: [] for name in _COLUMNS["hypotheses"]}
+    for step in steps:
+        tree, accepted = step["tree"], set(step["accepted"])
+        inner = {0, *tree["parent"]}
+        for hypothesis, leaf in enumerate(i for i in range(len(tree["parent"])) if i not in inner):
+            path = _path(tree["parent"], leaf)
+            row = {
+                "round": step["round"], "hypothesis": hypothesis, "leaf": leaf, "length": len(path),
+                "text": "".join(tree["text"][i] for i in path), "tokens": [tree["token"][i] for i in path],
+                "logq": tree["logq"][leaf], "merged": any(tree["merged"][i] for i in path),
+                "accepted": sum(i in accepted for i in path),
+            }  # fmt: skip
+            for name, value in row.items():
+                rows[name].append(value)
+    return rows
+
+
+def _path(parents: list[int], leaf: int) -> list[int]:
+    """Flat nodes from the root's child to `leaf`."""
+    path = []
+    while leaf:
+        path.append(leaf)
+        leaf = parents[leaf]
+    return path[::-1]
 
 
 def _decisions(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
