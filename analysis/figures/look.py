@@ -23,7 +23,7 @@ MONO = "ui-monospace, 'Cascadia Code', Menlo, Consolas, 'DejaVu Sans Mono', mono
 HEIGHT = 380  # pixels
 SCALE = ((0.0, "#F1F5F8"), (0.5, SKY), (1.0, ACCEPTED))  # of shares in a matrix, whose cells also say the number
 
-_AXIS = {"gridcolor": GRID, "gridwidth": 1, "zeroline": False, "showline": False, "ticks": "", "automargin": True,
+_AXIS = {"gridcolor": GRID, "gridwidth": 1, "zeroline": False, "showline": False, "ticks": "", "automargin": True, "ticklabelstandoff": 6,
          "title": {"font": {"size": 12}, "standoff": 10}}  # fmt: skip
 TEMPLATE = go.layout.Template(layout={
     "font": {"family": FONT, "size": 12, "color": TEXT},
@@ -33,6 +33,7 @@ TEMPLATE = go.layout.Template(layout={
     "colorway": [ACCEPTED, REJECTED, BONUS, MERGED, ORANGE, SKY, GREY],
     "xaxis": _AXIS, "yaxis": _AXIS, "height": HEIGHT, "margin": {"l": 64, "r": 24, "t": 104, "b": 56},
     "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "title": {"text": ""}},
+    "modebar": {"orientation": "v", "bgcolor": "rgba(0,0,0,0)", "color": GREY, "activecolor": ACCEPTED},
     "hoverlabel": {"font": {"family": FONT, "size": 12}}, "bargap": 0.35,
 })  # fmt: skip
 
@@ -51,9 +52,10 @@ class Series:
     dash: str
 
     def line(self, **changes: Any) -> dict[str, Any]:
-        """`mode`, `marker` and `line` of a scatter trace with points on a line."""
+        """A scatter trace with points on a line, whole also where they lie on an axis."""
         return {
             "mode": "lines+markers",
+            "cliponaxis": False,
             "marker": {"color": self.color, "symbol": self.symbol, "size": 8},
             "line": {"color": self.color, "dash": self.dash, "width": 2},
         } | changes
@@ -64,7 +66,7 @@ def series(index: int) -> Series:
     return Series(_COLOURS[index % 7], _SYMBOLS[index % 7], _DASHES[index % 5])
 
 
-MERGE_EDGE = Series(MERGED, "circle-dot", "dash")
+MERGE_EDGE = Series(MERGED, "circle-open-dot", "dash")
 TREE_EDGE = Series(GREY, "square", "solid")
 
 
