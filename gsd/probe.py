@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import groupby, product
+from itertools import groupby
 
 import torch
 
@@ -15,26 +15,24 @@ from gsd.graph import ROOT
 from gsd.models.base import LanguageModel
 from gsd.runner import Runner
 
-MERGE_CONTEXTS = (None, 0, 1, 2)  # a merge takes a node out of the frontier and lets another in
+SLACK = 3  # times the frontier: a merge or a sibling rule takes nodes out of it and lets others in
 
 
 class Prober(GraphDrafter):
     """Grows, behind one position after another, the union of what narrower settings would expand.
 
     A wide setting's frontier cap can leave out a node that a narrower one keeps. So the levels of
-    every width and of several merge contexts are grown side by side, and what any of them wants is
-    expanded, in one draft forward a level.
+    every width are grown side by side, with a frontier some times the bound, and what any of them
+    wants is expanded, in one draft forward a level.
     """
 
     def __init__(self, model: LanguageModel, bounds: Bounds, *, vocab_size: int) -> None:
         widest = DraftSpec(
-            width=bounds.width, depth=bounds.depth, frontier=bounds.frontier, sibling_threshold=0.0, prob_threshold=0.0
-        )
+            width=bounds.width, depth=bounds.depth, frontier=SLACK * bounds.frontier, merge_context=None,
+            sibling_threshold=0.0, prob_threshold=0.0,
+        )  # fmt: skip
         super().__init__(model, widest, vocab_size=vocab_size, record=False)
-        self._family = [
-            widest.model_copy(update={"width": width, "merge_context": context})
-            for width, context in product(range(1, bounds.width + 1), MERGE_CONTEXTS)
-        ]
+        self._family = [widest.model_copy(update={"width": width}) for width in range(1, bounds.width + 1)]
 
     def start(self, capacity: int) -> None:
         """Begin a new text of at most `capacity` tokens."""

@@ -66,12 +66,12 @@ def write_csv(table: pd.DataFrame, file: Path) -> None:
 
 
 @contextlib.contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on standard error, where that is a terminal; yields the function that moves it on.
+def progress(what: str, total: int) -> Iterator[Callable[..., None]]:
+    """A bar on standard error, where that is a terminal; yields what moves it on by one, or `to` a number.
 
     Whatever a library prints meanwhile goes to standard error: standard output is for results.
     """
     columns = (SpinnerColumn(), TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar, contextlib.redirect_stdout(sys.stderr):
         task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)
+        yield lambda *, to=None: bar.advance(task) if to is None else bar.update(task, completed=to)

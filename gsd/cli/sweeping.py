@@ -1,0 +1,37 @@
+"""`gsd sweep`: many runs from one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gsd.cli import options
+from gsd.cli.output import console, print_json, progress
+from gsd.errors import InputError
+from gsd.executors import LocalExecutor, RayExecutor
+from gsd.sweep import read_sweep, run_sweep
+
+
+def sweep(
+    file: Annotated[Path, typer.Argument(help="YAML file of pairs, prompts and settings; see docs/sweep.md.")],
+    executor: Annotated[str, typer.Option(help="local or ray.")] = "local",
+    workers: Annotated[int, typer.Option(min=1, help="Processes, or Ray tasks at a time.")] = 1,
+    gpus: Annotated[float, typer.Option(min=0.0, help="GPUs of a Ray task.")] = 0.0,
+    as_json: options.Json = False,
+) -> None:
+    """Run every cell of a sweep that is not done yet; a cell that fails is recorded, and the rest goes on."""
+    executors = {"local": lambda: LocalExecutor(workers), "ray": lambda: RayExecutor(workers, gpus)}
+    if executor not in executors:
+        raise InputError(f"--executor {executor!r}: choose local or ray")
+    spec = read_sweep(file)
+    with progress("cells", len(spec.cells())) as advance:
+        result = run_sweep(spec, executors[executor](), lambda now: advance(to=now.done + now.failed))
+    if as_json:
+        print_json({"runs": [str(folder) for folder in result.runs], "skipped": result.skipped,
+                    "failures": result.failures})  # fmt: skip
+        return
+    print("\n".join(str(folder) for folder in result.runs))
+    for digest, error in result.failures.items():
+        console.print(f"{digest[:16]} failed: {error}", highlight=False, markup=False, soft_wrap=True)
