@@ -1,0 +1,172 @@
+"""Figures of acceptance: each takes the frame of its metric in `analysis.acceptance` or `analysis.syntax`.
+
+Shares are pooled over the complete runs of the frame, whatever their method: keep the rows of one
+method to look at one. Error bars are Wilson 95 % intervals. A frame with nothing to pool raises
+`InputError`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis.acceptance import RATES, pool, pool_lengths
+from analysis.figures.look import ACCEPTED, GREY, TEXT, figure, percent, series, share_axis
+from gsd.errors import InputError
+
+FEWEST_TOKENS = 5  # of a syntax type, for it to be drawn
+MOST_TYPES = 16
+SHARE = "accepted / tested guesses"
+
+_RATES = {"verified": "verified nodes", "longest_path": "longest verified path", "drafted": "drafted nodes"}
+_REFERENCE = {"color": GREY, "dash": "dash", "width": 2}
+
+
+def acceptance_by_run(rows: pd.DataFrame) -> go.Figure:
+    """Share accepted of every complete run."""
+    complete = _some(rows[rows["status"] == "complete"]).sort_values("share")
+    parts = [percent(share) for share in _ends(complete)["share"]]
+    made = _bars(complete, "run", "tested", f"{' to '.join(parts)} of the guesses of a run are accepted",
+                 _subtitle(complete), SHARE)  # fmt: skip
+    return made.update_layout(height=180 + 24 * len(complete))
+
+
+def acceptance_by_depth(rows: pd.DataFrame) -> go.Figure:
+    """Share accepted by depth, beside the mean q of the same guesses."""
+    pooled = _pooled(rows, "depth")
+    ends = [f"{percent(row.share)} at depth {row.depth}" for row in _ends(pooled).itertuples()]
+    return _shares_and_q(pooled, "depth", f"Accepted: {', '.join(ends)}", "depth in the graph (tokens)")
+
+
+def acceptance_by_rank(rows: pd.DataFrame) -> go.Figure:
+    """Share accepted by place behind the parent, beside the mean q of the same guesses."""
+    pooled = _pooled(rows, "rank")
+    title = f"The draft's first guess is taken in {percent(pooled['share'].iloc[0])} of cases"
+    if len(pooled) > 1:
+        title += f", its second in {percent(pooled['share'].iloc[1])}"
+    return _shares_and_q(pooled, "rank", title, "rank behind the parent (0 is the likeliest)")
+
+
+def acceptance_by_q(rows: pd.DataFrame) -> go.Figure:
+    """Reliability curve: share accepted against mean q, and the diagonal of a calibrated draft."""
+    pooled = _pooled(rows, "bin_low", "bin_high")
+    gap = (pooled["mean_q"] - pooled["share"]).mul(pooled["tested"]).sum() / pooled["tested"].sum()
+    title = f"The draft's q is {100 * abs(gap):.1f} points too {'high' if gap > 0 else 'low'} on average"
+    made = figure(title, _subtitle(pooled), "mean q of the guesses (probability)", SHARE)
+    made.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=_REFERENCE, name="calibrated", hoverinfo="skip")
+    made.add_scatter(x=pooled["mean_q"], y=pooled["share"], **_accepted(pooled))
+    return share_axis(made.update_xaxes(range=[0, 1.02]), top=1.02)
+
+
+def acceptance_by_source(rows: pd.DataFrame) -> go.Figure:
+    """Share accepted by what drafted the guess."""
+    pooled = _pooled(rows, "source").sort_values("share")
+    parts = [f"{percent(row.share)} by {row.source}" for row in pooled[::-1].itertuples()]
+    return _bars(pooled, "source", "tested", f"Accepted guesses: {', '.join(parts)}", _subtitle(pooled), SHARE)
+
+
+def acceptance_by_kind(rows: pd.DataFrame) -> go.Figure:
+    """Share accepted by kind of prompt; the frame is pooled already."""
+    pooled = _some(rows).assign(kind=rows["kind"].fillna("(no kind)")).sort_values("share")
+    if pooled["method"].nunique() > 1:
+        pooled["kind"] += " · " + pooled["method"]
+    parts = [f"{percent(row.share)} on {row.kind}" for row in _ends(pooled[::-1]).itertuples()]
+    return _bars(pooled, "kind", "tested", f"Accepted guesses: {', '.join(parts)}", _subtitle(pooled), SHARE)
+
+
+def acceptance_lengths(rows: pd.DataFrame) -> go.Figure:
+    """Histogram of the acceptance length, with its mean."""
+    pooled = pool_lengths(_some(rows[rows["status"] == "complete"]))
+    mean = (pooled["length"] * pooled["share"]).sum()
+    none = pooled.loc[pooled["length"] == 1, "share"].sum()
+    title = f"{mean:.2f} tokens a round; {percent(none)} of rounds accept nothing drafted"
+    subtitle = f"{pooled['rounds'].sum():,} rounds of {_runs(rows)}"
+    made = figure(title, subtitle, "acceptance length: accepted + 1 (tokens)", "share of rounds")
+    made.add_bar(x=pooled["length"], y=pooled["share"], marker_color=ACCEPTED, customdata=pooled["rounds"],
+                 hovertemplate="%{x} tokens: %{customdata} rounds, %{y:.1%}<extra></extra>")  # fmt: skip
+    made.add_vline(x=mean, line=_REFERENCE, annotation_text=f"mean {mean:.2f}", annotation_position="top right")
+    return share_axis(made.update_layout(showlegend=False, bargap=0.15))
+
+
+def acceptance_rates(rows: pd.DataFrame) -> go.Figure:
+    """The acceptance rate of every complete run by its three denominators, and their means."""
+    known = _some(rows[(rows["status"] == "complete") & rows["rate"].notna()])
+    means = known.groupby("denominator")["rate"].mean().reindex(list(RATES))
+    parts = [f"{percent(mean)} of the {_RATES[name]}" for name, mean in means.items()]
+    made = figure(f"Accepted: {', '.join(parts)}", f"mean over {_runs(known)}; points are runs",
+                  "", "accepted nodes / denominator")  # fmt: skip
+    made.add_bar(x=[_RATES[name] for name in means.index], y=means, marker_color=ACCEPTED, opacity=0.45, name="mean",
+                 hovertemplate="mean %{y:.1%}<extra></extra>")  # fmt: skip
+    made.add_scatter(x=known["denominator"].map(_RATES), y=known["rate"], mode="markers", name="run", text=known["run"],
+                     marker={"symbol": "circle-open", "color": GREY, "size": 8},
+                     hovertemplate="%{text}: %{y:.1%}<extra></extra>")  # fmt: skip
+    return share_axis(made)
+
+
+def drafted_by_syntax(rows: pd.DataFrame) -> go.Figure:
+    """Share of committed tokens that came from the draft, by type of syntax node; the most frequent types."""
+    frequent = _some(rows[rows["tokens"] >= FEWEST_TOKENS]).nlargest(MOST_TYPES, "tokens").sort_values("share")
+    languages = sorted(frequent["language"].unique())
+    if len(languages) > 1:
+        frequent = frequent.assign(type=frequent["language"] + ": " + frequent["type"])
+    parts = [f"{percent(row.share)} of {row.type}" for row in _ends(frequent[::-1]).itertuples()]
+    subtitle = f"{', '.join(languages)}; types of at least {FEWEST_TOKENS} tokens; 95 % intervals"
+    made = _bars(frequent, "type", "tokens", f"Drafted: {', '.join(parts)}", subtitle, "drafted / committed tokens")
+    return made.update_layout(height=140 + 24 * len(frequent))
+
+
+def _some(rows: pd.DataFrame) -> pd.DataFrame:
+    if rows.empty:
+        raise InputError("nothing to draw: no complete run in full detail has drafted anything; decode one first")
+    return rows
+
+
+def _pooled(rows: pd.DataFrame, *by: str) -> pd.DataFrame:
+    return _some(pool(rows, by))
+
+
+def _ends(rows: pd.DataFrame) -> pd.DataFrame:
+    """The first row and the last, which may be the same."""
+    return rows.iloc[[0, -1]] if len(rows) > 1 else rows
+
+
+def _runs(rows: pd.DataFrame) -> str:
+    count = rows.loc[rows["status"] == "complete", "run"].nunique()
+    return f"{count} complete run{'' if count == 1 else 's'}"
+
+
+def _subtitle(pooled: pd.DataFrame) -> str:
+    return f"{pooled['tested'].sum():,} tested guesses of complete runs; 95 % intervals"
+
+
+def _interval(rows: pd.DataFrame) -> dict[str, Any]:
+    """Error bars up to `high` and down to `low`."""
+    return {"type": "data", "symmetric": False, "array": rows["high"] - rows["share"],
+            "arrayminus": rows["share"] - rows["low"], "thickness": 1.2, "width": 4, "color": GREY}  # fmt: skip
+
+
+def _accepted(pooled: pd.DataFrame) -> dict[str, Any]:
+    return series(0).line() | {
+        "name": "accepted", "error_y": _interval(pooled), "customdata": pooled["tested"],
+        "hovertemplate": "%{x:.3g}: %{y:.1%} of %{customdata} tested<extra></extra>",
+    }  # fmt: skip
+
+
+def _shares_and_q(pooled: pd.DataFrame, column: str, title: str, x: str) -> go.Figure:
+    made = figure(title, _subtitle(pooled), x, SHARE)
+    made.add_scatter(x=pooled[column], y=pooled["share"], **_accepted(pooled))
+    made.add_scatter(x=pooled[column], y=pooled["mean_q"], **series(1).line(), name="mean q of the same guesses",
+                     hovertemplate="%{x}: mean q %{y:.3f}<extra></extra>")  # fmt: skip
+    return share_axis(made.update_xaxes(dtick=1))
+
+
+def _bars(rows: pd.DataFrame, column: str, count: str, title: str, subtitle: str, x: str) -> go.Figure:
+    """Horizontal bars of `share`, the largest on top, with how many stand behind each."""
+    made = figure(title, subtitle, x, "")
+    labels = [f"{name}  ({number:,})" for name, number in zip(rows[column], rows[count])]
+    made.add_bar(x=rows["share"], y=labels, orientation="h", marker={"color": ACCEPTED, "opacity": 0.6},
+                 error_x=_interval(rows) | {"color": TEXT},
+                 hovertemplate="%{y}: %{x:.1%}<extra></extra>")  # fmt: skip
+    return made.update_xaxes(tickformat=".0%", rangemode="tozero").update_layout(showlegend=False)
