@@ -17,6 +17,8 @@ from gsd.errors import InputError
 
 SETTINGS = tuple(DraftSpec.model_fields)
 COUNTS = ("rounds", "draft_forwards", "drafted_nodes", "verified_nodes", "merges")
+AVERAGED = ("mean_acceptance_length", "modelled_speedup", "coverage")
+COLUMNS = (*SETTINGS, "text", "kind", *COUNTS, *AVERAGED)
 CHEAP = ("depth", "budget")  # settings that differ in these alone share their graphs: they vary fastest
 
 
@@ -69,7 +71,7 @@ def tune(
         for text, replay in zip(replayer.atlas.texts, replayer.replay(spec)):
             rows.append({**as_row(spec), **_row(text, replay, costs)})
         progress()
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _row(text: AtlasText, replay: TextReplay, costs: Costs | None) -> dict[str, Any]:
@@ -105,11 +107,9 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """
     groups = rows.groupby(list(SETTINGS), sort=False, dropna=False)
     table = groups[list(COUNTS)].sum(min_count=1)
-    table[["mean_acceptance_length", "modelled_speedup", "coverage"]] = groups[
-        ["mean_acceptance_length", "modelled_speedup", "coverage"]
-    ].mean()
+    table[list(AVERAGED)] = groups[list(AVERAGED)].mean()
     table["covered"] = groups["rounds"].apply(lambda counts: counts.notna().all())
-    table.loc[~table["covered"], [*COUNTS, "mean_acceptance_length", "modelled_speedup"]] = np.nan
+    table.loc[~table["covered"], [*COUNTS, *AVERAGED[:2]]] = np.nan
     return table.reset_index()
 
 

@@ -41,7 +41,9 @@ class Bounds:
         for name, most in asdict(self).items():
             value = getattr(spec.as_drafted(), name)
             if value > most:
-                raise InputError(f"--{name} {value}: this atlas was probed with {name} {most}; probe a wider one")
+                raise InputError(
+                    f"--{name} {value}: this atlas was probed with {name} {most}; name at most that, or probe anew"
+                )
 
 
 class DraftTree:

@@ -1,0 +1,90 @@
+"""How far modelled speed-ups are from measured ones: settings of an atlas, replayed and really run.
+
+    python benchmarks/modelled_vs_measured.py ATLAS --settings 24 --repeats 3
+
+Draws settings at random, models each one's speed-up from the atlas and its cost curves, and measures
+it: methods in turn with `ar`, warm, the median over repeats, the mean over the atlas's first prompts.
+Prints JSON: a row a setting, the median and largest relative error, and whether the ten best by model
+contain the best by measurement. Leave the machine alone meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+from pathlib import Path
+
+from analysis.replay import Replayer
+from analysis.tune import as_row, modelled_speedup
+from gsd.atlas import Atlas
+from gsd.bench import OwnMethod
+from gsd.config import DraftSpec, RunSpec
+from gsd.cost import Costs
+from gsd.runner import Runner
+
+
+def drawn(atlas: Atlas, count: int, seed: int) -> list[DraftSpec]:
+    """Settings at random within the atlas's bounds, all methods but `ar` among them, and all of them covered."""
+    dice, replayer = random.Random(seed), Replayer(atlas)
+    settings: list[DraftSpec] = []
+    while len(settings) < count:
+        spec = DraftSpec(
+            method=dice.choice(["graph", "graph", "tree", "chain"]),
+            width=dice.randint(1, atlas.bounds.width), depth=dice.randint(1, atlas.bounds.depth),
+            merge_context=dice.choice([None, 0, 1, 2]), sibling_threshold=dice.choice([0.05, 0.1, 0.3]),
+            prob_threshold=dice.choice([0.01, 0.05, 0.2, 0.4]), frontier=dice.randint(1, 8),
+            budget=dice.choice([8, 16, 32, 48]),
+        )  # fmt: skip
+        if not any(replay.wanted for replay in replayer.replay(spec)):
+            settings.append(spec)
+    return settings
+
+
+def measured(runner: Runner, spec: RunSpec, settings: list[DraftSpec], prompts: list[list[int]], repeats: int):
+    """The measured speed-up of each setting over `ar`, a list over prompts."""
+    plain = OwnMethod(runner, spec.model_copy(update={"drafting": DraftSpec(method="ar")}))
+    methods = [OwnMethod(runner, spec.model_copy(update={"drafting": one})) for one in settings]
+    speedups: list[list[float]] = [[] for _ in settings]
+    for prompt in prompts:
+        ratios: list[list[float]] = [[] for _ in settings]
+        for repeat in range(repeats + 1):  # the first warms up
+            reference = plain.measure(prompt).ms_per_token
+            for place, method in enumerate(methods):
+                ratio = reference / method.measure(prompt).ms_per_token
+                if repeat:
+                    ratios[place].append(ratio)
+        for place, values in enumerate(ratios):
+            speedups[place].append(statistics.median(values))
+    return speedups
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("atlas", type=Path)
+    parser.add_argument("--settings", type=int, default=24)
+    parser.add_argument("--prompts", type=int, default=5, help="of the atlas, the first ones")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    atlas, costs = Atlas.load(options.atlas), Costs.load(options.atlas / "costs.json")
+    atlas.texts = atlas.texts[: options.prompts]
+    settings, replayer = drawn(atlas, options.settings, options.seed), Replayer(atlas)
+    spec = RunSpec(**atlas.meta["spec"]).model_copy(update={"detail": "counters"})
+    runner = Runner.load(spec.target, spec.draft, device=spec.device, dtype=spec.dtype)
+    real = measured(runner, spec, settings, [text.prompt for text in atlas.texts], options.repeats)
+    rows = []
+    for one, over_prompts in zip(settings, real):
+        modelled = [modelled_speedup(text, replay, costs) for text, replay in zip(atlas.texts, replayer.replay(one))]
+        rows.append({**as_row(one), "modelled": statistics.fmean(modelled), "measured": statistics.fmean(over_prompts)})
+    errors = [abs(row["modelled"] / row["measured"] - 1) for row in rows]
+    by_model = sorted(rows, key=lambda row: -row["modelled"])[:10]
+    best = max(rows, key=lambda row: row["measured"])
+    print(json.dumps({"median_error": statistics.median(errors), "largest_error": max(errors),
+                      "ten_best_hold_the_best": best in by_model, "machine": costs.machine, "rows": rows}, indent=1))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""`gsd probe`, `calibrate`, `tune` and `sweep` from end to end on the bundled pair, and what they refuse."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from analysis.tune import SETTINGS
+from gsd.cli import main
+from gsd.config import DraftSpec
+
+GRID = "width=1..2,depth=1..3,merge_context=none,0,prob_threshold=0.0"
+COUNTS = ["rounds", "draft_forwards", "drafted_nodes", "verified_nodes", "merges", "mean_acceptance_length"]
+
+
+@pytest.fixture
+def gsd(capfd):
+    """Run the command line in this process; gives (exit code, standard output, standard error)."""
+
+    def run(*arguments):
+        code = main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def prompts(tmp_path_factory):
+    file = tmp_path_factory.mktemp("prompts") / "prompts.jsonl"
+    file.write_text('{"id": "add", "kind": "def", "prompt": "def add(a, b):\\n"}\n')
+    return file
+
+
+@pytest.fixture(scope="module")
+def atlas(tmp_path_factory, prompts):
+    folder = tmp_path_factory.mktemp("atlas")
+    code = main(["probe", "--prompts", str(prompts), "--out", str(folder), "--width", "3", "--depth", "4",
+                 "--frontier", "4", "--max-new-tokens", "16", "--json"])  # fmt: skip
+    assert code == 0 and (folder / "costs.json").exists()
+    return folder
+
+
+def test_a_row_of_tune_is_what_generate_reports(gsd, atlas, prompts, tmp_path):
+    code, out, _ = gsd("tune", atlas, "--grid", GRID, "--csv", tmp_path / "grid.csv", "--json")
+    report = json.loads(out)
+    table = pd.read_csv(tmp_path / "grid.csv", keep_default_na=False)
+    assert code == 0 and len(table) == report["settings"] == len(report["rows"]) == 12
+    assert {*SETTINGS, *COUNTS, "covered", "modelled_speedup"} <= set(table.columns)
+    row = table[(table["width"] == 2) & (table["depth"] == 3) & (table["merge_context"] == "0")].iloc[0]
+    _, out, _ = gsd("generate", "--prompt-file", prompts, "--width", 2, "--depth", 3, "--merge-context", 0,
+                    "--prob-threshold", 0, "--max-new-tokens", 16, "--trace", "none", "--json")  # fmt: skip
+    (run,) = json.loads(out)["runs"]
+    assert {name: float(row[name]) for name in COUNTS} == pytest.approx({name: run[name] for name in COUNTS})
+
+
+def test_tune_says_what_is_best_and_what_to_paste(gsd, atlas):
+    code, out, _ = gsd("tune", atlas, "--grid", GRID)
+    assert code == 0 and "12 settings, 12 of them covered" in out and "best for def" in out and "modelled" in out
+    best = out.splitlines()[-1].partition("gsd generate ")[2]
+    assert gsd("generate", "--prompt", "x", "--max-new-tokens", 2, "--trace", "none", *best.split())[0] == 0
+
+
+def test_what_an_atlas_lacks_is_filled_in_by_its_own_models(gsd, tmp_path, prompts):
+    assert gsd("probe", "--prompts", prompts, "--out", tmp_path, "--width", 2, "--depth", 4, "--frontier", 1,
+               "--max-new-tokens", 8)[0] == 0  # fmt: skip
+    head = json.loads((tmp_path / "atlas.json").read_text())
+    head["bounds"]["frontier"] = 8
+    (tmp_path / "atlas.json").write_text(json.dumps(head))
+    grid = "width=2,depth=4,frontier=8,prob_threshold=0,sibling_threshold=0"
+    assert "1 settings, 0 of them covered" in gsd("tune", tmp_path, "--grid", grid)[1]
+    _, out, _ = gsd("probe", "--out", tmp_path, "--fill", grid, "--json")
+    assert json.loads(out)["expanded"] > 0
+    assert "1 settings, 1 of them covered" in gsd("tune", tmp_path, "--grid", grid)[1]
+
+
+def test_curves_of_another_machine_can_be_named(gsd, atlas, tmp_path):
+    code, out, _ = gsd("calibrate", "--out", tmp_path / "curves.json", "--repeats", 3)
+    assert code == 0 and "a drafted node" in out
+    curves = json.loads((tmp_path / "curves.json").read_text())
+    curves["draft"]["ms"] = [1000.0 for _ in curves["draft"]["ms"]]  # a machine on which drafting never pays
+    (tmp_path / "curves.json").write_text(json.dumps(curves))
+    _, out, _ = gsd("tune", atlas, "--grid", GRID, "--costs", tmp_path / "curves.json", "--json")
+    assert json.loads(out)["best"]["modelled_speedup"] < 1.0
+
+
+def test_a_sweep_from_a_file_is_resumed(gsd, tmp_path):
+    file = tmp_path / "sweep.yaml"
+    file.write_text('pairs: [tiny]\nprompts: [{prompt: "a"}]\ngrid: {width: [1, 2]}\nmax_new_tokens: 2\nout: runs\n')
+    first, second = (json.loads(gsd("sweep", file, "--json")[1]) for _ in range(2))
+    assert len(first["runs"]) == 2 and first["skipped"] == 0 and second["skipped"] == 2
+    assert first["runs"] == second["runs"] and not second["failures"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["tune", "ATLAS", "--grid", "width=9"], ["--width 9", "width 3"]),
+        (["tune", "ATLAS", "--grid", "width=1,depth=1..5"], ["--depth 5", "depth 4"]),
+        (["tune", "ATLAS", "--grid", "breadth=1"], ["breadth"]),
+        (["tune", "nowhere", "--grid", "width=1"], ["nowhere", "gsd probe"]),
+        (["tune", "ATLAS", "--grid", "width=1,depth=1", "--costs", "nowhere.json"], ["nowhere.json", "calibrate"]),
+        (["tune", "ATLAS", "--grid", "width=1,depth=1", "--csv", "/dev/null/x.csv"], ["/dev/null", "--csv"]),
+        (["probe", "--out", "x"], ["--prompts", "--fill"]),
+        (["probe", "--out", "/dev/null/x", "--prompts", "PROMPTS"], ["/dev/null/x", "--out"]),
+        (["calibrate", "--out", "/dev/null/x/c.json"], ["/dev/null", "--out"]),
+        (["sweep", "nowhere.yaml"], ["nowhere.yaml"]),
+        (["sweep", "PROMPTS", "--executor", "magic"], ["magic", "ray"]),
+    ],
+    ids=" ".join,
+)
+def test_bad_input_is_one_line_that_names_it(gsd, atlas, prompts, arguments, words):
+    named = {"ATLAS": atlas, "PROMPTS": prompts}
+    code, out, err = gsd(*(named.get(argument, argument) for argument in arguments))
+    said = [line for line in err.splitlines() if line.startswith("gsd:")]
+    assert (code, out, len(said)) == (2, "", 1), (code, out, err)
+    assert all(word in said[0] for word in words) and "Traceback" not in err
+
+
+def test_the_defaults_of_a_grid_are_those_of_generate(gsd, atlas):
+    _, out, _ = gsd("tune", atlas, "--grid", "width=1,depth=2", "--json")
+    (row,) = json.loads(out)["rows"]
+    defaults = DraftSpec(width=1, depth=2).model_dump()
+    assert {name: row[name] for name in SETTINGS} == defaults
