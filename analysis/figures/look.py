@@ -23,8 +23,8 @@ MONO = "ui-monospace, 'Cascadia Code', Menlo, Consolas, 'DejaVu Sans Mono', mono
 HEIGHT = 380  # pixels
 SCALE = ((0.0, "#F1F5F8"), (0.5, SKY), (1.0, ACCEPTED))  # of shares in a matrix, whose cells also say the number
 
-_AXIS = {"gridcolor": GRID, "gridwidth": 1, "zeroline": False, "showline": False, "ticks": "", "automargin": True, "ticklabelstandoff": 6,
-         "title": {"font": {"size": 12}, "standoff": 10}}  # fmt: skip
+_AXIS = {"gridcolor": GRID, "gridwidth": 1, "zeroline": False, "showline": False, "ticks": "", "automargin": True,
+         "ticklabelstandoff": 6, "title": {"font": {"size": 12}, "standoff": 10}}  # fmt: skip
 TEMPLATE = go.layout.Template(layout={
     "font": {"family": FONT, "size": 12, "color": TEXT},
     "title": {"x": 0, "xref": "container", "xanchor": "left", "y": 1, "yref": "container", "yanchor": "top",

@@ -1,0 +1,260 @@
+"""Figures of overlap: each takes the frame of its metric in `analysis.overlap` or `analysis.similarity`.
+
+A frame of one run is drawn as it is, whatever became of the run; of several runs the complete ones
+are put together. A frame with nothing to draw raises `InputError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis.figures.look import (
+    ACCEPTED,
+    MERGE_EDGE,
+    MERGED,
+    MONO,
+    SCALE,
+    TREE_EDGE,
+    figure,
+    percent,
+    series,
+    share_axis,
+    token,
+)
+from analysis.overlap import pool
+from analysis.similarity import MEASURES, similarity_matrix
+from gsd.errors import InputError
+
+BARS = 15  # sequences drawn
+_SHARE_OF_NGRAMS = "shared n-grams (% of n-grams)"
+
+
+def redundancy_by_step(rows: pd.DataFrame) -> go.Figure:
+    """Nodes of the unrolled graph in every round of one run: those drafted, and the copies that merging saved."""
+    run = _one_run(rows)
+    drafted, unrolled = rows["drafted"].sum(), rows["unrolled"].sum()
+    title = f"Merging left {percent(1 - drafted / unrolled)} of the unrolled nodes undrafted"
+    made = figure(title, run, "round", "nodes of the unrolled graph")
+    about = rows[["redundancy", "merges"]]
+    made.add_bar(x=rows["round"], y=rows["drafted"], name="drafted", marker={"color": ACCEPTED}, customdata=about,
+                 hovertemplate="round %{x}: %{y} drafted, redundancy %{customdata[0]:.0%}<extra></extra>")  # fmt: skip
+    hatched = {"color": MERGED, "pattern": {"shape": "/", "fgcolor": "white", "size": 6, "solidity": 0.25,
+                                            "fillmode": "overlay"}}  # fmt: skip
+    made.add_bar(x=rows["round"], y=rows["extra_copies"], name="copies not drafted", marker=hatched, customdata=about,
+                 hovertemplate="round %{x}: %{y} copies by %{customdata[1]} merges<extra></extra>")  # fmt: skip
+    return made.update_layout(barmode="stack", bargap=0.1, legend_traceorder="normal")
+
+
+def redundancy_by_run(rows: pd.DataFrame) -> go.Figure:
+    """Redundancy of every complete run by kind of prompt."""
+    complete = _complete(rows)
+    pooled = 1 - complete["drafted"].sum() / complete["unrolled"].sum()
+    title = f"Redundancy is {percent(pooled)} over {_count(len(complete), 'complete run')}"
+    made = figure(
+        title, "one point a run; the line in a box is the median", "kind of prompt", "redundancy (% of unrolled nodes)"
+    )
+    return share_axis(_boxes(made, _kinds(complete["kind"]), complete["redundancy"], complete["run"]))
+
+
+def ngram_overlap_by_step(rows: pd.DataFrame) -> go.Figure:
+    """Share of n-grams that recur in another hypothesis in every round of one run, a line for each n."""
+    run = _one_run(rows)
+    return _lines_by_n(rows, "round", figure(_overlap_title(rows), run, "round", _SHARE_OF_NGRAMS))
+
+
+def ngram_overlap_by_depth(rows: pd.DataFrame) -> go.Figure:
+    """Share of n-grams that recur in another hypothesis by the depth at which they end, a line for each n."""
+    pooled = _together(rows, ["n", "depth"])
+    made = figure(_overlap_title(pooled), _which(rows), "depth of the last token (tokens)", _SHARE_OF_NGRAMS)
+    return _lines_by_n(pooled, "depth", made)
+
+
+def ngram_overlap_by_run(rows: pd.DataFrame) -> go.Figure:
+    """Share of n-grams that recur in another hypothesis by n, a point for each complete run."""
+    complete = _complete(rows)
+    subtitle = "one point a run; the line in a box is the median"
+    made = figure(_overlap_title(complete), subtitle, "n (tokens)", _SHARE_OF_NGRAMS)
+    return share_axis(_boxes(made, complete["n"], complete["overlap"], complete["run"])).update_xaxes(dtick=1)
+
+
+def ngram_overlap_by_kind(rows: pd.DataFrame) -> go.Figure:
+    """Share of n-grams that recur in another hypothesis by n, a line for each kind of prompt and method."""
+    made = figure(
+        _overlap_title(_some(rows)), "by kind of prompt and method, complete runs", "n (tokens)", _SHARE_OF_NGRAMS
+    )
+    groups = rows.assign(kind=_kinds(rows["kind"])).groupby(["kind", "method"])
+    for index, ((kind, method), part) in enumerate(groups):
+        name = f"{token(kind)}, {method} ({_count(part['runs'].max(), 'run')})"
+        made.add_scatter(x=part["n"], y=part["overlap"], name=name, **series(index).line(), **_hover(part, "n = %{x}"))
+    beside = {"orientation": "v", "x": 1.02, "y": 1, "yanchor": "top"}  # too many names for one line
+    return share_axis(made).update_xaxes(dtick=1).update_layout(legend=beside)
+
+
+def recurring_sequences(rows: pd.DataFrame, n: int = 3) -> go.Figure:
+    """The most frequent recurring sequences of `n` tokens of one run."""
+    run = _one_run(rows)
+    listed = rows[rows["n"] == n].head(BARS)
+    if listed.empty:
+        raise InputError(f"no sequence of {n} tokens recurs; choose n among {', '.join(map(str, rows['n'].unique()))}")
+    labels = [token(text) for text in listed["text"]]
+    first = listed.iloc[0]
+    title = f"{labels[0]} recurs most: {_count(first['count'], 'time')} in {_count(first['rounds'], 'round')}"
+    made = figure(title, f"sequences of {n} tokens in two hypotheses of a round; {run}", "occurrences (nodes)", "")
+    made.add_bar(y=list(range(len(listed))), x=listed["count"], orientation="h", marker={"color": ACCEPTED},
+                 text=listed["count"], textposition="outside", cliponaxis=False,
+                 customdata=listed[["rounds", "in_rounds"]],
+                 hovertemplate="%{x} times in %{customdata[0]} rounds: %{customdata[1]}<extra></extra>")  # fmt: skip
+    made.update_yaxes(autorange="reversed", tickvals=list(range(len(listed))), ticktext=labels, showgrid=False,
+                      tickfont={"family": MONO})  # fmt: skip
+    made.update_xaxes(showticklabels=False, showgrid=False)  # the numbers stand at the bars
+    return made.update_layout(height=170 + 24 * len(listed))
+
+
+def hypothesis_pairs(rows: pd.DataFrame, run: str, round: int, measure: str = "lcs_ratio") -> go.Figure:
+    """Similarity of the hypotheses of one round as a matrix, its numbers in the cells."""
+    matrix = similarity_matrix(rows, run, round, measure)
+    here = rows[(rows["run"] == run) & (rows["round"] == round)]
+    title = f"Two hypotheses of round {round} are {percent(here[measure].mean())} alike on average"
+    made = figure(title, f"{MEASURES[measure]}; {run}", "hypothesis", "hypothesis")
+    names = list(range(len(matrix)))
+    numbers = {"texttemplate": "%{z:.0%}"} if len(matrix) <= 20 else {}
+    made.add_heatmap(x=names, y=names, z=matrix, zmin=0, zmax=1, colorscale=SCALE, xgap=1, ygap=1, **numbers,
+                     colorbar={"tickformat": ".0%", "thickness": 12, "outlinewidth": 0},
+                     hovertemplate="hypotheses %{y} and %{x}: %{z:.0%}<extra></extra>")  # fmt: skip
+    made.update_xaxes(dtick=1, showgrid=False, constrain="domain")
+    return made.update_yaxes(dtick=1, showgrid=False, autorange="reversed", scaleanchor="x").update_layout(height=560)
+
+
+def merges_by_context(rows: pd.DataFrame) -> go.Figure:
+    """Precision of merges by context length, beside that of all tree edges."""
+    return _precision(rows, "context", "context matched before the merged token (tokens)")
+
+
+def merges_by_depth_shift(rows: pd.DataFrame) -> go.Figure:
+    """Precision of merges by depth shift, beside that of all tree edges."""
+    return _precision(rows, "depth_shift", "depth shift by the merge (tokens)")
+
+
+def merges_by_rank(rows: pd.DataFrame) -> go.Figure:
+    """Precision of merges and of tree edges by rank among the siblings."""
+    return _precision(rows, "rank", "rank among the siblings by q (0 is the likeliest)")
+
+
+def _precision(rows: pd.DataFrame, by: str, x: str) -> go.Figure:
+    """Merges as points over `by`; tree edges as points, too, or as a level where they have no `by`."""
+    pooled, total = _together(rows, ["edge", by]), _together(rows, ["edge"]).set_index("edge")
+    merges, trees = (pooled[(pooled["edge"] == edge) & (pooled["tested"] > 0)] for edge in ("merge", "tree"))
+    if merges.empty:
+        raise InputError("no merge was tested: the target's walk never came to one; take runs that merge")
+    precision = total["precision"]
+    title = f"{percent(precision['merge'])} of tested merges led on, of tree edges {percent(precision['tree'])}"
+    subtitle = f"led on: accepted, and at least one more token behind it; labels: merges tested; {_which(rows)}"
+    made = figure(title, subtitle, x, "precision (% of tested edges)")
+    _points(made, merges, by, name="merge", text=merges["tested"], textposition="top center",
+            **MERGE_EDGE.line(mode="lines+markers+text"))  # fmt: skip
+    if by == "rank":
+        _points(made, trees, by, name="tree edge", **TREE_EDGE.line())
+    else:
+        ends = [merges[by].min() - 0.5, merges[by].max() + 0.5]
+        made.add_scatter(x=ends, y=[precision["tree"]] * 2, name=f"all tree edges ({total['tested']['tree']:,} tested)",
+                         **TREE_EDGE.line(mode="lines"), hovertemplate="%{y:.0%}<extra></extra>")  # fmt: skip
+    return share_axis(made).update_xaxes(dtick=1)
+
+
+def _points(made: go.Figure, part: pd.DataFrame, by: str, **drawn: object) -> None:
+    hover = ("%{customdata[0]:,} of %{customdata[1]:,} tested led on (%{y:.0%}); %{customdata[2]:,} in all"
+             "<extra></extra>")  # fmt: skip
+    made.add_scatter(x=part[by].astype(float), y=part["precision"], hovertemplate=hover,
+                     customdata=part[["continued", "tested", "edges"]], **drawn)  # fmt: skip
+
+
+def _lines_by_n(rows: pd.DataFrame, x: str, made: go.Figure) -> go.Figure:
+    for n, part in rows.groupby("n"):
+        made.add_scatter(x=part[x], y=part["overlap"], name=f"n = {n}", **series(n - 1).line(),
+                         **_hover(part, f"n = {n}, {x} %{{x}}"))  # fmt: skip
+    return share_axis(made)
+
+
+def _hover(part: pd.DataFrame, where: str) -> dict[str, object]:
+    counts = "%{customdata[0]:,} of %{customdata[1]:,} n-grams (%{y:.0%})"
+    return {"customdata": part[["shared", "occurrences"]], "hovertemplate": f"{where}: {counts}<extra></extra>"}
+
+
+def _boxes(made: go.Figure, x: pd.Series, y: pd.Series, runs: pd.Series) -> go.Figure:
+    """A box for each value of `x` with all its points."""
+    marker = {"color": ACCEPTED, "symbol": "circle-open", "size": 7}
+    return made.add_trace(go.Box(x=x, y=y, text=runs, boxpoints="all", jitter=0.5, pointpos=0, marker=marker,
+                                 line={"width": 1.6}, fillcolor="rgba(0, 114, 178, 0.12)", showlegend=False,
+                                 hovertemplate="%{text}: %{y:.1%}<extra></extra>"))  # fmt: skip
+
+
+def _overlap_title(rows: pd.DataFrame) -> str:
+    """What share of the longest n-grams of which any recur do, and of the single tokens."""
+    sums = rows.groupby("n")[["shared", "occurrences"]].sum()
+    shares = sums["shared"] / sums["occurrences"]
+    recurring = shares[shares > 0]
+    if recurring.empty:
+        return "No sequence recurs in another hypothesis"
+    longest = recurring.index.max()
+    if longest == 1:
+        return f"{percent(shares[1])} of tokens recur in another hypothesis, no longer sequence does"
+    return f"{percent(shares[1])} of tokens, {percent(shares[longest])} of {longest}-grams recur in another hypothesis"
+
+
+def _together(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Rows put together by `by`: those of the one run there is, or of the complete runs."""
+    alone = _some(rows)["run"].nunique() == 1
+    return pool(rows.assign(status="complete") if alone else _complete(rows), by)
+
+
+def _which(rows: pd.DataFrame) -> str:
+    if rows["run"].nunique() == 1:
+        return _one_run(rows)
+    return _count(_complete(rows)["run"].nunique(), "complete run")
+
+
+def _one_run(rows: pd.DataFrame) -> str:
+    """The run's name and status."""
+    runs = _some(rows)["run"].unique()
+    if len(runs) > 1:
+        raise InputError(f"rounds of {len(runs)} runs in one figure; choose one, such as {runs[0]}")
+    return f"{runs[0]} ({rows['status'].iloc[0]})"
+
+
+def _complete(rows: pd.DataFrame) -> pd.DataFrame:
+    return _some(rows[rows["status"] == "complete"])
+
+
+def _some(rows: pd.DataFrame) -> pd.DataFrame:
+    if rows.empty:
+        raise InputError("nothing to draw: no run with a recorded draft (detail full, method other than ar)")
+    return rows
+
+
+def _kinds(kinds: pd.Series) -> pd.Series:
+    return kinds.fillna("no kind")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+FIGURES: dict[str, Callable[..., go.Figure]] = {
+    made.__name__: made
+    for made in (
+        redundancy_by_step,
+        redundancy_by_run,
+        ngram_overlap_by_step,
+        ngram_overlap_by_depth,
+        ngram_overlap_by_run,
+        ngram_overlap_by_kind,
+        recurring_sequences,
+        hypothesis_pairs,
+        merges_by_context,
+        merges_by_depth_shift,
+        merges_by_rank,
+    )
+}

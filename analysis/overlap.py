@@ -1,0 +1,355 @@
+"""How much the hypotheses of a step share, and what merging makes of it. Formulas: docs/metrics.md.
+
+Frame functions over `analysis.load.Frames`: tidy rows by run, the run's kind and status among them;
+`pool` puts rows of several runs together, complete ones only. A *step* is one round of one run with
+its graph recorded (`detail: full`); other rounds have no rows. N-grams are counted on what was
+drafted: a merged candidate is no node, so overlap is largest on unmerged trees, and what merging
+took out of it shows as redundancy instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.load import Frames
+
+ORDERS = (1, 2, 3, 4, 5)
+TOP = 20  # recurring sequences listed per run and n
+
+COLUMNS = {
+    "run": "name: the run's folder",
+    "kind": "name: kind of the run's prompt; empty where it has none",
+    "status": "name: complete, cancelled, failed or incomplete; only complete runs are pooled",
+    "method": "name: drafting method of the run",
+    "round": "index: round of the run, from 0",
+    "runs": "count: complete runs pooled in this row",
+    "drafted": "nodes: distinct drafted nodes, the root not counted",
+    "unrolled": "nodes: of the graph unrolled to a tree without limit, the root not counted; exact up to 2^53",
+    "extra_copies": "nodes: unrolled - drafted, copies that merging did not have to draft",
+    "merges": "edges: merge edges",
+    "redundancy": "share: 1 - drafted / unrolled; empty where nothing was drafted",
+    "n": "tokens: length of the n-gram",
+    "depth": "tokens: depth of the node that ends the n-gram, the root's children having 1",
+    "occurrences": "nodes: drafted nodes of depth >= n, each ending one n-gram of drafted tokens",
+    "shared": "nodes: those whose n-gram also ends at an unrelated node of the same step",
+    "overlap": "share: shared / occurrences",
+    "rank": "index: place among its parent's candidates by q, from 0",
+    "text": "text: the n-gram's tokens, decoded one by one",
+    "count": "nodes: nodes ending the sequence that also ends at an unrelated node of their step",
+    "rounds": "count: rounds in which it does",
+    "in_rounds": "indices: those rounds, separated by spaces",
+    "context": "tokens: matched before the merged token; empty for tree edges, which match none",
+    "depth_shift": "tokens: depth of the node merged into minus that of the candidate; empty for tree edges",
+    "edge": "name: merge, or tree for the ordinary edges of the same run",
+    "edges": "edges: all of this row, tested or not",
+    "tested": "edges: those that the target's pick decided about",
+    "accepted": "edges: those that the accepted path went through",
+    "continued": "edges: those accepted with at least one more token accepted behind them",
+    "share_tested": "share: tested / edges",
+    "share_accepted": "share: accepted / tested; empty where none was tested",
+    "precision": "share: continued / tested; empty where none was tested",
+}
+
+_COUNTS = ("drafted", "unrolled", "extra_copies", "merges", "occurrences", "shared",
+           "edges", "tested", "accepted", "continued")  # fmt: skip
+_RATIOS = {
+    "redundancy": ("extra_copies", "unrolled"),
+    "overlap": ("shared", "occurrences"),
+    "share_tested": ("tested", "edges"),
+    "share_accepted": ("accepted", "tested"),
+    "precision": ("continued", "tested"),
+}
+_ABOUT = ["run", "kind", "status"]
+_FATE = ["tested", "accepted", "continued"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """The nodes of all steps as arrays over the rows of `Frames.nodes` [N]; the steps themselves [S]."""
+
+    table: pd.DataFrame  # [S] run, round, first (row of the root)
+    step: np.ndarray  # [N]
+    parent: np.ndarray  # [N] row of the tree parent; a root is its own
+    depth: np.ndarray  # [N]
+    token: np.ndarray  # [N]
+
+    @property
+    def is_root(self) -> np.ndarray:
+        """[N] bool."""
+        return self.depth == 0
+
+    def rows(self, edges: pd.DataFrame, column: str) -> np.ndarray:
+        """Rows of the nodes named in one column of `edges`, which has `run` and `round`, too."""
+        first = edges[["run", "round"]].merge(self.table, on=["run", "round"], how="left")["first"]
+        return first.to_numpy() + edges[column].to_numpy()
+
+    def per_step(self, values: np.ndarray) -> np.ndarray:
+        """[N] summed by step: [S]."""
+        return np.bincount(self.step, values, minlength=len(self.table))
+
+
+def _steps(frames: Frames) -> _Steps:
+    nodes = frames.nodes
+    node, parent = nodes["node"].to_numpy(), nodes["parent"].to_numpy()
+    rows = np.arange(len(nodes))
+    first = np.flatnonzero(node == 0)  # the rows of a step stand together, its root first
+    step = np.cumsum(node == 0) - 1
+    table = nodes.iloc[first][["run", "round"]].reset_index(drop=True).assign(first=first)
+    parents = np.where(parent < 0, rows, rows - node + parent)
+    return _Steps(table, step, parents, nodes["depth"].to_numpy(), nodes["token"].to_numpy())
+
+
+def redundancy_by_step(frames: Frames) -> pd.DataFrame:
+    """1 - drafted / unrolled of every step: the share of the unrolled graph that merging did not draft.
+
+    copies(root) = 1, copies(n) = sum of copies(p) over the parents p of n by tree and merge edges;
+    unrolled = sum of copies(n) over n other than the root. 0 where nothing merged.
+    """
+    steps = _steps(frames)
+    merge_parent, merge_node = (steps.rows(frames.merges, column) for column in ("parent", "node"))
+    drafted = steps.per_step(~steps.is_root).astype(np.int64)
+    unrolled = steps.per_step(np.where(steps.is_root, 0.0, _copies(steps, merge_parent, merge_node)))
+    counts = steps.table[["run", "round"]].assign(
+        drafted=drafted,
+        unrolled=unrolled,
+        extra_copies=unrolled - drafted,
+        merges=np.bincount(steps.step[merge_parent], minlength=len(steps.table)),
+    )
+    return _about(_divided(counts), frames)
+
+
+def redundancy_by_run(frames: Frames) -> pd.DataFrame:
+    """1 - drafted / unrolled of every run, both summed over its steps first."""
+    return _summed(redundancy_by_step(frames), _ABOUT)
+
+
+def ngram_overlap_by_step(frames: Frames) -> pd.DataFrame:
+    """shared / occurrences of every step and n; what counts says `_occurrences`."""
+    return _summed(_occurrences(frames), [*_ABOUT, "round", "n"])
+
+
+def ngram_overlap_by_depth(frames: Frames) -> pd.DataFrame:
+    """shared / occurrences by the depth at which the n-gram ends, of every run and n."""
+    return _in_order(_summed(_occurrences(frames), [*_ABOUT, "n", "depth"]), frames, ["n", "depth"])
+
+
+def ngram_overlap_by_run(frames: Frames) -> pd.DataFrame:
+    """shared / occurrences of every run and n, both summed over its steps first."""
+    return _summed(_occurrences(frames), [*_ABOUT, "n"])
+
+
+def ngram_overlap_by_kind(frames: Frames) -> pd.DataFrame:
+    """shared / occurrences by kind of prompt, drafting method and n, summed over the complete runs.
+
+    Methods stay apart because merging takes out of the draft what would be counted here.
+    """
+    counts = ngram_overlap_by_run(frames).merge(frames.runs[["run", "method"]], on="run")
+    return pool(counts, ["kind", "method", "n"])
+
+
+def recurring_sequences(frames: Frames) -> pd.DataFrame:
+    """The `TOP` most frequent shared n-grams of every run and n, as text, with the rounds where they recur.
+
+    Only nodes that count as shared are counted (see `_occurrences`), over all steps of the run; of
+    equally frequent sequences the one in more rounds comes first, then the one drafted earlier.
+    """
+    steps = _steps(frames)
+    run = pd.factorize(steps.table["run"])[0][steps.step]
+    within_step, across_steps = _ngrams(steps, steps.step), _ngrams(steps, run)
+    found = []
+    for n, step_ids, run_ids in zip(ORDERS, within_step, across_steps):
+        rows = np.flatnonzero(_has_unrelated_twin(steps, step_ids, n))
+        top = _top(steps, rows, run_ids[rows])
+        found.append(top.assign(n=n, text=_texts(frames, steps, top.pop("row").to_numpy(), n)))
+    listed = _about(pd.concat(found, ignore_index=True), frames)
+    return _in_order(listed[[*_ABOUT, "n", "text", "count", "rounds", "in_rounds"]], frames, ["n"])
+
+
+def merges_by_context(frames: Frames) -> pd.DataFrame:
+    """Outcomes of merges by tokens matched before the merged one, and of all tree edges; see `_outcomes`."""
+    return _outcomes(frames, "context")
+
+
+def merges_by_depth_shift(frames: Frames) -> pd.DataFrame:
+    """Outcomes of merges by how much deeper they lead, and of all tree edges; see `_outcomes`."""
+    return _outcomes(frames, "depth_shift")
+
+
+def merges_by_rank(frames: Frames) -> pd.DataFrame:
+    """Outcomes of merges and of tree edges by the candidate's rank among its siblings; see `_outcomes`."""
+    return _outcomes(frames, "rank")
+
+
+def pool(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Rows of the functions above put together by the columns `by`: counts summed over complete runs, then divided."""
+    complete = rows[rows["status"] == "complete"]
+    runs = complete.groupby(by, dropna=False)["run"].nunique().rename("runs").reset_index()
+    summed = _summed(complete, by, sort=True)
+    summed.insert(len(by), "runs", runs["runs"])
+    return summed
+
+
+def _copies(steps: _Steps, merge_parent: np.ndarray, merge_node: np.ndarray) -> np.ndarray:
+    """[N] copies of every node in its unrolled graph; all steps at once, a node once all its parents are counted."""
+    drafted = np.flatnonzero(~steps.is_root)
+    source, target = np.append(steps.parent[drafted], merge_parent), np.append(drafted, merge_node)
+    order = np.argsort(source, kind="stable")
+    source, target = source[order], target[order]
+    out = np.searchsorted(source, np.arange(len(steps.step) + 1))  # edges of row r: out[r] up to out[r + 1]
+    waiting = np.bincount(target, minlength=len(steps.step))
+    copies = steps.is_root.astype(np.float64)
+    ready = np.flatnonzero(steps.is_root)
+    while ready.size:
+        count = out[ready + 1] - out[ready]
+        edges = np.repeat(out[ready] - np.cumsum(count) + count, count) + np.arange(count.sum())
+        np.add.at(copies, target[edges], copies[source[edges]])
+        np.subtract.at(waiting, target[edges], 1)
+        reached = np.unique(target[edges])
+        ready = reached[waiting[reached] == 0]
+    return copies
+
+
+def _occurrences(frames: Frames) -> pd.DataFrame:
+    """How many nodes end an n-gram and how many of those are shared, by step, n and depth.
+
+    A node of depth >= n ends one n-gram: its own token and those of its n - 1 nearest ancestors
+    along tree edges, drafted tokens only (neither the root's nor the text before it). It is shared
+    if the same n-gram also ends at another node of the step that is neither its ancestor nor its
+    descendant along tree edges.
+    """
+    steps = _steps(frames)
+    counted = []
+    for n, ids in zip(ORDERS, _ngrams(steps, steps.step)):
+        ends = np.flatnonzero(ids >= 0)
+        rows = pd.DataFrame({"step": steps.step[ends], "depth": steps.depth[ends],
+                             "shared": _has_unrelated_twin(steps, ids, n)[ends]})  # fmt: skip
+        groups = rows.groupby(["step", "depth"])["shared"]
+        counted.append(groups.agg(occurrences="size", shared="sum").reset_index().assign(n=n))
+    counts = pd.concat(counted, ignore_index=True).sort_values(["step", "n", "depth"], kind="stable")
+    return _about(counts.join(steps.table[["run", "round"]], on="step"), frames)
+
+
+def _ngrams(steps: _Steps, scope: np.ndarray) -> Iterator[np.ndarray]:
+    """For each n: [N] the same number for the same n-gram of the same `scope` [N], -1 above depth n."""
+    ids, size = scope, int(steps.token.max(initial=0)) + 1
+    for n in ORDERS:
+        ends = np.flatnonzero(steps.depth >= n)
+        longer = np.full(len(ids), -1)
+        longer[ends] = pd.factorize(ids[steps.parent[ends]] * size + steps.token[ends])[0]
+        yield longer
+        ids = longer
+
+
+def _has_unrelated_twin(steps: _Steps, ids: np.ndarray, n: int) -> np.ndarray:
+    """[N] bool: more nodes carry the node's id than itself, its ancestors and its descendants."""
+    carriers = np.bincount(ids[ids >= 0], minlength=1)[ids] * (ids >= 0)
+    kin = np.ones(len(ids), dtype=np.int64)
+    rows = np.flatnonzero(carriers > 1)
+    ancestors = steps.parent[rows]
+    while rows.size:  # one level up for all that are left
+        same = ids[ancestors] == ids[rows]
+        kin[rows[same]] += 1
+        np.add.at(kin, ancestors[same], 1)
+        below = steps.depth[ancestors] > n
+        rows, ancestors = rows[below], steps.parent[ancestors[below]]
+    return carriers > kin
+
+
+def _top(steps: _Steps, rows: np.ndarray, ids: np.ndarray) -> pd.DataFrame:
+    """The listed sequences of one n, `row` being a node that ends each; `ids` name the n-grams that `rows` end."""
+    ends = steps.table[["run", "round"]].iloc[steps.step[rows]].assign(id=ids, row=rows)
+    seen = ends.groupby("id").agg(run=("run", "first"), row=("row", "first"), count=("row", "size"),
+                                  rounds=("round", "nunique"))  # fmt: skip
+    seen = seen.sort_values(["count", "rounds", "row"], ascending=[False, False, True])
+    seen = seen.groupby("run", sort=False).head(TOP)
+    listed = ends[ends["id"].isin(seen.index)].drop_duplicates(["id", "round"])
+    in_rounds = listed.groupby("id")["round"].agg(lambda rounds: " ".join(map(str, rounds)))
+    return seen.assign(in_rounds=in_rounds)
+
+
+def _texts(frames: Frames, steps: _Steps, rows: np.ndarray, n: int) -> list[str]:
+    """The texts of the n-grams that end at `rows`."""
+    words = []
+    for _ in range(n):
+        words.append(frames.nodes["text"].iloc[rows])
+        rows = steps.parent[rows]
+    return ["".join(reversed(parts)) for parts in zip(*words)]
+
+
+def _outcomes(frames: Frames, by: str) -> pd.DataFrame:
+    """Edges counted by run, edge (merge, tree) and the column `by`, which tree edges lack unless it is `rank`.
+
+    tested: the target's pick after the edge's parent was known, so it decided about the edge;
+    accepted: the accepted path went through the edge; continued: and at least one more token was
+    accepted behind it. share_tested = tested / edges, share_accepted = accepted / tested,
+    precision = continued / tested.
+    """
+    merges = frames.merges.assign(edge="merge", continued=frames.merges["accepted_behind"] >= 1)
+    edges = pd.concat([merges[["run", "edge", by, *_FATE]], _tree_edges(frames)[["run", "edge", by, *_FATE]]])
+    groups = edges.groupby(["run", "edge", by], dropna=False)
+    counts = groups.agg(edges=("tested", "size"), **{fate: (fate, "sum") for fate in _FATE}).reset_index()
+    return _in_order(_about(_divided(counts), frames), frames, ["edge", by])
+
+
+def _tree_edges(frames: Frames) -> pd.DataFrame:
+    """One row a tree edge, that is a drafted node, with its outcome by this edge and not by a merge edge into it."""
+    steps, nodes = _steps(frames), frames.nodes
+    walked = frames.merges[frames.merges["accepted"]]
+    entered = steps.rows(walked, "node")
+    before = steps.parent.copy()  # the node that the accepted path came from
+    before[entered] = steps.rows(walked, "parent")
+    accepted = nodes["accepted"].to_numpy()
+    continued = np.zeros(len(nodes), dtype=bool)
+    continued[before[accepted]] = True
+    by_tree = accepted.copy()
+    by_tree[entered] = False
+    known = nodes["tested"].to_numpy() & (accepted | steps.is_root)[steps.parent]
+    edges = pd.DataFrame({"run": nodes["run"], "edge": "tree", "rank": nodes["rank"], "tested": known,
+                          "accepted": by_tree, "continued": by_tree & continued})  # fmt: skip
+    return edges[~steps.is_root].assign(context=pd.NA, depth_shift=pd.NA)
+
+
+def _summed(rows: pd.DataFrame, by: list[str], *, sort: bool = False) -> pd.DataFrame:
+    """Counts of `rows` summed by the columns `by`, and their shares."""
+    counts = [name for name in _COUNTS if name in rows]
+    return _divided(rows.groupby(by, sort=sort, dropna=False)[counts].sum().reset_index())
+
+
+def _divided(counts: pd.DataFrame) -> pd.DataFrame:
+    """`counts` with the shares that they give; 0 / 0 is empty."""
+    shares = {name: counts[part] / counts[whole] for name, (part, whole) in _RATIOS.items() if part in counts}
+    return counts.assign(**shares)
+
+
+def _about(rows: pd.DataFrame, frames: Frames) -> pd.DataFrame:
+    """`rows` with kind and status of their run behind `run`, which comes first."""
+    about = rows[["run"]].merge(frames.runs[_ABOUT], on="run", how="left")
+    return pd.concat([about, rows.drop(columns="run").reset_index(drop=True)], axis=1)
+
+
+def _in_order(rows: pd.DataFrame, frames: Frames, by: list[str]) -> pd.DataFrame:
+    """`rows` by run in the order asked for, then by the columns `by`."""
+    position = pd.Series(range(len(frames.runs)), frames.runs["run"])
+    return rows.sort_values(["run", *by], kind="stable", ignore_index=True,
+                            key=lambda column: column.map(position) if column.name == "run" else column)  # fmt: skip
+
+
+METRICS: dict[str, Callable[[Frames], pd.DataFrame]] = {
+    metric.__name__: metric
+    for metric in (
+        redundancy_by_step,
+        redundancy_by_run,
+        ngram_overlap_by_step,
+        ngram_overlap_by_depth,
+        ngram_overlap_by_run,
+        ngram_overlap_by_kind,
+        recurring_sequences,
+        merges_by_context,
+        merges_by_depth_shift,
+        merges_by_rank,
+    )
+}

@@ -1,0 +1,124 @@
+"""Each figure says in its title what its frame says, names its units, and tells nothing by colour alone."""
+
+import pytest
+from fixtures.recorded import record_run
+
+from analysis import overlap, similarity
+from analysis.figures import look
+from analysis.figures.overlap import FIGURES
+from analysis.load import load
+from gsd.config import DraftSpec, Prompt, SamplingSpec
+from gsd.errors import InputError
+
+OF_ONE_RUN = {"redundancy_by_step", "ngram_overlap_by_step", "recurring_sequences"}
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    """Unmerged and merged runs, and one that was cut off."""
+    out = tmp_path_factory.mktemp("runs")
+    runs = []
+    for seed, (context, end) in enumerate([(None, "complete"), (0, "complete"), (0, "complete"), (0, None)]):
+        drafting = DraftSpec(method="tree" if context is None else "graph", width=4, depth=6, frontier=5,
+                             merge_context=context, prob_threshold=0.05, budget=24)  # fmt: skip
+        runs.append(record_run(out, end=end, drafting=drafting, sampling=SamplingSpec(seed=seed),
+                               prompt=Prompt(id=f"p{seed}", prompt="x", kind=("code", None)[seed % 2])))  # fmt: skip
+    return load(runs)
+
+
+@pytest.fixture(scope="module")
+def draw(frames):
+    """Draws the figure of a metric, of the run of that index or of what the figure puts together."""
+
+    def drawn(name, run=None, **options):
+        rows = (overlap.METRICS | similarity.METRICS)[name](frames)
+        if name == "hypothesis_pairs":
+            return FIGURES[name](rows, frames.runs["run"][0], 1)
+        if name == "recurring_sequences":
+            options = {"n": 1} | options
+        if name in OF_ONE_RUN and run is None:
+            run = 0
+        return FIGURES[name](rows if run is None else rows[rows["run"] == frames.runs["run"][run]], **options)
+
+    return drawn
+
+
+def test_each_metric_has_a_figure():
+    assert FIGURES.keys() == overlap.METRICS.keys() | similarity.METRICS.keys()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_has_a_takeaway_named_axes_and_data(name, draw):
+    made = draw(name)
+    assert any(character.isdigit() for character in made.layout.title.text)
+    assert made.layout.title.subtitle.text
+    assert made.layout.xaxis.title.text and (made.layout.yaxis.title.text or name == "recurring_sequences")
+    assert made.data and all(len(trace.x) for trace in made.data)
+    assert made.layout.template.layout.paper_bgcolor == "rgba(0,0,0,0)"
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_two_traces_differ_in_colour_alone(name, draw):
+    marks = [_mark(trace) for trace in draw(name).data]
+    assert len(set(marks)) == len(marks)
+
+
+def _mark(trace):
+    if trace.type == "scatter":
+        return trace.marker.symbol, trace.line.dash, trace.mode
+    return trace.type, trace.marker.pattern.shape if trace.type == "bar" else None
+
+
+def test_cells_of_the_matrix_say_their_number(draw):
+    [cells] = draw("hypothesis_pairs").data
+    assert "%{z" in cells.texttemplate
+    assert (cells.zmin, cells.zmax) == (0, 1)
+
+
+def test_titles_are_computed_from_the_rows(draw, frames):
+    rows = overlap.redundancy_by_run(frames)
+    merged = rows.iloc[1]
+    assert draw("redundancy_by_step", 0).layout.title.text.startswith("Merging left 0 %")
+    assert draw("redundancy_by_step", 1).layout.title.text.startswith(f"Merging left {look.percent(merged.redundancy)}")
+    complete = rows[rows["status"] == "complete"]
+    share = 1 - complete["drafted"].sum() / complete["unrolled"].sum()
+    assert draw("redundancy_by_run").layout.title.text == f"Redundancy is {look.percent(share)} over 3 complete runs"
+
+
+def test_precision_of_merges_stands_beside_that_of_tree_edges(draw, frames):
+    rows = overlap.merges_by_rank(frames)
+    sums = rows[rows["status"] == "complete"].groupby("edge")[["continued", "tested"]].sum()
+    share = sums["continued"] / sums["tested"]
+    for name in ("merges_by_rank", "merges_by_context", "merges_by_depth_shift"):
+        made = draw(name)
+        assert look.percent(share["merge"]) in made.layout.title.text
+        assert look.percent(share["tree"]) in made.layout.title.text
+        assert made.data[0].name == "merge" and "tree edge" in made.data[1].name
+
+
+def test_runs_cut_off_are_drawn_alone_and_not_put_together(draw):
+    assert "3 complete runs" in draw("ngram_overlap_by_depth").layout.title.subtitle.text
+    assert "(incomplete)" in draw("ngram_overlap_by_depth", 3).layout.title.subtitle.text
+
+
+def test_what_cannot_be_drawn_is_refused_in_one_line(draw, frames):
+    rows = overlap.redundancy_by_step(frames)
+    with pytest.raises(InputError, match="rounds of 4 runs in one figure"):
+        FIGURES["redundancy_by_step"](rows)
+    with pytest.raises(InputError, match="nothing to draw"):
+        FIGURES["redundancy_by_step"](rows.iloc[:0])
+    with pytest.raises(InputError, match="no merge was tested"):
+        draw("merges_by_rank", 0)
+    with pytest.raises(InputError, match="no sequence of 9 tokens"):
+        draw("recurring_sequences", n=9)
+
+
+def test_token_text_is_never_markup():
+    assert look.token(" <b>\n\t&amp;$x$") == "·&lt;b&gt;↵→&amp;amp;&#36;x&#36;"
+    assert look.token("") == "∅"
+    assert look.token("\u202eabc") == "\\u202eabc"
+
+
+def test_series_are_told_apart_without_colour():
+    shapes = [(look.series(i).symbol, look.series(i).dash) for i in range(35)]
+    assert len(set(shapes)) == 35
