@@ -81,12 +81,12 @@ def acceptance_lengths(rows: pd.DataFrame) -> go.Figure:
     pooled = pool_lengths(_some(rows[rows["status"] == "complete"]))
     mean = (pooled["length"] * pooled["share"]).sum()
     none = pooled.loc[pooled["length"] == 1, "share"].sum()
-    title = f"{mean:.2f} tokens a round; {percent(none)} of rounds accept nothing drafted"
+    title = f"Mean acceptance length {mean:.2f}; {percent(none)} of rounds accept nothing drafted"
     subtitle = f"{pooled['rounds'].sum():,} rounds of {_runs(rows)}"
     made = figure(title, subtitle, "acceptance length: accepted + 1 (tokens)", "share of rounds")
     made.add_bar(x=pooled["length"], y=pooled["share"], marker_color=ACCEPTED, customdata=pooled["rounds"],
                  hovertemplate="%{x} tokens: %{customdata} rounds, %{y:.1%}<extra></extra>")  # fmt: skip
-    made.add_vline(x=mean, line=_REFERENCE, annotation_text=f"mean {mean:.2f}", annotation_position="top right")
+    made.add_vline(x=mean, line=_REFERENCE, annotation_text=f"mean {mean:.2f}", annotation_position="top left")
     return share_axis(made.update_layout(showlegend=False, bargap=0.15))
 
 
@@ -94,13 +94,13 @@ def acceptance_rates(rows: pd.DataFrame) -> go.Figure:
     """The acceptance rate of every complete run by its three denominators, and their means."""
     known = _some(rows[(rows["status"] == "complete") & rows["rate"].notna()])
     means = known.groupby("denominator")["rate"].mean().reindex(list(RATES))
-    parts = [f"{percent(mean)} of the {_RATES[name]}" for name, mean in means.items()]
+    parts = [f"{percent(mean)} of {name.replace('_', ' ')}" for name, mean in means.items()]
     made = figure(f"Accepted: {', '.join(parts)}", f"mean over {_runs(known)}; points are runs",
                   "", "accepted nodes / denominator")  # fmt: skip
     made.add_bar(x=[_RATES[name] for name in means.index], y=means, marker_color=ACCEPTED, opacity=0.45, name="mean",
                  hovertemplate="mean %{y:.1%}<extra></extra>")  # fmt: skip
     made.add_scatter(x=known["denominator"].map(_RATES), y=known["rate"], mode="markers", name="run", text=known["run"],
-                     marker={"symbol": "circle-open", "color": GREY, "size": 8},
+                     marker={"symbol": "circle-open", "color": TEXT, "size": 8},
                      hovertemplate="%{text}: %{y:.1%}<extra></extra>")  # fmt: skip
     return share_axis(made)
 

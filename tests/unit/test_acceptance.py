@@ -204,7 +204,7 @@ def test_figures_say_in_their_titles_what_the_frames_hold(small):
     assert titles[acceptance_by_rank] == "The draft's first guess is taken in 33 % of cases, its second in 100 %"
     assert titles[acceptance_by_q] == "The draft's q is 20.0 points too high on average"
     assert titles[acceptance_by_source] == "Accepted guesses: 100 % by merge, 33 % by draft"
-    assert titles[acceptance_lengths] == "3.00 tokens a round; 0 % of rounds accept nothing drafted"
+    assert titles[acceptance_lengths] == "Mean acceptance length 3.00; 0 % of rounds accept nothing drafted"
 
 
 def test_every_column_is_described(recorded):
