@@ -82,8 +82,9 @@ def main() -> None:
     errors = [abs(row["modelled"] / row["measured"] - 1) for row in rows]
     by_model = sorted(rows, key=lambda row: -row["modelled"])[:10]
     best = max(rows, key=lambda row: row["measured"])
-    print(json.dumps({"median_error": statistics.median(errors), "largest_error": max(errors),
-                      "ten_best_hold_the_best": best in by_model, "machine": costs.machine, "rows": rows}, indent=1))  # fmt: skip
+    report = {"median_error": statistics.median(errors), "largest_error": max(errors),
+              "ten_best_hold_the_best": best in by_model, "machine": costs.machine, "rows": rows}  # fmt: skip
+    print(json.dumps(report, indent=1))
 
 
 if __name__ == "__main__":
