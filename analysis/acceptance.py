@@ -12,7 +12,7 @@ most one is accepted, so a share of all tested guesses falls with the width; the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -184,13 +184,13 @@ def _divided(counts: pd.DataFrame) -> pd.DataFrame:
     return counts.assign(mean_q=counts.pop("q_sum") / tested, share=accepted / tested, low=low, high=high)
 
 
-METRICS = (
-    acceptance_by_run,
-    acceptance_by_kind,
-    acceptance_by_depth,
-    acceptance_by_rank,
-    acceptance_by_source,
-    acceptance_by_q,
-    acceptance_lengths,
-    acceptance_rates,
-)
+METRICS: dict[str, Callable[[Frames], pd.DataFrame]] = {
+    "acceptance_by_run": acceptance_by_run,
+    "acceptance_by_kind": acceptance_by_kind,
+    "acceptance_by_depth": acceptance_by_depth,
+    "acceptance_by_rank": acceptance_by_rank,
+    "acceptance_by_source": acceptance_by_source,
+    "acceptance_by_q": acceptance_by_q,
+    "acceptance_lengths": acceptance_lengths,
+    "acceptance_rates": acceptance_rates,
+}

@@ -5,7 +5,7 @@ Frame functions over `analysis.load.Frames`; rows of every run, its status among
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
@@ -107,4 +107,7 @@ def _check_reference(run: RunTrace, ar: RunTrace) -> None:
             raise InputError(f"run {name} has target {key} {other!r}, not {own!r}; give an ar run with the same")
 
 
-METRICS = (time_by_phase, time_by_phase_and_step)
+METRICS: dict[str, Callable[[Frames], pd.DataFrame]] = {
+    "time_by_phase": time_by_phase,
+    "time_by_phase_and_step": time_by_phase_and_step,
+}

@@ -7,6 +7,7 @@ method to look at one. Error bars are Wilson 95 % intervals. A frame with nothin
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -170,3 +171,16 @@ def _bars(rows: pd.DataFrame, column: str, count: str, title: str, subtitle: str
                  error_x=_interval(rows) | {"color": TEXT},
                  hovertemplate="%{y}: %{x:.1%}<extra></extra>")  # fmt: skip
     return made.update_xaxes(tickformat=".0%", rangemode="tozero").update_layout(showlegend=False)
+
+
+FIGURES: dict[str, Callable[[pd.DataFrame], go.Figure]] = {
+    "acceptance_by_run": acceptance_by_run,
+    "acceptance_by_depth": acceptance_by_depth,
+    "acceptance_by_rank": acceptance_by_rank,
+    "acceptance_by_q": acceptance_by_q,
+    "acceptance_by_source": acceptance_by_source,
+    "acceptance_by_kind": acceptance_by_kind,
+    "acceptance_lengths": acceptance_lengths,
+    "acceptance_rates": acceptance_rates,
+    "drafted_by_syntax": drafted_by_syntax,
+}

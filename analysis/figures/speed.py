@@ -5,6 +5,8 @@ A frame with nothing to draw raises `InputError`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -88,3 +90,10 @@ def _fill(phase: str) -> dict[str, object]:
     color, shape = _FILLS[phase]
     pattern = {"shape": shape, "fillmode": "overlay", "fgcolor": "white", "size": 6, "solidity": 0.2}
     return {"name": phase, "marker": {"color": color, "pattern": pattern}}
+
+
+FIGURES: dict[str, Callable[[pd.DataFrame], go.Figure]] = {
+    "speedup_by_step": speedup_by_step,
+    "time_by_phase_and_step": time_by_phase_and_step,
+    "time_by_phase": time_by_phase,
+}
