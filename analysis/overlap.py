@@ -292,6 +292,7 @@ def _outcomes(frames: Frames, by: str) -> pd.DataFrame:
     edges = pd.concat([merges[["run", "edge", by, *_FATE]], _tree_edges(frames)[["run", "edge", by, *_FATE]]])
     groups = edges.groupby(["run", "edge", by], dropna=False)
     counts = groups.agg(edges=("tested", "size"), **{fate: (fate, "sum") for fate in _FATE}).reset_index()
+    counts[by] = counts[by].astype("Int64")  # whole numbers, and empty for tree edges
     return _in_order(_about(_divided(counts), frames), frames, ["edge", by])
 
 

@@ -35,8 +35,9 @@ _SHARE_OF_NGRAMS = "shared n-grams (% of n-grams)"
 def redundancy_by_step(rows: pd.DataFrame) -> go.Figure:
     """Nodes of the unrolled graph in every round of one run: those drafted, and the copies that merging saved."""
     run = _one_run(rows)
-    drafted, unrolled = rows["drafted"].sum(), rows["unrolled"].sum()
-    title = f"Merging left {percent(1 - drafted / unrolled)} of the unrolled nodes undrafted"
+    rows = _drafted(rows)
+    saved = rows["extra_copies"].sum() / rows["unrolled"].sum()
+    title = f"Merging spared the draft {percent(saved)} of the unrolled nodes"
     made = figure(title, run, "round", "nodes of the unrolled graph")
     about = rows[["redundancy", "merges"]]
     made.add_bar(x=rows["round"], y=rows["drafted"], name="drafted", marker={"color": ACCEPTED}, customdata=about,
@@ -50,8 +51,8 @@ def redundancy_by_step(rows: pd.DataFrame) -> go.Figure:
 
 def redundancy_by_run(rows: pd.DataFrame) -> go.Figure:
     """Redundancy of every complete run by kind of prompt."""
-    complete = _complete(rows)
-    pooled = 1 - complete["drafted"].sum() / complete["unrolled"].sum()
+    complete = _drafted(_complete(rows))
+    pooled = complete["extra_copies"].sum() / complete["unrolled"].sum()
     title = f"Redundancy is {percent(pooled)} over {_count(len(complete), 'complete run')}"
     made = figure(
         title, "one point a run; the line in a box is the median", "kind of prompt", "redundancy (% of unrolled nodes)"
@@ -95,6 +96,8 @@ def ngram_overlap_by_kind(rows: pd.DataFrame) -> go.Figure:
 
 def recurring_sequences(rows: pd.DataFrame, n: int = 3) -> go.Figure:
     """The most frequent recurring sequences of `n` tokens of one run."""
+    if rows.empty:
+        raise InputError("no sequence recurs in another hypothesis; choose a run that does not merge (--method tree)")
     run = _one_run(rows)
     listed = rows[rows["n"] == n].head(BARS)
     if listed.empty:
@@ -149,8 +152,11 @@ def _precision(rows: pd.DataFrame, by: str, x: str) -> go.Figure:
     merges, trees = (pooled[(pooled["edge"] == edge) & (pooled["tested"] > 0)] for edge in ("merge", "tree"))
     if merges.empty:
         raise InputError("no merge was tested: the target's walk never came to one; take runs that merge")
-    precision = total["precision"]
-    title = f"{percent(precision['merge'])} of tested merges led on, of tree edges {percent(precision['tree'])}"
+    precision, tested = total["precision"], total["tested"]
+    title = (
+        f"{percent(precision['merge'])} of {_count(tested['merge'], 'tested merge')} led on, "
+        f"of tree edges {percent(precision['tree'])}"
+    )
     subtitle = f"led on: accepted, and at least one more token behind it; labels: merges tested; {_which(rows)}"
     made = figure(title, subtitle, x, "precision (% of tested edges)")
     _points(made, merges, by, name="merge", text=merges["tested"], textposition="top center",
@@ -159,7 +165,7 @@ def _precision(rows: pd.DataFrame, by: str, x: str) -> go.Figure:
         _points(made, trees, by, name="tree edge", **TREE_EDGE.line())
     else:
         ends = [merges[by].min() - 0.5, merges[by].max() + 0.5]
-        made.add_scatter(x=ends, y=[precision["tree"]] * 2, name=f"all tree edges ({total['tested']['tree']:,} tested)",
+        made.add_scatter(x=ends, y=[precision["tree"]] * 2, name=f"all tree edges ({tested['tree']:,} tested)",
                          **TREE_EDGE.line(mode="lines"), hovertemplate="%{y:.0%}<extra></extra>")  # fmt: skip
     return share_axis(made).update_xaxes(dtick=1)
 
@@ -226,6 +232,10 @@ def _one_run(rows: pd.DataFrame) -> str:
 
 def _complete(rows: pd.DataFrame) -> pd.DataFrame:
     return _some(rows[rows["status"] == "complete"])
+
+
+def _drafted(rows: pd.DataFrame) -> pd.DataFrame:
+    return _some(rows[rows["drafted"] > 0])
 
 
 def _some(rows: pd.DataFrame) -> pd.DataFrame:

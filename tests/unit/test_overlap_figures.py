@@ -78,8 +78,8 @@ def test_cells_of_the_matrix_say_their_number(draw):
 def test_titles_are_computed_from_the_rows(draw, frames):
     rows = overlap.redundancy_by_run(frames)
     merged = rows.iloc[1]
-    assert draw("redundancy_by_step", 0).layout.title.text.startswith("Merging left 0 %")
-    assert draw("redundancy_by_step", 1).layout.title.text.startswith(f"Merging left {look.percent(merged.redundancy)}")
+    assert draw("redundancy_by_step", 0).layout.title.text.startswith("Merging spared the draft 0 %")
+    assert f"draft {look.percent(merged.redundancy)} of" in draw("redundancy_by_step", 1).layout.title.text
     complete = rows[rows["status"] == "complete"]
     share = 1 - complete["drafted"].sum() / complete["unrolled"].sum()
     assert draw("redundancy_by_run").layout.title.text == f"Redundancy is {look.percent(share)} over 3 complete runs"
@@ -107,6 +107,10 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(draw, frames):
         FIGURES["redundancy_by_step"](rows)
     with pytest.raises(InputError, match="nothing to draw"):
         FIGURES["redundancy_by_step"](rows.iloc[:0])
+    with pytest.raises(InputError, match="nothing to draw"):
+        FIGURES["redundancy_by_step"](rows[rows["run"] == frames.runs["run"][0]].assign(drafted=0))
+    with pytest.raises(InputError, match="no sequence recurs"):
+        FIGURES["recurring_sequences"](overlap.recurring_sequences(frames).iloc[:0])
     with pytest.raises(InputError, match="no merge was tested"):
         draw("merges_by_rank", 0)
     with pytest.raises(InputError, match="no sequence of 9 tokens"):
