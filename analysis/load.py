@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gsd.errors import TraceError
 from gsd.tables import NAMES, SCHEMAS, tables
-from gsd.trace import read_run
+from gsd.trace import SCHEMA, RunTrace, read_run
+
+_MALFORMED = (LookupError, TypeError, AttributeError, ValueError, pa.ArrowException)  # what foreign JSON leads to
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +31,126 @@ class Frames:
     hypotheses: pd.DataFrame
 
 
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A folder that is no readable run, and why, in one line."""
+
+    folder: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What could be loaded of many folders: the tables, the folders they came from, and the rest by name."""
+
+    tables: dict[str, pa.Table]
+    folders: list[Path]
+    skipped: list[Skipped]
+
+    def frames(self) -> Frames:
+        """The tables as frames; `runs.status` tells which runs are complete."""
+        return as_frames(self.tables)
+
+
 def load(folders: Sequence[Path]) -> Frames:
     """Frames of the given run folders. Raises `TraceError` where one is no run."""
-    return Frames(**{name: table.to_pandas() for name, table in load_tables(folders).items()})
+    return as_frames(load_tables(folders))
 
 
 def load_tables(folders: Sequence[Path]) -> dict[str, pa.Table]:
     """The seven Arrow tables of the given run folders, end to end."""
-    parts = [_tables_of(Path(folder)) for folder in folders]
-    return {name: pa.concat_tables([SCHEMAS[name].empty_table(), *(part[name] for part in parts)]) for name in NAMES}
+    return _joined([tables_of(Path(folder)) for folder in folders])
 
 
-def _tables_of(folder: Path) -> dict[str, pa.Table]:
-    """From Parquet where a finished run left them all, from the events otherwise (a run still going, or cut off)."""
+def load_many(where: Path | Sequence[Path]) -> Loaded:
+    """All that can be loaded of many run folders, or of the folders in one parent folder.
+
+    Skipped and named: what is no run, a trace of another version, a damaged one, and a run that stands
+    there twice. Incomplete runs are loaded and flagged by `runs.status`; `complete` leaves them out.
+    """
+    parts, folders, skipped = [], [], []
+    names: dict[str, Path] = {}
+    for folder in run_folders(where):
+        try:
+            found = tables_of(folder)
+        except TraceError as error:
+            skipped.append(Skipped(folder, str(error)))
+            continue
+        name = found["runs"]["run"][0].as_py()
+        if name in names:
+            skipped.append(Skipped(folder, f"{folder}: run {name} is there twice; {names[name]} was loaded"))
+            continue
+        names[name] = folder
+        parts.append(found)
+        folders.append(folder)
+    return Loaded(_joined(parts), folders, skipped)
+
+
+def run_folders(where: Path | Sequence[Path]) -> list[Path]:
+    """The folders to look into: those given, a run folder itself, or the visible folders in a parent, by name.
+
+    Raises `TraceError` where a single folder that was given is none.
+    """
+    if not isinstance(where, Path):
+        return [Path(folder) for folder in where]
+    if not where.is_dir():
+        raise TraceError(f"{where}: no such folder; name a run folder or a folder of runs")
+    if (where / "run.json").exists():
+        return [where]
+    return sorted(path for path in where.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def complete(frames: Frames) -> Frames:
+    """The complete runs alone, in every table: what may be averaged."""
+    runs = frames.runs.loc[frames.runs["status"] == "complete", "run"]
+    parts = {field.name: getattr(frames, field.name) for field in fields(Frames)}
+    return Frames(**{name: part[part["run"].isin(runs)].reset_index(drop=True) for name, part in parts.items()})
+
+
+def as_frames(tables: dict[str, pa.Table]) -> Frames:
+    """Arrow tables as pandas frames."""
+    return Frames(**{name: table.to_pandas() for name, table in tables.items()})
+
+
+def tables_of(folder: Path) -> dict[str, pa.Table]:
+    """From Parquet where a finished run left it all, from the events otherwise (a run still going, or cut off).
+
+    Raises `TraceError` where the folder is no run, or its events are damaged.
+    """
+    files = parquet_files(folder)
+    if files is not None:
+        return {name: pq.read_table(file) for name, file in files.items()}
+    try:
+        run = read_run(folder)
+        _check_whole(run)
+        return tables(run)
+    except TraceError:
+        raise
+    except _MALFORMED as error:
+        raise TraceError(f"{folder}: not a trace of gsd ({type(error).__name__}: {error}); leave it out") from None
+
+
+def _check_whole(run: RunTrace) -> None:
+    """Raise `TraceError` for a run that ended and yet lacks rounds: its averages would be wrong."""
+    totals = run.end and run.end["totals"]
+    if totals and totals["rounds"] != len(run.steps):
+        notes = "; ".join(run.notes) or "lines are missing"
+        raise TraceError(f"{run.folder}: {len(run.steps)} of {totals['rounds']} rounds can be read ({notes}); rerun it")
+
+
+def parquet_files(folder: Path) -> dict[str, Path] | None:
+    """The Parquet files of a finished run; None where one is missing, broken or of another version's schema."""
     files = {name: folder / "tables" / f"{name}.parquet" for name in NAMES}
     if not all(file.exists() for file in files.values()):
-        return tables(read_run(folder))
-    found = {name: pq.read_table(file) for name, file in files.items()}
-    if any(found[name].schema != SCHEMAS[name] for name in NAMES):
-        return tables(read_run(folder))  # written by another version of the tables; the events are the source
-    return found
+        return None
+    try:
+        if json.loads((folder / "run.json").read_bytes())["schema"] != SCHEMA:
+            return None
+        same = all(pq.read_schema(file).equals(SCHEMAS[name]) for name, file in files.items())
+    except (OSError, *_MALFORMED):
+        return None
+    return files if same else None
+
+
+def _joined(parts: Sequence[dict[str, pa.Table]]) -> dict[str, pa.Table]:
+    return {name: pa.concat_tables([SCHEMAS[name].empty_table(), *(part[name] for part in parts)]) for name in NAMES}

@@ -1,0 +1,92 @@
+"""Run a recorded run again and say whether the same came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gsd.config import RunSpec, build
+from gsd.errors import InputError
+from gsd.runner import Runner
+from gsd.trace import RunTrace, read_run
+
+COUNTS = ("rounds", "draft_forwards", "target_forwards", "drafted_nodes", "verified_nodes", "merges")
+_IDENTITY = ("architecture", "parameters", "layers", "vocab_size")  # not the source: a local folder has another path
+_SETUP = ("revision", "dtype", "device")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A recorded run beside the same settings run now; pairs are (recorded, now)."""
+
+    run: str
+    new_tokens: tuple[int, int]
+    first_difference: int | None  # index among the new tokens; None where all are the same
+    counts: dict[str, tuple[int, int]]
+    setup: dict[str, tuple[Any, Any]]  # versions, revisions, devices and dtypes that are not the same
+
+    @property
+    def same_tokens(self) -> bool:
+        """Whether the text is the same, token by token."""
+        return self.first_difference is None
+
+    @property
+    def same_counts(self) -> dict[str, bool]:
+        """Whether each count is the same, by name."""
+        return {name: recorded == now for name, (recorded, now) in self.counts.items()}
+
+    @property
+    def same(self) -> bool:
+        """Whether tokens and all counts are the same."""
+        return self.same_tokens and all(self.same_counts.values())
+
+
+def rerun(run_folder: Path, runner: Runner) -> Comparison:
+    """Decode the run's prompt again with its own settings and the loaded pair; nothing is written.
+
+    Raises `InputError` where the run is not complete or was made with other models than `runner` holds.
+    """
+    recorded = read_run(run_folder)
+    if recorded.status != "complete":
+        raise InputError(f"{run_folder}: the run is {recorded.status}; only a complete one can be compared")
+    spec = build(RunSpec, recorded.meta["spec"])
+    meta = runner.meta(spec)
+    _check_models(recorded, meta)
+    now = runner.run(spec, None)
+    before = [token for step in recorded.steps for token in step["new_tokens"]]
+    totals = recorded.end["totals"]
+    return Comparison(
+        run=recorded.meta["run"],
+        new_tokens=(len(before), len(now.tokens)),
+        first_difference=first_difference(before, now.tokens),
+        counts={name: (totals[name], now.totals[name]) for name in COUNTS},
+        setup=_setup_changes(recorded.meta, meta),
+    )
+
+
+def first_difference(left: list[int], right: list[int]) -> int | None:
+    """The first index at which the lists differ, an end counting as a difference; None where they are equal."""
+    if left == right:
+        return None
+    return next((i for i, (a, b) in enumerate(zip(left, right)) if a != b), min(len(left), len(right)))
+
+
+def _check_models(recorded: RunTrace, meta: dict[str, Any]) -> None:
+    for role in ("target", "draft"):
+        before, now = recorded.meta[role], meta[role]
+        for key in _IDENTITY if before else ():
+            if now is None or before[key] != now[key]:
+                loaded = now[key] if now else None
+                raise InputError(
+                    f"run {recorded.meta['run']}: its {role} {before['source']} has {key} {before[key]}, "
+                    f"the one loaded has {loaded}; load the pair that made it"
+                )
+
+
+def _setup_changes(before: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    pairs = {name: (before["versions"].get(name), version) for name, version in now["versions"].items()}
+    for role in ("target", "draft"):
+        if before[role]:
+            pairs |= {f"{role} {key}": (before[role][key], now[role][key]) for key in _SETUP}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
