@@ -9,6 +9,8 @@ import pytest
 from browser.conftest import ROOT, serve
 from fixtures.recorded import record_run
 
+from gsd.tables import NAMES
+
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect
 expect.set_options(timeout=15_000)
@@ -71,9 +73,7 @@ def test_prompt_run_graph_node_explanation_csv(page, address, tmp_path):
         page.get_by_test_id("stDownloadButton").get_by_role("button").click()
     download.value.save_as(tmp_path / "run.zip")
     with zipfile.ZipFile(tmp_path / "run.zip") as bundle:
-        assert sorted(bundle.namelist()) == sorted(
-            f"{name}.csv" for name in ("runs", "steps", "nodes", "edges", "merges", "decisions")
-        )
+        assert sorted(bundle.namelist()) == sorted(f"{name}.csv" for name in NAMES)
         assert b"def quicksort(items):" in bundle.read("runs.csv")
 
 

@@ -139,11 +139,11 @@ def test_bench_has_a_row_for_every_method(gsd, tmp_path):
     assert report["settings"]["drafting"]["chain"]["depth"] == 3
 
 
-def test_export_writes_six_csv_files(gsd, tmp_path):
+def test_export_writes_a_csv_file_a_table(gsd, tmp_path):
     _, out, _ = gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 6, "--out", tmp_path, "--json")
     code, _, _ = gsd("export", tmp_path / json.loads(out)["run"], "--csv", tmp_path / "csv")
     assert code == 0
-    names = {"runs", "steps", "nodes", "edges", "merges", "decisions"}
+    names = {"runs", "steps", "nodes", "edges", "merges", "decisions", "hypotheses"}
     assert {path.stem for path in (tmp_path / "csv").glob("*.csv")} == names
 
 
