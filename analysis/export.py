@@ -1,49 +1,80 @@
-"""Runs as CSV: one file per table."""
+"""Runs as files for others: tables and metrics as CSV with a README of columns, or tables as Parquet."""
 
 from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
 
-from analysis.load import load_tables
+from analysis import acceptance, columns, overlap, similarity, speed
+from analysis.load import Frames, as_frames, load_tables
 from gsd.errors import TraceError
+from gsd.tables import NAMES
+
+README = "README.md"
+MODULES = (overlap, similarity, acceptance, speed)  # each with METRICS, its frame functions, and COLUMNS, their columns
 
 
 def export_csv(runs: Sequence[Path], folder: Path) -> list[Path]:
-    """Write the seven tables of `runs` to `folder`, replacing files of the same names; returns their paths.
+    """Write tables, metrics and a README of their columns to `folder`, replacing files of the same names.
 
+    Averages hold complete runs only; tables and metrics by run hold all, with their status in `runs.csv`.
     Raises `TraceError` where a run cannot be read or the folder cannot be written.
     """
-    tables = load_tables(runs)
-    files = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, table in tables.items():
-            files.append(folder / f"{name}.csv")
-            pa_csv.write_csv(flat(table), files[-1])
-    except OSError as error:
-        raise TraceError(f"cannot write {folder}: {error.strerror or error}; choose another --csv folder") from error
-    return files
+    return _written(folder, csv_files(runs), "--csv")
+
+
+def export_parquet(runs: Sequence[Path], folder: Path) -> list[Path]:
+    """Write the seven tables of `runs` to `folder`, one Parquet file each, all runs end to end."""
+    return _written(folder, _parquet_files(runs), "--parquet")
 
 
 def zip_csv(runs: Sequence[Path]) -> bytes:
-    """The seven CSV files of `runs` in one zip archive."""
+    """The files of `export_csv` in one zip archive."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as bundle:
-        for name, table in load_tables(runs).items():
-            bundle.writestr(f"{name}.csv", _csv(table))
+        for name, content in csv_files(runs):
+            bundle.writestr(name, content)
     return archive.getvalue()
 
 
-def _csv(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    pa_csv.write_csv(flat(table), sink)
-    return sink.getvalue().to_pybytes()
+def csv_files(runs: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
+    """Name and content of every file of an export: the README, the tables, the metrics."""
+    tables = load_tables(runs)
+    yield README, readme().encode()
+    for name, table in tables.items():
+        yield f"{name}.csv", _csv(table)
+    frames = as_frames(tables)
+    for name, metric in metrics().items():
+        yield f"{name}.csv", metric(frames).to_csv(index=False).encode()
+
+
+def metrics() -> dict[str, Callable[[Frames], pd.DataFrame]]:
+    """Every metric that needs no more than the tables, by name."""
+    return {name: metric for module in MODULES for name, metric in module.METRICS.items()}
+
+
+def readme() -> str:
+    """What the files of an export are, and each of their columns with its unit."""
+    parts = [
+        "# Columns\n\nOne fact a row. Empty: not recorded, or 0 / 0. `nat` is a natural logarithm of a probability.\n"
+        "Only complete runs are averaged; `runs.csv` has the status of each. Formulas: docs/metrics.md of GSD lab.\n"
+    ]
+    for name in NAMES:
+        parts.append(f"## {name}.csv\n\n{columns.described(columns.COLUMNS[name])}\n")
+    empty = as_frames(load_tables([]))
+    for module in MODULES:
+        for name, metric in module.METRICS.items():
+            about = " ".join(metric.__doc__.split("\n\n")[0].split())
+            own = {column: module.COLUMNS[column] for column in metric(empty).columns}
+            parts.append(f"## {name}.csv\n\n{about}\n\n{columns.described(own)}\n")
+    return "\n".join(parts)
 
 
 def flat(table: pa.Table) -> pa.Table:
@@ -53,3 +84,29 @@ def flat(table: pa.Table) -> pa.Table:
             texts = [" ".join(map(str, values)) for values in table[field.name].to_pylist()]
             table = table.set_column(at, field.name, pa.array(texts, pa.string()))
     return table
+
+
+def _csv(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pa_csv.write_csv(flat(table), sink)
+    return sink.getvalue().to_pybytes()
+
+
+def _parquet_files(runs: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
+    for name, table in load_tables(runs).items():
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        yield f"{name}.parquet", sink.getvalue().to_pybytes()
+
+
+def _written(folder: Path, files: Iterator[tuple[str, bytes]], option: str) -> list[Path]:
+    paths = []
+    for name, content in files:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        except OSError as error:
+            reason = error.strerror or error
+            raise TraceError(f"cannot write {folder}: {reason}; choose another {option} folder") from error
+        paths.append(folder / name)
+    return paths

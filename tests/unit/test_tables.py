@@ -1,17 +1,16 @@
 """The tables say what the events say, and the CSV what the tables say."""
 
 import csv
-import io
-import zipfile
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from fixtures.recorded import record_run
 
-from analysis.export import export_csv, zip_csv
+from analysis.export import export_csv
 from analysis.load import load, load_tables
-from gsd.errors import TraceError
-from gsd.tables import NAMES, SCHEMAS, tables
+from gsd.config import SamplingSpec
+from gsd.tables import NAMES, SCHEMAS, _hypotheses, _merges, _nodes, tables
 from gsd.trace import read_run
 
 
@@ -73,7 +72,7 @@ def test_a_run_without_totals_has_none_and_keeps_its_rounds_and_text(tmp_path, e
 def test_counters_alone_give_empty_tables_of_the_same_columns(tmp_path, run):
     bare = load_tables([record_run(tmp_path / "bare", detail="counters")])
     assert bare["steps"].num_rows == 6
-    for name in ("nodes", "edges", "merges", "decisions"):
+    for name in ("nodes", "edges", "merges", "decisions", "hypotheses"):
         assert bare[name].num_rows == 0
         assert bare[name].schema == SCHEMAS[name]
     assert load([run]).nodes.columns.tolist() == bare["nodes"].column_names
@@ -91,16 +90,89 @@ def test_tables_of_another_version_are_not_believed(run):
 
 
 def test_csv_reads_back_with_its_newlines_quotes_and_markup(tmp_path, run):
-    files = export_csv([run], tmp_path / "csv")
-    assert [file.name for file in files] == [f"{name}.csv" for name in NAMES]
-    with files[2].open(newline="") as file:
+    export_csv([run], tmp_path / "csv")
+    with (tmp_path / "csv" / "nodes.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["text"] for row in rows] == load([run]).nodes["text"].tolist()
-    with zipfile.ZipFile(io.BytesIO(zip_csv([run]))) as bundle:
-        assert bundle.read("nodes.csv") == files[2].read_bytes()
 
 
-def test_a_csv_folder_that_cannot_be_is_refused_by_name(tmp_path, run):
-    (tmp_path / "file").touch()
-    with pytest.raises(TraceError, match=r"file.*choose another"):
-        export_csv([run], tmp_path / "file" / "csv")
+def small_step(**changes):
+    """One round; the target picks B, C, F. Flat: 0 root, 1 A, 2 B, 3 C, 4 C', 5 D, 6 E.
+
+    root 0 ─ A 1 ─ C 3 ─ E 5          flat  A ─ C ─ (E not verified)
+      │       └─ D 4                         └─ D
+      └──── B 2 ═ C 3 (merge; its first candidate was pruned)    B ═ C' ─ E
+    """
+    columns = ("parent", "token", "node", "kind")
+    decisions = [(0, 11, 1, "added"), (0, 12, 2, "added"), (1, 13, 3, "added"), (1, 14, 4, "added"),
+                 (2, 19, -1, "pruned"), (2, 13, 3, "merged"), (0, 11, 1, "capped"), (3, 15, 5, "added")]  # fmt: skip
+    step = {
+        "round": 0, "accepted": [2, 4], "new_tokens": [12, 13, 16],
+        "graph": {"token": [9, 11, 12, 13, 14, 15], "text": list("RABCDE"), "parent": [-1, 0, 0, 1, 1, 3],
+                  "depth": [0, 1, 1, 2, 2, 3], "logq": [0.0] * 6, "path_logq": [0.0] * 6,
+                  "source": ["root", *["draft"] * 5], "expanded": [True] * 6},
+        "merges": {"parent": [2], "node": [3], "logq": [-0.5], "depth_shift": [0], "ngram": [[13]],
+                   "ngram_text": ["C"]},
+        "decisions": dict(zip(columns, map(list, zip(*decisions)))),
+        "tree": {"token": [9, 11, 12, 13, 13, 14, 15], "text": list("RABCCDE"), "node": [0, 1, 2, 3, 3, 4, 5],
+                 "parent": [-1, 0, 0, 1, 2, 1, 4], "merged": [False] * 4 + [True, False, False],
+                 "logq": [0.0, -1.0, -2.0, -3.0, -4.0, -5.0, -6.0],
+                 "target_logp": [None, -1.0, -0.1, -0.9, -0.2, -3.0, -2.0]},
+    }  # fmt: skip
+    return step | changes
+
+
+def test_ranks_and_what_was_tested_by_hand():
+    """See `small_step`: behind B the pruned candidate is the likeliest, so the merged one has rank 1."""
+    nodes, merges = _nodes([small_step()]), _merges([small_step()])
+    assert nodes["rank"] == [-1, 0, 1, 0, 1, 0]
+    assert nodes["verified"] == [1, 1, 1, 2, 1, 1]
+    assert nodes["target_logp"] == [None, -1.0, -0.1, -0.2, -3.0, -2.0]
+    assert nodes["tested"] == [False, True, True, True, False, True]
+    assert nodes["accepted"] == [False, False, True, True, False, False]
+    assert {name: merges[name] for name in ("rank", "tested", "accepted", "accepted_behind")} == {
+        "rank": [1], "tested": [True], "accepted": [True], "accepted_behind": [0]}  # fmt: skip
+
+
+def test_a_pick_that_a_stop_rule_cut_away_decided_about_nothing():
+    """As above, but the round ends with C: nobody knows whether E would have been accepted."""
+    nodes = _nodes([small_step(new_tokens=[12, 13])])
+    assert nodes["tested"] == [False, True, True, True, False, False]
+
+
+def test_a_merge_edge_that_the_walk_did_not_come_to_was_not_tested():
+    """The target picks A, then something else: the edge below B was not decided about."""
+    merges = _merges([small_step(accepted=[1], new_tokens=[11, 16])])
+    assert (merges["tested"], merges["accepted"], merges["accepted_behind"]) == ([False], [False], [None])
+
+
+def test_hypotheses_by_hand():
+    """Leaves in flat order: A C, A D, B C E; the last crosses the merge edge and two of its tokens were accepted."""
+    rows = _hypotheses([small_step()])
+    assert rows["leaf"] == [3, 5, 6]
+    assert rows["tokens"] == [[11, 13], [11, 14], [12, 13, 15]]
+    assert rows["text"] == ["AC", "AD", "BCE"]
+    assert (rows["hypothesis"], rows["length"], rows["logq"]) == ([0, 1, 2], [2, 2, 3], [-3.0, -5.0, -6.0])
+    assert (rows["merged"], rows["accepted"]) == ([False, False, True], [0, 0, 2])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_tables_of_any_run_agree_with_each_other(tmp_path, seed):
+    frames = load([record_run(tmp_path, sampling=SamplingSpec(seed=seed))])
+    nodes, merges, hypotheses = frames.nodes, frames.merges, frames.hypotheses
+    assert (nodes["tested"] | ~nodes["accepted"]).all() and (merges["tested"] | ~merges["accepted"]).all()
+    assert (merges["accepted_behind"].notna() == merges["accepted"]).all()
+    assert (nodes["target_logp"].notna() == ((nodes["verified"] > 0) & (nodes["node"] > 0))).all()
+    siblings = pd.concat([nodes[nodes["node"] > 0], merges])[["round", "parent", "rank", "logq"]]
+    ordered = siblings.sort_values(["round", "parent", "rank"]).groupby(["round", "parent"])
+    assert (ordered["rank"].diff().dropna() > 0).all() and (ordered["logq"].diff().dropna() <= 0).all()
+    assert (hypotheses["length"] == hypotheses["tokens"].str.len()).all()
+    longest = hypotheses.groupby("round")["accepted"].max()
+    accepted = frames.steps.set_index("round")["accepted"]
+    assert longest.equals(accepted.loc[longest.index])
+
+
+def test_a_round_with_nothing_drafted_has_no_hypothesis():
+    """Method `ar`: the tree is the root alone."""
+    root = {name: small_step()["tree"][name][:1] for name in small_step()["tree"]}
+    assert _hypotheses([small_step(tree=root, accepted=[], new_tokens=[16])])["leaf"] == []

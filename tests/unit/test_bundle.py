@@ -1,0 +1,158 @@
+"""A bundle gives back the runs it was made of, writes nowhere else, and can be run again."""
+
+import json
+import zipfile
+
+import pytest
+from fixtures.recorded import record_run
+
+from analysis.bundle import read_bundle, write_bundle
+from analysis.export import csv_files
+from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec
+from gsd.errors import InputError, TraceError
+from gsd.pairs import PAIRS
+from gsd.rerun import COUNTS, first_difference, rerun
+from gsd.trace import read_run
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return [record_run(tmp_path / "runs"), record_run(tmp_path / "runs", end=None, count=2)]
+
+
+@pytest.fixture
+def bundle(tmp_path, runs):
+    return write_bundle(runs, tmp_path / "b.zip")
+
+
+def files_of(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_comes_out_is_what_went_in(tmp_path, runs, bundle):
+    back = read_bundle(bundle, tmp_path / "out")
+    assert [folder.name for folder in back] == [run.name for run in runs]
+    for before, after in zip(runs, back):
+        assert files_of(before) == files_of(after)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(run.name for run in runs)
+
+
+def test_it_carries_settings_versions_and_the_csv_files(runs, bundle):
+    with zipfile.ZipFile(bundle) as archive:
+        head = json.loads(archive.read("bundle.json"))
+        for name, content in csv_files(runs):
+            assert archive.read(f"csv/{name}") == content
+    assert [one["status"] for one in head["runs"].values()] == ["complete", "incomplete"]
+    for run in runs:
+        meta = read_run(run).meta
+        assert {key: head["runs"][run.name][key] for key in ("spec", "digest", "versions")} == {
+            key: meta[key] for key in ("spec", "digest", "versions")
+        }
+
+
+def test_a_run_that_is_there_already_is_not_touched(tmp_path, runs, bundle):
+    out = tmp_path / "out"
+    (out / runs[1].name).mkdir(parents=True)
+    with pytest.raises(TraceError, match="exists already"):
+        read_bundle(bundle, out)
+    assert [path.name for path in out.iterdir()] == [runs[1].name]
+    assert files_of(out) == {}
+
+
+@pytest.mark.parametrize("entry", ["../evil", "runs/../../evil", "/evil", "runs/nonesuch/run.json", "runs\\..\\evil",
+                                   "runs/evil", "C:/evil"])  # fmt: skip
+def test_an_entry_that_leads_out_refuses_the_whole_file(tmp_path, bundle, entry):
+    with zipfile.ZipFile(bundle, "a") as archive:
+        archive.writestr(entry, "x")
+    refused(bundle, tmp_path / "out", "evil" if "evil" in entry else "nonesuch")
+
+
+@pytest.mark.parametrize("name", ["..", "", "a/b", "/a", ".hidden"])
+def test_a_run_with_the_name_of_another_place_is_refused(tmp_path, name):
+    path = tmp_path / "b.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("bundle.json", json.dumps({"format": "gsd-bundle", "version": 1, "runs": {name: {}}}))
+    refused(path, tmp_path / "out", repr(name))
+
+
+@pytest.mark.parametrize("head", ["{}", "[]", "no json", '{"format": "gsd-bundle", "version": 2, "runs": {}}'])
+def test_other_archives_and_other_versions_are_refused(tmp_path, head):
+    path = tmp_path / "b.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("bundle.json", head)
+    refused(path, tmp_path / "out", "bundle.json")
+
+
+def test_no_archive_no_file_and_a_damaged_one_are_refused(tmp_path, bundle):
+    (tmp_path / "text.zip").write_text("hello")
+    refused(tmp_path / "text.zip", tmp_path / "out", "not a zip")
+    refused(tmp_path / "nowhere.zip", tmp_path / "out", "no such file")
+    data = bytearray(bundle.read_bytes())
+    with zipfile.ZipFile(bundle) as archive:
+        start = next(i.header_offset for i in archive.infolist() if i.filename.endswith("events.jsonl"))
+    data[start + 200 : start + 260] = bytes(60)
+    bundle.write_bytes(data)
+    refused(bundle, tmp_path / "out", "no readable bundle")
+
+
+def refused(file, out, words):
+    with pytest.raises(InputError) as caught:
+        read_bundle(file, out)
+    assert words in str(caught.value) and str(file) in str(caught.value) and "\n" not in str(caught.value)
+    assert not out.exists() or not list(out.iterdir())
+
+
+def test_a_run_named_twice_or_a_file_that_cannot_be_is_refused_and_leaves_nothing(tmp_path, runs):
+    with pytest.raises(TraceError, match="twice"):
+        write_bundle([runs[0], runs[0]], tmp_path / "twice.zip")
+    (tmp_path / "file").touch()
+    with pytest.raises(TraceError, match="choose another"):
+        write_bundle(runs, tmp_path / "file" / "b.zip")
+    assert not list(tmp_path.glob("*.partial")) and not (tmp_path / "twice.zip").exists()
+
+
+@pytest.fixture(scope="module")
+def recorded(tiny, tmp_path_factory):
+    """A sampled run of the bundled pair."""
+    pair = PAIRS["tiny"]
+    spec = RunSpec(target=pair.target, draft=pair.draft, pair="tiny", prompt=Prompt(prompt="def total(items):"),
+                   drafting=DraftSpec(depth=4), sampling=SamplingSpec(temperature=0.8, seed=3), max_new_tokens=16,
+                   device="cpu", dtype="float32")  # fmt: skip
+    return tiny.run(spec, tmp_path_factory.mktemp("runs")).folder
+
+
+def test_a_bundled_run_run_again_gives_the_same_tokens_and_counts(tmp_path, tiny, recorded):
+    [run] = read_bundle(write_bundle([recorded], tmp_path / "b.zip"), tmp_path / "out")
+    made = rerun(run, tiny)
+    assert made.same and made.same_tokens and made.setup == {}
+    assert made.same_counts == dict.fromkeys(COUNTS, True)
+    assert made.new_tokens == (16, 16)
+
+
+def test_what_is_not_the_same_is_named(tmp_path, tiny, recorded):
+    [run] = read_bundle(write_bundle([recorded], tmp_path / "b.zip"), tmp_path / "out")
+    lines = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    lines[0]["new_tokens"][0] += 1
+    lines[-1]["totals"]["merges"] += 1
+    (run / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    head = json.loads((run / "run.json").read_text())
+    head["versions"]["gsd"] = "0.0"
+    (run / "run.json").write_text(json.dumps(head))
+    made = rerun(run, tiny)
+    assert not made.same and made.first_difference == 0
+    assert [name for name, same in made.same_counts.items() if not same] == ["merges"]
+    assert made.setup["gsd"][0] == "0.0" and list(made.setup) == ["gsd"]
+
+
+def test_an_unfinished_run_and_another_pair_are_refused(tmp_path, tiny, runs):
+    with pytest.raises(InputError, match="incomplete"):
+        rerun(runs[1], tiny)
+    with pytest.raises(InputError, match="target made/up has architecture llama"):
+        rerun(runs[0], tiny)
+
+
+def test_the_first_difference_counts_an_end():
+    assert first_difference([1, 2], [1, 2]) is None
+    assert first_difference([1, 2], [1, 3]) == 1
+    assert first_difference([1, 2], [1, 2, 3]) == 2
+    assert first_difference([], [1]) == 0

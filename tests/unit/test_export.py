@@ -1,0 +1,83 @@
+"""Exports hold every table and metric, with each column explained beside them."""
+
+import io
+import zipfile
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from fixtures.recorded import record_run
+
+from analysis.columns import COLUMNS, tables_page
+from analysis.export import MODULES, export_csv, export_parquet, metrics, readme, zip_csv
+from analysis.load import load, load_tables
+from gsd.errors import TraceError
+from gsd.tables import NAMES, SCHEMAS
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return [record_run(tmp_path / "runs"), record_run(tmp_path / "runs", end=None, count=2)]
+
+
+def test_every_column_of_every_table_has_a_unit_and_a_meaning():
+    assert set(COLUMNS) == set(NAMES)
+    for name, columns in COLUMNS.items():
+        assert list(columns) == SCHEMAS[name].names
+        assert all(unit and meaning for unit, meaning in (text.split(": ", 1) for text in columns.values()))
+
+
+def test_the_documented_tables_are_those_of_the_code(pytestconfig):
+    assert (pytestconfig.rootpath / "docs" / "tables.md").read_text() == tables_page()
+
+
+def test_every_column_of_every_metric_is_explained(runs):
+    frames, text = load(runs), readme()
+    for module in MODULES:
+        for name, metric in module.METRICS.items():
+            section = text.split(f"## {name}.csv\n")[1].split("\n## ")[0]
+            for column in metric(frames).columns:
+                unit, meaning = module.COLUMNS[column].split(": ", 1)
+                assert f"| `{column}` | {unit} | {meaning} |" in section
+
+
+def test_an_export_is_tables_metrics_and_their_readme(tmp_path, runs):
+    files = export_csv(runs, tmp_path / "csv")
+    assert [file.name for file in files] == ["README.md", *(f"{name}.csv" for name in [*NAMES, *metrics()])]
+    assert len(set(files)) == len(files)
+    frames = load(runs)
+    for name, metric in metrics().items():
+        table = pd.read_csv(tmp_path / "csv" / f"{name}.csv")
+        assert table.columns.tolist() == metric(frames).columns.tolist()
+        assert len(table) == len(metric(frames))
+    with zipfile.ZipFile(io.BytesIO(zip_csv(runs))) as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == {f.name: f.read_bytes() for f in files}
+
+
+def test_lists_are_text_in_csv(tmp_path, runs):
+    export_csv(runs, tmp_path / "csv")
+    texts = pd.read_csv(tmp_path / "csv" / "hypotheses.csv", dtype={"tokens": str})["tokens"]
+    assert [[int(token) for token in text.split()] for text in texts] == load_tables(runs)["hypotheses"][
+        "tokens"
+    ].to_pylist()
+
+
+def test_runs_without_detail_export_empty_files_with_their_columns(tmp_path):
+    run = record_run(tmp_path, detail="counters")
+    export_csv([run], tmp_path / "csv")
+    assert (tmp_path / "csv" / "nodes.csv").read_text().strip().split(",")[0] == '"run"'
+    assert pd.read_csv(tmp_path / "csv" / "hypothesis_pairs.csv").empty
+
+
+def test_parquet_reads_back_as_the_tables(tmp_path, runs):
+    files = export_parquet(runs, tmp_path / "parquet")
+    assert [file.stem for file in files] == list(NAMES)
+    for file in files:
+        assert pq.read_table(file).equals(load_tables(runs)[file.stem])
+
+
+@pytest.mark.parametrize("export", [export_csv, export_parquet])
+def test_a_folder_that_cannot_be_is_refused_by_name(tmp_path, runs, export):
+    (tmp_path / "file").touch()
+    with pytest.raises(TraceError, match=r"file.*choose another"):
+        export(runs, tmp_path / "file" / "out")
