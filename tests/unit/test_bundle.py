@@ -1,7 +1,9 @@
 """A bundle gives back the runs it was made of, writes nowhere else, and can be run again."""
 
 import json
+import shutil
 import zipfile
+from pathlib import Path
 
 import pytest
 from fixtures.recorded import record_run
@@ -15,14 +17,21 @@ from gsd.rerun import COUNTS, first_difference, rerun
 from gsd.trace import read_run
 
 
-@pytest.fixture
-def runs(tmp_path):
-    return [record_run(tmp_path / "runs"), record_run(tmp_path / "runs", end=None, count=2)]
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs")
+    return [record_run(out), record_run(out, end=None, count=2)]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, runs):
+    return write_bundle(runs, tmp_path_factory.mktemp("bundles") / "b.zip")
 
 
 @pytest.fixture
-def bundle(tmp_path, runs):
-    return write_bundle(runs, tmp_path / "b.zip")
+def bundle(tmp_path, written):
+    """A copy to spoil."""
+    return Path(shutil.copy(written, tmp_path))
 
 
 def files_of(folder):
