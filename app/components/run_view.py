@@ -55,7 +55,7 @@ def _head(run: OpenRun, live: bool) -> None:
 def _download(run: OpenRun) -> None:
     st.download_button(
         "CSV", lambda: zip_csv([run.folder]), f"{run.name}.zip", "application/zip", key="csv", on_click="ignore",
-        icon=":material/download:", help="Six tables as CSV in one zip: runs, steps, nodes, edges, merges, decisions.",
+        icon=":material/download:", help="Tables and metrics as CSV in one zip, with a README of every column.",
     )  # fmt: skip
 
 

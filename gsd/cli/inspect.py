@@ -1,11 +1,6 @@
-"""`gsd pairs`, `gsd doctor` and `gsd export`: what is here, and what runs hold."""
+"""`gsd pairs` and `gsd doctor`: what is here."""
 
 from __future__ import annotations
-
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from gsd.cli.options import Json
 from gsd.cli.output import print_json, print_table
@@ -23,21 +18,6 @@ def pairs(as_json: Json = False) -> None:
         return
     columns = ("name", "here", "target", "draft", "note")
     print_table(list(columns), [[str(row[column]) for column in columns] for row in rows])
-
-
-def export(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
-    csv: Annotated[Path, typer.Option("--csv", help="Folder for the six CSV files.")],
-    as_json: Json = False,
-) -> None:
-    """Write runs, steps, nodes, edges, merges and decisions of runs as CSV."""
-    from analysis.export import export_csv  # the one place where the engine's side looks at the analysis
-
-    files = [str(path) for path in export_csv(runs, csv)]
-    if as_json:
-        print_json({"files": files})
-    else:
-        print("\n".join(files))
 
 
 def doctor(as_json: Json = False) -> None:

@@ -73,7 +73,7 @@ def test_prompt_run_graph_node_explanation_csv(page, address, tmp_path):
         page.get_by_test_id("stDownloadButton").get_by_role("button").click()
     download.value.save_as(tmp_path / "run.zip")
     with zipfile.ZipFile(tmp_path / "run.zip") as bundle:
-        assert sorted(bundle.namelist()) == sorted(f"{name}.csv" for name in NAMES)
+        assert {f"{name}.csv" for name in NAMES} < set(bundle.namelist())
         assert b"def quicksort(items):" in bundle.read("runs.csv")
 
 

@@ -6,16 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from subprocess import PIPE
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
+from analysis.export import metrics
 from gsd.bench import _interleaved
 from gsd.cli import main
 from gsd.pairs import BUNDLED
 from gsd.runner import Runner
+from gsd.tables import NAMES
 from gsd.trace import list_runs, read_run
 
 PROMPT = "def add(first, second):"
@@ -139,12 +142,17 @@ def test_bench_has_a_row_for_every_method(gsd, tmp_path):
     assert report["settings"]["drafting"]["chain"]["depth"] == 3
 
 
-def test_export_writes_a_csv_file_a_table(gsd, tmp_path):
+def test_export_writes_tables_and_metrics_and_a_bundle_runs_again(gsd, tmp_path):
     _, out, _ = gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 6, "--out", tmp_path, "--json")
-    code, _, _ = gsd("export", tmp_path / json.loads(out)["run"], "--csv", tmp_path / "csv")
-    assert code == 0
-    names = {"runs", "steps", "nodes", "edges", "merges", "decisions", "hypotheses"}
-    assert {path.stem for path in (tmp_path / "csv").glob("*.csv")} == names
+    run = tmp_path / json.loads(out)["run"]
+    code, out, _ = gsd("export", run, "--csv", tmp_path / "csv", "--parquet", tmp_path / "parquet", "--bundle",
+                       tmp_path / "run.zip", "--json")  # fmt: skip
+    assert code == 0 and all(Path(file).exists() for file in json.loads(out)["files"])
+    assert {path.stem for path in (tmp_path / "csv").iterdir()} == {"README", *NAMES, *metrics()}
+    assert {path.stem for path in (tmp_path / "parquet").iterdir()} == set(NAMES)
+    code, out, _ = gsd("replay", tmp_path / "run.zip", "--json")
+    assert code == 0 and json.loads(out)["same"] is True
+    assert "same" in gsd("replay", tmp_path / "run.zip")[1]
 
 
 def test_pairs_says_that_the_bundled_one_is_here(gsd):

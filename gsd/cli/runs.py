@@ -1,0 +1,90 @@
+"""`gsd export` and `gsd replay`: what runs hold, for others, and whether it comes out the same again."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gsd.cli.options import Json
+from gsd.cli.output import load, print_json, print_table, progress
+from gsd.config import RunSpec, build
+from gsd.errors import InputError
+from gsd.pairs import PAIRS
+from gsd.trace import read_run
+
+if TYPE_CHECKING:
+    from gsd.rerun import Comparison
+
+
+def export(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    csv: Annotated[Path | None, typer.Option("--csv", help="Folder for tables, metrics and their columns.")] = None,
+    parquet: Annotated[Path | None, typer.Option("--parquet", help="Folder for the tables.")] = None,
+    bundle: Annotated[Path | None, typer.Option("--bundle", help="Zip file that `gsd replay` can run again.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write runs as CSV (tables, overlap, acceptance, speed), as Parquet, or as a bundle."""
+    from analysis.bundle import write_bundle
+    from analysis.export import export_csv, export_parquet
+
+    if not (csv or parquet or bundle):
+        raise InputError("give --csv FOLDER, --parquet FOLDER or --bundle FILE.zip")
+    files: list[Path] = []
+    files += export_csv(runs, csv) if csv else []
+    files += export_parquet(runs, parquet) if parquet else []
+    files += [write_bundle(runs, bundle)] if bundle else []
+    if as_json:
+        print_json({"files": [str(file) for file in files]})
+    else:
+        print("\n".join(map(str, files)))
+
+
+def replay(
+    bundle: Annotated[Path, typer.Argument(help="Zip file of `gsd export --bundle`.")], as_json: Json = False
+) -> None:
+    """Decode the runs of a bundle again; say whether tokens and counts are the same."""
+    from analysis.bundle import read_bundle
+
+    with tempfile.TemporaryDirectory() as folder:
+        compared = _rerun(read_bundle(bundle, Path(folder)))
+    if as_json:
+        print_json({"runs": [_row(one) for one in compared], "same": all(one.same for one in compared)})
+        return
+    print_table(["run", "tokens", *compared[0].counts], [
+        [one.run, "same" if one.same_tokens else f"differ from {one.first_difference}",
+         *(str(now) if before == now else f"{before} -> {now}" for before, now in one.counts.values())]
+        for one in compared
+    ])  # fmt: skip
+
+
+def _rerun(folders: list[Path]) -> list[Comparison]:
+    """Every complete run again; models are loaded anew only where the next run needs others."""
+    from gsd.rerun import rerun
+
+    compared, loaded, runner = [], None, None
+    runs = [run for run in map(read_run, folders) if run.status == "complete"]
+    if not runs:
+        raise InputError("the bundle holds no complete run, so there is nothing to compare with")
+    with progress("runs", len(runs)) as advance:
+        for run in runs:
+            spec = _here(build(RunSpec, run.meta["spec"]))
+            if (spec.target, spec.draft, spec.device, spec.dtype) != loaded:
+                loaded, runner = (spec.target, spec.draft, spec.device, spec.dtype), load(spec)
+            compared.append(rerun(run.folder, runner))
+            advance()
+    return compared
+
+
+def _here(spec: RunSpec) -> RunSpec:
+    """A preset's models are where they are on this machine, not where they were recorded."""
+    if spec.pair is None:
+        return spec
+    return spec.model_copy(update={"target": PAIRS[spec.pair].target, "draft": spec.draft and PAIRS[spec.pair].draft})
+
+
+def _row(one: Comparison) -> dict[str, Any]:
+    return {"run": one.run, "same_tokens": one.same_tokens, "first_difference": one.first_difference,
+            "counts": one.counts, "setup": one.setup}  # fmt: skip
