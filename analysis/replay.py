@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gsd.atlas import Atlas, AtlasText, Regrowth
+from gsd.atlas import Atlas, AtlasText, DraftTree, Regrowth
 from gsd.config import PREFILL_CHUNK, DraftSpec
-from gsd.graph import ROOT
+from gsd.graph import ROOT, TokenGraph
 from gsd.tree import FlatTree, flatten
 
 
@@ -50,6 +50,24 @@ class TextReplay:
         """1 + accepted / rounds, as in a run."""
         return 1 + sum(one.accepted for one in self.rounds) / len(self.rounds)
 
+    def counts(self) -> dict[str, int]:
+        """What the rounds did in all, by the names of a run's totals."""
+        sums = {name: sum(getattr(one, name) for one in self.rounds)
+                for name in ("drafted_nodes", "verified_nodes", "merges")}  # fmt: skip
+        forwards = sum(len(one.forwards) for one in self.rounds)
+        return {"rounds": len(self.rounds), "draft_forwards": forwards, **sums}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One round in full. `recorded`: the node of `drafted`, the atlas's tree, behind each node of `graph`."""
+
+    graph: TokenGraph
+    tree: FlatTree
+    accepted: list[int]  # flat indices
+    recorded: list[int]
+    drafted: DraftTree
+
 
 class Replayer:
     """Replays settings over an atlas. Settings that differ in depth or budget alone share their graphs."""
@@ -73,7 +91,24 @@ class Replayer:
                     wanted.setdefault(number, {}).setdefault(at, set()).update(nodes)
         return wanted
 
-    def graph(self, number: int, at: int, spec: DraftSpec) -> _Graph:
+    def step(self, number: int, at: int, spec: DraftSpec) -> Step | None:
+        """The round of text `number` that starts behind its first `at` tokens; None where a node is wanted."""
+        text = self.atlas.texts[number]
+        regrowth = Regrowth(text.trees[at], text.committed(at), spec)
+        graph = _Graph(regrowth)
+        levels = graph.levels(self._depth(text, at, spec))
+        if levels is None:
+            return None
+        tree = graph.flattened(levels, spec.budget, text.room(at) - 1)
+        return Step(regrowth.graph, tree, _walk(tree, text, at), regrowth.recorded, text.trees[at])
+
+    def _depth(self, text: AtlasText, at: int, spec: DraftSpec) -> int:
+        """How deep a draft goes there, as in the engine."""
+        if spec.method == "ar":
+            return 0
+        return min(spec.depth, text.room(at) - 1, self.atlas.draft_context - len(text.prompt) - at)
+
+    def _graph(self, number: int, at: int, spec: DraftSpec) -> _Graph:
         """The graph of text `number` behind position `at`, as far as it has been grown."""
         shared = spec.model_copy(update={"method": "graph", "depth": 1, "budget": 1})
         if shared != self._shared:
@@ -88,10 +123,9 @@ class Replayer:
         replay = TextReplay(text.id, text.kind, len(text.tokens), [])
         at, pending = 0, len(text.prompt)
         while at < replay.length:
-            room = text.capacity - len(text.prompt) - at
-            depth = min(spec.depth, room - 1, self.atlas.draft_context - len(text.prompt) - at)
-            graph = self.graph(number, at, spec)
-            levels = graph.levels(0 if spec.method == "ar" else depth)
+            room = text.room(at)
+            graph = self._graph(number, at, spec)
+            levels = graph.levels(self._depth(text, at, spec))
             if levels is None:
                 replay.wanted[at] = set(graph.wanted)
                 break

@@ -78,13 +78,8 @@ def _row(text: AtlasText, replay: TextReplay, costs: Costs | None) -> dict[str, 
     row: dict[str, Any] = {"text": text.id, "kind": text.kind, "coverage": replay.coverage}
     if replay.wanted:
         return row
-    rounds = replay.rounds
     return row | {
-        "rounds": len(rounds),
-        "draft_forwards": sum(len(one.forwards) for one in rounds),
-        "drafted_nodes": sum(one.drafted_nodes for one in rounds),
-        "verified_nodes": sum(one.verified_nodes for one in rounds),
-        "merges": sum(one.merges for one in rounds),
+        **replay.counts(),
         "mean_acceptance_length": replay.mean_acceptance_length,
         "modelled_speedup": modelled_speedup(text, replay, costs) if costs else None,
     }
@@ -92,12 +87,16 @@ def _row(text: AtlasText, replay: TextReplay, costs: Costs | None) -> dict[str, 
 
 def modelled_speedup(text: AtlasText, replay: TextReplay, costs: Costs) -> float:
     """Modelled milliseconds of plain decoding over those of the replayed rounds."""
-    prompt, rounds = len(text.prompt), replay.rounds
-    plain = [prompt, *[1] * (len(text.tokens) - 1)]
-    target = [(1 if one.at else prompt) + one.verified_nodes for one in rounds]
+    plain = [len(text.prompt), *[1] * (len(text.tokens) - 1)]
+    return costs.run_ms([], plain, 0) / modelled_ms(text, replay, costs)
+
+
+def modelled_ms(text: AtlasText, replay: TextReplay, costs: Costs) -> float:
+    """Modelled milliseconds of the replayed rounds; the first target forward takes the prompt along."""
+    rounds = replay.rounds
+    target = [(1 if one.at else len(text.prompt)) + one.verified_nodes for one in rounds]
     draft = [tokens for one in rounds for tokens in one.forwards]
-    own = costs.run_ms(draft, target, sum(one.drafted_nodes for one in rounds))
-    return costs.run_ms([], plain, 0) / own
+    return costs.run_ms(draft, target, sum(one.drafted_nodes for one in rounds))
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:

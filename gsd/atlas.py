@@ -72,6 +72,15 @@ class DraftTree:
         self.depths += [self.depths[node] + 1] * count
         self.first_child += [-1] * count
 
+    def child(self, node: int, token: int) -> int | None:
+        """The child of `node` that bears `token`, if it is among those recorded."""
+        child = self.first_child[node]
+        while 0 <= child < len(self) and self.parents[child] == node:
+            if self.tokens[child] == token:
+                return child
+            child += 1
+        return None
+
 
 class Regrowth:
     """A token graph grown level by level under some settings from what a `DraftTree` holds."""
@@ -81,16 +90,16 @@ class Regrowth:
         self.frontier = [ROOT]
         self._tree = tree
         self._spec = spec
-        self._recorded = [ROOT]  # graph node -> node of the tree
+        self.recorded = [ROOT]  # graph node -> node of the tree
 
     def wanted(self) -> list[int]:
         """Nodes of the tree that the next level needs and that were never expanded."""
-        needed = (self._recorded[node] for node in self.frontier)
+        needed = (self.recorded[node] for node in self.frontier)
         return [node for node in needed if self._tree.first_child[node] < 0]
 
     def step(self) -> None:
         """Grow one level; nothing of it may be `wanted`."""
-        tree, graph, recorded, width = self._tree, self.graph, self._recorded, self._spec.width
+        tree, graph, recorded, width = self._tree, self.graph, self.recorded, self._spec.width
         starts = [tree.first_child[recorded[node]] for node in self.frontier]
         before = len(graph)
         self.frontier = graph.grow(
@@ -123,6 +132,10 @@ class AtlasText:
     def committed(self, at: int) -> list[int]:
         """The tokens up to the root of `trees[at]`."""
         return self.prompt + self.tokens[:at]
+
+    def room(self, at: int) -> int:
+        """How many more tokens could come there."""
+        return self.capacity - len(self.prompt) - at
 
 
 @dataclass(slots=True)

@@ -15,7 +15,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 
 from analysis.export import metrics
 from gsd.bench import _interleaved
-from gsd.cli import main
 from gsd.pairs import BUNDLED
 from gsd.runner import Runner
 from gsd.tables import NAMES
@@ -31,18 +30,6 @@ BENCH_KEYS = {
     "speedup", "speedup_worst", "speedup_best", "mean_acceptance_length", "draft_forwards", "target_forwards",
     "overhead_ms_per_round", "matches", "prompts",
 }  # fmt: skip
-
-
-@pytest.fixture
-def gsd(capfd):
-    """Run the command line in this process; gives (exit code, standard output, standard error)."""
-
-    def run(*arguments):
-        code = main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return run
 
 
 def refused(result, *words):

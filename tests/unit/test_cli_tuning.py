@@ -13,18 +13,6 @@ GRID = "width=1..2,depth=1..3,merge_context=none,0,prob_threshold=0.0"
 COUNTS = ["rounds", "draft_forwards", "drafted_nodes", "verified_nodes", "merges", "mean_acceptance_length"]
 
 
-@pytest.fixture
-def gsd(capfd):
-    """Run the command line in this process; gives (exit code, standard output, standard error)."""
-
-    def run(*arguments):
-        code = main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def prompts(tmp_path_factory):
     file = tmp_path_factory.mktemp("prompts") / "prompts.jsonl"
