@@ -1,12 +1,16 @@
 """The real pair in float32: the graph's text is plain decoding's."""
 
 import os
+import random
 from pathlib import Path
 
 import pytest
+from replays import compare, random_settings
 
+from gsd.atlas import Atlas, Bounds
 from gsd.config import DraftSpec, ModelSpec, Prompt, RunSpec
 from gsd.pairs import PAIRS, available
+from gsd.probe import probe_text
 
 TEXTS = ("def is_prime(n):\n", "# Read a CSV file and print its header\n")
 NEW_TOKENS = 24
@@ -39,6 +43,16 @@ def test_graph_emits_what_ar_emits(real):
             accepted += sum(len(step.accepted) for step in steps)
         assert texts["graph"] == texts["ar"]
     assert accepted > NEW_TOKENS / 2
+
+
+@pytest.mark.realpair
+@pytest.mark.timeout(1800)
+def test_an_atlas_says_what_real_runs_do(real):
+    """Twelve random settings, count for count; at least ten are covered."""
+    pair, bounds, dice = PAIRS["qwen2.5-coder"], Bounds(width=3, depth=4, frontier=3), random.Random(3)
+    run = RunSpec(target=pair.target, draft=pair.draft, prompt=Prompt(prompt=TEXTS[0], chat=False), max_new_tokens=16)
+    atlas = Atlas(bounds, real.draft.context_length, {}, [probe_text(real, run, bounds)])
+    assert compare(real, atlas, [run], [random_settings(dice, bounds) for _ in range(12)]) >= 0.8
 
 
 @pytest.mark.realpair

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from replays import compare, random_settings, really, replayed
 
 from analysis.replay import Replayer
 from gsd.atlas import Atlas, Bounds
@@ -10,7 +11,6 @@ from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec
 from gsd.errors import InputError
 from gsd.pairs import pair
 from gsd.probe import fill_text, probe_text
-from gsd.records import Tally
 
 BOUNDS = Bounds(width=5, depth=7, frontier=12)
 PROMPTS = [Prompt(id=str(number), kind=kind, prompt=text) for number, (kind, text) in enumerate([
@@ -18,7 +18,6 @@ PROMPTS = [Prompt(id=str(number), kind=kind, prompt=text) for number, (kind, tex
     ("docstring", 'def clean(name):\n    """Return the name'), ("def", "def merge(first, second):\n"),
 ])]  # fmt: skip
 SAMPLINGS = [SamplingSpec(), SamplingSpec(temperature=0.8, top_p=0.95, seed=7)]
-COUNTS = ("rounds", "draft_forwards", "drafted_nodes", "verified_nodes", "merges", "accepted", "new_tokens")
 
 
 def run_spec(prompt, sampling, drafting=None):
@@ -30,62 +29,23 @@ def run_spec(prompt, sampling, drafting=None):
 @pytest.fixture(scope="module", params=SAMPLINGS, ids=["greedy", "sampled"])
 def atlas(request, tiny):
     texts = [probe_text(tiny, run_spec(prompt, request.param), BOUNDS) for prompt in PROMPTS]
-    return request.param, Atlas(BOUNDS, tiny.draft.context_length, {}, texts)
-
-
-def random_settings(dice: random.Random) -> DraftSpec:
-    """Any setting within the bounds."""
-    return DraftSpec(
-        method=dice.choice(["graph", "graph", "graph", "tree", "chain"]),
-        width=dice.randint(1, BOUNDS.width), depth=dice.randint(1, BOUNDS.depth),
-        merge_context=dice.choice([None, 0, 1, 2, 3]), sibling_threshold=dice.choice([0.0, 0.02, 0.1, 0.3]),
-        prob_threshold=dice.choice([0.0, 0.001, 0.05, 0.3]), prob_rule=dice.choice(["path", "local"]),
-        prob_action=dice.choice(["leaf", "drop"]), frontier=dice.randint(1, BOUNDS.frontier),
-        budget=dice.randint(1, 64),
-    )  # fmt: skip
-
-
-def really(tiny, prompt, sampling, drafting) -> tuple[dict, list[int]]:
-    """Counts of a real run, and the accepted tokens of each round."""
-    tally, accepted = Tally(), []
-    for step in tiny.steps(run_spec(prompt, sampling, drafting), tiny.encode(prompt)):
-        tally.add(step)
-        accepted.append(len(step.accepted))
-    return {name: getattr(tally, name) for name in COUNTS}, accepted
-
-
-def replayed(replay) -> tuple[dict, list[int]]:
-    rounds = replay.rounds
-    counts = {name: sum(getattr(one, name) for one in rounds)
-              for name in ("drafted_nodes", "verified_nodes", "merges", "accepted", "new_tokens")}  # fmt: skip
-    counts |= {"rounds": len(rounds), "draft_forwards": sum(len(one.forwards) for one in rounds)}
-    return counts, [one.accepted for one in rounds]
-
-
-def compare(tiny, atlas, settings) -> float:
-    """Check every covered setting on every text against a real run; the share of settings that were covered."""
-    sampling, recorded = atlas
-    replayer = Replayer(recorded)
-    covered = 0
-    for spec in settings:
-        replays = replayer.replay(spec)
-        covered += not any(replay.wanted for replay in replays)
-        for prompt, replay in zip(PROMPTS, replays):
-            if not replay.wanted:
-                assert replayed(replay) == really(tiny, prompt, sampling, spec), spec
-                assert replay.coverage == 1.0
-    return covered / len(settings)
+    runs = [run_spec(prompt, request.param) for prompt in PROMPTS]
+    return runs, Atlas(BOUNDS, tiny.draft.context_length, {}, texts)
 
 
 @pytest.mark.parametrize(("count", "seed"), [(12, 1), pytest.param(110, 2, marks=pytest.mark.slow)])
 def test_random_settings_do_what_the_atlas_says(tiny, atlas, count, seed):
     """In the slow run 110 settings, greedy and sampled, so 220 in all."""
+    runs, recorded = atlas
     dice = random.Random(seed)
-    assert compare(tiny, atlas, [random_settings(dice) for _ in range(count)]) >= (0.95 if count > 100 else 0.8)
+    assert compare(tiny, recorded, runs, [random_settings(dice, BOUNDS) for _ in range(count)]) >= (
+        0.95 if count > 100 else 0.8
+    )
 
 
 def test_plain_decoding_is_a_round_a_token(tiny, atlas):
-    assert compare(tiny, atlas, [DraftSpec(method="ar")]) == 1.0
+    runs, recorded = atlas
+    assert compare(tiny, recorded, runs, [DraftSpec(method="ar")]) == 1.0
 
 
 def test_settings_that_share_graphs_do_not_see_each_other(atlas):
@@ -125,4 +85,4 @@ def test_a_node_that_was_never_expanded_is_not_guessed_at_and_can_be_filled_in(t
     while wanted := Replayer(replayer.atlas).wanted([spec]):
         fill_text(tiny, wide, text, wanted[0])
     (replay,) = Replayer(replayer.atlas).replay(spec)
-    assert replayed(replay) == really(tiny, prompt, SAMPLINGS[0], spec)
+    assert replayed(replay) == really(tiny, run_spec(prompt, SAMPLINGS[0], spec))
