@@ -74,6 +74,8 @@ class HFModel:
             mask = np.tri(count, dtype=bool)  # an explicit one: the library's own is slow to build
         inputs = torch.tensor([tokens, positions], device=self.device)  # [2, N]
         additive = None if mask is None else self._additive(mask, count)
+        # Indices, not a number: of a slice, which is not contiguous, the head would be copied whole to multiply.
+        kept = rows if rows == count else torch.arange(count - rows, count, device=self.device)
         start = perf_counter()
         with out_of_memory("--budget, --frontier, the prompt, or use --dtype bfloat16"):
             output = self.model(
@@ -82,7 +84,7 @@ class HFModel:
                 attention_mask=additive,
                 past_key_values=self._cache,
                 use_cache=True,
-                logits_to_keep=rows,
+                logits_to_keep=kept,
             )
             self._cache.advance(count)
             reduced = reduce(output.logits[0])
