@@ -106,7 +106,7 @@ class Replayer:
         """How deep a draft goes there, as in the engine."""
         if spec.method == "ar":
             return 0
-        return min(spec.depth, text.room(at) - 1, self.atlas.draft_context - len(text.prompt) - at)
+        return max(0, min(spec.depth, text.room(at) - 1, self.atlas.draft_context - len(text.prompt) - at))
 
     def _graph(self, number: int, at: int, spec: DraftSpec) -> _Graph:
         """The graph of text `number` behind position `at`, as far as it has been grown."""

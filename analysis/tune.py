@@ -50,9 +50,10 @@ def _values(text: str) -> list[Any]:
 
 
 def settings_of(grid: dict[str, list[Any]]) -> list[DraftSpec]:
-    """Every combination; what the grid does not name takes its default."""
+    """Every combination, once; what the grid does not name takes its default."""
     names = sorted(grid, key=CHEAP.__contains__)
-    return [build(DraftSpec, dict(zip(names, values))) for values in product(*(grid[name] for name in names))]
+    specs = (build(DraftSpec, dict(zip(names, values))) for values in product(*(grid[name] for name in names)))
+    return list(dict.fromkeys(specs))
 
 
 def tune(
@@ -136,7 +137,7 @@ def report(rows: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
         "covered": int(table["covered"].sum()),
         "pareto": front,
         "best": front[-1] if front else None,  # the last of the front is the fastest
-        "best_by_kind": {str(row["kind"]): _described(row) for row in _records(best_by_kind(rows))},
+        "best_by_kind": {row["kind"] or "prompts of no kind": _described(row) for row in _records(best_by_kind(rows))},
         "rows": _records(table),
     }
 

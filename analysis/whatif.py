@@ -72,21 +72,21 @@ def merging_saved(replayer: Replayer, spec: DraftSpec, costs: Costs | None) -> p
     `modelled_ms`; negative where merging cost more. Texts that either does not cover have no figures.
     """
     tree = spec.model_copy(update={"method": "tree"})
+    counts = ["rounds", "draft_forwards", "drafted_nodes", "verified_nodes"]
     rows = []
     for text, merged, plain in zip(replayer.atlas.texts, replayer.replay(spec), replayer.replay(tree)):
         row: dict[str, Any] = {"text": text.id, "kind": text.kind}
         if not (merged.wanted or plain.wanted):
-            row |= {name: plain.counts()[name] - merged.counts()[name]
-                    for name in ("rounds", "draft_forwards", "drafted_nodes", "verified_nodes")}  # fmt: skip
+            row |= {name: plain.counts()[name] - merged.counts()[name] for name in counts}
             row["modelled_ms"] = modelled_ms(text, plain, costs) - modelled_ms(text, merged, costs) if costs else None
         rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["text", "kind", *counts, "modelled_ms"])
 
 
 def shared_continuations(replayer: Replayer, spec: DraftSpec) -> pd.DataFrame:
     """The q that a shared continuation has where it was drafted, beside the q under the prefix that merged into it.
 
-    A row for each token behind a merge edge whose own prefix the atlas holds expanded, over all rounds:
+    A row for each token behind a merge edge whose own prefix the atlas holds expanded, over all replayed rounds:
     `text`, `at`, `context` (tokens matched before the merged one), `depth_shift`, `q_shared` (as drafted),
     `q_own` (under the new prefix; missing where it is not among the recorded candidates, so below the least).
     """

@@ -155,8 +155,9 @@ class Atlas:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             pq.write_table(_node_table(self.texts), folder / "nodes.parquet.partial", compression="zstd")
-            (folder / "nodes.parquet.partial").rename(folder / "nodes.parquet")
-            (folder / "atlas.json").write_text(json.dumps(head, ensure_ascii=True, indent=1))
+            (folder / "atlas.json.partial").write_text(json.dumps(head, ensure_ascii=True, indent=1))
+            for name in ("nodes.parquet", "atlas.json"):
+                (folder / f"{name}.partial").rename(folder / name)
         except OSError as error:
             raise TraceError(f"cannot write {folder}: {error.strerror or error}; choose another --out") from error
 
@@ -165,14 +166,13 @@ class Atlas:
         """Read an atlas. Raises `TraceError` where the folder holds none."""
         try:
             head = json.loads((folder / "atlas.json").read_text())
-            nodes = pq.read_table(folder / "nodes.parquet", schema=NODE_COLUMNS)
-        except (OSError, ValueError) as error:
+            if head["schema"] != SCHEMA:
+                raise TraceError(f"{folder}: atlas schema {head['schema']!r}, this version reads {SCHEMA}")
+            texts = [AtlasText(**text) for text in head["texts"]]
+            _grow_trees(texts, pq.read_table(folder / "nodes.parquet", schema=NODE_COLUMNS))
+            return cls(Bounds(**head["bounds"]), head["draft_context"], head["meta"], texts)
+        except (OSError, ValueError, LookupError, TypeError) as error:
             raise TraceError(f"{folder} is no atlas ({error}); make one with gsd probe") from None
-        if head.get("schema") != SCHEMA:
-            raise TraceError(f"{folder}: atlas schema {head.get('schema')!r}, this version reads {SCHEMA}")
-        texts = [AtlasText(**text) for text in head["texts"]]
-        _grow_trees(texts, nodes)
-        return cls(Bounds(**head["bounds"]), head["draft_context"], head["meta"], texts)
 
 
 _HEAD = ("id", "kind", "prompt", "tokens", "texts", "capacity")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,4 +85,11 @@ def _in_hub_cache(spec: ModelSpec) -> Path | None:
         found = try_to_load_from_cache(spec.source, "config.json", revision=spec.revision)
     except HFValidationError:  # not the form of a hub id
         return None
-    return Path(found).parent if isinstance(found, str) else None
+    return Path(found).parent if isinstance(found, str) and _whole(Path(found).parent) else None
+
+
+def _whole(snapshot: Path) -> bool:
+    """Whether the weights are there, too: a look at the configuration alone caches that alone."""
+    index = snapshot / "model.safetensors.index.json"
+    files = json.loads(index.read_text())["weight_map"].values() if index.exists() else ["model.safetensors"]
+    return all((snapshot / file).exists() for file in files)

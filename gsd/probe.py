@@ -96,7 +96,7 @@ def probe_text(runner: Runner, spec: RunSpec, bounds: Bounds) -> AtlasText:
         for at in range(len(tokens)):
             committed = text.committed(at)
             room = min(capacity - len(committed) - 1, runner.draft.context_length - len(committed))
-            text.trees.append(prober.tree(committed, min(bounds.depth, room)))
+            text.trees.append(prober.tree(committed, max(0, min(bounds.depth, room))))
     return text
 
 

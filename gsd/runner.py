@@ -113,11 +113,15 @@ class Runner:
                     on_start(writer.folder)
             try:
                 decoded = self._decode(spec, prompt, cancelled, lambda step: self._publish(step, spec, writer, on_step))
-                compared = self._compare(spec, prompt, decoded, cancelled) if baseline else None
             except Exception as error:
                 self._record_failure(writer, error)
                 raise
-            return self._result(spec, decoded, compared, writer)
+            compared = None
+            try:
+                compared = self._compare(spec, prompt, decoded, cancelled) if baseline else None
+            finally:  # the text is whole, whatever becomes of the comparison
+                result = self._result(spec, decoded, compared, writer)
+            return result
 
     def steps(self, spec: RunSpec, prompt: list[int]) -> Iterator[Step]:
         """The engine's own steps for a tokenised prompt, for those who want neither trace nor text."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from transformers import PreTrainedTokenizerBase
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from gsd.config import Prompt
 from gsd.errors import PromptError
 
+_BYTE_PIECE = re.compile(r"<0x[0-9A-F]{2}>")
 _BYTES = {character: byte for byte, character in bytes_to_unicode().items()}
 
 
@@ -30,6 +33,8 @@ class TokenTexts:
     def _text(self, token: int) -> str:
         text = self._tokenizer.decode([token], clean_up_tokenization_spaces=False)
         piece = self._tokenizer.convert_ids_to_tokens(token)
+        if _BYTE_PIECE.fullmatch(piece or ""):  # sentencepiece's own form
+            return piece
         if piece is None:  # an id of the padded part of the vocabulary
             return f"<{token}>"
         if "\ufffd" in text and all(character in _BYTES for character in piece):

@@ -155,10 +155,12 @@ def _parse(line: str) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError):
         raise InputError(f"not a command: {line.strip()[:200]!r}; write one JSON object a line with 'do'") from None
     needs = {"run": {"id", "spec", "out"}, "cancel": {"id"}, "unload": set(), "shutdown": set()}
-    if do not in needs:
+    if not isinstance(do, str) or do not in needs:
         raise InputError(f"unknown command {do!r}; choose one of {', '.join(needs)}")
     if missing := needs[do] - command.keys():
         raise InputError(f"command {do!r} lacks {', '.join(sorted(missing))}")
+    if not isinstance(command.get("id", ""), str):
+        raise InputError(f"command {do!r} has the id {command['id']!r}; give a string")
     return command
 
 

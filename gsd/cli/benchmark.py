@@ -45,7 +45,11 @@ def bench(
     models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code)
     file = read_prompts(prompts)
     shared = {**models, "max_new_tokens": max_new_tokens, "device": device, "dtype": dtype, "detail": "counters"}
-    _Benchmark(build(RunSpec, {**shared, "prompt": file.prompts[0]}), file, drafting, repeats).run(as_json=as_json)
+    shared["prompt"] = file.prompts[0]
+    for own in drafting.values():
+        build(RunSpec, {**shared, "drafting": own})  # each must be able to run with these models
+    spec = build(RunSpec, {**shared, "drafting": drafting["ar"]})
+    _Benchmark(spec, file, drafting, repeats).run(as_json=as_json)
 
 
 @dataclass

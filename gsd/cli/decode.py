@@ -11,7 +11,7 @@ import typer
 from gsd.cli import options
 from gsd.cli.output import console, end_with_broken_lines, load, print_json, progress
 from gsd.config import RunSpec, SamplingSpec, build
-from gsd.errors import InputError, PromptError
+from gsd.errors import GsdError, InputError, PromptError
 from gsd.prompts import BrokenLine, PromptFile
 from gsd.trace import check_writable
 
@@ -92,7 +92,7 @@ class _Decoding:
         self._done: list[tuple[RunSpec, RunResult]] = []
 
     def run(self, out: Path | None, *, baseline: bool) -> None:
-        """Decode all, then report; what is done when the user interrupts is reported, too."""
+        """Decode all, then report; what is done when an interrupt or an error ends it is reported, too."""
         runner = load(self._specs[0])
         try:
             with progress("decoding", len(self._specs)) as advance:
@@ -102,7 +102,7 @@ class _Decoding:
                     except PromptError as error:
                         self._skip(place, error)
                     advance()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, GsdError):
             if self._done:
                 self._report()
             raise

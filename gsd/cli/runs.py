@@ -12,7 +12,7 @@ from gsd.cli.options import Json
 from gsd.cli.output import load, print_json, print_table, progress
 from gsd.config import RunSpec, build
 from gsd.errors import InputError
-from gsd.pairs import PAIRS
+from gsd.pairs import pair
 from gsd.trace import read_run
 
 if TYPE_CHECKING:
@@ -52,7 +52,13 @@ def replay(
         compared = _rerun(read_bundle(bundle, Path(folder)))
     if as_json:
         print_json({"runs": [_row(one) for one in compared], "same": all(one.same for one in compared)})
-        return
+    else:
+        _print_compared(compared)
+    if not all(one.same for one in compared):
+        raise typer.Exit(1)
+
+
+def _print_compared(compared: list[Comparison]) -> None:
     print_table(["run", "tokens", *compared[0].counts], [
         [one.run, "same" if one.same_tokens else f"differ from {one.first_difference}",
          *(str(now) if before == now else f"{before} -> {now}" for before, now in one.counts.values())]
@@ -72,6 +78,7 @@ def _rerun(folders: list[Path]) -> list[Comparison]:
         for run in runs:
             spec = _here(build(RunSpec, run.meta["spec"]))
             if (spec.target, spec.draft, spec.device, spec.dtype) != loaded:
+                runner = None  # room for the next pair
                 loaded, runner = (spec.target, spec.draft, spec.device, spec.dtype), load(spec)
             compared.append(rerun(run.folder, runner))
             advance()
@@ -82,7 +89,8 @@ def _here(spec: RunSpec) -> RunSpec:
     """A preset's models are where they are on this machine, not where they were recorded."""
     if spec.pair is None:
         return spec
-    return spec.model_copy(update={"target": PAIRS[spec.pair].target, "draft": spec.draft and PAIRS[spec.pair].draft})
+    here = pair(spec.pair)
+    return spec.model_copy(update={"target": here.target, "draft": spec.draft and here.draft})
 
 
 def _row(one: Comparison) -> dict[str, Any]:

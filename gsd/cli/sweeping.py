@@ -31,7 +31,9 @@ def sweep(
     if as_json:
         print_json({"runs": [str(folder) for folder in result.runs], "skipped": result.skipped,
                     "failures": result.failures})  # fmt: skip
-        return
-    print("\n".join(str(folder) for folder in result.runs))
+    else:
+        print("\n".join(str(folder) for folder in result.runs))
     for digest, error in result.failures.items():
         console.print(f"{digest[:16]} failed: {error}", highlight=False, markup=False, soft_wrap=True)
+    if result.failures:
+        raise typer.Exit(1)

@@ -12,8 +12,8 @@ from gsd.cli import options
 from gsd.cli.output import end_with_broken_lines, load, print_json, print_table, progress, write_csv
 from gsd.config import Prompt, RunSpec, SamplingSpec, build
 from gsd.cost import Costs, Curve
-from gsd.errors import InputError
-from gsd.prompts import read_prompts
+from gsd.errors import InputError, PromptError
+from gsd.prompts import BrokenLine, PromptFile, read_prompts
 from gsd.trace import check_writable
 
 if TYPE_CHECKING:
@@ -66,21 +66,28 @@ def probe(
     runner = load(specs[0])
     atlas = Atlas(Bounds(width, depth, frontier), runner.draft.context_length, runner.meta(specs[0]), [])
     try:
-        _record(runner, specs, atlas)
+        _record(runner, file, specs, atlas)
     finally:  # an interrupt leaves the texts that are whole
-        atlas.save(out)
+        if atlas.texts:
+            atlas.save(out)
     calibrated(runner, specs[0]).save(out / COSTS_FILE)
     _report_atlas(out, atlas, as_json)
     end_with_broken_lines(file)
 
 
-def _record(runner: Runner, specs: list[RunSpec], atlas: Atlas) -> None:
+def _record(runner: Runner, file: PromptFile, specs: list[RunSpec], atlas: Atlas) -> None:
+    """Probe every prompt; one that cannot be decoded is left out and named at the end."""
     from gsd.probe import probe_text
 
     with progress("probing", len(specs)) as advance:
-        for spec in specs:
-            atlas.texts.append(probe_text(runner, spec, atlas.bounds))
+        for line, spec in zip(file.lines, specs):
+            try:
+                atlas.texts.append(probe_text(runner, spec, atlas.bounds))
+            except PromptError as error:
+                file.broken.append(BrokenLine(line, str(error)))
             advance()
+    if not atlas.texts:
+        end_with_broken_lines(file)
 
 
 def _fill(folder: Path, grid: str, as_json: bool) -> None:
@@ -91,14 +98,17 @@ def _fill(folder: Path, grid: str, as_json: bool) -> None:
 
     atlas = Atlas.load(folder)
     settings = settings_of(parse_grid(grid))
-    spec = build(RunSpec, {**atlas.meta["spec"]})
-    runner = load(spec)
+    for spec in settings:
+        atlas.bounds.check(spec)
+    runner = load(build(RunSpec, atlas.meta["spec"]))
     filled = 0
-    while wanted := Replayer(atlas).wanted(settings):
-        for number, nodes in wanted.items():
-            fill_text(runner, atlas.bounds, atlas.texts[number], nodes)
-            filled += sum(map(len, nodes.values()))
-    atlas.save(folder)
+    try:
+        while wanted := Replayer(atlas).wanted(settings):
+            for number, nodes in wanted.items():
+                fill_text(runner, atlas.bounds, atlas.texts[number], nodes)
+                filled += sum(map(len, nodes.values()))
+    finally:  # whatever was expanded is true
+        atlas.save(folder)
     if as_json:
         print_json({"atlas": str(folder), "expanded": filled})
     else:

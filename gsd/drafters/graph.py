@@ -72,7 +72,8 @@ class GraphDrafter:
         """The first level: whatever of the committed text is not cached, and the root, in one forward."""
         pending = catch_up(self._model, committed)
         positions = list(range(len(committed) - len(pending), len(committed)))
-        candidates = self._model.forward(pending, positions, self._most_probable)
+        known = [token if token < self._model.vocab_size else 0 for token in pending]  # a target may be padded wider
+        candidates = self._model.forward(known, positions, self._most_probable)
         self._base = self._model.length
         return candidates
 

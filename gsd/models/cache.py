@@ -69,6 +69,7 @@ class KVCache(Cache):
         """Forget everything; allocate anew only where `capacity` slots do not fit."""
         self.length = 0
         if capacity > self.capacity:
+            self.capacity = 0  # until the new is there: it may not fit
             self._buffers.clear()  # free the old before taking the new
             for layer in self.layers:
                 layer.keys = layer.values = None

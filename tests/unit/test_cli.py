@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 
 from analysis.export import metrics
 from gsd.bench import _interleaved
+from gsd.errors import OutOfMemory
 from gsd.pairs import BUNDLED
 from gsd.runner import Runner
 from gsd.tables import NAMES
@@ -338,3 +339,29 @@ def test_a_folder_that_cannot_be_written_is_refused_before_models_load(gsd, tmp_
     (tmp_path / "file").write_text("in the way")
     monkeypatch.delattr("gsd.runner.Runner.load")
     refused(gsd("generate", "--prompt", PROMPT, "--out", tmp_path / "file" / "runs"), "--out", "file")
+
+
+def test_what_was_decoded_before_an_error_is_reported(gsd, tmp_path, monkeypatch):
+    file = tmp_path / "prompts.jsonl"
+    file.write_text('{"prompt": "a"}\n{"prompt": "b"}\n')
+    run, calls = Runner.run, []
+
+    def failing(*args, **kwargs):
+        calls.append(args)
+        if len(calls) > 1:
+            raise OutOfMemory("out of memory: lower something")
+        return run(*args, **kwargs)
+
+    monkeypatch.setattr("gsd.runner.Runner.run", failing)
+    code, out, err = gsd("generate", "--prompt-file", file, "--max-new-tokens", 4, "--trace", "none", "--json")
+    assert code == 1 and len(json.loads(out)["runs"]) == 1 and "lower something" in err
+
+
+def test_bench_does_without_a_draft_where_no_method_needs_one(gsd, tmp_path):
+    file = tmp_path / "prompts.jsonl"
+    file.write_text('{"prompt": "a"}\n')
+    target = ["--target", BUNDLED / "target", "--max-new-tokens", 4, "--repeats", 1, "--json"]
+    code, out, _ = gsd("bench", "--prompts", file, "--methods", "ar,hf-lookup", *target)
+    assert code == 0 and "hf-lookup" in json.loads(out)["methods"]
+    refused(gsd("bench", "--prompts", file, "--methods", "graph", *target), "graph", "draft")
+    refused(gsd("bench", "--prompts", file, "--methods", "hf-assisted", *target), "hf-assisted", "--draft")

@@ -21,6 +21,7 @@ from transformers import (
 
 from gsd.config import ModelSpec
 from gsd.errors import ModelError, PairError
+from gsd.models.cache import KVCache, LayerShape
 from gsd.models.hf import load_model
 from gsd.pairs import BUNDLED, available, located, pair
 from gsd.runner import Runner
@@ -100,3 +101,35 @@ def test_what_is_not_here_is_refused_at_once_where_the_hub_cannot_be_reached(mon
     monkeypatch.setattr("gsd.models.hf.urlopen", no_way)
     with pytest.raises(ModelError, match=rf"{source}.*no network.*GSD_MODELS"):
         load_model(ModelSpec(source=source))
+
+
+def test_a_hub_model_of_which_only_the_configuration_is_cached_is_not_here(monkeypatch, tmp_path):
+    """As after a look at the configuration, or a download that was broken off."""
+    (tmp_path / "config.json").write_text("{}")
+    monkeypatch.delenv("GSD_MODELS", raising=False)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: str(tmp_path / "config.json"))
+    spec = ModelSpec(source="someone/some-model")
+    assert located(spec) is None
+    (tmp_path / "model.safetensors.index.json").write_text(
+        '{"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}'
+    )
+    (tmp_path / "one.safetensors").write_text("")
+    assert located(spec) is None
+    (tmp_path / "two.safetensors").write_text("")
+    assert located(spec) == tmp_path
+
+
+def test_a_cache_that_did_not_fit_is_allocated_anew(monkeypatch):
+    cache = KVCache([LayerShape(1, 2, torch.float32, torch.device("cpu"))])
+    cache.reset(4)
+    allocate = KVCache._allocate
+
+    def full(self, capacity):
+        raise torch.OutOfMemoryError("full")
+
+    monkeypatch.setattr(KVCache, "_allocate", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        cache.reset(8)
+    monkeypatch.setattr(KVCache, "_allocate", allocate)
+    cache.reset(3)
+    assert cache.layers[0].keys.shape == (1, 1, 3, 2)

@@ -14,7 +14,7 @@ from analysis.tune import best_by_kind, pareto, parse_grid, report, settings_of,
 from gsd.atlas import Atlas, AtlasText, Bounds, DraftTree
 from gsd.config import DraftSpec
 from gsd.cost import Costs, Curve, Overhead
-from gsd.errors import InputError
+from gsd.errors import InputError, TraceError
 
 P, A, B, C, D, X = 9, 1, 2, 3, 4, 7
 TEXT = [A, B, C, D]
@@ -109,3 +109,24 @@ def test_a_bad_grid_is_refused_by_its_value(text, word):
 def test_what_to_paste_names_what_differs_from_the_defaults():
     rows = [{**DraftSpec().model_dump(), "width": 2, "merge_context": "none"}]
     assert to_paste(rows[0]) == "--width 2 --merge-context none"
+
+
+def test_a_setting_named_twice_counts_once():
+    assert len(settings_of(parse_grid("width=1..3,2,prob_threshold=0.4,0.40"))) == 3
+
+
+def test_beyond_the_draft_s_context_nothing_is_drafted(replayer):
+    """The draft sees three tokens: a round that begins there drafts nothing, as in the engine."""
+    replayer.atlas.draft_context = 2
+    (replay,) = replayer.replay(CHAIN)
+    assert [one.drafted_nodes for one in replay.rounds] == [1, 0, 0]
+    assert sum(one.new_tokens for one in replay.rounds) == 4
+
+
+@pytest.mark.parametrize(
+    "head", ["[]", "{}", '{"schema": 1}', '{"schema": 2}', '{"schema": 1, "texts": [{"id": "x"}]}']
+)
+def test_a_damaged_atlas_is_refused_by_name(tmp_path, head):
+    (tmp_path / "atlas.json").write_text(head)
+    with pytest.raises(TraceError, match=tmp_path.name):
+        Atlas.load(tmp_path)
