@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from app.library import find, runs_folder
 from gsd.errors import TraceError
-from gsd.trace import EventTail, list_runs, read_run
-
-RUNS_VARIABLE = "GSD_RUNS"
-SAMPLES = Path(__file__).resolve().parent / "samples"  # recorded runs that come with the app
-
-
-def runs_folder() -> Path:
-    """Where runs are written and looked for: $GSD_RUNS, or `runs` in the working folder."""
-    return Path(os.environ.get(RUNS_VARIABLE, "runs"))
+from gsd.trace import EventTail, read_run
 
 
 @dataclass(slots=True)
@@ -83,13 +75,12 @@ def open_run(name: str) -> None:
     """Open a run by its folder's name, one of those under the runs folder or a sample, and no other."""
     state = st.session_state["session"]
     state.run, state.step, state.node, state.problem = None, None, None, ""
-    known = (*list_runs(runs_folder()), *list_runs(SAMPLES))
-    folder = next((folder for folder in known if folder.name == name), None)
-    if folder is None:
+    entry = find(name)
+    if entry is None:
         state.problem = f"There is no run {name!r} under {runs_folder()}."
         return
     try:
-        state.run = OpenRun.read(folder)
+        state.run = OpenRun.read(entry.folder)
     except TraceError as error:
         state.problem = str(error)
         return

@@ -44,9 +44,14 @@ NUMBERS = {
 }  # fmt: skip
 
 
+def keep_settings() -> None:
+    """Keep the settings while another view is on show: a widget's value goes with its widget otherwise."""
+    for name, value in _defaults().items():
+        st.session_state[name] = st.session_state.get(name, value)
+
+
 def settings_sidebar() -> None:
     """Draw every setting; the values live in `st.session_state` until `run_spec` reads them."""
-    _set_defaults()
     with st.sidebar:
         _pair()
         st.segmented_control("Method", get_args(Method)[::-1], key="method", help=METHOD_HELP, required=True)
@@ -90,15 +95,13 @@ def _slug(prompt: str) -> str:
     return " ".join(prompt.split())[:40] or "prompt"
 
 
-def _set_defaults() -> None:
+def _defaults() -> dict[str, Any]:
     """Widget values before the first draw; a value already there is the user's."""
-    values = {
-        "pair": _pairs_here()[0], "own_target": "", "own_draft": "",
+    return {
+        "pair": _pairs_here()[0], "own_target": "", "own_draft": "", "prompt": "", "baseline": False,
         **DraftSpec().model_dump(), "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0,
         "max_new_tokens": 64, "stop": "", "chat": True, "device": "auto", "dtype": "auto", "full_detail": True,
     }  # fmt: skip
-    for name, value in values.items():
-        st.session_state.setdefault(name, value)
 
 
 @st.cache_data(ttl=30, show_spinner=False)

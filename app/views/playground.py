@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,16 +10,17 @@ from typing import Any
 import streamlit as st
 
 from app.components.graph_view import Frame, graph_data, graph_view
+from app.components.page import head
 from app.components.run_view import run_view
 from app.components.settings import run_spec, settings_sidebar
 from app.engine_client import EngineClient, Job, engine
-from app.state import SAMPLES, OpenRun, Session, follow, open_run, runs_folder, session, write_address
+from app.library import SAMPLES, runs_folder
+from app.state import OpenRun, Session, follow, open_run, session, write_address
 from app.words import plain
 from gsd.errors import GsdError
 from gsd.trace import list_runs
 
 LIVE_EVERY_S = 0.4
-LISTED_RUNS = 100
 PREVIEW = "preview "  # widget keys of the samples' graphs begin with it
 EXAMPLES = {
     "Quicksort": "def quicksort(items):\n",
@@ -38,7 +37,6 @@ STAGES = {
 
 def page() -> None:
     """The whole page."""
-    st.html(Path(__file__).parents[1] / "style.css")
     settings_sidebar()
     client = engine()  # starts it, so that its imports are done by the first run
     _memory(client)
@@ -46,7 +44,8 @@ def page() -> None:
     _adopt(client, state)
     job = client.job(state.job) if state.job else None
     live = job is not None and job.pending
-    _title()
+    head("Playground", "A small model drafts a graph of continuations, a large one verifies it in one forward. "
+         "Every token below is the large model's own.")  # fmt: skip
     _composer(live)
     st.fragment(_result, run_every=LIVE_EVERY_S if live else None)(live)
 
@@ -72,20 +71,6 @@ def _memory(client: EngineClient) -> None:
         st.caption(f"Engine: {', '.join(parts)}", width="stretch")
         st.button("Unload", key="unload", type="tertiary", on_click=client.unload,
                   help="Drops the loaded models; the next run loads them again.")  # fmt: skip
-
-
-def _title() -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
-        with st.container(width=560, gap=None):
-            st.title("Playground", anchor=False)
-            st.html('<p class="lead">A small model drafts a graph of continuations, a large one verifies it in one '
-                    "forward. Every token below is the large model's own.</p>")  # fmt: skip
-        labels = _labels([folder.name for folder in list_runs(runs_folder())[:LISTED_RUNS]])
-        names = list(labels)
-        run = session().run
-        st.session_state["earlier"] = run.name if run and run.name in names else None
-        st.selectbox("Earlier runs", names, key="earlier", format_func=labels.get, on_change=_open_earlier, width=330,
-                     placeholder="Open an earlier run" if names else "No runs yet", disabled=not names)  # fmt: skip
 
 
 def _composer(live: bool) -> None:
@@ -184,32 +169,6 @@ def _open_at_node(name: str) -> None:
     picked = st.session_state[PREVIEW + name].get("pick")
     open_run(name)
     session().node = picked and picked["id"]
-
-
-def _labels(names: list[str]) -> dict[str, str]:
-    """A label for each run, no two alike: a selectbox tells its options apart by what they show."""
-    labels: dict[str, str] = {}
-    seen: Counter[str] = Counter()
-    for name in names:
-        label = _label(name)
-        seen[label] += 1
-        labels[name] = label if seen[label] == 1 else f"{label} ({seen[label]})"
-    return labels
-
-
-@st.cache_data(show_spinner=False)
-def _label(name: str) -> str:
-    """Date, method and prompt of a run; `run.json` never changes once written."""
-    meta = json.loads((runs_folder() / name / "run.json").read_text())
-    spec, when = meta.get("spec", {}), meta.get("created", "")[:16].replace("T", " ")
-    prompt = " ".join(spec["prompt"]["prompt"].split())[:32] if spec else "another version"
-    return f"{when} · {spec['drafting']['method'] if spec else '?'} · {prompt}"
-
-
-def _open_earlier() -> None:
-    if st.session_state["earlier"]:
-        session().job = None
-        open_run(st.session_state["earlier"])
 
 
 def _take_example() -> None:

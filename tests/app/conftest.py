@@ -32,7 +32,6 @@ def shared_client():
 def app(shared_client, tmp_path, monkeypatch):
     """Opens the app with the given address; returns the `AppTest` after its first run."""
     monkeypatch.setattr(engine_client, "engine", lambda: shared_client)
-    monkeypatch.setattr("app.state.runs_folder", lambda: tmp_path / "runs")
     monkeypatch.setenv("GSD_RUNS", str(tmp_path / "runs"))
 
     def open_at(**address: str) -> AppTest:

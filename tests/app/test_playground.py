@@ -48,7 +48,6 @@ def test_an_empty_page_says_what_to_do_and_draws_no_graph(app):
     assert not page.exception
     assert "1 · Prompt" in html_of(page)
     assert [element for element in page.get("bidi_component") if "preview" not in element.proto.id] == []
-    assert page.selectbox(key="earlier").disabled
 
 
 def test_the_empty_page_offers_recorded_runs_that_open(app):
@@ -101,7 +100,7 @@ def test_a_run_opens_by_its_address_at_its_most_telling_round(app, run):
     assert graph["key"] == f"{run.name}:{longest['round']}"
     assert "".join(text["tokens"]["text"]) == "".join(t for step in steps for t in step["new_texts"])
     assert page.query_params["run"] == run.name
-    assert page.selectbox(key="earlier").value == run.name
+    assert page.selectbox(key="open").value == run.name
     assert [metric.value for metric in page.metric][3] == str(len(steps))
 
 
@@ -116,8 +115,8 @@ def test_the_address_names_round_and_node_and_the_node_is_explained(app, run):
 def test_runs_that_look_alike_can_be_told_apart(app, tmp_path):
     runs = [record_run(tmp_path / "runs", count=2) for _ in range(3)]
     page = app(run=runs[0].name)
-    assert len(set(page.selectbox(key="earlier").options)) == 3
-    page.selectbox(key="earlier").set_value(runs[1].name).run()
+    assert len(set(page.selectbox(key="open").options)) == 3
+    page.selectbox(key="open").set_value(runs[1].name).run()
     assert data_of(page, "graph")["key"].startswith(runs[1].name)
 
 

@@ -1,0 +1,54 @@
+"""The head of a view, and the one choice of run that several views share."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.library import Entry, entries, labels
+from app.state import OpenRun, open_run, session
+from app.words import plain
+
+
+def head(title: str, lead: str) -> None:
+    """A view's name and one sentence of what it is for, and the run that is open beside it."""
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        with st.container(width=620, gap=None):
+            st.title(title, anchor=False)
+            st.html(f'<p class="lead">{lead}</p>')
+        pick_run()
+
+
+def pick_run() -> None:
+    """The run that every view looks at; choosing one opens it."""
+    names = labels(entries())
+    run = session().run
+    st.session_state["open"] = run.name if run and run.name in names else None
+    st.selectbox("Run", names, key="open", format_func=names.get, on_change=_open, width=360,
+                 placeholder="Open a run or a sample")  # fmt: skip
+
+
+def opened() -> OpenRun:
+    """The open run, read to its newest round; where there is none, offer the samples and end the page."""
+    state = session()
+    if state.problem:
+        st.error(plain(state.problem))
+    if state.run is None:
+        _offer([entry for entry in entries() if entry.sample])
+        st.stop()
+    state.run.poll()
+    return state.run
+
+
+def _offer(samples: list[Entry]) -> None:
+    with st.container(border=True, key="offer"):
+        st.markdown("**No run is open.** Choose one above, decode one in the Playground, or open a recorded sample:")
+        with st.container(horizontal=True):
+            for entry in samples:
+                st.button(plain(entry.label), key=f"open {entry.name}", icon=":material/visibility:", on_click=open_run,
+                          args=(entry.name,))  # fmt: skip
+
+
+def _open() -> None:
+    if name := st.session_state["open"]:
+        session().job = None
+        open_run(name)

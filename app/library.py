@@ -1,0 +1,108 @@
+"""What there is to look at: recorded runs and atlases, the user's own and those that come with the app."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from analysis.load import Frames, load
+from gsd.errors import TraceError
+from gsd.trace import list_runs
+
+RUNS_VARIABLE = "GSD_RUNS"
+SAMPLES = Path(__file__).resolve().parent / "samples"  # recorded runs and an atlas that come with the app
+LOADED_RUNS = 64  # runs whose frames are kept in memory
+
+
+def runs_folder() -> Path:
+    """Where runs are written and looked for: $GSD_RUNS, or `runs` in the working folder."""
+    return Path(os.environ.get(RUNS_VARIABLE, "runs"))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One run as lists show it. `spec` is its `RunSpec` as in run.json; None for a run of another version."""
+
+    folder: Path
+    created: str
+    spec: dict[str, Any] | None
+    sample: bool
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which is the run's."""
+        return self.folder.name
+
+    @property
+    def label(self) -> str:
+        """Date, method and the prompt's first words, or that it is a sample."""
+        if self.spec is None:
+            return f"{self.created} · another version"
+        prompt = " ".join(self.spec["prompt"]["prompt"].split())[:36]
+        kind = self.spec["prompt"]["kind"]
+        when = f"Sample{f', {kind}' if kind else ''}" if self.sample else self.created
+        return f"{when} · {self.spec['drafting']['method']} · {prompt}"
+
+
+def entries() -> list[Entry]:
+    """All runs, the user's newest first, then the samples."""
+    own = [_entry(folder, False) for folder in list_runs(runs_folder())]
+    return own + [_entry(folder, True) for folder in reversed(list_runs(SAMPLES))]
+
+
+def find(name: str) -> Entry | None:
+    """The run of that name, among those known and no other: names come from addresses."""
+    return next((entry for entry in entries() if entry.name == name), None)
+
+
+def labels(found: Sequence[Entry]) -> dict[str, str]:
+    """Name → label, no two alike: a selectbox tells its options apart by what they show."""
+    made: dict[str, str] = {}
+    seen: Counter[str] = Counter()
+    for entry in found:
+        seen[entry.label] += 1
+        made[entry.name] = entry.label if seen[entry.label] == 1 else f"{entry.label} ({seen[entry.label]})"
+    return made
+
+
+def atlases() -> dict[str, Path]:
+    """Atlases by name: folders with an atlas.json beside the runs, then those that come with the app."""
+    found = [path.parent for place in (runs_folder(), SAMPLES) for path in sorted(place.glob("*/atlas.json"))]
+    return {folder.name: folder for folder in found}
+
+
+def frames(names: Sequence[str]) -> Frames:
+    """The tables of runs by name. Raises `TraceError` where one cannot be read."""
+    folders = [entry.folder for entry in entries() if entry.name in set(names)]
+    if missing := set(names) - {folder.name for folder in folders}:
+        raise TraceError(f"there is no run {sorted(missing)[0]!r} under {runs_folder()}")
+    return _frames(tuple(map(str, folders)), tuple(_changed(folder) for folder in folders))
+
+
+@st.cache_resource(show_spinner=False, max_entries=LOADED_RUNS)
+def _frames(folders: tuple[str, ...], changed: tuple[float, ...]) -> Frames:
+    """Cached by what the runs held when they were read; shared, so nobody may change them."""
+    return load([Path(folder) for folder in folders])
+
+
+def _changed(folder: Path) -> float:
+    """When the run last grew."""
+    return max((path.stat().st_mtime for path in folder.iterdir()), default=0.0)
+
+
+@st.cache_resource(show_spinner=False)
+def _entry(folder: Path, sample: bool) -> Entry:
+    """`run.json` never changes once written."""
+    try:
+        meta = json.loads((folder / "run.json").read_text())
+    except (OSError, ValueError):
+        meta = {}
+    created = str(meta.get("created", ""))[:16].replace("T", " ")
+    return Entry(folder, created, meta.get("spec"), sample)
