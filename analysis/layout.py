@@ -1,4 +1,4 @@
-"""Where the nodes of one recorded round are drawn. Deterministic; no drawing library.
+"""Where the nodes of one recorded round are drawn, by any of its faces. Deterministic; no drawing library.
 
 Columns: a node's `column` is the longest way to it from the root, so every edge points right and
 the accepted walk is a straight line even where it crosses merge edges; without merges that shift
@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from analysis.faces import GRAPH, Face, face
+
 ABOVE, BELOW = -1, 1
 
 
@@ -26,32 +28,42 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Cells of the graph's nodes by id, of pruned candidates by index in `decisions`, and of the bonus."""
+    """Cells of a face's nodes by index, of pruned candidates by index in `decisions`, and of the bonus."""
 
     nodes: list[Place]
     pruned: dict[int, Place]
     bonus: Place | None
-    spine: list[int]  # node ids of the accepted path, the root first
+    spine: list[int]  # indices of the accepted path, the root first
+    stands: dict[int, int]  # graph node -> index of the drawn one: where it was drafted, or else its first copy
 
 
-def layout(step: dict[str, Any]) -> Layout:
-    """Lay out one step record of the trace; it must hold a graph (`detail: full`)."""
-    parents = step["graph"]["parent"]
-    columns = _columns(parents, step["merges"])
-    spine = [0, *(step["tree"]["node"][i] for i in step["accepted"])]
-    rows = _Rows(parents, columns, spine).place()
+def layout(step: dict[str, Any], drawn: Face | None = None) -> Layout:
+    """Lay out a face of one step record, by default its graph; it must hold one (`detail: full`)."""
+    drawn = drawn or face(step, GRAPH)
+    columns = _columns(drawn.parents, drawn.joins)
+    rows = _Rows(drawn.parents, columns, drawn.spine).place()
     nodes = [Place(column, row) for column, row in zip(columns, rows)]
-    bonus = Place(columns[spine[-1]] + 1, 0) if step["bonus"] else None
-    taken = {*nodes, bonus}
-    return Layout(nodes, _pruned(step["decisions"], nodes, taken), bonus, spine)
+    walked_whole = len(drawn.spine) == len(step["accepted"]) + 1
+    bonus = Place(columns[drawn.spine[-1]] + 1, 0) if step["bonus"] and walked_whole else None
+    stands = _stands(drawn)
+    at = {node: nodes[i] for node, i in stands.items()}
+    return Layout(nodes, _pruned(step["decisions"], at, {*nodes, bonus}), bonus, drawn.spine, stands)
 
 
-def _columns(parents: list[int], merges: dict[str, list[int]]) -> list[int]:
+def _stands(drawn: Face) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for i in sorted(range(len(drawn)), key=lambda i: (drawn.copies[i], i)):
+        if not drawn.behind[i]:
+            found.setdefault(drawn.nodes[i], i)
+    return found
+
+
+def _columns(parents: list[int], joins: list[tuple[int, int, int]]) -> list[int]:
     """Longest distance from the root over tree and merge edges, of which there is no cycle."""
     children: list[list[int]] = [[] for _ in parents]
     waiting = [0] * len(parents)
     edges = [*((parent, node) for node, parent in enumerate(parents) if parent >= 0),
-             *zip(merges["parent"], merges["node"])]  # fmt: skip
+             *((parent, node) for parent, node, _ in joins)]  # fmt: skip
     for parent, node in edges:
         children[parent].append(node)
         waiting[node] += 1
@@ -123,13 +135,13 @@ def _subtree(branch: int, children: list[list[int]]) -> list[int]:
     return members
 
 
-def _pruned(decisions: dict[str, list[Any]], nodes: list[Place], taken: set[Place | None]) -> dict[int, Place]:
+def _pruned(decisions: dict[str, list[Any]], nodes: dict[int, Place], taken: set[Place | None]) -> dict[int, Place]:
     """Each pruned candidate in the column behind its parent, at the free row nearest to it."""
     places: dict[int, Place] = {}
     for index, kind in enumerate(decisions["kind"]):
-        if kind != "pruned":
+        parent = nodes.get(decisions["parent"][index])
+        if kind != "pruned" or parent is None:
             continue
-        parent = nodes[decisions["parent"][index]]
         away = ABOVE if parent.row < 0 else BELOW
         place = next(p for p in _near(parent, away) if p not in taken)
         taken.add(place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from app.components.graph_view import fate
+from app.components.graph_view import fates
 from app.words import code, percent
 
 
@@ -15,6 +15,12 @@ class Explanation:
 
     heading: str
     paragraphs: list[str]
+
+
+def as_html(found: Explanation) -> str:
+    """As one element, read out by screen readers when it changes."""
+    paragraphs = "".join(f"<p>{paragraph}</p>" for paragraph in found.paragraphs)
+    return f'<div class="words" role="status"><h4>{found.heading}</h4>{paragraphs}</div>'
 
 
 def explain(step: dict[str, Any], spec: dict[str, Any], id: str) -> Explanation | None:
@@ -39,7 +45,7 @@ def _node(step: dict[str, Any], spec: dict[str, Any], node: int) -> Explanation:
     if node == 0:
         text = "The last committed token. Everything drafted in this round continues from here."
         return Explanation(f"{code(graph['text'][0])} <i>root</i>", [text])
-    outcome = fate(step, node)
+    outcome = fates(step)[node]
     word = {"unverified": "not verified"}.get(outcome, outcome)
     parent = graph["parent"][node]
     drafted = (

@@ -10,19 +10,21 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.components.graph_view import HEIGHT, fate, node_logp
+from analysis.faces import face
+from app.components.graph_view import HEIGHT, fates
 from app.words import visible
 
 
 def node_frame(step: dict[str, Any]) -> pd.DataFrame:
     """One row per graph node: token, depth, q, path q, p, what became of it, merge edges into it, copies verified."""
-    graph, target = step["graph"], node_logp(step)
+    graph, tree = step["graph"], step["tree"]
     nodes = range(len(graph["token"]))
-    merges, copies = Counter(step["merges"]["node"]), Counter(step["tree"]["node"])
+    target = {node: tree["target_logp"][i] for node, i in enumerate(face(step).flat) if i > 0}
+    merges, copies = Counter(step["merges"]["node"]), Counter(tree["node"])
     return pd.DataFrame({
         "node": list(nodes),
         "token": [visible(text) for text in graph["text"]],
-        "fate": [fate(step, node) for node in nodes],
+        "fate": fates(step),
         "depth": graph["depth"],
         "q": [_share(logq) for logq in graph["logq"]],
         "path_q": [_share(logq) for logq in graph["path_logq"]],

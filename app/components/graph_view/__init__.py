@@ -1,23 +1,27 @@
-"""The token graph of one round as an interactive SVG; selections come back as ids.
+"""A round as an interactive SVG, by any of its faces; selections come back as ids.
 
-Ids: `n7` is graph node 7, `m2` merge edge 2, `c5` the pruned candidate of decision 5, `b` the bonus.
+What can be picked: `n7` is graph node 7 (whichever of its copies), `m2` merge edge 2, `c5` the pruned candidate
+of decision 5, `b` the bonus, `+n7` the nodes hidden behind n7.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from analysis.faces import Face, face
 from analysis.layout import Layout, Place, layout
 from app.words import percent, visible
 
 HEIGHT = 440  # pixels
 TALL = 640  # for runs with a round of more nodes than
 MANY_NODES = 40
+MANY_DRAWN = 150  # nodes; of more, the likeliest so many are drawn unless asked for all:
+MOST_DRAWN = 120
 
 _HERE = Path(__file__).parent
 _mount = st.components.v2.component(
@@ -35,88 +39,126 @@ def graph_view(data: dict[str, Any], *, key: str, on_pick: Callable[[], None]) -
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The room kept for every round of a run, so that stepping moves neither the page nor the root."""
+    """The room kept for every round of a run, so that stepping moves neither the page nor the root.
+
+    `height` is in pixels, or a CSS length.
+    """
 
     columns: int
-    height: int
+    height: int | str
 
     @classmethod
-    def of(cls, steps: list[dict[str, Any]]) -> Frame:
-        """Room for the deepest graph and its bonus; more height where some graph has many nodes."""
+    def of(cls, steps: list[dict[str, Any]], height: int | str | None = None) -> Frame:
+        """Room for the deepest graph and its bonus; unless said, more height where some graph has many nodes."""
         depth = max(max(step["graph"]["depth"]) for step in steps)
-        return cls(depth + 1, TALL if max(len(step["graph"]["depth"]) for step in steps) > MANY_NODES else HEIGHT)
+        many = max(len(step["graph"]["depth"]) for step in steps) > MANY_NODES
+        return cls(depth + 1, height or (TALL if many else HEIGHT))
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What of a round is drawn, and how; by default its whole graph.
+
+    `face`   a face of the round, trimmed or not
+    `marks`  of graph nodes: `gained` or `lost` by other settings, or empty
+    `path`   indices of the face to bring out, such as a hypothesis
+    """
+
+    face: Face
+    marks: Sequence[str] = ()
+    path: Sequence[int] = ()
 
 
 def graph_data(
-    step: dict[str, Any], *, run: str, frame: Frame, show_pruned: bool, selected: str | None
+    step: dict[str, Any], *, run: str, frame: Frame, show_pruned: bool, selected: str | None, shown: Shown | None = None
 ) -> dict[str, Any]:
     """What the component draws, as columns."""
-    made = layout(step)
-    drawn = _Drawn()
-    _add_nodes(drawn, step, made)
-    _add_edges(drawn, step, made)
+    shown = shown or Shown(face(step))
+    made = layout(step, shown.face)
+    drawn = _Drawn(shown.face.ids())
+    _add_nodes(drawn, step, made, shown)
+    _add_edges(drawn, step, made, shown.face)
     if made.bonus:
         _add_bonus(drawn, step, made)
     if show_pruned:
         _add_pruned(drawn, step, made)
-    return {"key": f"{run}:{step['round']}", "columns": frame.columns, "height": frame.height, "selected": selected,
-            "nodes": drawn.nodes, "edges": drawn.edges}  # fmt: skip
+    return {"key": f"{run}:{step['round']}", "columns": frame.columns, "height": _css(frame.height),
+            "selected": selected, "path": [drawn.ids[i] for i in shown.path], "nodes": drawn.nodes,
+            "edges": drawn.edges}  # fmt: skip
 
 
-def fate(step: dict[str, Any], node: int) -> str:
-    """What verification made of a graph node: root, accepted, rejected or unverified."""
-    if node == 0:
-        return "root"
-    copies = [i for i, n in enumerate(step["tree"]["node"]) if n == node]
-    if any(i in step["accepted"] for i in copies):
-        return "accepted"
-    return "rejected" if copies else "unverified"
+def fates(step: dict[str, Any]) -> list[str]:
+    """What verification made of each graph node: root, accepted, rejected or unverified."""
+    accepted, one = set(step["accepted"]), face(step)
+    return ["root", *(_fate(flat, accepted) for flat in one.flat[1:])]
+
+
+def _fate(flat: int, accepted: set[int]) -> str:
+    return "unverified" if flat < 0 else "accepted" if flat in accepted else "rejected"
 
 
 class _Drawn:
-    """Columns of nodes and edges, as they are sent."""
+    """Columns of nodes and edges, as they are sent. `id` is unique; `ref` is what a click on it picks."""
 
-    def __init__(self) -> None:
-        self.nodes: dict[str, list] = {"id": [], "x": [], "y": [], "label": [], "kind": [], "merged": [], "tip": []}
-        self.edges: dict[str, list] = {"id": [], "from": [], "to": [], "kind": [], "walked": [], "tip": []}
+    def __init__(self, ids: list[str]) -> None:
+        self.ids = ids
+        self.nodes: dict[str, list] = {name: [] for name in (
+            "id", "ref", "x", "y", "label", "kind", "merged", "copy", "mark", "tip")}  # fmt: skip
+        self.edges: dict[str, list] = {name: [] for name in ("ref", "from", "to", "kind", "walked", "tip")}
 
-    def node(self, id: str, place: Place, text: str, kind: str, tip: str, *, merged: bool = False) -> None:
-        row = dict(id=id, x=place.column, y=place.row, label=visible(text), kind=kind, merged=merged, tip=tip)
+    def node(self, id: str, place: Place, text: str, kind: str, tip: str, **more: Any) -> None:
+        row = {"id": id, "ref": id, "x": place.column, "y": place.row, "label": visible(text), "kind": kind,
+               "tip": tip, "merged": False, "copy": False, "mark": ""} | more  # fmt: skip
         for name, value in row.items():
             self.nodes[name].append(value)
 
-    def edge(self, source: str, target: str, kind: str, *, walked: bool = False, id: str = "", tip: str = "") -> None:
-        for name, value in {"id": id, "from": source, "to": target, "kind": kind, "walked": walked, "tip": tip}.items():
+    def edge(self, source: str, target: str, kind: str, *, walked: bool = False, ref: str = "", tip: str = "") -> None:
+        row = {"ref": ref, "from": source, "to": target, "kind": kind, "walked": walked, "tip": tip}
+        for name, value in row.items():
             self.edges[name].append(value)
 
 
-def _add_nodes(drawn: _Drawn, step: dict[str, Any], made: Layout) -> None:
-    graph, merged = step["graph"], set(step["merges"]["node"])
-    target_logp = node_logp(step)
-    for node, place in enumerate(made.nodes):
-        kind = fate(step, node)
-        tip = kind if kind == "root" else f"{kind}\nq {percent(graph['logq'][node])}"
-        if node in target_logp:
-            tip += f"  ·  p {percent(target_logp[node])}"
-        drawn.node(f"n{node}", place, graph["text"][node], kind, tip, merged=node in merged)
+def _css(height: int | str) -> str:
+    return f"{height}px" if isinstance(height, int) else height
 
 
-def _add_edges(drawn: _Drawn, step: dict[str, Any], made: Layout) -> None:
+def _add_nodes(drawn: _Drawn, step: dict[str, Any], made: Layout, shown: Shown) -> None:
+    graph, tree, one = step["graph"], step["tree"], shown.face
+    accepted = set(step["accepted"])
+    merged = {node for _, node, _ in one.joins}
+    for i, (place, node, flat) in enumerate(zip(made.nodes, one.nodes, one.flat)):
+        if one.behind[i]:
+            drawn.node(drawn.ids[i], place, f"+{one.behind[i]}", "more", f"{one.behind[i]} hidden\nclick to open")
+            continue
+        kind = _fate(flat, accepted) if i else "root"
+        mark = shown.marks[node] if shown.marks else ""
+        tip = kind if kind == "root" else f"{mark or kind}\nq {percent(graph['logq'][node])}"
+        if flat > 0 and tree["target_logp"][flat] == tree["target_logp"][flat]:  # NaN: not known
+            tip += f"  ·  p {percent(tree['target_logp'][flat])}"
+        drawn.node(drawn.ids[i], place, graph["text"][node], kind, tip, ref=f"n{node}", merged=i in merged,
+                   copy=one.copies[i], mark=mark)  # fmt: skip
+
+
+def _add_edges(drawn: _Drawn, step: dict[str, Any], made: Layout, one: Face) -> None:
     walked = set(zip(made.spine, made.spine[1:]))
-    for node, parent in enumerate(step["graph"]["parent"]):
-        if parent >= 0:
-            drawn.edge(f"n{parent}", f"n{node}", "tree", walked=(parent, node) in walked)
-    merges = step["merges"]
-    for i, (parent, node) in enumerate(zip(merges["parent"], merges["node"])):
-        drawn.edge(f"n{parent}", f"n{node}", "merge", walked=(parent, node) in walked, id=f"m{i}",
-                   tip=f"merge on {visible(merges['ngram_text'][i])}\nq {percent(merges['logq'][i])}")  # fmt: skip
+    merges, ids = step["merges"], drawn.ids
+    for i, (parent, merge) in enumerate(zip(one.parents, one.edges)):
+        if parent >= 0 and merge < 0:
+            kind = "tree" if not one.behind[i] else "more"
+            drawn.edge(ids[parent], ids[i], kind, walked=(parent, i) in walked)
+    behind = [(parent, i, merge) for i, (parent, merge) in enumerate(zip(one.parents, one.edges)) if merge >= 0]
+    for parent, node, merge in one.joins + behind:
+        tip = f"merge on {visible(merges['ngram_text'][merge])}\nq {percent(merges['logq'][merge])}"
+        drawn.edge(ids[parent], ids[node], "merge", walked=(parent, node) in walked, ref=f"m{merge}", tip=tip)
 
 
 def _add_bonus(drawn: _Drawn, step: dict[str, Any], made: Layout) -> None:
     last = step["accepted"][-1] if step["accepted"] else 0
-    tip = f"bonus: the target's own\np {percent(step['tree']['choice_logp'][last])}"
+    tip, logp = "bonus: the target's own", step["tree"]["choice_logp"][last]
+    if logp == logp:  # NaN: not known
+        tip += f"\np {percent(logp)}"
     drawn.node("b", made.bonus, step["new_texts"][-1], "bonus", tip)
-    drawn.edge(f"n{made.spine[-1]}", "b", "bonus", walked=True)
+    drawn.edge(drawn.ids[made.spine[-1]], "b", "bonus", walked=True)
 
 
 def _add_pruned(drawn: _Drawn, step: dict[str, Any], made: Layout) -> None:
@@ -124,13 +166,4 @@ def _add_pruned(drawn: _Drawn, step: dict[str, Any], made: Layout) -> None:
     for index, place in made.pruned.items():
         tip = f"pruned: {decisions['rule'][index]} rule\nq {percent(decisions['logq'][index])}"
         drawn.node(f"c{index}", place, decisions["text"][index], "pruned", tip)
-        drawn.edge(f"n{decisions['parent'][index]}", f"c{index}", "pruned")
-
-
-def node_logp(step: dict[str, Any]) -> dict[int, float]:
-    """The target's log probability of each verified graph node, at its accepted copy or else its likeliest."""
-    tree, found = step["tree"], {}
-    for flat in (*step["accepted"], *range(1, len(tree["node"]))):
-        if tree["target_logp"][flat] is not None:
-            found.setdefault(tree["node"][flat], tree["target_logp"][flat])
-    return found
+        drawn.edge(drawn.ids[made.stands[decisions["parent"][index]]], f"c{index}", "pruned")

@@ -1,5 +1,5 @@
-// The token graph of one round. Plain SVG; token text only ever goes through textContent.
-// Called on every change of data or theme: what must last is kept by parentElement.
+// One face of a round: its tree, its graph, or what was verified. Plain SVG; token text only ever goes
+// through textContent. Called on every change of data or theme: what must last is kept by parentElement.
 
 const SVG = "http://www.w3.org/2000/svg";
 const FONT = '11.5px ui-monospace, "Cascadia Code", Menlo, Consolas, "DejaVu Sans Mono", monospace';
@@ -11,8 +11,11 @@ const CHIP = { gap: 128, row: 32, end: 70 }, PLAIN = { gap: 72, row: 40 }; // le
 const LETTER = 6.95;         // width of one, at the labels' size
 const RULER = 42;            // pixels from the bottom
 const MARGIN = { left: 36, right: 60, top: 46, bottom: 58 };
+const HITS_UP_TO = 300, MOVES_UP_TO = 300; // nodes: edges that can be clicked, and changes of face that glide
+const GLIDE_MS = 260;
 const LEGEND = [["accepted", "accepted"], ["rejected", "rejected"], ["unverified", "not verified"],
-  ["rejected merged", "merged"], ["bonus", "bonus"], ["pruned", "pruned"]];
+  ["rejected merged", "merged"], ["rejected copy", "copy"], ["bonus", "bonus"], ["pruned", "pruned"],
+  ["unverified gained", "gained"], ["unverified lost", "lost"]];
 const views = new WeakMap();
 
 export default function ({ data, parentElement, setStateValue }) {
@@ -89,8 +92,8 @@ class View {
       const item = document.createElement("span");
       const picture = make("svg", { viewBox: "-12 -12 24 24", "aria-hidden": "true" });
       const node = make("g", { class: `node ${kind}` });
-      const [shape, merged] = kind.split(" ");
-      node.append(...shapes(shape, Boolean(merged)));
+      const [shape, what] = kind.split(" ");
+      node.append(...shapes(shape, what));
       picture.append(node);
       item.append(picture, text);
       item.dataset.kind = kind;
@@ -102,18 +105,21 @@ class View {
 
   show(data) {
     this.box.dataset.theme = isDark(this.box) ? "dark" : "light";
-    this.box.style.height = `${data.height}px`;
-    const { selected, ...picture } = data;
+    this.box.style.height = data.height;
+    const { selected, path, ...picture } = data;
     const now = JSON.stringify(picture);
     const other = data.key !== this.key;
     if (now !== this.drawn) {
+      const from = other ? null : this.nodes;
       this.drawn = now;
       this.picture = picture;
       this.key = data.key;
       this.draw(picture);
       if (other) this.touched = false;
       if (this.touched) this.place(); else this.fit();
+      if (from) this.glide(from);
     }
+    this.path = path;
     this.choose(selected);
   }
 
@@ -122,23 +128,45 @@ class View {
     this.scene.replaceChildren();
     this.measure(nodes, columns);
     this.nodes = new Map(nodes.id.map((id, i) => [id, {
-      id, label: nodes.label[i], tip: nodes.tip[i], kind: nodes.kind[i], merged: nodes.merged[i],
-      x: nodes.x[i] * this.gap, y: nodes.y[i] * this.row, near: new Set(), edges: [],
+      id, ref: nodes.ref[i], label: nodes.label[i], tip: nodes.tip[i], kind: nodes.kind[i], merged: nodes.merged[i],
+      copy: nodes.copy[i], mark: nodes.mark[i], x: nodes.x[i] * this.gap, y: nodes.y[i] * this.row,
+      near: new Set(), edges: [],
     }]));
-    this.edges = new Map();
+    this.edges = [];
     const lines = make("g"), walked = make("g"), dots = make("g"), path = make("g");
     for (const node of this.nodes.values()) this.dress(node);
     edges.from.forEach((from, i) => {
-      const parts = this.edge(this.nodes.get(from), this.nodes.get(edges.to[i]), edges.kind[i], edges.walked[i],
-        edges.id[i], edges.tip[i]);
+      const parts = this.edge({ from: this.nodes.get(from), to: this.nodes.get(edges.to[i]), kind: edges.kind[i],
+        walked: edges.walked[i], ref: edges.ref[i], tip: edges.tip[i] });
       (edges.walked[i] ? walked : lines).append(...parts);
     });
     for (const node of this.nodes.values()) (onSpine(node) ? path : dots).append(node.element);
     this.scene.append(lines, walked, dots, path);
-    const used = new Set(nodes.kind.concat(nodes.merged.includes(true) ? ["rejected merged"] : []));
-    for (const item of this.keyItems.children) item.style.display = used.has(item.dataset.kind) ? "" : "none";
+    this.explain(nodes);
     const first = this.nodes.get("n0");
     if (first) first.element.setAttribute("tabindex", "0");
+  }
+
+  // The legend names what is there and nothing else.
+  explain(nodes) {
+    const used = new Set(nodes.kind);
+    if (nodes.merged.includes(true)) used.add("rejected merged");
+    if (nodes.copy.includes(true)) used.add("rejected copy");
+    for (const mark of nodes.mark) if (mark) used.add(`unverified ${mark}`);
+    for (const item of this.keyItems.children) item.style.display = used.has(item.dataset.kind) ? "" : "none";
+  }
+
+  // From one face of a round to the next each node goes where it now stands, and what is new appears.
+  glide(before) {
+    if (this.nodes.size > MOVES_UP_TO || matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    const timing = { duration: GLIDE_MS, easing: "ease-out" };
+    const at = ({ x, y }) => ({ transform: `translate(${x}px, ${y}px)` });
+    for (const node of this.nodes.values()) {
+      const old = before.get(node.id);
+      if (!old) node.element.animate([{ opacity: 0 }, { opacity: 1 }], timing);
+      else if (old.x !== node.x || old.y !== node.y) node.element.animate([at(old), at(node)], timing);
+    }
+    for (const edge of this.edges) edge.line.animate([{ opacity: 0 }, { opacity: 1 }], timing);
   }
 
   // Spacing, and the extent that a fit shows. The root is always at the left.
@@ -165,25 +193,28 @@ class View {
   }
 
   dress(node) {
-    const group = make("g", { class: `node ${node.kind}${node.merged ? " merged" : ""}`, tabindex: "-1", role: "button",
-      "aria-label": `${node.label}, ${node.tip.replace(/\n/g, ", ")}${node.merged ? ", merged" : ""}` });
+    const classes = ["node", node.kind, node.merged && "merged", node.copy && "copy", node.mark].filter(Boolean);
+    const group = make("g", { class: classes.join(" "), tabindex: "-1", role: "button", "aria-label": said(node) });
+    const more = node.kind === "more";
     const text = cut(node.label, this.letters);
-    const label = make("text", this.chips ? { x: 15, y: 4 } : { y: 22, "text-anchor": "middle" });
+    const beside = this.chips && !more;
+    const label = make("text", beside ? { x: 15, y: 4 } : { y: more ? 4 : 22, "text-anchor": "middle" });
     label.textContent = text;
-    node.width = this.chips ? 15 + measureText(text, onSpine(node)) + 9 : 9;
-    if (this.chips) {
+    node.width = beside ? 15 + measureText(text, onSpine(node)) + 9 : 9;
+    if (beside) {
       const box = { x: -13, y: -12, width: node.width + 13, height: 24, rx: 12 };
       group.append(make("rect", { class: "chip", ...box }),
         make("rect", { class: "focus", x: -16, y: -15, width: node.width + 19, height: 30, rx: 15 }));
     } else {
-      group.append(make("rect", { class: "pad", x: -20, y: -12, width: 40, height: 38 }),
-        make("circle", { class: "focus", r: 14 }));
+      group.append(make("rect", { class: "pad", x: -20, y: -12, width: 40, height: more ? 24 : 38 }),
+        more ? make("rect", { class: "focus", x: -20, y: -13, width: 40, height: 26, rx: 13 })
+          : make("circle", { class: "focus", r: 14 }));
     }
     const mark = make("g", { class: "mark" });
-    mark.append(...shapes(node.kind, node.merged));
+    mark.append(...shapes(node.kind, node.merged ? "merged" : node.copy ? "copy" : node.mark));
     group.append(mark, label);
     group.setAttribute("transform", `translate(${node.x} ${node.y})`);
-    this.on(group, "click", (event) => { event.stopPropagation(); this.pick(node.id); });
+    this.on(group, "click", (event) => { event.stopPropagation(); this.pick(node.ref); });
     this.on(group, "pointerenter", () => this.hover(node));
     this.on(group, "pointerleave", () => this.hover(null));
     this.on(group, "focus", () => this.hover(node));
@@ -193,25 +224,26 @@ class View {
     node.text = label;
   }
 
-  edge(from, to, kind, walked, id, tip) {
+  // A merge edge is picked as itself, any other as the node that it leads to.
+  edge({ from, to, kind, walked, ref, tip }) {
     const d = this.curve(from, to, walked);
-    const line = make("path", { class: `edge ${kind}${walked ? " walked" : ""}`, d });
-    const edge = { id, line, tip, from, to };
+    const faded = to.mark === "lost" || from.mark === "lost" ? " lost" : "";
+    const line = make("path", { class: `edge ${kind}${walked ? " walked" : ""}${faded}`, d });
     from.near.add(to);
     to.near.add(from);
     from.edges.push(line);
     to.edges.push(line);
-    if (!id) return [line];
-    this.edges.set(id, edge);
-    const hit = make("path", { class: "hit", d });
-    this.on(hit, "click", (event) => { event.stopPropagation(); this.pick(id); });
-    this.on(hit, "pointerenter", () => this.showTip("merge", tip, (from.x + to.x) / 2, (from.y + to.y) / 2));
-    this.on(hit, "pointerleave", () => this.hideTip());
+    this.edges.push({ ref, line, from, to });
+    if (!ref && this.nodes.size > HITS_UP_TO) return [line];
+    const hit = make("path", { class: ref ? "hit" : "hit plain", d });
+    this.on(hit, "click", (event) => { event.stopPropagation(); this.pick(ref || to.ref); });
+    if (ref) this.on(hit, "pointerenter", () => this.showTip("merge", tip, (from.x + to.x) / 2, (from.y + to.y) / 2));
+    if (ref) this.on(hit, "pointerleave", () => this.hideTip());
     return [line, hit];
   }
 
   curve(from, to, walked) {
-    const left = from.x + (this.chips ? from.width + 1 : 8);
+    const left = from.x + (this.chips ? from.width + 1 : 8); // a shape's or chip's right end
     const right = to.x - (this.chips ? 13 : 9);
     const reach = Math.min((right - left) / 2, this.gap * 0.55);
     const level = from.y === to.y;
@@ -265,7 +297,7 @@ class View {
     const grow = Math.max(1, 0.55 / scale); // shapes stay at least that large on screen
     const far = scale < READABLE;
     for (const node of this.nodes.values()) {
-      node.mark.setAttribute("transform", `scale(${grow})`);
+      node.mark.setAttribute("transform", `scale(${node.kind === "more" ? Math.max(1, 0.85 / scale) : grow})`);
       if (far) node.text.setAttribute("transform", this.farLabel(node));
       else node.text.removeAttribute("transform");
     }
@@ -275,6 +307,7 @@ class View {
   farLabel(node) {
     const { y, scale } = this.at;
     const size = `scale(${0.92 / scale})`;
+    if (node.kind === "more") return size;
     const ruler = this.box.clientHeight - RULER - y;
     if (onSpine(node)) return `translate(0 ${ruler / scale}) ${size} translate(0 -22)`;
     return `translate(${(12 + LETTER * [...node.text.textContent].length / 2) / scale} 0) ${size} translate(0 -18)`;
@@ -327,22 +360,33 @@ class View {
     this.send("pick", { id, seq: ++this.seq });
   }
 
-  choose(id) {
-    this.selected = id;
-    const node = this.nodes.get(id);
-    for (const other of this.nodes.values()) {
-      other.element.classList.toggle("chosen", other === node);
-      other.element.setAttribute("aria-pressed", String(other === node));
+  // All copies of a node are chosen with it. The path is a hypothesis, or the way to what is chosen.
+  choose(ref) {
+    this.selected = ref;
+    const place = new Map((this.path ?? []).map((id, i) => [id, i]));
+    for (const node of this.nodes.values()) {
+      const chosen = ref !== null && node.ref === ref;
+      node.element.classList.toggle("chosen", chosen);
+      node.element.classList.toggle("on-path", place.has(node.id));
+      node.element.setAttribute("aria-pressed", String(chosen));
     }
-    for (const edge of this.edges.values()) edge.line.classList.toggle("chosen", edge.id === id);
+    for (const { ref: own, line, from, to } of this.edges) {
+      line.classList.toggle("chosen", ref !== null && own === ref);
+      line.classList.toggle("on-path", place.has(from.id) && place.get(to.id) === place.get(from.id) + 1);
+    }
     this.name(null);
   }
 
   // Marks what keeps its label when the graph is seen from afar.
   name(hovered) {
-    const chosen = this.nodes.get(this.selected);
-    const named = new Set([hovered, chosen, ...(hovered?.near ?? []), ...(chosen?.near ?? [])]);
-    for (const node of this.nodes.values()) node.element.classList.toggle("named", onSpine(node) || named.has(node));
+    const named = new Set([hovered, ...(hovered?.near ?? [])]);
+    const path = new Set(this.path);
+    for (const node of this.nodes.values()) {
+      const chosen = this.selected !== null && node.ref === this.selected;
+      if (chosen) node.near.forEach((other) => named.add(other));
+      if (chosen || onSpine(node) || path.has(node.id) || node.kind === "more") named.add(node);
+    }
+    for (const node of this.nodes.values()) node.element.classList.toggle("named", named.has(node));
   }
 
   hover(node) {
@@ -354,7 +398,7 @@ class View {
     }
     if (!node) return this.hideTip();
     for (const line of node.edges) line.classList.add("near");
-    this.showTip(node.label, node.merged ? `${node.tip}\nmerged` : node.tip, node.x, node.y);
+    this.showTip(node.label, `${node.tip}${node.merged ? "\nmerged" : node.copy ? "\na copy" : ""}`, node.x, node.y);
   }
 
   showTip(title, text, x, y) {
@@ -381,7 +425,7 @@ class View {
     if (event.key in zooms) this.zoom(zooms[event.key]);
     else if (event.key === "0") this.refit();
     else if (event.key === "Escape") this.pick(null);
-    else if (node && (event.key === "Enter" || event.key === " ")) this.pick(node.id);
+    else if (node && (event.key === "Enter" || event.key === " ")) this.pick(node.ref);
     else if (node && event.key.startsWith("Arrow")) this.step(node, event.key);
     else return;
     event.preventDefault();
@@ -416,16 +460,28 @@ function make(name, attributes = {}) {
 }
 
 // Each kind has a shape of its own, so that colour never stands alone.
-function shapes(kind, merged) {
+function shapes(kind, what) {
   if (kind === "bonus") return [make("rect", { class: "shape", x: -6.5, y: -6.5, width: 13, height: 13, rx: 1 })];
   if (kind === "pruned") return [make("path", { class: "shape", d: "M-4 -4L4 4M4 -4L-4 4" })];
   if (kind === "root") return [make("circle", { class: "shape", r: 4.5 })];
-  if (merged) {
+  if (kind === "more") return [make("rect", { class: "shape", x: -17, y: -10, width: 34, height: 20, rx: 10 })];
+  if (what === "merged") {
     const inner = kind === "accepted" ? make("circle", { class: "shape", r: 5 }) : make("circle", { class: "ring", r: 4.6 });
     return [make("circle", { class: "ring", r: 8.4 }), inner];
   }
-  if (kind === "rejected") return [make("path", { class: "shape", d: "M0 -8L8 0L0 8L-8 0Z" })];
-  return [make("circle", { class: "shape", r: 7 })];
+  const outline = (classes) => kind === "rejected" ? make("path", { class: classes, d: "M0 -8L8 0L0 8L-8 0Z" })
+    : make("circle", { class: classes, r: 7 });
+  if (what === "gained") return [outline("shape"), make("path", { class: "badge", d: "M-3.6 0H3.6M0 -3.6V3.6" })];
+  if (what === "lost") return [outline("shape"), make("path", { class: "badge", d: "M-3.6 0H3.6" })];
+  if (what !== "copy") return [outline("shape")];
+  const behind = make("g", { transform: "translate(3.6 -3.6)" }); // a second sheet behind the first
+  behind.append(outline("sheet"));
+  return [behind, outline("shape")];
+}
+
+function said({ label, tip, merged, copy, mark }) {
+  const notes = [merged && "merged", copy && "a copy", mark].filter(Boolean).map((note) => `, ${note}`);
+  return `${label}, ${tip.replace(/\n/g, ", ")}${notes.join("")}`;
 }
 
 function onSpine(node) {

@@ -1,0 +1,252 @@
+"""The three faces of one recorded round: as a tree, as the graph it was, and as the tree that was verified.
+
+*graph*: every drafted node once, merge edges between them. *tree*: as if nothing had merged, so each merge
+edge leads to a copy of what it shares, down to the same depth. *verified*: the flattened tree under the
+budget, copies included. A face is plain columns; `analysis.layout` says where they are drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+from gsd.tree import FlatTree, flatten
+
+TREE, GRAPH, VERIFIED = "tree", "graph", "verified"
+MOST_UNROLLED = 1000  # copies are drawn up to so many nodes, the likeliest first
+OPENED = 24  # nodes that opening a hidden branch brings
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """Columns over what is drawn, the root first and every parent before its children.
+
+    `name`     tree, graph or verified
+    `nodes`    the graph node that each shows; copies of a node share it
+    `parents`  what it hangs on, -1 for the root
+    `edges`    the merge by which it hangs there, -1 for a tree edge
+    `copies`   whether it lies at or behind such a merge edge
+    `flat`     its index in the verified tree, -1 where it was not verified
+    `logq`     natural log of the draft's estimate that the walk arrives
+    `behind`   0, or how many hidden nodes this one stands for; `nodes` is then that of its parent
+    `joins`    merge edges between nodes drawn: (parent, node, merge); of the graph's face alone
+    `spine`    the accepted path, the root first
+    `whole`    nodes of the face with none hidden, the root not counted
+    """
+
+    name: str
+    nodes: list[int]
+    parents: list[int]
+    edges: list[int]
+    copies: list[bool]
+    flat: list[int]
+    logq: list[float]
+    behind: list[int]
+    joins: list[tuple[int, int, int]]
+    spine: list[int]
+    whole: int
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    @property
+    def hidden(self) -> int:
+        """Nodes that are not drawn."""
+        return self.whole - sum(not behind for behind in self.behind) + 1
+
+    def ids(self) -> list[str]:
+        """A name for each: `n7` for node 7 where it was drafted, `n7.2` for its second copy, `+n7` hidden behind it."""
+        seen: dict[int, int] = {}
+        names: list[str] = []
+        for node, copy, behind, parent in zip(self.nodes, self.copies, self.behind, self.parents):
+            if behind:
+                names.append(f"+{names[parent]}")
+            elif copy:
+                seen[node] = seen.get(node, 0) + 1
+                names.append(f"n{node}.{seen[node]}")
+            else:
+                names.append(f"n{node}")
+        return names
+
+
+def face(step: dict[str, Any], name: str = GRAPH) -> Face:
+    """One face of a step record that holds its graph (`detail: full`)."""
+    return {TREE: _tree, GRAPH: _graph, VERIFIED: _verified}[name](step)
+
+
+def _graph(step: dict[str, Any]) -> Face:
+    graph, merges, tree = step["graph"], step["merges"], step["tree"]
+    count = len(graph["parent"])
+    flat = [-1] * count
+    for i in (*reversed(range(len(tree["node"]))), *step["accepted"]):  # the accepted copy, or else the likeliest
+        flat[tree["node"][i]] = i
+    joins = list(zip(merges["parent"], merges["node"], range(len(merges["node"]))))
+    spine = [0, *(tree["node"][i] for i in step["accepted"])]
+    return Face(GRAPH, list(range(count)), graph["parent"], [-1] * count, [False] * count, flat, graph["path_logq"],
+                [0] * count, joins, spine, count - 1)  # fmt: skip
+
+
+def _verified(step: dict[str, Any]) -> Face:
+    tree = step["tree"]
+    unrolled = FlatTree(tree["token"], tree["parent"], tree["depth"], tree["node"], tree["merged"], tree["logq"])
+    edges, copies = _behind_merges(step, unrolled)
+    count = len(unrolled)
+    return Face(VERIFIED, unrolled.nodes, unrolled.parents, edges, copies, list(range(count)), unrolled.logq,
+                [0] * count, [], [0, *step["accepted"]], count - 1)  # fmt: skip
+
+
+def _tree(step: dict[str, Any]) -> Face:
+    unrolled = flatten(Recorded(step), MOST_UNROLLED, levels(step))
+    edges, copies = _behind_merges(step, unrolled)
+    flat, accepted = _places_in(step["tree"], unrolled), {0, *step["accepted"]}
+    spine = [i for i, place in enumerate(flat) if place in accepted]
+    return Face(TREE, unrolled.nodes, unrolled.parents, edges, copies, flat, unrolled.logq, [0] * len(unrolled), [],
+                spine, unrolled_nodes(step))  # fmt: skip
+
+
+def _behind_merges(step: dict[str, Any], tree: FlatTree) -> tuple[list[int], list[bool]]:
+    """The merge by which each node is reached, and whether it is a copy."""
+    merges = step["merges"]
+    number = {edge: i for i, edge in enumerate(zip(merges["parent"], merges["node"]))}
+    edges, copies = [-1], [False]
+    for i in range(1, len(tree)):
+        parent = tree.parents[i]
+        edges.append(number[tree.nodes[parent], tree.nodes[i]] if tree.merged[i] else -1)
+        copies.append(tree.merged[i] or copies[parent])
+    return edges, copies
+
+
+def _places_in(tree: dict[str, list[Any]], unrolled: FlatTree) -> list[int]:
+    """The verified tree's index of each unrolled node, -1 where the budget left it out."""
+    index = {edge: i for i, edge in enumerate(zip(tree["parent"], tree["node"], tree["merged"]))}
+    places = [0]
+    for i in range(1, len(unrolled)):
+        edge = (places[unrolled.parents[i]], unrolled.nodes[i], unrolled.merged[i])
+        places.append(index.get(edge, -1))
+    return places
+
+
+@dataclass(slots=True)
+class Recorded:
+    """What `gsd.tree.flatten` reads of a graph, from a step record."""
+
+    step: dict[str, Any]
+    tokens: list[int] = field(init=False)
+    parents: list[int] = field(init=False)
+    out_edges: list[list[tuple[int, float]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        graph, merges = self.step["graph"], self.step["merges"]
+        self.tokens, self.parents = graph["token"], graph["parent"]
+        self.out_edges = [[] for _ in self.tokens]
+        for node, (parent, logq) in enumerate(zip(self.parents, graph["logq"])):
+            if parent >= 0:
+                self.out_edges[parent].append((node, logq))
+        for parent, node, logq in zip(merges["parent"], merges["node"], merges["logq"]):
+            self.out_edges[parent].append((node, logq))
+
+
+def route(drawn: Face, step: dict[str, Any], leaf: int) -> list[int]:
+    """What is drawn of the way from the root to a leaf of the verified tree."""
+    path, tree = [leaf], step["tree"]
+    while path[-1]:
+        path.append(tree["parent"][path[-1]])
+    if drawn.name == GRAPH:
+        at = {node: i for i, node in enumerate(drawn.nodes) if not drawn.behind[i]}
+        wanted = [tree["node"][i] for i in reversed(path)]
+    else:
+        at = {place: i for i, place in enumerate(drawn.flat) if place >= 0}
+        wanted = path[::-1]
+    return [at[one] for one in wanted if one in at]
+
+
+def levels(step: dict[str, Any]) -> int:
+    """Depth of the deepest drafted node, along tree edges."""
+    return max(step["graph"]["depth"])
+
+
+def unrolled_nodes(step: dict[str, Any]) -> int:
+    """Nodes of the round as a tree: every way through the graph down to its depth, the root not counted."""
+    return _below(step)(0, levels(step))
+
+
+def saved_by_merges(step: dict[str, Any]) -> list[int]:
+    """For each merge edge the nodes of the continuation it shares, its own among them, down to the graph's depth.
+
+    So many a tree would have held in its place.
+    """
+    below, most, depth = _below(step), levels(step), step["graph"]["depth"]
+    merges = step["merges"]
+    left = [most - depth[parent] - 1 for parent in merges["parent"]]
+    return [1 + below(node, room) if room >= 0 else 0 for node, room in zip(merges["node"], left)]
+
+
+def _below(step: dict[str, Any]):
+    """(node, levels left) -> nodes of the unrolled graph below the node."""
+    edges = Recorded(step).out_edges
+
+    @cache
+    def below(node: int, left: int) -> int:
+        return sum(1 + below(child, left - 1) for child, _ in edges[node]) if left > 0 else 0
+
+    return below
+
+
+def trimmed(whole: Face, most: int, opened: Collection[str] = (), needed: Iterable[int] = ()) -> Face:
+    """The `most` likeliest nodes, the accepted path, the graph nodes `needed`, and what was `opened` by id.
+
+    Whatever else hangs on a node shown is one node that says how many; nothing is left out unsaid.
+    """
+    if len(whole) <= most + 1:
+        return whole
+    order = sorted(range(len(whole)), key=lambda i: (-whole.logq[i], i))
+    shown = {*order[: most + 1], *whole.spine}
+    wanted = set(needed)
+    shown |= {i for i, node in enumerate(whole.nodes) if node in wanted}
+    names = whole.ids()
+    for top in [i for i in range(len(whole)) if names[i] in opened]:
+        branch = [i for i in order if i not in shown and _hangs_on(whole.parents, i, top)]
+        shown |= {*branch[:OPENED], top}
+    for i in reversed(range(len(whole))):  # what is shown hangs on something shown
+        if i in shown and i:
+            shown.add(whole.parents[i])
+    return _only(whole, sorted(shown))
+
+
+def _hangs_on(parents: list[int], node: int, top: int) -> bool:
+    while node > top:
+        node = parents[node]
+    return node == top
+
+
+def _only(whole: Face, shown: list[int]) -> Face:
+    """The face of the nodes shown, with one more on each that has hidden ones behind it."""
+    new = {old: i for i, old in enumerate(shown)}
+    behind: dict[int, int] = {}
+    for i in range(len(whole)):
+        top = i
+        while top not in new:
+            top = whole.parents[top]
+        if top != i:
+            behind[new[top]] = behind.get(new[top], 0) + 1
+    kept = replace(
+        whole,
+        **{name: [getattr(whole, name)[i] for i in shown] for name in ("nodes", "edges", "copies", "flat", "logq")},
+        parents=[new.get(whole.parents[i], -1) for i in shown],
+        behind=[0] * len(shown),
+        joins=[(new[a], new[b], merge) for a, b, merge in whole.joins if a in new and b in new],
+        spine=[new[i] for i in whole.spine],
+    )
+    for parent, count in behind.items():
+        _append(kept, parent, count)
+    return kept
+
+
+def _append(kept: Face, parent: int, count: int) -> None:
+    """One more node at the end, for `count` hidden ones behind `parent`."""
+    row = {"nodes": kept.nodes[parent], "parents": parent, "edges": -1, "copies": kept.copies[parent], "flat": -1,
+           "logq": kept.logq[parent], "behind": count}  # fmt: skip
+    for name, value in row.items():
+        getattr(kept, name).append(value)

@@ -1,0 +1,238 @@
+"""One round of a run under other settings, from its own recording: nothing is guessed, no model is asked.
+
+A round's decisions hold every candidate of every node that was expanded, so its drafter's own rules can
+grow the graph again under narrower settings. The text that the run went on with is the target's whatever
+is drafted (fixed seed), so it says what would have been accepted. A node whose continuation was never
+drafted is never guessed at: the setting is then not covered.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.replay import Replayer, Step
+from gsd.atlas import Atlas, AtlasText, Bounds, DraftTree, Regrowth
+from gsd.config import DraftSpec
+from gsd.errors import InputError
+from gsd.graph import TokenGraph
+
+MOST = 1024  # levels and nodes to which no bound is set
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a round did."""
+
+    accepted: int
+    drafted: int
+    verified: int
+    merges: int
+    levels: int  # each a draft forward
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A round before and after. `step`: a record of both graphs, verified and accepted as after.
+
+    `marks`: `lost` or `gained` for each node of `step`, empty where it is in both. Ids of recorded nodes stay;
+    probabilities that the run did not record are NaN.
+    """
+
+    step: dict[str, Any]
+    marks: list[str]
+    before: Counts
+    after: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Uncovered:
+    """The setting needs what the draft says after these texts, which this run never asked it."""
+
+    texts: list[str]
+
+
+class StepReplay:
+    """One round of a run, ready to be grown again. Raises `InputError` where its recording cannot be."""
+
+    def __init__(self, meta: dict[str, Any], steps: list[dict[str, Any]], index: int) -> None:
+        self._record = steps[index]
+        self._texts = _texts(meta, steps)
+        if self._record["graph"] is None:
+            raise InputError("this run recorded counts alone: record every node (detail: full) to ask what if")
+        self.spec = recorded_settings(meta)
+        self._tree = _draft_tree(self._record)
+        self._text = _rest_of_text(meta, steps, index, self._tree)
+        context = meta["draft"]["context_length"] if meta["draft"] else 0
+        bounds = Bounds(self.spec.width, MOST, MOST)
+        self._replayer = Replayer(Atlas(bounds, context, {}, [self._text]))
+        again = self._replayer.step(0, 0, self.spec)
+        if again is None or not _same(again.graph, self._record):
+            raise InputError("this round was drafted by rules other than those of a graph: no setting of it can be "
+                             "replayed; choose a run of the graph, tree or chain method")  # fmt: skip
+
+    def under(self, spec: DraftSpec) -> Changed | Uncovered:
+        """The round under `spec`. Raises `InputError` where its width was never recorded."""
+        self._replayer.atlas.bounds.check(spec)
+        after = self._replayer.step(0, 0, spec)
+        if after is None:
+            return Uncovered(self._missing(spec))
+        return _Union(self._record, after, self._text, self._texts).changed()
+
+    def _missing(self, spec: DraftSpec) -> list[str]:
+        """The paths, as text, that the next level would have to be drafted behind."""
+        regrowth = Regrowth(self._tree, self._text.prompt, spec)
+        while not regrowth.wanted():
+            regrowth.step()
+        return [_path_text(self._tree, node, self._texts) for node in regrowth.wanted()]
+
+
+def recorded_settings(meta: dict[str, Any]) -> DraftSpec:
+    """A run's drafting as its method read it, by the name `graph`: a tree is a graph that never merges."""
+    return DraftSpec(**meta["spec"]["drafting"]).as_drafted().model_copy(update={"method": "graph"})
+
+
+def _draft_tree(record: dict[str, Any]) -> DraftTree:
+    """Every candidate of every expanded node, unmerged."""
+    graph, decisions = record["graph"], record["decisions"]
+    candidates: dict[int, tuple[list[int], list[float]]] = {}
+    for parent, token, logq, kind in zip(*(decisions[name] for name in ("parent", "token", "logq", "kind"))):
+        if kind != "capped":  # says again of an added node that it will not be expanded
+            tokens, row = candidates.setdefault(parent, ([], []))
+            tokens.append(token)
+            row.append(logq)
+    tree, recorded = DraftTree(graph["token"][0]), [0]
+    for node in range(len(graph["token"])):
+        if node:
+            recorded.append(tree.child(recorded[graph["parent"][node]], graph["token"][node]))
+        if node in candidates:
+            tree.expand(recorded[node], *candidates[node])
+    return tree
+
+
+def _rest_of_text(meta: dict[str, Any], steps: list[dict[str, Any]], index: int, tree: DraftTree) -> AtlasText:
+    """What the target went on with from this round, behind all that was committed before it."""
+    earlier, later = steps[:index], steps[index:]
+    prompt = [*meta["prompt_tokens"], *(token for step in earlier for token in step["new_tokens"])]
+    tokens = [token for step in later for token in step["new_tokens"]]
+    texts = [text for step in later for text in step["new_texts"]]
+    capacity = min(len(meta["prompt_tokens"]) + meta["spec"]["max_new_tokens"], meta["target"]["context_length"])
+    return AtlasText("round", None, prompt, tokens, texts, capacity, [tree])
+
+
+def _texts(meta: dict[str, Any], steps: list[dict[str, Any]]) -> dict[int, str]:
+    """The text of every token that the run names, candidates of all rounds included."""
+    named = [
+        (meta["prompt_tokens"], meta["prompt_texts"]),
+        *((step["new_tokens"], step["new_texts"]) for step in steps),
+    ]
+    named += [
+        (step[part]["token"], step[part]["text"]) for step in steps for part in ("graph", "decisions") if step[part]
+    ]
+    return {token: text for tokens, texts in named for token, text in zip(tokens, texts)}
+
+
+def _same(graph: TokenGraph, record: dict[str, Any]) -> bool:
+    """Whether a graph grown again is the recorded one."""
+    merges = list(zip(record["merges"]["parent"], record["merges"]["node"]))
+    return (
+        graph.tokens == record["graph"]["token"]
+        and graph.parents == record["graph"]["parent"]
+        and [(merge.parent, merge.node) for merge in graph.merges] == merges
+    )
+
+
+def _path_text(tree: DraftTree, node: int, texts: dict[int, str]) -> str:
+    path = []
+    while node:
+        path.append(texts[tree.tokens[node]])
+        node = tree.parents[node]
+    return "".join(reversed(path))
+
+
+class _Union:
+    """The recorded graph and the one grown again as one record; a node is the same by its tree path."""
+
+    def __init__(self, record: dict[str, Any], after: Step, text: AtlasText, texts: dict[int, str]) -> None:
+        self._record, self._after, self._text, self._texts = record, after, text, texts
+        self._graph = {name: list(column) for name, column in record["graph"].items()}
+        self._at = self._place_nodes()  # node after -> node of the union
+
+    def changed(self) -> Changed:
+        """Both, with their counts."""
+        kept = set(self._at)
+        known = len(self._record["graph"]["token"])
+        count = len(self._graph["token"])
+        marks = ["gained" if node >= known else "" if node in kept else "lost" for node in range(count)]
+        return Changed(self._step(), marks, self._before_counts(), self._after_counts())
+
+    def _place_nodes(self) -> list[int]:
+        graph, parents = self._after.graph, self._graph["parent"]
+        index = {(parent, token): node for node, (parent, token) in enumerate(zip(parents, self._graph["token"]))}
+        at = [0]
+        for node in range(1, len(graph)):
+            key = at[graph.parents[node]], graph.tokens[node]
+            at.append(index[key] if key in index else self._add(*key, node))
+        return at
+
+    def _add(self, parent: int, token: int, node: int) -> int:
+        """A node that the recorded graph lacks: a candidate that was merged or dropped there."""
+        graph = self._after.graph
+        row = {"token": token, "text": self._texts[token], "parent": parent, "depth": graph.depths[node],
+               "logq": graph.logq[node], "path_logq": graph.path_logq[node], "source": "draft",
+               "expanded": graph.expanded[node]}  # fmt: skip
+        for name, value in row.items():
+            self._graph[name].append(value)
+        return len(self._graph["token"]) - 1
+
+    def _step(self) -> dict[str, Any]:
+        """A step record as far as faces, layout and picture read one."""
+        accepted, tokens = self._after.accepted, self._text.texts
+        new = min(len(accepted) + 1, len(tokens))
+        empty: dict[str, list] = {name: [] for name in self._record["decisions"]}
+        return self._record | {
+            "graph": self._graph, "merges": self._merges(), "decisions": empty, "tree": self._tree(),
+            "accepted": accepted, "new_texts": tokens[:new], "new_tokens": self._text.tokens[:new],
+            "bonus": new > len(accepted), "drafted_nodes": len(self._after.graph) - 1,
+            "verified_nodes": len(self._after.tree) - 1, "merged": len(self._after.graph.merges),
+        }  # fmt: skip
+
+    def _merges(self) -> dict[str, list[Any]]:
+        merges = self._after.graph.merges
+        return {
+            "parent": [self._at[merge.parent] for merge in merges], "node": [self._at[merge.node] for merge in merges],
+            "logq": [merge.logq for merge in merges], "depth_shift": [merge.depth_shift for merge in merges],
+            "ngram": [list(merge.ngram) for merge in merges],
+            "ngram_text": ["".join(self._texts[token] for token in merge.ngram) for merge in merges],
+        }  # fmt: skip
+
+    def _tree(self) -> dict[str, list[Any]]:
+        """The tree verified after, with what the target said of the paths that it saw."""
+        tree, seen = self._after.tree, self._record["tree"]
+        index = {(parent, token): i for i, (parent, token) in enumerate(zip(seen["parent"], seen["token"]))}
+        flat = [0]
+        for i in range(1, len(tree)):
+            flat.append(index.get((flat[tree.parents[i]], tree.tokens[i]), -1))
+        said = {name: [seen[name][i] if i >= 0 else unknown for i in flat]
+                for name, unknown in (("target_logp", math.nan), ("choice", None), ("choice_text", None),
+                                      ("choice_logp", math.nan))}  # fmt: skip
+        return said | {
+            "token": tree.tokens, "text": [self._texts[token] for token in tree.tokens],
+            "node": [self._at[node] for node in tree.nodes], "parent": tree.parents, "depth": tree.depths,
+            "merged": tree.merged, "logq": tree.logq,
+        }  # fmt: skip
+
+    def _before_counts(self) -> Counts:
+        record, graph = self._record, self._record["graph"]
+        return Counts(len(record["accepted"]), record["drafted_nodes"], record["verified_nodes"], record["merged"],
+                      _levels(graph["depth"], graph["expanded"]))  # fmt: skip
+
+    def _after_counts(self) -> Counts:
+        graph = self._after.graph
+        return Counts(len(self._after.accepted), len(graph) - 1, len(self._after.tree) - 1, len(graph.merges),
+                      _levels(graph.depths, graph.expanded))  # fmt: skip
+
+
+def _levels(depths: list[int], expanded: list[bool]) -> int:
+    return len({depth for depth, was in zip(depths, expanded) if was})

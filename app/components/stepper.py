@@ -1,0 +1,56 @@
+"""From round to round: buttons, arrow keys, and what the round on show brought."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app.state import OpenRun, Session, session
+from app.words import code
+
+CUT = 24  # tokens of a round that its line shows
+
+
+def shown_step(state: Session) -> int | None:
+    """Index of the round on show: the chosen one, else the newest."""
+    if not state.run.steps:
+        return None
+    return len(state.run.steps) - 1 if state.step is None else state.step
+
+
+def go(step: int) -> None:
+    """Show a round, with nothing selected in it."""
+    state = session()
+    state.step, state.node = step, None
+
+
+def step_buttons(run: OpenRun, index: int) -> None:
+    """First, previous, next, last; the arrow keys are the middle two."""
+    last = len(run.steps) - 1
+    moves = [("First round", "first_page", None, -index), ("Previous round", "chevron_left", "Left", -1),
+             ("Next round", "chevron_right", "Right", 1), ("Last round", "last_page", None, last - index)]  # fmt: skip
+    for label, icon, shortcut, by in moves:
+        st.button("", key=label, icon=f":material/{icon}:", help=label, shortcut=shortcut, on_click=_move, args=(by,),
+                  disabled=by == 0 or not 0 <= index + by <= last)  # fmt: skip
+
+
+def round_line(run: OpenRun, index: int) -> None:
+    """What the round drafted, verified and committed."""
+    step = run.steps[index]
+    tokens = "".join(code(text) for text in step["new_texts"][:CUT])
+    more = f"<span>and {len(step['new_texts']) - CUT} more</span>" if len(step["new_texts"]) > CUT else ""
+    st.html(f'<div class="round"><b>Round {index + 1}</b> of {len(run.steps)}<span>{_outcome(step)}</span>{tokens}{more}'
+            "</div>", width="stretch")  # fmt: skip
+
+
+def _outcome(step: dict[str, Any]) -> str:
+    merges = f", {step['merged']} merge{'s' if step['merged'] > 1 else ''}" if step["merged"] else ""
+    return (f"{step['drafted_nodes']} drafted{merges}, {step['verified_nodes']} verified, "
+            f"<b>{len(step['accepted'])} accepted</b>")  # fmt: skip
+
+
+def _move(by: int) -> None:
+    """By so many rounds from where we are now, which may be further than what the browser shows yet."""
+    state = session()
+    go(max(0, min(shown_step(state) + by, len(state.run.steps) - 1)))
