@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Sequence
@@ -29,17 +30,24 @@ STATE_AFTER = {"loading": "loading", "loaded": "preparing", "started": "running"
 class Job:
     """How one submitted run stands.
 
+    `prompt`  the prompt's own id
     `state`   queued | loading | preparing (loaded, no trace yet) |
               running | finished | failed | cancelled | crashed (the engine process died)
     `error`   one line, with failed and crashed
     `output`  the last lines that the process wrote to standard error, with crashed
+    `held`    it was asked to pause
+    `started` when its decoding began, by `time.monotonic`; `seconds` that it took
     """
 
     id: str
+    prompt: str
     state: str = "queued"
     folder: Path | None = None
     error: str = ""
     output: str = ""
+    held: bool = False
+    started: float | None = None
+    seconds: float | None = None
 
     @property
     def pending(self) -> bool:
@@ -70,7 +78,7 @@ class EngineClient:
 
     def submit(self, spec: RunSpec, out: Path, *, baseline: bool = False) -> str:
         """Queue a run whose trace goes under `out`; returns the job's id."""
-        job = Job(uuid.uuid4().hex)
+        job = Job(uuid.uuid4().hex, spec.prompt.id)
         command = {"do": "run", "id": job.id, "spec": spec.model_dump(mode="json"), "out": str(out),
                    "baseline": baseline}  # fmt: skip
         with self._lock:
@@ -84,6 +92,14 @@ class EngineClient:
         with self._lock:
             if self._jobs[job].pending:
                 self._send({"do": "cancel", "id": job})
+
+    def pause(self, job: str) -> None:
+        """Hold the run after its current round; its models and its place stay."""
+        self._hold(job, True)
+
+    def resume(self, job: str) -> None:
+        """Let a run that is held go on."""
+        self._hold(job, False)
 
     def unload(self) -> None:
         """Give the models' memory back."""
@@ -101,6 +117,17 @@ class EngineClient:
         with self._lock:
             return next((job for job in self._jobs.values() if job.pending and job.folder == folder), None)
 
+    def current(self, jobs: Sequence[str]) -> Job | None:
+        """Of runs that were asked for in this order: the first still pending, else the last."""
+        found = [self.job(name) for name in jobs]
+        return next((job for job in found if job.pending), found[-1] if found else None)
+
+    def ahead(self, job: str) -> int:
+        """How many pending runs come before this one."""
+        with self._lock:
+            before = list(self._jobs)[: list(self._jobs).index(job)]
+            return sum(self._jobs[name].pending for name in before)
+
     def memory(self) -> dict[str, Any]:
         """The process's last word on its memory: `host_bytes`, `device_bytes`; empty before its first run."""
         with self._lock:
@@ -113,6 +140,12 @@ class EngineClient:
         if process is not None:
             process.stdin.close()
             process.wait()
+
+    def _hold(self, job: str, held: bool) -> None:
+        with self._lock:
+            if self._jobs[job].pending:
+                self._jobs[job] = replace(self._jobs[job], held=held)
+                self._send({"do": "pause" if held else "resume", "id": job})
 
     def _send(self, command: dict[str, Any]) -> None:
         """A process that has just died cannot read; `_follow` then reports the crash of whatever was pending."""
@@ -144,8 +177,7 @@ class EngineClient:
                 self._memory = {key: value for key, value in event.items() if key != "event"}
             elif kind in STATE_AFTER and event["id"] in self._jobs:
                 job = self._jobs[event["id"]]
-                folder = Path(event["folder"]) if "folder" in event else job.folder
-                self._jobs[job.id] = replace(job, state=STATE_AFTER[kind], folder=folder, error=event.get("error", ""))
+                self._jobs[job.id] = _moved(job, STATE_AFTER[kind], event, time.monotonic())
 
     def _crash(self, process: subprocess.Popen[str], error: str, output: str) -> None:
         for job in list(self._jobs.values()):
@@ -159,6 +191,14 @@ def engine() -> EngineClient:
     client = EngineClient(COMMAND)
     client.start()
     return client
+
+
+def _moved(job: Job, state: str, event: dict[str, Any], now: float) -> Job:
+    """The job after an event of its own, at the time `now`."""
+    folder = Path(event["folder"]) if "folder" in event else job.folder
+    started = now if state == "running" else job.started
+    seconds = now - started if started is not None and state not in PENDING else None
+    return replace(job, state=state, folder=folder, error=event.get("error", ""), started=started, seconds=seconds)
 
 
 def _spawn(command: list[str]) -> subprocess.Popen[str]:

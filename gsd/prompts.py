@@ -31,11 +31,17 @@ class PromptFile:
 def read_prompts(path: Path) -> PromptFile:
     """Read a prompt file; blank lines are skipped. Raises `PromptError` where no prompt is left."""
     try:
-        content = path.read_bytes().removeprefix(BOM_UTF8)
+        content = path.read_bytes()
     except OSError as error:
         raise PromptError(f"prompt file {path} cannot be read: {error}") from None
+    return parse_prompts(content, str(path))
+
+
+def parse_prompts(content: bytes, name: str) -> PromptFile:
+    """The same of a file's content; `name` is what messages call it."""
     file = PromptFile([], [], [])
-    lines = content.split(b"\n")  # and at nothing else: U+2028 and its like may stand inside a JSON string
+    # Split there and at nothing else: U+2028 and its like may stand inside a JSON string.
+    lines = content.removeprefix(BOM_UTF8).split(b"\n")
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -46,7 +52,7 @@ def read_prompts(path: Path) -> PromptFile:
             file.broken.append(BrokenLine(number, str(error)))
     if not file.prompts:
         reason = f"line {file.broken[0].line}: {file.broken[0].error}" if file.broken else "it is empty"
-        raise PromptError(f"prompt file {path} holds no prompt ({reason})")
+        raise PromptError(f"prompt file {name} holds no prompt ({reason})")
     return file
 
 

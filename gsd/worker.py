@@ -6,6 +6,8 @@ In, on standard input, `{"do": ...}`:
 |------------|------------------------------------------------------|-------------------------------------------|
 | `run`      | `id`, `spec` (a `RunSpec`), `out` (folder), `baseline` | queue a run                             |
 | `cancel`   | `id`                                                 | end that run after its current round      |
+| `pause`    | `id`                                                 | hold that run after its current round     |
+| `resume`   | `id`                                                 | let it go on                              |
 | `unload`   |                                                      | give the models' memory back              |
 | `shutdown` |                                                      | as closing standard input: cancel and exit |
 
@@ -22,6 +24,7 @@ import os
 import queue
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -31,6 +34,7 @@ from gsd.config import RunSpec, build
 from gsd.errors import GsdError, InputError
 
 EXIT_GRACE_S = 5.0  # how long a run may still take once nobody listens
+PAUSE_POLL_S = 0.05  # how soon a run that is held hears that it may go on
 
 
 class Runner(Protocol):
@@ -51,6 +55,7 @@ class Worker:
         self._load, self._memory, self._out = load, memory, out
         self._commands: queue.Queue[dict[str, Any]] = queue.Queue()
         self._cancelled: set[str] = set()
+        self._paused: set[str] = set()
         self._closing = threading.Event()
         self._write_lock = threading.Lock()
         self._loaded: tuple[str, Runner] | None = None
@@ -78,6 +83,10 @@ class Worker:
             return
         if command["do"] == "cancel":
             self._cancelled.add(command["id"])
+        elif command["do"] == "pause":
+            self._paused.add(command["id"])
+        elif command["do"] == "resume":
+            self._paused.discard(command["id"])
         elif command["do"] == "shutdown":
             self._close()
         else:
@@ -94,8 +103,14 @@ class Worker:
     def _run(self, command: dict[str, Any]) -> None:
         name = command["id"]
 
-        def cancelled() -> bool:
+        def ended() -> bool:
             return self._closing.is_set() or name in self._cancelled
+
+        def cancelled() -> bool:
+            """Asked between rounds, where a run can be held as well: no clock is running there."""
+            while name in self._paused and not ended():
+                time.sleep(PAUSE_POLL_S)
+            return ended()
 
         try:
             outcome, details = self._decode(command, cancelled)
@@ -104,6 +119,7 @@ class Worker:
                 traceback.print_exc()
             outcome, details = "failed", {"error": _one_line(error)}
         self._cancelled.discard(name)
+        self._paused.discard(name)
         self._say(outcome, id=name, **details)
         self._say("memory", **self._memory())
 
@@ -154,7 +170,14 @@ def _parse(line: str) -> dict[str, Any]:
         do = command["do"]
     except (ValueError, TypeError, KeyError):
         raise InputError(f"not a command: {line.strip()[:200]!r}; write one JSON object a line with 'do'") from None
-    needs = {"run": {"id", "spec", "out"}, "cancel": {"id"}, "unload": set(), "shutdown": set()}
+    needs = {
+        "run": {"id", "spec", "out"},
+        "cancel": {"id"},
+        "pause": {"id"},
+        "resume": {"id"},
+        "unload": set(),
+        "shutdown": set(),
+    }
     if not isinstance(do, str) or do not in needs:
         raise InputError(f"unknown command {do!r}; choose one of {', '.join(needs)}")
     if missing := needs[do] - command.keys():

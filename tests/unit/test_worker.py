@@ -76,6 +76,28 @@ def test_models_stay_loaded_for_the_next_run_and_another_pair_is_loaded_anew(tal
     assert talk.until("memory")[0]["event"] == "loading"
 
 
+def test_a_paused_run_holds_between_rounds_and_goes_on_to_the_same_end(talk, tmp_path):
+    talk.run("a", tmp_path, "slow", max_new_tokens=40)
+    folder = talk.until("started")[-1]["folder"]
+    talk.say(do="pause", id="a")
+    time.sleep(0.3)
+    held = len(read_run(folder).steps)
+    time.sleep(0.4)
+    assert len(read_run(folder).steps) == held, "a round was decoded while the run was held"
+    assert read_run(folder).status == "incomplete"
+    talk.say(do="resume", id="a")
+    assert talk.until("finished")[-1]["id"] == "a"
+    assert read_run(folder).status == "complete" and len(read_run(folder).steps) > held
+
+
+def test_a_paused_run_can_be_cancelled(talk, tmp_path):
+    talk.run("a", tmp_path, "slow", max_new_tokens=100_000)
+    talk.until("started")
+    talk.say(do="pause", id="a")
+    talk.say(do="cancel", id="a")
+    assert talk.until("cancelled")[-1]["id"] == "a"
+
+
 def test_a_cancelled_run_ends_early_and_keeps_its_rounds(talk, tmp_path):
     talk.run("a", tmp_path, "slow", max_new_tokens=100_000)
     talk.until("started")
