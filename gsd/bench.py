@@ -171,11 +171,11 @@ def _speedup(method: list[Measurement], baseline: list[Measurement]) -> float:
 
 def machine(runner: Runner) -> dict[str, Any]:
     """What the figures were measured on."""
-    gpu = torch.cuda.get_device_name() if runner.target.device.type == "cuda" else None
+    gpus = [torch.cuda.get_device_name(device) for device in runner.target.devices if device.type == "cuda"]
     return {
         "processor": _processor(),
         "threads": torch.get_num_threads(),
-        "gpu": gpu,
+        "gpu": ", ".join(gpus) or None,
         "platform": platform.platform(),
         "python": platform.python_version(),
         "torch": torch.__version__,

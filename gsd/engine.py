@@ -138,7 +138,7 @@ class Engine:
         def reduce(logits: torch.Tensor) -> Choices:
             if self._detail:
                 return choose(logits, self._sampling, after, tree.tokens, tree.parents)
-            return Choices(pick(logits, self._sampling, after).tolist())
+            return pick(logits, self._sampling, after)
 
         tokens = pending + tree.tokens[1:]
         mask = _verification_mask(tree, chain) if nodes > 1 else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gsd.config import ModelSpec
-from gsd.errors import InputError
+from gsd.errors import InputError, ModelError
 
 BUNDLED = Path(__file__).parent / "models" / "tiny"
 MODELS_VARIABLE = "GSD_MODELS"
@@ -61,12 +61,18 @@ def located(spec: ModelSpec) -> Path | None:
     """The local folder or file of a model, or None where a hub download would be needed.
 
     Looked for, in order: `source` as a path; a folder of the model's name, in any case, under
-    $GSD_MODELS; the Hugging Face cache.
+    $GSD_MODELS; the Hugging Face cache. Raises `ModelError` where a revision of one of the first two is asked for.
     """
     path = Path(spec.source).expanduser()
-    if path.exists():
-        return path
-    return _under_models_folder(spec) or _in_hub_cache(spec)
+    local = path if path.exists() else _under_models_folder(spec)
+    if local is None:
+        return _in_hub_cache(spec)
+    if spec.revision is not None:
+        raise ModelError(
+            f"{spec.source} is the local {local}, which has no revision {spec.revision!r}: leave the revision out, "
+            "or name a hub model that is not there"
+        )
+    return local
 
 
 def _under_models_folder(spec: ModelSpec) -> Path | None:

@@ -18,7 +18,8 @@ from gsd.config import Dtype, ModelSpec, Prompt, RunSpec
 from gsd.drafters import DRAFTERS
 from gsd.engine import Engine, Step
 from gsd.errors import GsdError, InputError
-from gsd.models.hf import HFModel, check_pair, load_model, load_tokenizer
+from gsd.models.hf import HFModel
+from gsd.models.loading import check_pair, draft_device, load_model, load_tokenizer
 from gsd.records import Tally, step_record
 from gsd.stops import StopRules, cut_text
 from gsd.text import TokenTexts, encode
@@ -61,14 +62,17 @@ class Runner:
 
     @classmethod
     def load(cls, target: ModelSpec, draft: ModelSpec | None, *, device: str = "auto", dtype: Dtype = "auto") -> Runner:
-        """Load a target and, unless only `ar` is wanted, a draft with the same vocabulary."""
+        """Load a target and, unless only `ar` is wanted, a draft with the same vocabulary.
+
+        The draft goes first, so that a target divided between devices leaves it room.
+        """
         tokenizer = load_tokenizer(target)
-        loaded = load_model(target, device, dtype)
         if draft is None:
-            return cls(loaded, None, tokenizer)
+            return cls(load_model(target, device, dtype), None, tokenizer)
         draft_tokenizer = load_tokenizer(draft)
-        runner = cls(loaded, load_model(draft, device, dtype), tokenizer)
-        check_pair(loaded, runner.draft, tokenizer, draft_tokenizer)
+        drafting = load_model(draft, draft_device(device), dtype)
+        runner = cls(load_model(target, device, dtype), drafting, tokenizer)
+        check_pair(runner.target, drafting, tokenizer, draft_tokenizer)
         return runner
 
     @property

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from gsd.config import SamplingSpec
+from gsd.models.base import require_finite
 
 NUCLEUS_GUESS = 1024  # most probable tokens that nearly always hold the nucleus
 
@@ -53,25 +54,40 @@ def law(logits: torch.Tensor, spec: SamplingSpec) -> torch.Tensor:
     return logits.log_softmax(-1)
 
 
-def pick(logits: torch.Tensor, spec: SamplingSpec, positions: list[int]) -> torch.Tensor:
-    """The target's token for each row, [N]; `positions` [N] are those of the tokens to pick."""
-    if spec.temperature == 0.0:
-        return logits.argmax(-1)
-    return _draw(law(logits, spec), spec.seed, positions)
+def pick(logits: torch.Tensor, spec: SamplingSpec, positions: list[int]) -> Choices:
+    """The target's token for each row of [N, V]; `positions` [N] are those of the tokens to pick.
+
+    Raises `FloatingPointError` where a row is not finite: NaN goes before every number in argmax.
+    """
+    scores = logits if spec.temperature == 0.0 else law(logits, spec)
+    picked = _picked(scores, spec, positions)
+    score = scores.gather(-1, picked[:, None])[:, 0]
+    host = torch.stack([picked.double(), score.double()]).tolist()  # the one transfer
+    require_finite(host[1])
+    return Choices([int(token) for token in host[0]])
 
 
 def choose(
     logits: torch.Tensor, spec: SamplingSpec, positions: list[int], tokens: list[int], parents: list[int]
 ) -> Choices:
-    """The target's picks with their probabilities and those of the drafted tokens, for the trace."""
+    """The target's picks with their probabilities and those of the drafted tokens, for the trace.
+
+    Raises `FloatingPointError` where a row is not finite.
+    """
     logp = law(logits, spec)  # [N, V]
-    picked = logits.argmax(-1) if spec.temperature == 0.0 else _draw(logp, spec.seed, positions)
+    picked = _picked(logits if spec.temperature == 0.0 else logp, spec, positions)
     rows = torch.tensor([max(parent, 0) for parent in parents], device=logits.device)
     drafted = torch.tensor(tokens, device=logits.device)
     node_logp = logp[rows, drafted]
     picked_logp = logp.gather(-1, picked[:, None])[:, 0]
     host = torch.stack([picked.double(), picked_logp.double(), node_logp.double()]).tolist()  # the one transfer
+    require_finite(host[1])
     return Choices([int(token) for token in host[0]], host[1], [0.0, *host[2][1:]])
+
+
+def _picked(scores: torch.Tensor, spec: SamplingSpec, positions: list[int]) -> torch.Tensor:
+    """Argmax of the logits, or a draw by log-probabilities; [N, V] -> [N]."""
+    return scores.argmax(-1) if spec.temperature == 0.0 else _draw(scores, spec.seed, positions)
 
 
 def _draw(logp: torch.Tensor, seed: int, positions: list[int]) -> torch.Tensor:

@@ -12,7 +12,7 @@ import torch
 
 from gsd.config import DraftSpec
 from gsd.graph import ROOT, TokenGraph
-from gsd.models.base import LanguageModel, catch_up
+from gsd.models.base import LanguageModel, catch_up, require_finite
 from gsd.tree import FlatTree
 
 
@@ -105,4 +105,5 @@ class GraphDrafter:
         logq = top.values - logits.logsumexp(-1, keepdim=True)
         host = torch.cat([top.indices.double(), logq.double()], -1).tolist()
         width = top.indices.shape[-1]
+        require_finite(row[width] for row in host)
         return Candidates([[int(token) for token in row[:width]] for row in host], [row[width:] for row in host])

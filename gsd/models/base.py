@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -10,8 +12,12 @@ import numpy as np
 import torch
 
 from gsd.config import PREFILL_CHUNK
+from gsd.errors import OutOfMemory
 
 T = TypeVar("T")
+
+# How the allocators of host and device, cuBLAS and cuDNN say that memory ran out, where no class of error says it.
+_MEMORY_RAN_OUT = ("allocate memory", "not enough memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
 
 
 @dataclass(slots=True)
@@ -50,7 +56,8 @@ class LanguageModel(Protocol):
     ) -> T:
         """Append `tokens` to the cache; return `reduce` of the logits of the last `rows`, [rows, V].
 
-        `reduce` brings its result to the host, the one transfer of a forward, and is timed with it.
+        `reduce` brings its result to the host, the one transfer of a forward, and is timed with it. Where
+        it finds the logits not finite, it raises `FloatingPointError`, which becomes a `ModelError`.
 
         `mask` [N, T] bool says which of the last T slots (the N new ones included) each new token
         sees; every slot before those is seen by all. None: a plain causal chain.
@@ -69,6 +76,25 @@ def catch_up(model: LanguageModel, committed: list[int]) -> list[int]:
         start = model.length
         model.forward(committed[start : start + PREFILL_CHUNK], list(range(start, start + PREFILL_CHUNK)), _nothing)
     return committed[model.length :]
+
+
+def require_finite(values: Iterable[float]) -> None:
+    """Raise `FloatingPointError` where one of `values`, a reduction's result on the host, is NaN or infinite."""
+    if not all(map(math.isfinite, values)):
+        raise FloatingPointError("logits are not finite")
+
+
+@contextlib.contextmanager
+def out_of_memory(advice: str) -> Iterator[None]:
+    """Turn running out of host or device memory, whoever says it, into an `OutOfMemory` with `advice`."""
+    try:
+        yield
+    except (MemoryError, OSError, RuntimeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        said = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        if not said and not any(sign in str(error) for sign in _MEMORY_RAN_OUT):
+            raise
+        raise OutOfMemory(f"out of memory: {advice} ({reason or type(error).__name__})") from error
 
 
 def _nothing(_: torch.Tensor) -> None:

@@ -58,7 +58,7 @@ def test_an_atlas_says_what_real_runs_do(real):
 @pytest.mark.realpair
 @pytest.mark.timeout(1800)
 def test_a_gguf_file_is_loaded_and_decodes():
-    from gsd.models.hf import load_model, load_tokenizer
+    from gsd.models.loading import load_model, load_tokenizer
 
     file = next(iter(sorted(Path(os.environ.get("GSD_MODELS", "nowhere")).glob("*0.5b*.gguf"))), None)
     if file is None:

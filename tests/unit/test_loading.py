@@ -1,12 +1,16 @@
 """What cannot be decoded losslessly is refused when it is loaded, with the reason."""
 
 import json
+from types import SimpleNamespace
 from urllib.error import URLError
 
 import pytest
 import torch
 from transformers import (
+    AutoModelForCausalLM,
     AutoTokenizer,
+    BloomConfig,
+    FalconConfig,
     Gemma2Config,
     Gemma2ForCausalLM,
     LlamaConfig,
@@ -15,6 +19,8 @@ from transformers import (
     MambaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
+    MptConfig,
+    Phi3Config,
     T5Config,
     T5ForConditionalGeneration,
 )
@@ -22,7 +28,8 @@ from transformers import (
 from gsd.config import ModelSpec
 from gsd.errors import ModelError, PairError
 from gsd.models.cache import KVCache, LayerShape
-from gsd.models.hf import load_model
+from gsd.models.hf import HFModel
+from gsd.models.loading import load_model
 from gsd.pairs import BUNDLED, available, located, pair
 from gsd.runner import Runner
 
@@ -44,6 +51,39 @@ def test_an_unsupported_architecture_is_refused_with_its_reason(reason, tmp_path
     with pytest.raises(ModelError, match=reason) as error:
         load_model(ModelSpec(source=str(tmp_path)), "cpu")
     assert str(tmp_path) in str(error.value)
+
+
+POSITIONS = {
+    "rope type 'dynamic'": LlamaConfig(**SIZES, **HEADS, rope_parameters={"rope_type": "dynamic", "factor": 2.0}),
+    "rope type 'longrope'": Phi3Config(
+        **SIZES, **HEADS, pad_token_id=0, max_position_embeddings=64, original_max_position_embeddings=32,
+        rope_parameters={"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [2.0] * 4,
+                         "original_max_position_embeddings": 32},
+    ),
+    "falcon .*ALiBi": FalconConfig(**SIZES, num_attention_heads=2, alibi=True),
+    "bloom .*ALiBi": BloomConfig(vocab_size=16, hidden_size=16, n_layer=2, n_head=2),
+    "mpt .*ALiBi": MptConfig(vocab_size=16, d_model=16, n_layers=2, n_heads=2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", POSITIONS)
+def test_positions_from_elsewhere_than_the_position_ids_are_refused_before_any_weight_is_read(reason, tmp_path):
+    POSITIONS[reason].save_pretrained(tmp_path)  # no weights: reading them would be another error
+    with pytest.raises(ModelError, match=reason):
+        load_model(ModelSpec(source=str(tmp_path)), "cpu")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        LlamaConfig(**SIZES, **HEADS, rope_parameters={"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}),
+        FalconConfig(**SIZES, num_attention_heads=2, alibi=False),
+    ],
+    ids=["linear", "falcon"],
+)
+def test_their_kin_that_go_by_the_position_ids_are_loaded(config, tmp_path):
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    assert load_model(ModelSpec(source=str(tmp_path)), "cpu").vocab_size == 16
 
 
 def test_a_file_that_is_no_gguf_is_refused(tmp_path):
@@ -77,6 +117,24 @@ def test_another_vocabulary_is_refused_by_name(tmp_path):
         Runner.load(ModelSpec(source=str(BUNDLED / "target")), ModelSpec(source=str(tmp_path)), device="cpu")
 
 
+def test_a_smaller_vocabulary_is_refused_with_both_sizes(tmp_path):
+    """The draft's tokenizer lacks the last token of the target's; the rest is the same."""
+    data = json.loads((BUNDLED / "draft" / "tokenizer.json").read_text())
+    vocabulary = data["model"]["vocab"]
+    added = {token["content"] for token in data["added_tokens"]}
+    last = max(set(vocabulary) - added, key=vocabulary.get)
+    del vocabulary[last]
+    data["model"]["merges"] = [merge for merge in data["model"]["merges"] if "".join(merge) != last]
+    AutoTokenizer.from_pretrained(BUNDLED / "target").save_pretrained(tmp_path)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(data))
+    size = len(AutoTokenizer.from_pretrained(BUNDLED / "target"))
+    LlamaForCausalLM(LlamaConfig(vocab_size=size, hidden_size=16, num_hidden_layers=1, **HEADS)).save_pretrained(
+        tmp_path
+    )
+    with pytest.raises(PairError, match=rf"{size} and {size - 1} tokens"):
+        Runner.load(ModelSpec(source=str(BUNDLED / "target")), ModelSpec(source=str(tmp_path)), device="cpu")
+
+
 def test_dtype_is_as_asked():
     spec = ModelSpec(source=str(BUNDLED / "draft"))
     assert load_model(spec, "cpu").dtype == torch.float32
@@ -98,9 +156,83 @@ def test_what_is_not_here_is_refused_at_once_where_the_hub_cannot_be_reached(mon
     def no_way(*_, **__):
         raise URLError("no network")
 
-    monkeypatch.setattr("gsd.models.hf.urlopen", no_way)
+    monkeypatch.setattr("gsd.models.loading.urlopen", no_way)
     with pytest.raises(ModelError, match=rf"{source}.*no network.*GSD_MODELS"):
         load_model(ModelSpec(source=source))
+
+
+def test_a_revision_of_something_local_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(ModelError, match=r"draft.*no revision 'v2'"):
+        load_model(ModelSpec(source=str(BUNDLED / "draft"), revision="v2"), "cpu")
+    (tmp_path / "some.gguf").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"some\.gguf.*no revision 'v2'"):
+        load_model(ModelSpec(source=str(tmp_path / "some.gguf"), revision="v2"), "cpu")
+    monkeypatch.setenv("GSD_MODELS", str(tmp_path))
+    (tmp_path / "some-model").mkdir()
+    with pytest.raises(ModelError, match=r"someone/some-model.*no revision 'v2'"):
+        load_model(ModelSpec(source="someone/some-model", revision="v2"), "cpu")
+
+
+def test_the_commit_that_was_loaded_from_the_hub_s_cache_is_recorded(monkeypatch, tmp_path):
+    """A cache as the hub's library makes it: `main` names a commit, whose files lie in a folder of its name."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / "models--someone--some-model"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(commit)
+    LlamaForCausalLM(LlamaConfig(**SIZES, **HEADS)).save_pretrained(repository / "snapshots" / commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.delenv("GSD_MODELS", raising=False)
+    for revision in (None, "main", commit):
+        described = load_model(ModelSpec(source="someone/some-model", revision=revision), "cpu").describe()
+        assert described["revision"] == commit
+    assert load_model(ModelSpec(source=str(BUNDLED / "draft")), "cpu").describe()["revision"] is None
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    """A machine that says it has two CUDA devices without bfloat16."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+
+
+def test_with_several_gpus_the_target_is_divided_and_the_draft_is_not(two_gpus, monkeypatch):
+    asked = []
+
+    def load(spec, device, dtype):
+        asked.append((spec.source, device))
+        return SimpleNamespace()
+
+    monkeypatch.setattr("gsd.runner.load_model", load)
+    monkeypatch.setattr("gsd.runner.load_tokenizer", lambda spec: None)
+    monkeypatch.setattr("gsd.runner.check_pair", lambda *_: None)
+    Runner.load(ModelSpec(source="target"), ModelSpec(source="draft"), device="auto")
+    Runner.load(ModelSpec(source="target"), ModelSpec(source="draft"), device="cuda:1")
+    assert asked == [("draft", "cuda:0"), ("target", "auto"), ("draft", "cuda:1"), ("target", "cuda:1")]
+
+
+@pytest.mark.parametrize("place", ["cpu", "disk"])
+def test_a_model_that_the_gpus_do_not_hold_is_refused(two_gpus, monkeypatch, place):
+    """No CUDA device here: the weights come to the CPU, with the map that a machine with two would give."""
+    asked = {}
+
+    def placed(*_, **options):
+        asked.update(options)
+        model = LlamaForCausalLM(LlamaConfig(**SIZES, **HEADS))
+        model.hf_device_map = {"model.layers.0": 0, "model.layers.1": 1, "lm_head": place}
+        return model
+
+    monkeypatch.setattr("gsd.models.loading.AutoModelForCausalLM.from_pretrained", placed)
+    with pytest.raises(ModelError, match=rf"does not fit the GPUs.*on {place} and"):
+        load_model(ModelSpec(source=str(BUNDLED / "draft")))
+    assert (asked["device_map"], asked["dtype"]) == ("auto", torch.float16)
+
+
+def test_every_device_that_holds_a_part_is_described():
+    model = HFModel(LlamaForCausalLM(LlamaConfig(**SIZES, **HEADS)), ModelSpec(source="random"))
+    assert model.describe()["device"] == "cpu"
+    model.devices = [torch.device("cuda:0"), torch.device("cuda:1")]
+    assert model.describe()["device"] == "cuda:0, cuda:1"
 
 
 def test_a_hub_model_of_which_only_the_configuration_is_cached_is_not_here(monkeypatch, tmp_path):

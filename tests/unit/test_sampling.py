@@ -41,7 +41,7 @@ def test_the_draw_is_the_plain_one(spec):
     logits = logits_of(2, 400, 50)
     positions = list(range(7, 407))
     plain = [oracle.next_token(row.numpy(), spec, position) for row, position in zip(logits, positions)]
-    assert pick(logits, spec, positions).tolist() == plain
+    assert pick(logits, spec, positions).tokens == plain
     detailed = choose(logits, spec, positions, [0] * 400, [-1, *range(399)])
     assert detailed.tokens == plain
 
@@ -70,7 +70,7 @@ def test_choose_reports_the_probabilities_of_picks_and_of_drafted_tokens():
 def test_a_token_that_the_filter_removed_is_never_drawn():
     spec = SamplingSpec(temperature=5.0, top_k=2)
     logits = logits_of(4, 1, 20).expand(2000, -1)
-    drawn = set(pick(logits, spec, list(range(2000))).tolist())
+    drawn = set(pick(logits, spec, list(range(2000))).tokens)
     assert drawn == set(logits[0].topk(2).indices.tolist())
 
 
