@@ -56,8 +56,8 @@ class Session:
     run: OpenRun | None = None
     step: int | None = None
     node: str | None = None
-    job: str | None = None
-    followed: str | None = None  # the job whose run was opened as it started
+    jobs: list[str] = field(default_factory=list)  # runs that were asked for in one go
+    following: bool = False  # each of them is opened as it starts; not once another run was opened by hand
     problem: str = ""  # why the run asked for could not be opened
 
 
@@ -74,7 +74,7 @@ def session() -> Session:
 def open_run(name: str) -> None:
     """Open a run by its folder's name, one of those under the runs folder or a sample, and no other."""
     state = st.session_state["session"]
-    state.run, state.step, state.node, state.problem = None, None, None, ""
+    state.run, state.step, state.node, state.problem, state.following = None, None, None, "", False
     entry = find(name)
     if entry is None:
         state.problem = f"There is no run {name!r} under {runs_folder()}."
@@ -93,12 +93,20 @@ def follow(folder: Path) -> None:
     state.run, state.step, state.node, state.problem = OpenRun.read(folder), None, None, ""
 
 
-def write_address(state: Session) -> None:
-    """Make the address say what is shown. A live run that is being followed names no step."""
+def await_runs(jobs: list[str]) -> None:
+    """Show these runs as they start, in place of what is open."""
+    state = session()
+    state.run, state.step, state.node, state.problem = None, None, None, ""
+    state.jobs, state.following = jobs, True
+
+
+def write_address(state: Session, **more: str | None) -> None:
+    """Make the address say what is shown, and whatever `more` a view needs. A live run that is followed has no step."""
     wanted = {
         "run": state.run.name if state.run else None,
         "step": None if state.step is None else str(state.step + 1),
         "node": state.node,
+        **more,
     }
     wanted = {name: value for name, value in wanted.items() if value is not None}
     if st.query_params.to_dict() != wanted:

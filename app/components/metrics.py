@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import html
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from app.library import Entry, entries
 from app.state import OpenRun
+from app.words import plain
 
 PHASES = (("draft", "draft forwards"), ("verify", "target forwards"), ("overhead", "engine"))
 
@@ -30,38 +34,96 @@ def figures(run: OpenRun) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def metrics(run: OpenRun) -> None:
-    """One row of figures, then where the time went."""
-    total = figures(run)
+def metrics(run: OpenRun, pinned: OpenRun | None = None) -> None:
+    """One row of figures, each with its difference from the pinned run, then where the time went."""
+    total, before = figures(run), figures(pinned) if pinned else {}
     row = [
-        ("Tokens per second", _number(total["tokens_per_s"], "{:.1f}"),
-         "`new tokens ÷ wall time of the rounds`, the prompt's own forward included."),
-        ("Mean acceptance length", _number(total["mean_acceptance_length"], "{:.2f}"),
-         "`1 + accepted ÷ rounds`: tokens that one target forward yields on average, its own token included."),
-        ("Acceptance rate", _number(total["draft_acceptance_rate"], "{:.1%}"),
-         "`accepted ÷ verified nodes`. A wide graph verifies many nodes of which one path can be accepted, so it "
-         "lowers this rate and may be faster all the same."),
-        ("Target forwards", f"{total['target_forwards']:,}",
-         f"One a round; without a draft {total['new_tokens']} tokens need as many forwards."),
-        ("Draft forwards", f"{total['draft_forwards']:,}", "One for each level of each round's graph."),
-        _speedup(run),
+        _Figure("Tokens per second", "tokens_per_s", "{:.1f}", "normal",
+                "`new tokens ÷ wall time of the rounds`, the prompt's own forward included."),
+        _Figure("Mean acceptance length", "mean_acceptance_length", "{:.2f}", "normal",
+                "`1 + accepted ÷ rounds`: tokens that one target forward yields on average, its own token included."),
+        _Figure("Acceptance rate", "draft_acceptance_rate", "{:.1%}", "off",
+                "`accepted ÷ verified nodes`. A wide graph verifies many nodes of which one path can be accepted, so "
+                "it lowers this rate and may be faster all the same."),
+        _Figure("Target forwards", "target_forwards", "{:,.0f}", "inverse",
+                f"One a round; without a draft {total['new_tokens']} tokens need as many forwards."),
+        _Figure("Draft forwards", "draft_forwards", "{:,.0f}", "inverse", "One for each level of each round's graph."),
     ]  # fmt: skip
     with st.container(horizontal=True, border=True, key="metrics"):
-        for label, value, formula in row:
-            st.metric(label, value, help=formula, width="content")
+        for one in row:
+            one.draw(total, before)
+        speedup(run)
     _time_bar(total)
 
 
-def _speedup(run: OpenRun) -> tuple[str, str, str]:
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """One metric: its key in `figures`, how it is written, whether more is better, and its formula."""
+
+    label: str
+    key: str
+    form: str
+    delta_color: str
+    formula: str
+
+    def draw(self, total: dict[str, Any], before: dict[str, Any]) -> None:
+        value, old = total[self.key], before.get(self.key)
+        delta = None if value is None or old is None else value - old
+        st.metric(
+            self.label, _number(value, self.form), None if delta is None else _signed(delta, self.form),
+            delta_color=self.delta_color, delta_description=None if delta is None else "than A", help=self.formula,
+            width="content",
+        )  # fmt: skip
+
+
+def _signed(delta: float, form: str) -> str:
+    """With a plain minus, by which `st.metric` tells a loss."""
+    return ("-" if delta < 0 else "+") + form.format(abs(delta))
+
+
+def speedup(run: OpenRun) -> None:
+    """The measured ratio to `ar`: of this very run, or of its speed so far to what `ar` last reached here."""
     formula = ("`tokens per second of this method ÷ those of ar`, *measured* on the same prompt in the same warm "
                "process, the two in turn: the median of the ratios. Tick “Measure a baseline” before a run to get "
                "it.")  # fmt: skip
     baseline = run.end["baseline"] if run.end else None
-    if not baseline or baseline["speedup"] is None:
-        return "Speed-up, measured", "–", formula
-    same = "identical to" if baseline["matches_baseline"] else "different from"
-    found = f"{baseline['repeats']} ratios from {baseline['speedup_low']:.2f} to {baseline['speedup_high']:.2f}."
-    return "Speed-up, measured", f"{baseline['speedup']:.2f}×", f"{formula} {found} The text is {same} the baseline's."
+    if baseline and baseline["speedup"] is not None:
+        same = "identical to" if baseline["matches_baseline"] else "different from"
+        found = f"{baseline['repeats']} ratios from {baseline['speedup_low']:.2f} to {baseline['speedup_high']:.2f}."
+        help = f"{formula} {found} The text is {same} the baseline's."
+        st.metric("Speed-up, measured", f"{baseline['speedup']:.2f}×", help=help, width="content")
+    elif found := baseline_of(run):
+        entry, plain_speed = found
+        speed = figures(run)["tokens_per_s"]
+        help = ("`tokens per second here ÷ those of ar`, *measured*, but not side by side: `ar` was timed on this "
+                f"pair, device and number type in an earlier run ({plain(entry.label)}, {plain_speed:.1f} tokens per "
+                "second). Tick “Measure a baseline” for a ratio of the two in turn.")  # fmt: skip
+        st.metric("× earlier ar, measured", _number(speed and speed / plain_speed, "{:.2f}×"), help=help,
+                  width="content")  # fmt: skip
+    else:
+        st.metric("Speed-up, measured", "–", help=formula, width="content")
+
+
+def baseline_of(run: OpenRun) -> tuple[Entry, float] | None:
+    """The newest run of the same models, device and number type that timed `ar`, and its tokens per second."""
+    spec, target = run.meta["spec"], run.meta["target"]
+    for entry in entries():
+        if entry.sample or entry.spec is None or entry.spec["target"] != spec["target"]:
+            continue
+        timed = _timed(entry.folder, (entry.folder / "events.jsonl").stat().st_mtime)
+        if timed and timed[0] == (target["device"], target["dtype"]):
+            return entry, timed[1]
+    return None
+
+
+@st.cache_data(show_spinner=False)
+def _timed(folder: Path, changed: float) -> tuple[tuple[str, str], float] | None:
+    """Device and number type of a run, and the tokens per second of `ar` that it measured, if it did."""
+    run = OpenRun.read(folder)
+    baseline = run.end["baseline"] if run.end else None
+    if not baseline or not baseline["tokens_per_s"]:
+        return None
+    return (run.meta["target"]["device"], run.meta["target"]["dtype"]), baseline["tokens_per_s"]
 
 
 def _time_bar(total: dict[str, Any]) -> None:

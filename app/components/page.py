@@ -50,5 +50,4 @@ def _offer(samples: list[Entry]) -> None:
 
 def _open() -> None:
     if name := st.session_state["open"]:
-        session().job = None
         open_run(name)

@@ -11,12 +11,14 @@ from analysis.faces import face, trimmed
 from app.components.graph_view import MANY_DRAWN, MOST_DRAWN, Frame, Shown, graph_data, graph_view
 from app.components.metrics import metrics
 from app.components.node_table import node_table
+from app.components.run_actions import changes, compared_with, run_actions
 from app.components.stepper import go, round_line, shown_step, step_buttons
 from app.components.token_text import text_data, token_text
 from app.explain import as_html, explain
 from app.state import OpenRun, Session, session
 from app.words import plain
 
+STAGE_HEIGHT = 480  # pixels of the graph beside the text
 TEXT, GRAPH, TABLE = "token_text", "graph", "node_table"  # widget keys
 
 
@@ -25,13 +27,22 @@ def run_view(*, live: bool) -> None:
     state = session()
     run = state.run
     _head(run, live)
-    token_text(
-        text_data(run.name, run.meta["spec"]["prompt"]["prompt"], run.steps, selected=shown_step(state), live=live),
-        key=TEXT, on_pick=_pick_round,
-    )  # fmt: skip
-    metrics(run)
+    with st.container(key="stage"):
+        left, right = st.columns([6, 7], gap="medium")
+    with left:
+        token_text(
+            text_data(run.name, run.meta["spec"]["prompt"]["prompt"], run.steps, selected=shown_step(state), live=live),
+            key=TEXT, on_pick=_pick_round,
+        )  # fmt: skip
+        other = compared_with(run)
+        metrics(run, other)
+        if other:
+            st.caption(changes(run, other))
+    with right:
+        if run.steps:
+            _round(run, shown_step(state))
     if run.steps:
-        _step_view(state, run)
+        _detail(state, run, run.steps[shown_step(state)])
 
 
 def _head(run: OpenRun, live: bool) -> None:
@@ -43,6 +54,7 @@ def _head(run: OpenRun, live: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.caption(plain(" · ".join(parts)), width="content")
         if not live:
+            run_actions(run)
             _download(run)
     _condition(run, live)
 
@@ -71,16 +83,15 @@ def _condition(run: OpenRun, live: bool) -> None:
         st.warning(plain(note))
 
 
-def _step_view(state: Session, run: OpenRun) -> None:
-    index = shown_step(state)
+def _round(run: OpenRun, index: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="stepper"):
         step_buttons(run, index)
         round_line(run, index)
-        st.session_state.setdefault("show_pruned", False)
-        st.toggle("Pruned candidates", key="show_pruned", help="Candidates that a threshold dropped before they "
-                  "became nodes.")  # fmt: skip
-    graph_panel(run, index)
-    step = run.steps[index]
+    graph_panel(run, index, height=STAGE_HEIGHT)
+
+
+def _detail(state: Session, run: OpenRun, step: dict[str, Any]) -> None:
+    """The round's nodes as a table, and in words what is selected."""
     if step["graph"] is None:
         return
     with st.container(key="detail"):
@@ -92,9 +103,9 @@ def _step_view(state: Session, run: OpenRun) -> None:
 
 
 def graph_panel(run: OpenRun, index: int, *, height: int | str | None = None) -> None:
-    """The graph of one round and nothing else; a click selects (`session().node`).
+    """The graph of one round and nothing else, as large as fits; a click selects (`session().node`).
 
-    `height` in pixels or as a CSS length; by default by the run's largest round.
+    `height` in pixels or as a CSS length; by default by the round's size.
     """
     step = run.steps[index]
     if step["graph"] is None:
@@ -102,7 +113,7 @@ def graph_panel(run: OpenRun, index: int, *, height: int | str | None = None) ->
         return
     whole = face(step)
     graph_view(
-        graph_data(step, run=run.name, frame=Frame.of(run.steps, height), selected=session().node,
+        graph_data(step, run=run.name, frame=Frame.of([step], height), selected=session().node,
                    show_pruned=st.session_state.get("show_pruned", False),
                    shown=Shown(trimmed(whole, MOST_DRAWN) if len(whole) > MANY_DRAWN else whole)),
         key=GRAPH, on_pick=_pick_in_graph,

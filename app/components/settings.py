@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import streamlit as st
 
-from gsd.config import FIXED, PRESETS, DraftSpec, Dtype, Method, ModelSpec, RunSpec, build
+from gsd.config import FIXED, PRESETS, DraftSpec, Dtype, Method, ModelSpec, Prompt, RunSpec, build
 from gsd.pairs import PAIRS, available, pair
 
 OWN = "own models"
@@ -62,8 +62,8 @@ def settings_sidebar() -> None:
             _machine()
 
 
-def run_spec(prompt: str) -> RunSpec:
-    """The settings as a `RunSpec`. Raises `InputError` naming the option that is wrong."""
+def run_spec(prompt: Prompt) -> RunSpec:
+    """The settings as a `RunSpec` for a prompt. Raises `InputError` naming the option that is wrong."""
     chosen = st.session_state
     own = chosen["pair"] == OWN
     target = build(ModelSpec, {"source": chosen["own_target"].strip()}) if own else pair(chosen["pair"]).target
@@ -71,7 +71,7 @@ def run_spec(prompt: str) -> RunSpec:
         "target": target,
         "draft": _draft(own),
         "pair": None if own else chosen["pair"],
-        "prompt": {"id": _slug(prompt), "prompt": prompt, "chat": None if chosen["chat"] else False},
+        "prompt": prompt if chosen["chat"] else prompt.model_copy(update={"chat": False}),
         "drafting": {name: chosen[name] for name in DraftSpec.model_fields},
         "sampling": {name: chosen[name] for name in ("temperature", "top_k", "top_p", "seed")},
         "max_new_tokens": chosen["max_new_tokens"],
@@ -82,17 +82,26 @@ def run_spec(prompt: str) -> RunSpec:
     })  # fmt: skip
 
 
+def take_settings(spec: dict[str, Any]) -> None:
+    """Set every setting to those of a recorded run, so that it can be run again with one of them changed."""
+    own = spec["pair"] is None or spec["pair"] not in _pairs_here()
+    st.session_state.update({
+        "pair": OWN if own else spec["pair"],
+        "own_target": spec["target"]["source"] if own else "",
+        "own_draft": spec["draft"]["source"] if own and spec["draft"] else "",
+        "prompt": spec["prompt"]["prompt"], "chat": spec["prompt"]["chat"] is not False,
+        **spec["drafting"], **spec["sampling"], "max_new_tokens": spec["max_new_tokens"],
+        "stop": "\n".join(spec["stop"]), "device": spec["device"], "dtype": spec["dtype"],
+        "full_detail": spec["detail"] == "full",
+    })  # fmt: skip
+
+
 def _draft(own: bool) -> ModelSpec | None:
     """The preset's draft is named for `ar` as well, so that changing the method loads nothing anew."""
     if not own:
         return pair(st.session_state["pair"]).draft
     source = st.session_state["own_draft"].strip()
     return build(ModelSpec, {"source": source}) if source else None
-
-
-def _slug(prompt: str) -> str:
-    """A name for the run's folder, from the prompt's first words."""
-    return " ".join(prompt.split())[:40] or "prompt"
 
 
 def _defaults() -> dict[str, Any]:

@@ -8,6 +8,9 @@ import time
 import pytest
 from fixtures.recorded import record_run
 
+from app.prompt_library import prompts
+from gsd.config import DraftSpec
+
 NO_TORCH = """
 import pkgutil, sys, importlib
 import app, analysis
@@ -66,10 +69,11 @@ def test_the_empty_page_offers_recorded_runs_that_open(app):
         assert page.query_params["run"] == key.removeprefix("sample ")
 
 
-def test_an_example_fills_the_prompt_and_a_preset_fills_the_settings(app):
+def test_a_prompt_of_the_library_fills_the_prompt_and_a_preset_fills_the_settings(app):
     page = app()
-    page.button_group(key="example").set_value("Quicksort").run()
-    assert page.text_area(key="prompt").value == "def quicksort(items):\n"
+    chosen = prompts()[0]
+    page.selectbox(key="from_library").set_value(chosen.id).run()
+    assert page.text_area(key="prompt").value == chosen.prompt
     page.button_group(key="preset").set_value("paper").run()
     assert page.number_input(key="budget").value == 100
     assert page.number_input(key="prob_threshold").value == 0.3
@@ -115,7 +119,8 @@ def test_the_address_names_round_and_node_and_the_node_is_explained(app, run):
 def test_runs_that_look_alike_can_be_told_apart(app, tmp_path):
     runs = [record_run(tmp_path / "runs", count=2) for _ in range(3)]
     page = app(run=runs[0].name)
-    assert len(set(page.selectbox(key="open").options)) == 3
+    options = page.selectbox(key="open").options
+    assert len(set(options)) == len(options) >= 3
     page.selectbox(key="open").set_value(runs[1].name).run()
     assert data_of(page, "graph")["key"].startswith(runs[1].name)
 
@@ -130,17 +135,6 @@ def test_stepping_moves_the_round_and_drops_the_selection(app, run):
     assert page.button(key="Previous round").disabled
     page.button(key="Last round").click().run()
     assert page.button(key="Next round").disabled
-
-
-def test_pruned_candidates_are_drawn_when_asked_for_and_move_nothing(app, run):
-    page = app(run=run.name, step="1")
-    before = data_of(page, "graph")["nodes"]
-    assert "pruned" not in before["kind"]
-    page.toggle(key="show_pruned").set_value(True).run()
-    after = data_of(page, "graph")["nodes"]
-    assert "pruned" in after["kind"]
-    assert after["x"][: len(before["x"])] == before["x"]
-    assert after["y"][: len(before["y"])] == before["y"]
 
 
 @pytest.mark.parametrize("name", ["nonsense", "../runs", "/etc"])
@@ -184,7 +178,7 @@ def own_pair(page, prompt, target="made/up"):
 
 
 def until_done(page, client):
-    while client.job(page.session_state["session"].job).pending:
+    while client.current(page.session_state["session"].jobs).pending:
         time.sleep(0.02)
     return page.run()
 
@@ -204,7 +198,7 @@ def test_a_run_that_is_going_is_taken_up_by_its_address(app, shared_client):
     first = own_pair(app(), "slow")
     first.number_input(key="max_new_tokens").set_value(5000)
     first.button(key="run").click().run()
-    job = first.session_state["session"].job
+    [job] = first.session_state["session"].jobs
     while shared_client.job(job).folder is None:
         time.sleep(0.02)
     second = app(run=shared_client.job(job).folder.name)
@@ -218,7 +212,7 @@ def test_a_run_that_is_going_is_taken_up_by_its_address(app, shared_client):
 def test_without_a_prompt_or_with_a_model_that_is_none_the_page_says_so(app, shared_client):
     page = own_pair(app(), "")
     page.button(key="run").click().run()
-    assert page.error[0].value == "Type a prompt first\\."
+    assert page.error[0].value.startswith("Type a prompt first")
     page = own_pair(page, "x", target="missing")
     page.button(key="run").click().run()
     page = until_done(page, shared_client)
@@ -237,3 +231,67 @@ def test_a_crash_is_shown_with_the_engines_last_words_and_the_rounds_so_far(app,
     page = until_done(page, shared_client)
     assert [error.value for error in page.error] == []
     assert not page.exception
+
+
+def test_several_prompts_are_decoded_in_one_go_and_each_can_be_opened(app, shared_client):
+    page = own_pair(app(), "")
+    page.segmented_control(key="mode").set_value("Several").run()
+    page.button(key="run").click().run()
+    assert page.error[0].value.startswith("Choose prompts")
+    chosen = [prompt.id for prompt in prompts()[:3]]
+    page.multiselect(key="several").set_value(chosen)
+    page.button(key="run").click().run()
+    page = until_done(page, shared_client)
+    assert not page.exception and not page.error
+    table = page.dataframe[0].value
+    assert list(table["Prompt"]) == chosen and set(table["State"]) == {"finished"}
+    jobs = [shared_client.job(name) for name in page.session_state["session"].jobs]
+    assert page.query_params["run"] == jobs[-1].folder.name
+    kinds = [json.loads((job.folder / "run.json").read_text())["spec"]["prompt"]["kind"] for job in jobs]
+    assert kinds == [prompt.kind for prompt in prompts()[:3]]
+
+
+def test_a_paused_run_holds_and_goes_on(app, shared_client):
+    page = own_pair(app(), "slow")
+    page.number_input(key="max_new_tokens").set_value(60)
+    page.button(key="run").click().run()
+    [job] = page.session_state["session"].jobs
+    while shared_client.job(job).state != "running":
+        time.sleep(0.02)
+    page.run()
+    page.button(key="pause").click().run()
+    assert page.button(key="pause").label == "Resume"
+    page.button(key="pause").click().run()
+    assert page.button(key="pause").label == "Pause"
+    page = until_done(page, shared_client)
+    assert shared_client.job(job).state == "finished"
+
+
+def test_a_pinned_run_gives_every_figure_its_difference_and_names_what_changed(app, tmp_path):
+    runs = [record_run(tmp_path / "runs", drafting=DraftSpec(width=width)) for width in (2, 3)]
+    page = app(run=runs[0].name)
+    page.button(key="pin").click().run()
+    assert [metric.delta for metric in page.metric if metric.delta] == []
+    page.selectbox(key="open").set_value(runs[1].name).run()
+    assert page.metric[0].delta
+    assert any("width 2 → 3" in caption.value for caption in page.caption)
+
+
+def test_rerun_with_a_change_puts_the_runs_own_settings_into_the_form(app, tmp_path):
+    run = record_run(tmp_path / "runs", drafting=DraftSpec(width=7, merge_context=None), max_new_tokens=33)
+    page = app(run=run.name)
+    page.button(key="take").click().run()
+    assert not page.exception
+    assert page.number_input(key="width").value == 7
+    assert page.selectbox(key="merge_context").value is None
+    assert page.number_input(key="max_new_tokens").value == 33
+    assert page.text_area(key="prompt").value == json.loads((run / "run.json").read_text())["spec"]["prompt"]["prompt"]
+
+
+def test_settings_survive_another_view(app):
+    page = app()
+    page.number_input(key="width").set_value(9).run()
+    page.switch_page("views/guide.py").run()
+    assert not page.exception
+    page.switch_page("views/playground.py").run()
+    assert page.number_input(key="width").value == 9

@@ -1,0 +1,77 @@
+"""What can be done with the open run: run it again with one change, pin it for comparison, see more of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app.components.settings import take_settings
+from app.library import find
+from app.state import OpenRun, session
+from app.words import plain
+from gsd.errors import TraceError
+
+VIEWS = Path(__file__).parents[1] / "views"
+
+
+def run_actions(run: OpenRun) -> None:
+    """A row of buttons."""
+    other = compared_with(run)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
+        st.button("Rerun with a change", key="take", icon=":material/replay:", type="tertiary", on_click=take_settings,
+                  args=(run.meta["spec"],), help="Puts this run's prompt and settings into the form: change one, and "
+                  "run.")  # fmt: skip
+        if _pinned() == run.name:
+            st.button("Unpin A", key="pin", icon=":material/keep_off:", type="tertiary", on_click=_pin, args=(None,))
+        else:
+            st.button("Pin as A", key="pin", icon=":material/keep:", type="tertiary", on_click=_pin, args=(run.name,),
+                      help="Every figure below then shows its difference from this run.")  # fmt: skip
+        st.page_link(VIEWS / "graph.py", label="Graph", icon=":material/account_tree:",
+                     query_params=_address(run), help="This round, large.")  # fmt: skip
+        if other:
+            st.page_link(VIEWS / "compare.py", label="Compare with A", icon=":material/compare_arrows:",
+                         query_params={"a": other.name, "b": run.name})  # fmt: skip
+
+
+def changes(run: OpenRun, other: OpenRun) -> str:
+    """In words, how this run's settings differ from those of the pinned one."""
+    old, new = _flat(other.meta["spec"]), _flat(run.meta["spec"])
+    changed = [f"{name.replace('_', ' ')} {_word(old[name])} → {_word(new[name])}" for name in new
+               if old.get(name) != new[name]]  # fmt: skip
+    words = f"Changed since: {plain(', '.join(changed))}." if changed else "Same settings."
+    return f"A is {plain(find(other.name).label)}. {words}"
+
+
+def compared_with(run: OpenRun) -> OpenRun | None:
+    """The run that was pinned as A, unless it is this one or gone."""
+    name = _pinned()
+    entry = find(name) if name and name != run.name else None
+    try:
+        return OpenRun.read(entry.folder) if entry else None
+    except TraceError:
+        return None
+
+
+def _pinned() -> str | None:
+    return st.session_state.get("pins", {}).get("A")
+
+
+def _pin(name: str | None) -> None:
+    st.session_state["pins"] = st.session_state.get("pins", {}) | {"A": name}
+
+
+def _address(run: OpenRun) -> dict[str, str]:
+    state = session()
+    step = {} if state.step is None else {"step": str(state.step + 1)}
+    return {"run": run.name, **step, **({"node": state.node} if state.node else {})}
+
+
+def _flat(spec: dict[str, Any]) -> dict[str, Any]:
+    own = {name: spec[name] for name in ("pair", "max_new_tokens", "device", "dtype")}
+    return own | {"prompt": spec["prompt"]["id"]} | spec["drafting"] | spec["sampling"]
+
+
+def _word(value: Any) -> str:
+    return "off" if value is None else str(value)
