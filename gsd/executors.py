@@ -7,7 +7,6 @@ replaced and its cell tried again; an error inside a cell is the cell's outcome,
 from __future__ import annotations
 
 import contextlib
-import gc
 import multiprocessing
 import os
 import signal
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from gsd.config import RunSpec
 from gsd.errors import GsdError, InputError, MissingPackage
+from gsd.pairs import PairHolder
 from gsd.sweep import run_cell
 
 if TYPE_CHECKING:
@@ -43,19 +43,18 @@ class Outcome:
 
 
 class CellRunner:
-    """Runs cells inside a worker. One pair is held at a time: the last is dropped before another is loaded.
+    """Runs cells inside a worker.
 
     `loader` is called there with `share`: how many workers have the machine's threads together.
     """
 
     def __init__(self, loader: Callable[[int], Load], share: int) -> None:
-        self._load = loader(share)
-        self._loaded: tuple[str, Runner] | None = None
+        self._pairs = PairHolder(loader(share))
 
     def run(self, spec: RunSpec, out: Path) -> str | None:
         """The error of a cell in one line, or None."""
         try:
-            run_cell(self._runner(spec), spec, out)
+            run_cell(self._pairs.get(spec), spec, out)
         except Exception as error:
             line = " ".join(str(error).split())
             if isinstance(error, GsdError):
@@ -63,14 +62,6 @@ class CellRunner:
             traceback.print_exc()
             return f"{type(error).__name__}: {line}"
         return None
-
-    def _runner(self, spec: RunSpec) -> Runner:
-        key = spec.model_dump_json(include={"target", "draft", "device", "dtype"})
-        if self._loaded is None or self._loaded[0] != key:
-            self._loaded = None
-            gc.collect()  # the pair dropped holds reference cycles
-            self._loaded = key, self._load(spec)
-        return self._loaded[1]
 
 
 def pair_loader(share: int) -> Load:

@@ -32,6 +32,7 @@ from typing import Any, Protocol, TextIO
 
 from gsd.config import RunSpec, build
 from gsd.errors import GsdError, InputError
+from gsd.pairs import PairHolder
 
 EXIT_GRACE_S = 5.0  # how long a run may still take once nobody listens
 PAUSE_POLL_S = 0.05  # how soon a run that is held hears that it may go on
@@ -47,18 +48,16 @@ class Runner(Protocol):
 class Worker:
     """Runs one command after another; `cancel` is heard while a run is going.
 
-    `load` turns a `RunSpec` into a loaded runner, `memory` says what is in use. One pair is held
-    at a time: another one is loaded after the last was dropped, so that both never need room.
+    `load` turns a `RunSpec` into a loaded runner, `memory` says what is in use.
     """
 
     def __init__(self, load: Callable[[RunSpec], Runner], memory: Callable[[], dict], out: TextIO) -> None:
-        self._load, self._memory, self._out = load, memory, out
+        self._pairs, self._memory, self._out = PairHolder(load), memory, out
         self._commands: queue.Queue[dict[str, Any]] = queue.Queue()
         self._cancelled: set[str] = set()
         self._paused: set[str] = set()
         self._closing = threading.Event()
         self._write_lock = threading.Lock()
-        self._loaded: tuple[str, Runner] | None = None
 
     def serve(self, lines: Iterable[str]) -> None:
         """Work until `shutdown` or the end of `lines`, which a thread of its own reads."""
@@ -136,17 +135,16 @@ class Worker:
         return ("cancelled" if result.status == "cancelled" else "finished"), {"folder": str(result.folder)}
 
     def _runner(self, name: str, spec: RunSpec) -> Runner:
-        """The loaded pair of `spec`, kept for the next run."""
-        key = spec.model_dump_json(include={"target", "draft", "device", "dtype"})
-        if self._loaded is None or self._loaded[0] != key:
-            self._loaded = None
-            self._say("loading", id=name, target=spec.target.source, draft=spec.draft and spec.draft.source)
-            self._loaded = key, self._load(spec)
-            self._say("loaded", id=name)
-        return self._loaded[1]
+        """The loaded pair of `spec`; loading is announced."""
+        if self._pairs.holds(spec):
+            return self._pairs.get(spec)
+        self._say("loading", id=name, target=spec.target.source, draft=spec.draft and spec.draft.source)
+        runner = self._pairs.get(spec)
+        self._say("loaded", id=name)
+        return runner
 
     def _unload(self) -> None:
-        self._loaded = None
+        self._pairs.drop()
         self._say("unloaded")
         self._say("memory", **self._memory())
 
@@ -201,11 +199,8 @@ def claim_stdout() -> TextIO:
 
 
 def _load(spec: RunSpec) -> Runner:
-    import gc
-
     from gsd.runner import Runner as LoadedPair
 
-    gc.collect()  # the pair dropped before this one holds reference cycles
     return LoadedPair.load(spec.target, spec.draft, device=spec.device, dtype=spec.dtype)
 
 

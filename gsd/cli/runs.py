@@ -12,7 +12,7 @@ from gsd.cli.options import Json
 from gsd.cli.output import load, print_json, print_table, progress
 from gsd.config import RunSpec, build
 from gsd.errors import InputError
-from gsd.pairs import pair
+from gsd.pairs import PairHolder, pair
 from gsd.trace import read_run
 
 if TYPE_CHECKING:
@@ -70,17 +70,14 @@ def _rerun(folders: list[Path]) -> list[Comparison]:
     """Every complete run again; models are loaded anew only where the next run needs others."""
     from gsd.rerun import rerun
 
-    compared, loaded, runner = [], None, None
+    compared, pairs = [], PairHolder(load)
     runs = [run for run in map(read_run, folders) if run.status == "complete"]
     if not runs:
         raise InputError("the bundle holds no complete run, so there is nothing to compare with")
     with progress("runs", len(runs)) as advance:
         for run in runs:
             spec = _here(build(RunSpec, run.meta["spec"]))
-            if (spec.target, spec.draft, spec.device, spec.dtype) != loaded:
-                runner = None  # room for the next pair
-                loaded, runner = (spec.target, spec.draft, spec.device, spec.dtype), load(spec)
-            compared.append(rerun(run.folder, runner))
+            compared.append(rerun(run.folder, pairs.get(spec)))
             advance()
     return compared
 
