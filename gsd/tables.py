@@ -168,7 +168,7 @@ def _nodes(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
     own = ("node", "rank", "verified", "target_logp", "tested", "accepted")
     columns = _gather(steps, "graph", names) | {name: [] for name in own}
     for step in steps:
-        count, tree, ranks = len(step["graph"]["token"]), step["tree"], _ranks(step["decisions"])
+        count, tree, ranks = len(step["graph"]["token"]), step["tree"], candidate_ranks(step["decisions"])
         copies, tested = Counter(tree["node"]), {tree["node"][i] for i in _tested(step)}
         accepted = {tree["node"][i] for i in step["accepted"]}
         target_logp = _best_target_logp(tree)
@@ -182,7 +182,7 @@ def _nodes(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
     return columns
 
 
-def _ranks(decisions: dict[str, list[Any]]) -> dict[tuple[int, int], int]:
+def candidate_ranks(decisions: dict[str, list[Any]]) -> dict[tuple[int, int], int]:
     """Rank of the candidate behind each edge (parent, node): candidates stand by falling q, dropped ones count."""
     seen: Counter[int] = Counter()
     ranks = {}
@@ -230,7 +230,7 @@ def _merges(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
     own = ("context", "rank", "tested", "accepted", "accepted_behind")
     columns = _gather(steps, "merges", names) | {name: [] for name in own}
     for step in steps:
-        merges, ranks, walked = step["merges"], _ranks(step["decisions"]), walked_merges(step)
+        merges, ranks, walked = step["merges"], candidate_ranks(step["decisions"]), walked_merges(step)
         tested = {_edge(step["tree"], i) for i in _tested(step) if step["tree"]["merged"][i]}
         edges = list(zip(merges["parent"], merges["node"]))
         columns["context"] += [len(ngram) - 1 for ngram in merges["ngram"]]

@@ -9,6 +9,8 @@ from typing import Any
 
 import streamlit as st
 
+from gsd.tables import candidate_ranks
+
 ORIGINS = {
     "draft": "drafted, and the target agreed",
     "merge": "drafted behind a merge edge",
@@ -34,34 +36,38 @@ def text_data(
     run: str, prompt: str, steps: list[dict[str, Any]], *, selected: int | None, live: bool
 ) -> dict[str, Any]:
     """What the component draws, as columns over the tokens of the continuation."""
-    tokens: dict[str, list] = {"text": [], "origin": [], "round": [], "q": [], "p": []}
+    tokens: dict[str, list] = {"text": [], "origin": [], "round": [], "q": [], "p": [], "rank": []}
     for step in steps:
         tokens["text"] += step["new_texts"]
         tokens["origin"] += step["origins"]
         tokens["round"] += [step["round"]] * len(step["new_texts"])
-        logq, logp = _probabilities(step)
+        logq, logp, rank = _about(step)
         tokens["q"] += [_share(value) for value in logq]
         tokens["p"] += [_share(value) for value in logp]
+        tokens["rank"] += rank
     return {"key": run, "prompt": prompt, "tokens": tokens, "origins": ORIGINS, "selected": selected, "live": live}
 
 
-def _probabilities(step: dict[str, Any]) -> tuple[list[float | None], list[float | None]]:
-    """log q and log p of the round's new tokens; None where there is none (the bonus has no q) or it was not kept."""
+def _about(step: dict[str, Any]) -> tuple[list[float | None], list[float | None], list[int | None]]:
+    """log q, log p and rank among its siblings of each new token; None where it has none, or it was not kept."""
     count = len(step["new_tokens"])
     if step["graph"] is None:
-        return [None] * count, [None] * count
+        return [None] * count, [None] * count, [None] * count
     tree, graph, merges = step["tree"], step["graph"], step["merges"]
     merge_logq = dict(zip(zip(merges["parent"], merges["node"]), merges["logq"]))
-    logq, logp = [], []
+    ranks = candidate_ranks(step["decisions"])
+    logq, logp, rank = [], [], []
     for i in step["accepted"]:
         edge = (tree["node"][tree["parent"][i]], tree["node"][i])
         logq.append(merge_logq[edge] if tree["merged"][i] else graph["logq"][edge[1]])
         logp.append(tree["target_logp"][i])
+        rank.append(ranks[edge])
     if step["bonus"]:
         last = step["accepted"][-1] if step["accepted"] else 0
         logq.append(None)
         logp.append(tree["choice_logp"][last])
-    return logq, logp
+        rank.append(None)
+    return logq, logp, rank
 
 
 def _share(logp: float | None) -> float | None:
