@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import networkx as nx
 
@@ -36,7 +37,8 @@ class Decision:
     `kind`   added | merged | leaf | pruned | capped
     `rule`   for leaf and pruned: sibling or probability; for capped: frontier; for an added or
              leaf candidate that matched nodes it could not merge into: cycle; else empty
-    `value`  the number that was compared, and `limit` what it was compared with
+    `value`  the number that was compared, and `limit` what it was compared with, both natural logs: for
+             frontier the node's path_logq, and that of the least probable node of its level that got in
     `node`   the node added, merged into or capped; -1 when there is none
     """
 
@@ -84,14 +86,6 @@ class TokenGraph:
         """Whether `node` lies on a continuation of `ancestor`; O(1)."""
         return bool(self._ancestors[node] >> ancestor & 1)
 
-    def path(self, node: int) -> list[int]:
-        """Node ids from the root's child to `node` along tree edges."""
-        nodes = []
-        while node != ROOT:
-            nodes.append(node)
-            node = self.parents[node]
-        return nodes[::-1]
-
     def grow(
         self,
         frontier: Sequence[int],
@@ -110,10 +104,9 @@ class TokenGraph:
             self.expanded[parent] = True
             self._expand(parent, row[: spec.width], row_logq, spec, source, grown)
         grown.sort(key=lambda node: (-self.path_logq[node], node))
-        if self._record:
-            for node in grown[spec.frontier :]:
-                self._decide(self.parents[node], self.tokens[node], self.logq[node], "capped", node,
-                             "frontier", self.path_logq[node], spec.frontier)  # fmt: skip
+        for node in grown[spec.frontier :]:
+            self._decide(self.parents[node], self.tokens[node], self.logq[node], "capped", node,
+                         "frontier", self.path_logq[node], self.path_logq[grown[spec.frontier - 1]])  # fmt: skip
         return grown[: spec.frontier]
 
     def _expand(
@@ -177,10 +170,10 @@ class TokenGraph:
                 self._ancestors[n] |= gained
                 stale.extend(child for child, _ in self.out_edges[n])
 
-    def _decide(self, parent: int, token: int, logq: float, kind: str, node: int = -1, rule: str = "",
-                value: float = math.nan, limit: float = math.nan) -> None:  # fmt: skip
+    def _decide(self, *fields: Any) -> None:
+        """Keep the `Decision` of these fields; where none is recorded it is not even made."""
         if self._record:
-            self.decisions.append(Decision(parent, token, logq, kind, node, rule, value, limit))
+            self.decisions.append(Decision(*fields))
 
     def to_networkx(self) -> nx.DiGraph:
         """The graph as `networkx.DiGraph`: node attributes by column, edges with `kind` and `logq`."""

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from gsd.config import DraftSpec
 from gsd.graph import ROOT, TokenGraph
-from tests.drafts import drafts
+from tests.drafts import drafts, tree_path
 
 MANY = settings(max_examples=1800)
 WIDE = DraftSpec(width=3, sibling_threshold=0.0, prob_threshold=0.0, frontier=8)
@@ -33,8 +33,8 @@ def test_merged_ngrams_are_truly_equal(grown):
     graph, order = grown.graph, grown.spec.merge_context
     for merge in graph.merges:
         size = order + 1
-        own = [*grown.context, *(graph.tokens[n] for n in graph.path(merge.parent)), merge.ngram[-1]]
-        other = [*grown.context, *(graph.tokens[n] for n in graph.path(merge.node))]
+        own = [*grown.context, *tree_path(graph, merge.parent), merge.ngram[-1]]
+        other = [*grown.context, *tree_path(graph, merge.node)]
         assert len(own) >= size
         assert tuple(own[-size:]) == tuple(other[-size:]) == merge.ngram
         assert merge.depth_shift == graph.depths[merge.node] - graph.depths[merge.parent] - 1
@@ -55,7 +55,6 @@ def test_tree_columns_agree_and_the_outgoing_tokens_of_a_node_are_unique(grown):
             assert parent < node
             assert graph.depths[node] == graph.depths[parent] + 1 <= grown.spec.depth
             assert graph.path_logq[node] == pytest.approx(graph.path_logq[parent] + graph.logq[node])
-            assert graph.path(node)[-1] == node
 
 
 @MANY
@@ -70,7 +69,7 @@ def test_decisions_account_for_every_candidate(grown):
     assert kinds["capped"] == kinds["added"] - sum(map(len, grown.frontiers))
     for decision in graph.decisions:
         if decision.kind == "capped":
-            assert decision.rule == "frontier" and decision.limit == spec.frontier
+            assert decision.rule == "frontier" and decision.value <= decision.limit
             assert not graph.expanded[decision.node]
         elif decision.kind in ("pruned", "leaf"):
             assert decision.value < decision.limit
@@ -87,6 +86,15 @@ def test_a_merge_into_an_ancestor_is_refused_and_said():
     [again] = graph.grow([one], [[1]], [[0.0]], WIDE)
     assert again != one and not graph.merges
     assert graph.decisions[-1].kind == "added" and graph.decisions[-1].rule == "cycle"
+
+
+def test_a_capped_node_is_compared_with_the_last_of_its_level_that_got_in():
+    """q = .6, .3, .1 behind the root and a frontier of two: the third is compared with the second."""
+    graph = TokenGraph([0], None)
+    graph.grow([ROOT], [[1, 2, 3]], [LOG], WIDE.model_copy(update={"frontier": 2}))
+    capped = graph.decisions[-1]
+    assert (capped.kind, capped.node, capped.rule) == ("capped", 3, "frontier")
+    assert (capped.value, capped.limit) == (LOG[2], LOG[1])
 
 
 def test_a_node_can_have_several_merge_parents_and_several_merge_children():
