@@ -20,6 +20,8 @@ from gsd.trace import RunTrace, read_run
 FORMAT = "gsd-bundle"
 VERSION = 1
 HEAD = "bundle.json"
+PACKED = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflated"}  # how entries may be packed
+MOST_GROWTH = 100  # unpacked over packed size; of traces it is 5 to 20, of a file made to fill the disk 1,000
 
 
 def write_bundle(runs: Sequence[Path], file: Path) -> Path:
@@ -56,6 +58,7 @@ def read_bundle(file: Path, out: Path) -> list[Path]:
     `TraceError` for runs of another version and for a run that `out` has already, which is left as it is.
     """
     with _opened(file) as bundle:
+        _check_packing(bundle, file)
         names = _run_names(bundle, file)
         entries = _entries(bundle, names, file)
         for name in names:
@@ -65,9 +68,10 @@ def read_bundle(file: Path, out: Path) -> list[Path]:
         try:
             for info, path in entries:
                 (staging / path).parent.mkdir(parents=True, exist_ok=True)
-                (staging / path).write_bytes(bundle.read(info))
+                with bundle.open(info) as packed, (staging / path).open("wb") as unpacked:
+                    shutil.copyfileobj(packed, unpacked)
             for name in names:
-                read_run(staging / name)
+                _check_run(staging / name, file)
             return [(staging / name).rename(out / name) for name in names]
         except OSError as error:
             raise TraceError(f"cannot write {out}: {error.strerror or error}; choose another folder") from error
@@ -97,8 +101,25 @@ def _opened(file: Path) -> Iterator[zipfile.ZipFile]:
             yield bundle
     except FileNotFoundError:
         raise InputError(f"{file}: no such file; name a bundle that `gsd export --bundle` wrote") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, IsADirectoryError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, IsADirectoryError, UnicodeError, RecursionError) as error:
         raise _no_bundle(file, str(error)) from None
+
+
+def _check_packing(bundle: zipfile.ZipFile, file: Path) -> None:
+    """Refuse what would fill disk or memory, and what only other packers write. Sizes are those that zipfile heeds."""
+    for info in bundle.infolist():
+        if info.compress_type not in PACKED or info.flag_bits & 0x1:
+            raise _no_bundle(file, f"entry {info.filename!r} is encrypted or neither {' nor '.join(PACKED.values())}")
+    size, packed = sum(info.file_size for info in bundle.infolist()), file.stat().st_size
+    if size > MOST_GROWTH * packed:
+        raise _no_bundle(file, f"its {packed:,} bytes would unpack to {size:,}, as no trace does")
+
+
+def _check_run(folder: Path, file: Path) -> None:
+    try:
+        read_run(folder)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise _no_bundle(file, f"run {folder.name} is no trace ({type(error).__name__}: {error})") from None
 
 
 def _run_names(bundle: zipfile.ZipFile, file: Path) -> list[str]:

@@ -104,6 +104,31 @@ def test_no_archive_no_file_and_a_damaged_one_are_refused(tmp_path, bundle):
     refused(bundle, tmp_path / "out", "no readable bundle")
 
 
+def test_a_file_made_to_fill_the_disk_is_refused_before_it_is_unpacked(tmp_path, bundle):
+    with zipfile.ZipFile(bundle) as archive:
+        run = next(iter(json.loads(archive.read("bundle.json"))["runs"]))
+    with zipfile.ZipFile(bundle, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"runs/{run}/zeros", bytes(150_000_000))
+    refused(bundle, tmp_path / "out", "would unpack to 15")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_other_packings_are_refused(tmp_path, bundle, method):
+    with zipfile.ZipFile(bundle, "a", method) as archive:
+        archive.writestr("csv/more.csv", "1" * 100)
+    refused(bundle, tmp_path / "out", "neither stored nor deflated")
+
+
+@pytest.mark.parametrize("line", ["[]", "{}", "1", '{"type": "step"}\n{"kind": "end"}'])
+def test_events_that_are_none_are_refused(tmp_path, line):
+    run = record_run(tmp_path / "runs", count=1)
+    file = write_bundle([run], tmp_path / "b.zip")
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(tmp_path / "bad.zip", "w") as new:
+        for info in old.infolist():
+            new.writestr(info, line + "\n" if info.filename.endswith("events.jsonl") else old.read(info))
+    refused(tmp_path / "bad.zip", tmp_path / "out", "is no trace")
+
+
 def refused(file, out, words):
     with pytest.raises(InputError) as caught:
         read_bundle(file, out)
