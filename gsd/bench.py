@@ -21,8 +21,9 @@ import transformers
 
 from gsd.config import DraftSpec, RunSpec
 from gsd.errors import InputError
+from gsd.models.base import out_of_memory
 from gsd.peers import PEERS, Peer, counted, plain_defaults
-from gsd.records import Tally
+from gsd.records import Tally, mean_acceptance_length
 from gsd.runner import Runner
 
 BASELINES = ("ar", "hf-greedy")
@@ -32,11 +33,15 @@ WARM_UP_PROMPTS = 2
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One call. `overhead_ms` is the engine's time outside the models' forwards; None for peers."""
+    """One call. `overhead_ms` is the engine's time outside the models' forwards; None for peers.
+
+    `accepted` are drafted tokens that were emitted.
+    """
 
     tokens: list[int]
     wall_ms: float
     rounds: int
+    accepted: int
     draft_forwards: int
     target_forwards: int
     overhead_ms: float | None
@@ -69,7 +74,9 @@ class OwnMethod:
             tokens += step.new_tokens
         wall_ms = (perf_counter() - start) * 1e3
         overhead_ms = wall_ms - tally.draft_ms - tally.verify_ms
-        return Measurement(tokens, wall_ms, tally.rounds, tally.draft_forwards, tally.target_forwards, overhead_ms)
+        return Measurement(
+            tokens, wall_ms, tally.rounds, tally.accepted, tally.draft_forwards, tally.target_forwards, overhead_ms
+        )
 
 
 class PeerMethod:
@@ -80,13 +87,15 @@ class PeerMethod:
         self._target = runner.target.model
         self._draft = runner.draft.model if runner.draft else None
 
+    @out_of_memory("shorten the prompts, lower --max-new-tokens, or use --dtype bfloat16")
     def measure(self, prompt: list[int]) -> Measurement:
-        """Decode once, timed; forwards are counted by hooks on the models."""
+        """Decode once, timed; forwards are counted by hooks on the models, each of the target's giving one token."""
         with counted(self._target) as target, counted(self._draft) as draft:
             start = perf_counter()
             tokens = self._peer.generate(prompt)
             wall_ms = (perf_counter() - start) * 1e3
-        return Measurement(tokens, wall_ms, target[0], draft[0], target[0], None)
+        rounds = target[0]
+        return Measurement(tokens, wall_ms, rounds, max(len(tokens) - rounds, 0), draft[0], rounds, None)
 
 
 def methods_to_run(names: Sequence[str]) -> list[str]:
@@ -148,7 +157,9 @@ def _row(name: str, by_prompt: list[dict[str, list[Measurement]]]) -> dict[str, 
         "speedup": statistics.fmean(ratios),
         "speedup_worst": min(ratios),
         "speedup_best": max(ratios),
-        "mean_acceptance_length": sum(len(call.tokens) for call in firsts) / sum(call.rounds for call in firsts),
+        "mean_acceptance_length": mean_acceptance_length(
+            sum(call.accepted for call in firsts), sum(call.rounds for call in firsts)
+        ),
         "draft_forwards": sum(call.draft_forwards for call in firsts),
         "target_forwards": sum(call.target_forwards for call in firsts),
         "overhead_ms_per_round": statistics.median(overheads) if overheads else None,

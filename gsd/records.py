@@ -141,13 +141,21 @@ class Tally:
         accepted, longest_path = sums.pop("accepted"), sums.pop("longest_path")
         return {
             **sums,
-            "mean_acceptance_length": 1 + accepted / self.rounds if self.rounds else None,
+            "mean_acceptance_length": mean_acceptance_length(accepted, self.rounds),
             "draft_acceptance_rate": _ratio(accepted, self.verified_nodes),
             "acceptance_rate_longest_path": _ratio(accepted, longest_path),
             "acceptance_rate_drafted": _ratio(accepted, self.drafted_nodes),
             "overhead_ms": self.wall_ms - self.draft_ms - self.verify_ms,
             "tokens_per_s": _ratio(1e3 * self.new_tokens, self.wall_ms),
         }
+
+
+def mean_acceptance_length(accepted: int, rounds: int) -> float | None:
+    """Tokens that a round's one target forward is good for: 1 + accepted / rounds; None without a round.
+
+    The 1 is the bonus, which counts even in a last round that a stop rule cut before it.
+    """
+    return 1 + accepted / rounds if rounds else None
 
 
 def _ratio(part: float, whole: float) -> float | None:

@@ -16,7 +16,7 @@ from gsd.prompts import BrokenLine, PromptFile
 from gsd.trace import check_writable
 
 if TYPE_CHECKING:
-    from gsd.runner import RunResult
+    from gsd.runner import Runner, RunResult
 
 
 def generate(
@@ -95,13 +95,10 @@ class _Decoding:
         """Decode all, then report; what is done when an interrupt or an error ends it is reported, too."""
         runner = load(self._specs[0])
         try:
-            with progress("decoding", len(self._specs)) as advance:
-                for place, spec in enumerate(self._specs):
-                    try:
-                        self._done.append((spec, runner.run(spec, out, baseline=baseline)))
-                    except PromptError as error:
-                        self._skip(place, error)
-                    advance()
+            if self._single:
+                self._run_one(runner, out, baseline=baseline)
+            else:
+                self._run_file(runner, out, baseline=baseline)
         except (KeyboardInterrupt, GsdError):
             if self._done:
                 self._report()
@@ -109,10 +106,31 @@ class _Decoding:
         self._report()
         end_with_broken_lines(self._file)
 
+    def _run_one(self, runner: Runner, out: Path | None, *, baseline: bool) -> None:
+        """A prompt given alone: its tokens move the bar on."""
+        (spec,) = self._specs
+        tokens = 0
+        with progress("tokens", spec.max_new_tokens) as advance:
+
+            def on_step(record: dict[str, Any]) -> None:
+                nonlocal tokens
+                tokens += len(record["new_tokens"])
+                advance(to=tokens)
+
+            self._done.append((spec, runner.run(spec, out, on_step=on_step, baseline=baseline)))
+
+    def _run_file(self, runner: Runner, out: Path | None, *, baseline: bool) -> None:
+        """The prompts of a file: each moves the bar on, and one that cannot be decoded is left out."""
+        with progress("prompts", len(self._specs)) as advance:
+            for place, spec in enumerate(self._specs):
+                try:
+                    self._done.append((spec, runner.run(spec, out, baseline=baseline)))
+                except PromptError as error:
+                    self._skip(place, error)
+                advance()
+
     def _skip(self, place: int, error: PromptError) -> None:
-        """Leave out a prompt of the file that cannot be decoded; a prompt given alone is the error."""
-        if self._single:
-            raise error
+        """Name a prompt of the file that cannot be decoded among its broken lines."""
         self._file.broken.append(BrokenLine(self._file.lines[place], str(error)))
         self._file.broken.sort(key=lambda broken: broken.line)
 

@@ -2,14 +2,18 @@
 
 import pytest
 
-from gsd.bench import Measurement, _interleaved, _row, methods_to_run
+from gsd.bench import Measurement, OwnMethod, PeerMethod, _interleaved, _row, methods_to_run
+from gsd.config import DraftSpec, Prompt, RunSpec
 from gsd.errors import InputError
+from gsd.pairs import PAIRS
 from gsd.peers import Peer, counted, plain_defaults
 from gsd.runner import Runner
 
+MODELS = {"target": PAIRS["tiny"].target, "draft": PAIRS["tiny"].draft}
+
 
 def call(wall_ms, tokens=(1, 2), overhead_ms=None):
-    return Measurement(list(tokens), wall_ms, 1, 0, 1, overhead_ms)
+    return Measurement(list(tokens), wall_ms, 1, 1, 0, 1, overhead_ms)
 
 
 def test_a_speedup_is_against_the_faster_baseline_of_each_prompt():
@@ -32,6 +36,25 @@ def test_matches_counts_outputs_equal_to_plain_greedy():
     other = {**same, "graph": [call(1.0, tokens=(1, 3))]}
     row = _row("graph", [same, other])
     assert (row["matches"], row["prompts"]) == (1, 2)
+
+
+@pytest.mark.parametrize("count", [5, 24])
+def test_generate_and_bench_tell_one_acceptance_length(tiny, count):
+    """Both count 1 + accepted / rounds, also where the last round is cut before its bonus."""
+    prompt = Prompt(prompt="def add(first, second):\n")
+    spec = RunSpec(**MODELS, prompt=prompt, max_new_tokens=count, drafting=DraftSpec(prob_threshold=0.0, depth=6))
+    told = tiny.run(spec, None).totals["mean_acceptance_length"]
+    measured = {
+        "ar": [call(1.0)],
+        "hf-greedy": [call(1.0)],
+        "graph": [OwnMethod(tiny, spec).measure(tiny.encode(prompt))],
+    }
+    assert _row("graph", [measured])["mean_acceptance_length"] == told > 1.5
+
+
+def test_a_peer_without_a_draft_has_an_acceptance_length_of_one(tiny):
+    made = PeerMethod(tiny, "hf-greedy", 6).measure(tiny.tokenizer.encode("def add(first, second):\n"))
+    assert (made.rounds, made.accepted) == (len(made.tokens), 0)
 
 
 def test_methods_take_turns_and_another_one_is_first_each_time():

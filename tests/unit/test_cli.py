@@ -1,5 +1,6 @@
 """The command line: its JSON, its exit codes, and one clear line for every kind of bad input."""
 
+import contextlib
 import errno
 import json
 import signal
@@ -65,6 +66,19 @@ def test_the_issue_command_runs_as_written(tmp_path):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert json.loads(done.stdout).keys() >= GENERATE_KEYS
+
+
+def test_a_prompt_given_alone_moves_the_bar_on_token_by_token(gsd, monkeypatch):
+    bars = []
+
+    @contextlib.contextmanager
+    def progress(what, total):
+        bars.append([what, total])
+        yield lambda *, to: bars[-1].append(to)
+
+    monkeypatch.setattr("gsd.cli.decode.progress", progress)
+    _, out, _ = gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 9, "--trace", "none", "--json", "--method=ar")
+    assert bars == [["tokens", 9, *range(1, json.loads(out)["new_tokens"] + 1)]]
 
 
 def test_every_method_and_preset_gives_the_same_text(gsd, tmp_path):
