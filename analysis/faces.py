@@ -1,8 +1,8 @@
 """The three faces of one recorded round: as a tree, as the graph it was, and as the tree that was verified.
 
 *graph*: every drafted node once, merge edges between them. *tree*: as if nothing had merged, so each merge
-edge leads to a copy of what it shares, down to the same depth. *verified*: the flattened tree under the
-budget, copies included. A face is plain columns; `analysis.layout` says where they are drawn.
+edge leads to a copy of what it shares, down to the depth that the settings allow. *verified*: the flattened
+tree under the budget, copies included. A face is plain columns; `analysis.layout` says where they are drawn.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Face:
     `copies`   whether it lies at or behind such a merge edge
     `flat`     its index in the verified tree, -1 where it was not verified
     `logq`     natural log of the draft's estimate that the walk arrives
-    `behind`   0, or how many hidden nodes this one stands for; `nodes` is then that of its parent
+    `behind`   how many hidden nodes hang on it, at whatever distance
     `joins`    merge edges between nodes drawn: (parent, node, merge); of the graph's face alone
     `spine`    the accepted path, the root first
     `whole`    nodes of the face with none hidden, the root not counted
@@ -54,16 +54,14 @@ class Face:
     @property
     def hidden(self) -> int:
         """Nodes that are not drawn."""
-        return self.whole - sum(not behind for behind in self.behind) + 1
+        return self.whole - len(self) + 1
 
     def ids(self) -> list[str]:
-        """A name for each: `n7` for node 7 where it was drafted, `n7.2` for its second copy, `+n7` hidden behind it."""
+        """A name for each: `n7` for node 7 where it was drafted, `n7.2` for its second copy."""
         seen: dict[int, int] = {}
         names: list[str] = []
-        for node, copy, behind, parent in zip(self.nodes, self.copies, self.behind, self.parents):
-            if behind:
-                names.append(f"+{names[parent]}")
-            elif copy:
+        for node, copy in zip(self.nodes, self.copies):
+            if copy:
                 seen[node] = seen.get(node, 0) + 1
                 names.append(f"n{node}.{seen[node]}")
             else:
@@ -71,9 +69,14 @@ class Face:
         return names
 
 
-def face(step: dict[str, Any], name: str = GRAPH) -> Face:
-    """One face of a step record that holds its graph (`detail: full`)."""
-    return {TREE: _tree, GRAPH: _graph, VERIFIED: _verified}[name](step)
+def face(step: dict[str, Any], name: str = GRAPH, depth: int = 0) -> Face:
+    """One face of a step record that holds its graph (`detail: full`).
+
+    `depth`: the levels that a tree may have, as the run's settings say; the other faces need none.
+    """
+    if name == TREE:
+        return _tree(step, depth)
+    return _graph(step) if name == GRAPH else _verified(step)
 
 
 def _graph(step: dict[str, Any]) -> Face:
@@ -97,13 +100,13 @@ def _verified(step: dict[str, Any]) -> Face:
                 [0] * count, [], [0, *step["accepted"]], count - 1)  # fmt: skip
 
 
-def _tree(step: dict[str, Any]) -> Face:
-    unrolled = flatten(Recorded(step), MOST_UNROLLED, levels(step))
+def _tree(step: dict[str, Any], depth: int) -> Face:
+    unrolled = flatten(Recorded(step), MOST_UNROLLED, depth)
     edges, copies = _behind_merges(step, unrolled)
     flat, accepted = _places_in(step["tree"], unrolled), {0, *step["accepted"]}
     spine = [i for i, place in enumerate(flat) if place in accepted]
     return Face(TREE, unrolled.nodes, unrolled.parents, edges, copies, flat, unrolled.logq, [0] * len(unrolled), [],
-                spine, unrolled_nodes(step))  # fmt: skip
+                spine, unrolled_nodes(step, depth))  # fmt: skip
 
 
 def _behind_merges(step: dict[str, Any], tree: FlatTree) -> tuple[list[int], list[bool]]:
@@ -154,7 +157,7 @@ def route(drawn: Face, step: dict[str, Any], leaf: int) -> list[int]:
     while path[-1]:
         path.append(tree["parent"][path[-1]])
     if drawn.name == GRAPH:
-        at = {node: i for i, node in enumerate(drawn.nodes) if not drawn.behind[i]}
+        at = {node: i for i, node in enumerate(drawn.nodes)}
         wanted = [tree["node"][i] for i in reversed(path)]
     else:
         at = {place: i for i, place in enumerate(drawn.flat) if place >= 0}
@@ -162,24 +165,19 @@ def route(drawn: Face, step: dict[str, Any], leaf: int) -> list[int]:
     return [at[one] for one in wanted if one in at]
 
 
-def levels(step: dict[str, Any]) -> int:
-    """Depth of the deepest drafted node, along tree edges."""
-    return max(step["graph"]["depth"])
+def unrolled_nodes(step: dict[str, Any], depth: int) -> int:
+    """Nodes of the round as a tree: every way through the graph down to `depth`, the root not counted."""
+    return _below(step)(0, depth)
 
 
-def unrolled_nodes(step: dict[str, Any]) -> int:
-    """Nodes of the round as a tree: every way through the graph down to its depth, the root not counted."""
-    return _below(step)(0, levels(step))
-
-
-def saved_by_merges(step: dict[str, Any]) -> list[int]:
-    """For each merge edge the nodes of the continuation it shares, its own among them, down to the graph's depth.
+def saved_by_merges(step: dict[str, Any], depth: int) -> list[int]:
+    """For each merge edge the nodes of the continuation it shares, its own among them, down to `depth`.
 
     So many a tree would have held in its place.
     """
-    below, most, depth = _below(step), levels(step), step["graph"]["depth"]
+    below, depths = _below(step), step["graph"]["depth"]
     merges = step["merges"]
-    left = [most - depth[parent] - 1 for parent in merges["parent"]]
+    left = [depth - depths[parent] - 1 for parent in merges["parent"]]
     return [1 + below(node, room) if room >= 0 else 0 for node, room in zip(merges["node"], left)]
 
 
@@ -197,7 +195,7 @@ def _below(step: dict[str, Any]):
 def trimmed(whole: Face, most: int, opened: Collection[str] = (), needed: Iterable[int] = ()) -> Face:
     """The `most` likeliest nodes, the accepted path, the graph nodes `needed`, and what was `opened` by id.
 
-    Whatever else hangs on a node shown is one node that says how many; nothing is left out unsaid.
+    `behind` says how many others hang on each of them; nothing is left out unsaid.
     """
     if len(whole) <= most + 1:
         return whole
@@ -222,31 +220,20 @@ def _hangs_on(parents: list[int], node: int, top: int) -> bool:
 
 
 def _only(whole: Face, shown: list[int]) -> Face:
-    """The face of the nodes shown, with one more on each that has hidden ones behind it."""
+    """The face of the nodes shown alone."""
     new = {old: i for i, old in enumerate(shown)}
-    behind: dict[int, int] = {}
+    behind = [0] * len(shown)
     for i in range(len(whole)):
         top = i
         while top not in new:
             top = whole.parents[top]
-        if top != i:
-            behind[new[top]] = behind.get(new[top], 0) + 1
-    kept = replace(
+        behind[new[top]] += top != i
+    columns = ("nodes", "edges", "copies", "flat", "logq")
+    return replace(
         whole,
-        **{name: [getattr(whole, name)[i] for i in shown] for name in ("nodes", "edges", "copies", "flat", "logq")},
+        **{name: [getattr(whole, name)[i] for i in shown] for name in columns},
         parents=[new.get(whole.parents[i], -1) for i in shown],
-        behind=[0] * len(shown),
+        behind=behind,
         joins=[(new[a], new[b], merge) for a, b, merge in whole.joins if a in new and b in new],
         spine=[new[i] for i in whole.spine],
     )
-    for parent, count in behind.items():
-        _append(kept, parent, count)
-    return kept
-
-
-def _append(kept: Face, parent: int, count: int) -> None:
-    """One more node at the end, for `count` hidden ones behind `parent`."""
-    row = {"nodes": kept.nodes[parent], "parents": parent, "edges": -1, "copies": kept.copies[parent], "flat": -1,
-           "logq": kept.logq[parent], "behind": count}  # fmt: skip
-    for name, value in row.items():
-        getattr(kept, name).append(value)

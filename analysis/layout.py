@@ -53,8 +53,7 @@ def layout(step: dict[str, Any], drawn: Face | None = None) -> Layout:
 def _stands(drawn: Face) -> dict[int, int]:
     found: dict[int, int] = {}
     for i in sorted(range(len(drawn)), key=lambda i: (drawn.copies[i], i)):
-        if not drawn.behind[i]:
-            found.setdefault(drawn.nodes[i], i)
+        found.setdefault(drawn.nodes[i], i)
     return found
 
 

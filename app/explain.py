@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Any
 
+from analysis.faces import face, saved_by_merges, unrolled_nodes
+from analysis.hypotheses import leaves, path
 from app.components.graph_view import fates
 from app.words import code, percent
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A heading and paragraphs, as HTML."""
+    """A heading, probabilities by name as natural logs (None: log 0), and paragraphs; all text as HTML."""
 
     heading: str
     paragraphs: list[str]
+    measures: dict[str, float | None] = field(default_factory=dict)
 
 
 def as_html(found: Explanation) -> str:
     """As one element, read out by screen readers when it changes."""
+    bars = "".join(
+        f'<span>{name}</span><i style="--share:{_share(logp):.4f}"></i><b>{percent(logp)}</b>'
+        for name, logp in found.measures.items()
+    )
+    measures = f'<div class="measures">{bars}</div>' if bars else ""
     paragraphs = "".join(f"<p>{paragraph}</p>" for paragraph in found.paragraphs)
-    return f'<div class="words" role="status"><h4>{found.heading}</h4>{paragraphs}</div>'
+    return f'<div class="words" role="status"><h4>{found.heading}</h4>{measures}{paragraphs}</div>'
+
+
+def _share(logp: float | None) -> float:
+    return 0.0 if logp is None else math.exp(logp)
 
 
 def explain(step: dict[str, Any], spec: dict[str, Any], id: str) -> Explanation | None:
-    """Explain `n7`, `m2`, `c5` or `b` of a round; None where the round has no such thing.
+    """Explain `n7`, `m2`, `c5`, `h3` or `b` of a round; None where the round has no such thing.
 
     `step` is a record with its graph, `spec` the run's `RunSpec` as in run.json.
     """
@@ -32,12 +45,51 @@ def explain(step: dict[str, Any], spec: dict[str, Any], id: str) -> Explanation 
     if id == "b" and step["bonus"]:
         return _bonus(step)
     index = int(number) if number.isdecimal() else -1
-    sizes = {"n": len(step["graph"]["token"]), "m": len(step["merges"]["node"]), "c": len(step["decisions"]["kind"])}
+    sizes = {"n": len(step["graph"]["token"]), "m": len(step["merges"]["node"]), "c": len(step["decisions"]["kind"]),
+             "h": len(leaves(step))}  # fmt: skip
     if not 0 <= index < sizes.get(kind, 0):
         return None
     if kind == "n":
         return _node(step, spec, index)
-    return _merge(step, index) if kind == "m" else _candidate(step, spec, index)
+    if kind == "h":
+        return _hypothesis(step, index)
+    return _merge(step, spec, index) if kind == "m" else _candidate(step, spec, index)
+
+
+def story(step: dict[str, Any], spec: dict[str, Any]) -> Explanation:
+    """What happened in a round, from the draft to the target's own token."""
+    if not step["drafted_nodes"]:
+        return Explanation("Nothing was drafted", ["The target's forward gave one token, its own."])
+    drafted = f"The draft proposed <b>{step['drafted_nodes']:,} nodes</b> on {max(step['graph']['depth'])} levels."
+    if step["merged"]:
+        spared = unrolled_nodes(step, spec["drafting"]["depth"]) - step["drafted_nodes"]
+        drafted += (f" {_counted(step['merged'], 'candidate')} merged into a node already there: without that, as a "
+                    f"tree, it would be {spared:,} nodes more.")  # fmt: skip
+    budget = spec["drafting"]["budget"]
+    verified = f"The target looked at <b>{step['verified_nodes']}</b> in one forward"
+    verified += f", all that the budget of {budget} allows." if step["verified_nodes"] == budget else "."
+    return Explanation(_gain(step), [drafted, verified, _end_of_walk(step)])
+
+
+def _gain(step: dict[str, Any]) -> str:
+    accepted, bonus = len(step["accepted"]), " and one of the target's own" if step["bonus"] else ""
+    return f"{_counted(accepted, 'drafted token')} accepted{bonus}" if accepted else "No drafted token accepted"
+
+
+def _end_of_walk(step: dict[str, Any]) -> str:
+    """Why the accepted path ended where it did."""
+    tree = step["tree"]
+    last = step["accepted"][-1] if step["accepted"] else 0
+    offered = [i for i, parent in enumerate(tree["parent"]) if parent == last]
+    if not step["bonus"]:
+        return "The text ended there."
+    wanted = f"{code(tree['choice_text'][last])} (p = {percent(tree['choice_logp'][last])})"
+    place = "At the root" if last == 0 else f"After {code(tree['text'][last])}"
+    if not offered:
+        return f"{place} nothing was left to verify; the target went on with {wanted}, its own."
+    best = max(offered, key=lambda i: tree["logq"][i])
+    return (f"{place} the target wanted {wanted}, which was not among what it was shown; likeliest there was "
+            f"{code(tree['text'][best])} (q = {percent(tree['logq'][best] - tree['logq'][last])}).")  # fmt: skip
 
 
 def _node(step: dict[str, Any], spec: dict[str, Any], node: int) -> Explanation:
@@ -49,11 +101,29 @@ def _node(step: dict[str, Any], spec: dict[str, Any], node: int) -> Explanation:
     word = {"unverified": "not verified"}.get(outcome, outcome)
     parent = graph["parent"][node]
     drafted = (
-        f"Node {node}, depth {graph['depth'][node]}. After {code(graph['text'][parent])} the draft gave it "
-        f"<b>q = {percent(graph['logq'][node])}</b>; its path from the root has {percent(graph['path_logq'][node])}."
+        f"Node {node}, depth {graph['depth'][node]}, token id {graph['token'][node]}. After "
+        f"{code(graph['text'][parent])} the draft gave it <b>q = {percent(graph['logq'][node])}</b>"
+        f"{_rank(step, parent, graph['token'][node])}."
     )
-    paragraphs = [drafted, _why_there(step, spec, node), *_merges_into(step, node), *_verification(step, spec, node)]
-    return Explanation(f"{code(graph['text'][node])} <i>{word}</i>", paragraphs)
+    paragraphs = [
+        drafted,
+        _why_there(step, spec, node),
+        *_merges_into(step, spec, node),
+        *_verification(step, spec, node),
+    ]
+    measures = {"q": graph["logq"][node], "path q": graph["path_logq"][node]}
+    flat = face(step).flat[node]
+    if flat >= 0:
+        measures["p"] = step["tree"]["target_logp"][flat]
+    return Explanation(f"{code(graph['text'][node])} <i>{word}</i>", paragraphs, measures)
+
+
+def _rank(step: dict[str, Any], parent: int, token: int) -> str:
+    """Which choice of the draft a candidate was; candidates stand by falling q."""
+    decisions = step["decisions"]
+    row = [decisions["token"][i] for i, one in enumerate(decisions["parent"])
+           if one == parent and decisions["kind"][i] != "capped"]  # fmt: skip
+    return f", its choice number {row.index(token) + 1} of {len(row)}" if token in row else ""
 
 
 def _why_there(step: dict[str, Any], spec: dict[str, Any], node: int) -> str:
@@ -78,15 +148,32 @@ def _why_there(step: dict[str, Any], spec: dict[str, Any], node: int) -> str:
     return " ".join(sentences)
 
 
-def _merges_into(step: dict[str, Any], node: int) -> list[str]:
+def _merges_into(step: dict[str, Any], spec: dict[str, Any], node: int) -> list[str]:
     merges, text = step["merges"], step["graph"]["text"]
     return [
-        f"<b>Merged:</b> a candidate of {code(text[merges['parent'][i]])} (node {merges['parent'][i]}, "
-        f"q = {percent(merges['logq'][i])}) was found to be this node, since {code(merges['ngram_text'][i])} agrees. "
+        f"<b>Merged into it:</b> a candidate of {code(text[merges['parent'][i]])} (node {merges['parent'][i]}, "
+        f"q = {percent(merges['logq'][i])}): {_agreed(step, i)}. {_saved(step, spec, i)} "
         f"{_shift(merges['depth_shift'][i])}"
         for i, target in enumerate(merges["node"])
         if target == node
     ]
+
+
+def _agreed(step: dict[str, Any], index: int) -> str:
+    """Which tokens made a candidate be a node already there."""
+    merges = step["merges"]
+    tokens = len(merges["ngram"][index])
+    same = "same token" if tokens == 1 else f"same last {tokens} tokens"
+    return f"{same} {code(merges['ngram_text'][index])}"
+
+
+def _saved(step: dict[str, Any], spec: dict[str, Any], index: int) -> str:
+    saved = saved_by_merges(step, spec["drafting"]["depth"])[index]
+    return f"Saved {_counted(saved, 'drafted node')}" + (": its own and those behind it." if saved > 1 else ".")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _verification(step: dict[str, Any], spec: dict[str, Any], node: int) -> list[str]:
@@ -115,23 +202,44 @@ def _verification(step: dict[str, Any], spec: dict[str, Any], node: int) -> list
             f"{percent(tree['target_logp'][copies[0]])}."]  # fmt: skip
 
 
-def _merge(step: dict[str, Any], index: int) -> Explanation:
+def _merge(step: dict[str, Any], spec: dict[str, Any], index: int) -> Explanation:
     merges, text = step["merges"], step["graph"]["text"]
     parent, node = merges["parent"][index], merges["node"][index]
-    tokens = len(merges["ngram"][index])
     tree = step["tree"]
-    walked = any(
-        tree["merged"][i] and tree["node"][i] == node and tree["node"][tree["parent"][i]] == parent
-        for i in step["accepted"]
-    )
-    agreed = "the token agrees" if tokens == 1 else f"the last {tokens} tokens agree"
-    outcome = "The accepted path went through it." if walked else "The accepted path did not go through it."
+    flat = [i for i, merged in enumerate(tree["merged"])
+            if merged and tree["node"][i] == node and tree["node"][tree["parent"][i]] == parent]  # fmt: skip
+    if not flat:
+        outcome = "No copy behind this edge was verified."
+    elif set(flat) & set(step["accepted"]):
+        outcome = "<b>The accepted path went through it.</b>"
+    else:
+        outcome = "Its copy was verified, but the accepted path did not go through it."
+    measures = {"q": merges["logq"][index]}
+    if flat:
+        measures["p"] = tree["target_logp"][flat[0]]
     return Explanation(f"{code(text[parent])} ⇢ {code(text[node])} <i>merge edge</i>", [
-        f"Candidate {code(text[node])} of node {parent} (q = {percent(merges['logq'][index])}) was found to be "
-        f"node {node}: {agreed}, {code(merges['ngram_text'][index])}. No node was added; the continuation drafted "
-        "there is shared.",
-        f"{_shift(merges['depth_shift'][index])} {outcome}",
-    ])  # fmt: skip
+        f"The candidate {code(text[node])} after node {parent}{_rank(step, parent, step['graph']['token'][node])}, was "
+        f"merged into <b>node {node}</b>: {_agreed(step, index)}.",
+        f"{_saved(step, spec, index)} {_shift(merges['depth_shift'][index])} {outcome}",
+    ], measures)  # fmt: skip
+
+
+def _hypothesis(step: dict[str, Any], index: int) -> Explanation:
+    tree = step["tree"]
+    nodes = path(step, leaves(step)[index])
+    accepted = sum(i in step["accepted"] for i in nodes)
+    crossing = sum(tree["merged"][i] for i in nodes)
+    text = "".join(code(tree["text"][i]) for i in nodes)
+    merges = f", {_counted(crossing, 'merge edge')} among them" if crossing else ""
+    said = [f"Hypothesis {index + 1}: {_counted(len(nodes), 'token')} from the root to a leaf{merges}."]
+    if accepted == len(nodes):
+        said.append("<b>Accepted to its end.</b>")
+    else:
+        at, other = nodes[accepted - 1] if accepted else 0, nodes[accepted]
+        said.append(f"The target followed it for <b>{_counted(accepted, 'token')}</b>. Then it wanted "
+                    f"{code(tree['choice_text'][at])} (p = {percent(tree['choice_logp'][at])}), not "
+                    f"{code(tree['text'][other])} (p = {percent(tree['target_logp'][other])}).")  # fmt: skip
+    return Explanation(f"{text} <i>hypothesis</i>", said, {"path q": tree["logq"][nodes[-1]]})
 
 
 def _candidate(step: dict[str, Any], spec: dict[str, Any], index: int) -> Explanation:

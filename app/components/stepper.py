@@ -35,13 +35,13 @@ def step_buttons(run: OpenRun, index: int) -> None:
                   disabled=by == 0 or not 0 <= index + by <= last)  # fmt: skip
 
 
-def round_line(run: OpenRun, index: int) -> None:
-    """What the round drafted, verified and committed."""
+def round_line(run: OpenRun, index: int, outcome: str | None = None) -> None:
+    """What the round drafted, verified and committed; `outcome` is HTML in place of the counts."""
     step = run.steps[index]
     tokens = "".join(code(text) for text in step["new_texts"][:CUT])
     more = f"<span>and {len(step['new_texts']) - CUT} more</span>" if len(step["new_texts"]) > CUT else ""
-    st.html(f'<div class="round"><b>Round {index + 1}</b> of {len(run.steps)}<span>{_outcome(step)}</span>{tokens}{more}'
-            "</div>", width="stretch")  # fmt: skip
+    count = f"<b>Round {index + 1}</b> of {len(run.steps)}"
+    st.html(f'<div class="round">{count}<span>{outcome or _outcome(step)}</span>{tokens}{more}</div>', width="stretch")
 
 
 def _outcome(step: dict[str, Any]) -> str:

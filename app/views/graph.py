@@ -2,6 +2,288 @@
 
 from __future__ import annotations
 
-from app.components.page import head
+from dataclasses import replace
+from typing import Any
 
-head("Graph", "One round, large: every node the draft proposed, what merged, what the target kept, and why.")
+import streamlit as st
+
+from analysis.faces import GRAPH, TREE, VERIFIED, Face, face, route, trimmed, unrolled_nodes
+from analysis.hypotheses import leaves, through
+from analysis.rounds import Landmarks, after, landmarks
+from analysis.step_whatif import Changed
+from app.components.graph_view import MANY_DRAWN, MOST_DRAWN, Frame, Shown, graph_data, graph_view
+from app.components.hypothesis_table import hypothesis_table
+from app.components.node_table import node_table
+from app.components.page import head, opened
+from app.components.round_strip import round_strip, strip_data
+from app.components.stepper import go, round_line, shown_step, step_buttons
+from app.components.whatif_panel import what_if
+from app.engine_client import engine
+from app.explain import Explanation, as_html, explain, story
+from app.state import OpenRun, Session, session, write_address
+from app.words import code
+
+LIVE_EVERY_S = 1.0
+HEIGHT = "clamp(430px, calc(100vh - 400px), 900px)"  # what the window leaves below head, strip and buttons
+FACES = {TREE: "Tree", GRAPH: "Graph", VERIFIED: "Verified"}
+FACE_HELP = (
+    "**Tree**: as if nothing had merged, each continuation drafted anew. **Graph**: as it was, every node once, merge "
+    "edges dashed. **Verified**: what the target saw under the budget, unrolled again; a copy has a second sheet "
+    "behind it and is the same node."
+)
+STRIP, PICTURE, HYPOTHESES, NODES = "round_strip", "graph", "hypotheses", "node_table"  # widget keys
+
+
+def page() -> None:
+    """The whole page; what changes from round to round is a fragment of its own."""
+    head("Graph", "One round, large: every node the draft proposed, what merged, what the target kept, and why.")
+    run = opened()
+    writing = run.end is None and engine().writing(run.folder) is not None
+    st.fragment(_round, run_every=LIVE_EVERY_S if writing else None)()
+
+
+def _round() -> None:
+    state = session()
+    run = state.run
+    run.poll()
+    if not run.steps:
+        st.info("This run has no round yet.")
+        return
+    index = shown_step(state)
+    chosen = _navigation(run, index)
+    if run.steps[index]["graph"] is None:
+        st.info("This run recorded counts and times only, so there is no graph to see. Tick “Record every node” in the "
+                "Playground before a run, or open a sample above.")  # fmt: skip
+    else:
+        _picture(state, run, index, chosen)
+        _below(state, run, index, chosen)
+    write_address(state, face=None if chosen == GRAPH else chosen)
+
+
+# --- from round to round
+
+
+def _navigation(run: OpenRun, index: int) -> str:
+    """The strip of rounds, the buttons, and the switch of faces, which is returned."""
+    round_strip(strip_data(run.name, run.steps, index), key=STRIP, on_pick=_pick_round)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="stepper"):
+        step_buttons(run, index)
+        _jumps(_landmarks(run.name, len(run.steps), run), index)
+        st.space("stretch")
+        with st.container(horizontal=True, width="content", key="toggles"):
+            _toggles()
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="faces"):
+        chosen = _face()
+        round_line(run, index, _flow(run, run.steps[index]))
+    return chosen
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _landmarks(name: str, rounds: int, _run: OpenRun) -> Landmarks:
+    return landmarks(_run.steps[:rounds])
+
+
+def _jumps(marks: Landmarks, index: int) -> None:
+    """Buttons to the rounds that are worth a look."""
+    jumps = [
+        ("Merge", "m", after(marks.merges, index), "Next round whose accepted path crosses a merge edge"),
+        ("Rejection", "x", after(marks.rejections, index), "Next round in which the target chose a token beside those "
+         "it was shown"),
+        ("Longest", "l", marks.longest, "The round with the most accepted tokens"),
+        ("Worst", "w", marks.worst, "The round with the fewest accepted tokens; of several the one that drafted most"),
+    ]  # fmt: skip
+    with st.container(horizontal=True, gap="xsmall", width="content", key="jumps"):
+        for label, shortcut, to, help in jumps:
+            st.button(label, key=f"jump {label}", shortcut=shortcut, help=help, on_click=go, args=(to,),
+                      disabled=to is None or to == index)  # fmt: skip
+
+
+def _toggles() -> None:
+    st.session_state.setdefault("show_pruned", False)
+    st.toggle("Pruned", key="show_pruned", help="Candidates that a threshold dropped before they became nodes.")
+    st.toggle("What if", key="what_if", help="This round under other settings, from its own recording.")
+
+
+def _face() -> str:
+    if "face" not in st.session_state:
+        asked = st.query_params.get("face", GRAPH)
+        st.session_state["face"] = asked if asked in FACES else GRAPH
+    return st.segmented_control("Face", FACES, key="face", format_func=FACES.get, required=True, help=FACE_HELP,
+                                label_visibility="collapsed")  # fmt: skip
+
+
+def _depth(run: OpenRun) -> int:
+    return run.meta["spec"]["drafting"]["depth"]
+
+
+def _flow(run: OpenRun, step: dict[str, Any]) -> str:
+    """How many nodes the round had at each stage, as HTML."""
+    tree = f"{unrolled_nodes(step, _depth(run)):,} as a tree → " if step["merged"] and step["graph"] else ""
+    return (f"{tree}{step['drafted_nodes']:,} drafted → {step['verified_nodes']:,} verified → "
+            f"<b>{len(step['accepted'])} accepted</b>")  # fmt: skip
+
+
+# --- the picture and its words
+
+
+def _picture(state: Session, run: OpenRun, index: int, chosen: str) -> None:
+    step, changed = run.steps[index], None
+    with st.container(key="picture"):
+        left, right = st.columns([13, 6], gap="medium")
+    with right, st.container(key="beside"):
+        if st.session_state["what_if"]:
+            with st.container(border=True, key="settings"):
+                changed = what_if(run, index)
+        st.html(as_html(_words(state, run, step, changed)))
+    with left:
+        _draw(state, run, changed.step if changed else step, chosen, changed)
+
+
+def _draw(state: Session, run: OpenRun, step: dict[str, Any], chosen: str, changed: Changed | None) -> None:
+    whole = face(step, chosen, _depth(run))
+    drawn = whole if _wanted_whole(run, step) else _trimmed(run, whole)
+    path = _path(drawn, step, state.node)
+    graph_view(
+        graph_data(step, run=run.name, frame=Frame.of(run.steps, HEIGHT), selected=state.node,
+                   show_pruned=st.session_state["show_pruned"] and changed is None,
+                   shown=Shown(drawn, changed.marks if changed else (), path)),
+        key=PICTURE, on_pick=_pick_in_picture,
+    )  # fmt: skip
+    if drawn.hidden:
+        _say_hidden(run, step, drawn)
+
+
+def _trimmed(run: OpenRun, whole: Face) -> Face:
+    if len(whole) <= MANY_DRAWN:
+        return whole
+    return trimmed(whole, MOST_DRAWN, _opened(run, shown_step(session())), _needed(session().node))
+
+
+def _needed(node: str | None) -> list[int]:
+    """A node that an address or the table asks for is drawn, however improbable."""
+    return [int(node[1:])] if node and node[:1] == "n" and node[1:].isdecimal() else []
+
+
+def _opened(run: OpenRun, index: int) -> set[str]:
+    """The branches of a round that were opened by a click."""
+    return st.session_state.setdefault("opened", {}).setdefault((run.name, index), set())
+
+
+def _wanted_whole(run: OpenRun, step: dict[str, Any]) -> bool:
+    return st.session_state.get("whole") == (run.name, step["round"])
+
+
+def _say_hidden(run: OpenRun, step: dict[str, Any], drawn: Face) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key="hidden"):
+        shown = drawn.whole - drawn.hidden
+        st.caption(f"The {shown:,} likeliest of {drawn.whole:,} nodes; **+** opens what hangs behind a node.",
+                   width="content")  # fmt: skip
+        if not _wanted_whole(run, step):
+            st.button("Draw all", key="draw all", type="tertiary", icon=":material/expand_all:", on_click=_want_whole,
+                      args=(run.name, step["round"]), help="As a tree, at most the 1,000 likeliest.")  # fmt: skip
+
+
+def _want_whole(run: str, round: int) -> None:
+    st.session_state["whole"] = (run, round)
+
+
+def _path(drawn: Face, step: dict[str, Any], node: str | None) -> list[int]:
+    """What to bring out: the hypothesis selected, or the way to the node selected, as far as it is drawn."""
+    kind, number = (node or " ")[0], (node or "")[1:]
+    if not number.isdecimal():
+        return []
+    if kind == "h":
+        ends = leaves(step)
+        return route(drawn, step, ends[int(number)]) if int(number) < len(ends) else []
+    found = [i for i, one in enumerate(drawn.nodes) if kind == "n" and one == int(number)]
+    path = found[:1]
+    while path and path[-1]:
+        path.append(drawn.parents[path[-1]])
+    return path[::-1]
+
+
+def _words(state: Session, run: OpenRun, step: dict[str, Any], changed: Changed | None) -> Explanation:
+    """What is selected, or else the round; under other settings first what they change about it."""
+    spec = run.meta["spec"]
+    found = explain(step, spec, state.node) if state.node else None
+    if changed and state.node and state.node[:1] == "n" and state.node[1:].isdecimal():
+        found = _under_changed(changed, int(state.node[1:]), found) or found
+    return found or story(step, spec)
+
+
+def _under_changed(changed: Changed, node: int, found: Explanation | None) -> Explanation | None:
+    graph = changed.step["graph"]
+    if node >= len(graph["token"]):
+        return None
+    found = found or Explanation(f"{code(graph['text'][node])} <i>not in the recording</i>", [],
+                                 {"q": graph["logq"][node], "path q": graph["path_logq"][node]})  # fmt: skip
+    flat = face(changed.step).flat[node]
+    accepted = "accepted" if flat in changed.step["accepted"] else "rejected"
+    fate = "not drafted" if changed.marks[node] == "lost" else accepted if flat >= 0 else "not verified"
+    return replace(found, paragraphs=[f"<b>With the settings above: {fate}.</b>", *found.paragraphs])
+
+
+# --- tables
+
+
+def _below(state: Session, run: OpenRun, index: int, chosen: str) -> None:
+    step = run.steps[index]
+    hypotheses, nodes = st.tabs(["Hypotheses", "Nodes"], key="tables", on_change="rerun")
+    if hypotheses.open:
+        with hypotheses:
+            hypothesis_table(step, selected=_hypothesis(step, state.node), key=HYPOTHESES, on_pick=_pick_hypothesis)
+    if nodes.open:
+        with nodes:
+            row = _needed(state.node)
+            known = row[0] if row and row[0] < len(step["graph"]["token"]) else None
+            node_table(step, selected=known, key=NODES, on_pick=_pick_node)
+
+
+def _hypothesis(step: dict[str, Any], node: str | None) -> int | None:
+    """The table's row: the hypothesis selected, or the likeliest that holds the node selected."""
+    if node and node[:1] == "h" and node[1:].isdecimal():
+        return int(node[1:]) if int(node[1:]) < len(leaves(step)) else None
+    return through(step, wanted[0]) if (wanted := _needed(node)) and wanted[0] else None
+
+
+# --- what was picked; each holds the round still, so that a live run does not draw over it
+
+
+def _hold() -> Session:
+    state = session()
+    state.step = shown_step(state)
+    return state
+
+
+def _pick_round() -> None:
+    if picked := st.session_state[STRIP].get("pick"):
+        go(int(picked["round"]))
+
+
+def _pick_in_picture() -> None:
+    state = _hold()
+    if picked := st.session_state[PICTURE].get("pick"):
+        id = picked["id"]
+        if id and id.startswith("+"):
+            _opened(state.run, state.step).add(id[1:])
+        else:
+            state.node = id
+
+
+def _pick_hypothesis(order: list[int]) -> None:
+    """A row that was marked for a node is a hypothesis once it is clicked, too."""
+    state = _hold()
+    marked = _hypothesis(state.run.steps[state.step], state.node)
+    rows = st.session_state[HYPOTHESES]["selection"]["rows"]
+    if rows:
+        state.node = f"h{order[rows[0]]}"
+    else:
+        state.node = f"h{marked}" if marked is not None and state.node[:1] == "n" else None
+
+
+def _pick_node() -> None:
+    rows = st.session_state[NODES]["selection"]["rows"]
+    _hold().node = f"n{rows[0]}" if rows else None
+
+
+page()

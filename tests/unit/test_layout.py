@@ -92,7 +92,7 @@ def test_the_same_step_gives_the_same_layout():
 
 def test_a_round_without_a_draft_is_a_root_and_a_bonus():
     step = {
-        "graph": {"parent": [-1]}, "merges": {"parent": [], "node": []}, "tree": {"node": [0]},
+        "graph": {"parent": [-1], "path_logq": [0.0]}, "merges": {"parent": [], "node": []}, "tree": {"node": [0]},
         "decisions": {"kind": [], "parent": []}, "accepted": [], "bonus": True,
     }  # fmt: skip
     made = layout(step)

@@ -1,7 +1,7 @@
 """A round as an interactive SVG, by any of its faces; selections come back as ids.
 
 What can be picked: `n7` is graph node 7 (whichever of its copies), `m2` merge edge 2, `c5` the pruned candidate
-of decision 5, `b` the bonus, `+n7` the nodes hidden behind n7.
+of decision 5, `b` the bonus, `+n7` the nodes hidden behind n7, `+n7.2` those behind its second copy.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from app.words import percent, visible
 HEIGHT = 440  # pixels
 TALL = 640  # for runs with a round of more nodes than
 MANY_NODES = 40
-MANY_DRAWN = 150  # nodes; of more, the likeliest so many are drawn unless asked for all:
-MOST_DRAWN = 120
+MANY_DRAWN = 110  # nodes; of more, the likeliest so many are drawn unless asked for all:
+MOST_DRAWN = 50
 
 _HERE = Path(__file__).parent
 _mount = st.components.v2.component(
@@ -103,12 +103,12 @@ class _Drawn:
     def __init__(self, ids: list[str]) -> None:
         self.ids = ids
         self.nodes: dict[str, list] = {name: [] for name in (
-            "id", "ref", "x", "y", "label", "kind", "merged", "copy", "mark", "tip")}  # fmt: skip
+            "id", "ref", "x", "y", "label", "kind", "merged", "copy", "mark", "behind", "tip")}  # fmt: skip
         self.edges: dict[str, list] = {name: [] for name in ("ref", "from", "to", "kind", "walked", "tip")}
 
     def node(self, id: str, place: Place, text: str, kind: str, tip: str, **more: Any) -> None:
         row = {"id": id, "ref": id, "x": place.column, "y": place.row, "label": visible(text), "kind": kind,
-               "tip": tip, "merged": False, "copy": False, "mark": ""} | more  # fmt: skip
+               "tip": tip, "merged": False, "copy": False, "mark": "", "behind": 0} | more  # fmt: skip
         for name, value in row.items():
             self.nodes[name].append(value)
 
@@ -127,16 +127,13 @@ def _add_nodes(drawn: _Drawn, step: dict[str, Any], made: Layout, shown: Shown) 
     accepted = set(step["accepted"])
     merged = {node for _, node, _ in one.joins}
     for i, (place, node, flat) in enumerate(zip(made.nodes, one.nodes, one.flat)):
-        if one.behind[i]:
-            drawn.node(drawn.ids[i], place, f"+{one.behind[i]}", "more", f"{one.behind[i]} hidden\nclick to open")
-            continue
         kind = _fate(flat, accepted) if i else "root"
         mark = shown.marks[node] if shown.marks else ""
         tip = kind if kind == "root" else f"{mark or kind}\nq {percent(graph['logq'][node])}"
         if flat > 0 and tree["target_logp"][flat] == tree["target_logp"][flat]:  # NaN: not known
             tip += f"  ·  p {percent(tree['target_logp'][flat])}"
         drawn.node(drawn.ids[i], place, graph["text"][node], kind, tip, ref=f"n{node}", merged=i in merged,
-                   copy=one.copies[i], mark=mark)  # fmt: skip
+                   copy=one.copies[i], mark=mark, behind=one.behind[i])  # fmt: skip
 
 
 def _add_edges(drawn: _Drawn, step: dict[str, Any], made: Layout, one: Face) -> None:
@@ -144,8 +141,7 @@ def _add_edges(drawn: _Drawn, step: dict[str, Any], made: Layout, one: Face) -> 
     merges, ids = step["merges"], drawn.ids
     for i, (parent, merge) in enumerate(zip(one.parents, one.edges)):
         if parent >= 0 and merge < 0:
-            kind = "tree" if not one.behind[i] else "more"
-            drawn.edge(ids[parent], ids[i], kind, walked=(parent, i) in walked)
+            drawn.edge(ids[parent], ids[i], "tree", walked=(parent, i) in walked)
     behind = [(parent, i, merge) for i, (parent, merge) in enumerate(zip(one.parents, one.edges)) if merge >= 0]
     for parent, node, merge in one.joins + behind:
         tip = f"merge on {visible(merges['ngram_text'][merge])}\nq {percent(merges['logq'][merge])}"

@@ -15,7 +15,7 @@ const HITS_UP_TO = 300, MOVES_UP_TO = 300; // nodes: edges that can be clicked, 
 const GLIDE_MS = 260;
 const LEGEND = [["accepted", "accepted"], ["rejected", "rejected"], ["unverified", "not verified"],
   ["rejected merged", "merged"], ["rejected copy", "copy"], ["bonus", "bonus"], ["pruned", "pruned"],
-  ["unverified gained", "gained"], ["unverified lost", "lost"]];
+  ["unverified gained", "gained"], ["unverified lost", "lost"], ["join", "merge edge"]];
 const views = new WeakMap();
 
 export default function ({ data, parentElement, setStateValue }) {
@@ -93,7 +93,8 @@ class View {
       const picture = make("svg", { viewBox: "-12 -12 24 24", "aria-hidden": "true" });
       const node = make("g", { class: `node ${kind}` });
       const [shape, what] = kind.split(" ");
-      node.append(...shapes(shape, what));
+      if (kind === "join") node.append(make("path", { class: "edge merge", d: "M-12 0H12" }));
+      else node.append(...shapes(shape, what));
       picture.append(node);
       item.append(picture, text);
       item.dataset.kind = kind;
@@ -129,7 +130,7 @@ class View {
     this.measure(nodes, columns);
     this.nodes = new Map(nodes.id.map((id, i) => [id, {
       id, ref: nodes.ref[i], label: nodes.label[i], tip: nodes.tip[i], kind: nodes.kind[i], merged: nodes.merged[i],
-      copy: nodes.copy[i], mark: nodes.mark[i], x: nodes.x[i] * this.gap, y: nodes.y[i] * this.row,
+      copy: nodes.copy[i], mark: nodes.mark[i], behind: nodes.behind[i], x: nodes.x[i] * this.gap, y: nodes.y[i] * this.row,
       near: new Set(), edges: [],
     }]));
     this.edges = [];
@@ -142,16 +143,17 @@ class View {
     });
     for (const node of this.nodes.values()) (onSpine(node) ? path : dots).append(node.element);
     this.scene.append(lines, walked, dots, path);
-    this.explain(nodes);
+    this.explain(nodes, edges);
     const first = this.nodes.get("n0");
     if (first) first.element.setAttribute("tabindex", "0");
   }
 
   // The legend names what is there and nothing else.
-  explain(nodes) {
+  explain(nodes, edges) {
     const used = new Set(nodes.kind);
     if (nodes.merged.includes(true)) used.add("rejected merged");
     if (nodes.copy.includes(true)) used.add("rejected copy");
+    if (edges.kind.includes("merge")) used.add("join");
     for (const mark of nodes.mark) if (mark) used.add(`unverified ${mark}`);
     for (const item of this.keyItems.children) item.style.display = used.has(item.dataset.kind) ? "" : "none";
   }
@@ -195,24 +197,23 @@ class View {
   dress(node) {
     const classes = ["node", node.kind, node.merged && "merged", node.copy && "copy", node.mark].filter(Boolean);
     const group = make("g", { class: classes.join(" "), tabindex: "-1", role: "button", "aria-label": said(node) });
-    const more = node.kind === "more";
     const text = cut(node.label, this.letters);
-    const beside = this.chips && !more;
-    const label = make("text", beside ? { x: 15, y: 4 } : { y: more ? 4 : 22, "text-anchor": "middle" });
+    const label = make("text", this.chips ? { x: 15, y: 4 } : { y: 22, "text-anchor": "middle" });
     label.textContent = text;
-    node.width = beside ? 15 + measureText(text, onSpine(node)) + 9 : 9;
-    if (beside) {
+    node.width = this.chips ? 15 + measureText(text, onSpine(node)) + 9 : 9;
+    if (this.chips) {
       const box = { x: -13, y: -12, width: node.width + 13, height: 24, rx: 12 };
       group.append(make("rect", { class: "chip", ...box }),
         make("rect", { class: "focus", x: -16, y: -15, width: node.width + 19, height: 30, rx: 15 }));
     } else {
-      group.append(make("rect", { class: "pad", x: -20, y: -12, width: 40, height: more ? 24 : 38 }),
-        more ? make("rect", { class: "focus", x: -20, y: -13, width: 40, height: 26, rx: 13 })
-          : make("circle", { class: "focus", r: 14 }));
+      group.append(make("rect", { class: "pad", x: -20, y: -12, width: 40, height: 38 }),
+        make("circle", { class: "focus", r: 14 }));
     }
     const mark = make("g", { class: "mark" });
     mark.append(...shapes(node.kind, node.merged ? "merged" : node.copy ? "copy" : node.mark));
     group.append(mark, label);
+    node.badge = node.behind ? this.badge(node) : null;
+    if (node.badge) group.append(node.badge);
     group.setAttribute("transform", `translate(${node.x} ${node.y})`);
     this.on(group, "click", (event) => { event.stopPropagation(); this.pick(node.ref); });
     this.on(group, "pointerenter", () => this.hover(node));
@@ -222,6 +223,18 @@ class View {
     node.element = group;
     node.mark = mark;
     node.text = label;
+  }
+
+  // How many nodes are hidden behind this one; a click opens them.
+  badge(node) {
+    const text = `+${node.behind}`;
+    const width = LETTER * text.length + 9;
+    const badge = make("g", { class: "behind", role: "button", "aria-label": `${node.behind} hidden, open` });
+    const label = make("text", { x: width / 2, y: 3.6, "text-anchor": "middle" });
+    label.textContent = text;
+    badge.append(make("rect", { x: 0, y: -8, width, height: 16, rx: 8 }), label);
+    this.on(badge, "click", (event) => { event.stopPropagation(); this.pick(`+${node.id}`); });
+    return badge;
   }
 
   // A merge edge is picked as itself, any other as the node that it leads to.
@@ -297,20 +310,21 @@ class View {
     const grow = Math.max(1, 0.55 / scale); // shapes stay at least that large on screen
     const far = scale < READABLE;
     for (const node of this.nodes.values()) {
-      node.mark.setAttribute("transform", `scale(${node.kind === "more" ? Math.max(1, 0.85 / scale) : grow})`);
+      node.mark.setAttribute("transform", `scale(${grow})`);
       if (far) node.text.setAttribute("transform", this.farLabel(node));
       else node.text.removeAttribute("transform");
+      const beside = this.chips ? `translate(${node.width - 4} -12)` : `translate(${9 * grow} ${-9 * grow})`;
+      node.badge?.setAttribute("transform", `${beside} scale(${Math.max(1, 0.8 / scale)})`);
     }
   }
 
-  // From afar, labels keep their size: the spine's on a ruler at the bottom, others right of their node.
+  // From afar, labels keep their size: the spine's on a ruler at the bottom, others above their node.
   farLabel(node) {
     const { y, scale } = this.at;
     const size = `scale(${0.92 / scale})`;
-    if (node.kind === "more") return size;
     const ruler = this.box.clientHeight - RULER - y;
     if (onSpine(node)) return `translate(0 ${ruler / scale}) ${size} translate(0 -22)`;
-    return `translate(${(12 + LETTER * [...node.text.textContent].length / 2) / scale} 0) ${size} translate(0 -18)`;
+    return `translate(0 ${-9 / scale}) ${size} translate(0 -22)`;
   }
 
   zoom(factor, about) {
@@ -384,7 +398,7 @@ class View {
     for (const node of this.nodes.values()) {
       const chosen = this.selected !== null && node.ref === this.selected;
       if (chosen) node.near.forEach((other) => named.add(other));
-      if (chosen || onSpine(node) || path.has(node.id) || node.kind === "more") named.add(node);
+      if (chosen || onSpine(node) || path.has(node.id)) named.add(node);
     }
     for (const node of this.nodes.values()) node.element.classList.toggle("named", named.has(node));
   }
@@ -425,6 +439,7 @@ class View {
     if (event.key in zooms) this.zoom(zooms[event.key]);
     else if (event.key === "0") this.refit();
     else if (event.key === "Escape") this.pick(null);
+    else if (node?.behind && event.key === " ") this.pick(`+${node.id}`);
     else if (node && (event.key === "Enter" || event.key === " ")) this.pick(node.ref);
     else if (node && event.key.startsWith("Arrow")) this.step(node, event.key);
     else return;
@@ -464,7 +479,6 @@ function shapes(kind, what) {
   if (kind === "bonus") return [make("rect", { class: "shape", x: -6.5, y: -6.5, width: 13, height: 13, rx: 1 })];
   if (kind === "pruned") return [make("path", { class: "shape", d: "M-4 -4L4 4M4 -4L-4 4" })];
   if (kind === "root") return [make("circle", { class: "shape", r: 4.5 })];
-  if (kind === "more") return [make("rect", { class: "shape", x: -17, y: -10, width: 34, height: 20, rx: 10 })];
   if (what === "merged") {
     const inner = kind === "accepted" ? make("circle", { class: "shape", r: 5 }) : make("circle", { class: "ring", r: 4.6 });
     return [make("circle", { class: "ring", r: 8.4 }), inner];
@@ -479,8 +493,8 @@ function shapes(kind, what) {
   return [behind, outline("shape")];
 }
 
-function said({ label, tip, merged, copy, mark }) {
-  const notes = [merged && "merged", copy && "a copy", mark].filter(Boolean).map((note) => `, ${note}`);
+function said({ label, tip, merged, copy, mark, behind }) {
+  const notes = [merged && "merged", copy && "a copy", mark, behind && `${behind} hidden behind it, Space opens them`].filter(Boolean).map((note) => `, ${note}`);
   return `${label}, ${tip.replace(/\n/g, ", ")}${notes.join("")}`;
 }
 

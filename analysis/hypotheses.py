@@ -1,0 +1,54 @@
+"""The hypotheses of one round: the ways from the root to a leaf of its verified tree."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+
+def leaves(step: dict[str, Any]) -> list[int]:
+    """Flat indices of the leaves, in flat order; a tree of the root alone has none."""
+    inner = {0, *step["tree"]["parent"]}
+    return [i for i in range(len(step["tree"]["parent"])) if i not in inner]
+
+
+def path(step: dict[str, Any], leaf: int) -> list[int]:
+    """Flat indices from the root's child to a leaf."""
+    parents, found = step["tree"]["parent"], []
+    while leaf:
+        found.append(leaf)
+        leaf = parents[leaf]
+    return found[::-1]
+
+
+def hypothesis_frame(step: dict[str, Any]) -> pd.DataFrame:
+    """A row each: `hypothesis` (its number), `leaf`, `tokens` (their texts), `probability` (the draft's estimate
+    that the walk comes to the leaf), `accepted` (tokens, from its start), `length` (tokens), `merged` (edges crossed).
+
+    Accepted most first, then the likeliest.
+    """
+    tree, accepted = step["tree"], set(step["accepted"])
+    rows = []
+    for number, leaf in enumerate(leaves(step)):
+        nodes = path(step, leaf)
+        rows.append({
+            "hypothesis": number, "leaf": leaf, "tokens": [tree["text"][i] for i in nodes],
+            "probability": math.exp(tree["logq"][leaf]), "accepted": sum(i in accepted for i in nodes),
+            "length": len(nodes), "merged": sum(tree["merged"][i] for i in nodes),
+        })  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["hypothesis", "leaf", "tokens", "probability", "accepted", "length", "merged"])
+    return frame.sort_values(["accepted", "probability"], ascending=False, kind="stable", ignore_index=True)
+
+
+def through(step: dict[str, Any], node: int) -> int | None:
+    """The number of the likeliest hypothesis that holds a graph node, an accepted copy before all others."""
+    tree, accepted = step["tree"], set(step["accepted"])
+    best: tuple[bool, float, int] | None = None
+    for number, leaf in enumerate(leaves(step)):
+        for i in path(step, leaf):
+            rank = (i in accepted, tree["logq"][leaf], -number)
+            if tree["node"][i] == node and (best is None or rank > best):
+                best = rank
+    return None if best is None else -best[2]

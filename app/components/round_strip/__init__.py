@@ -1,0 +1,36 @@
+"""All rounds of a run as small bars: how much was accepted, where merges were. A click shows the round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app.words import visible
+
+_HERE = Path(__file__).parent
+_mount = st.components.v2.component(
+    "gsd_round_strip",
+    html='<div class="round-strip"></div>',
+    css=(_HERE / "round_strip.css").read_text(),
+    js=(_HERE / "round_strip.js").read_text(),
+)
+
+
+def round_strip(data: dict[str, Any], *, key: str, on_pick: Callable[[], None]) -> None:
+    """Draw `data` (from `strip_data`); a click leaves `{"round", "seq"}` in `st.session_state[key]["pick"]`."""
+    _mount(data=data, key=key, on_pick_change=on_pick)
+
+
+def strip_data(run: str, steps: list[dict[str, Any]], selected: int) -> dict[str, Any]:
+    """Columns over the rounds. `merge` is 2 where the accepted path crosses a merge edge, 1 where some were drawn."""
+    return {
+        "key": run, "selected": selected,
+        "accepted": [len(step["accepted"]) for step in steps],
+        "verified": [step["verified_nodes"] for step in steps],
+        "merges": [step["merged"] for step in steps],
+        "merge": [2 if "merge" in step["origins"] else int(step["merged"] > 0) for step in steps],
+        "text": [visible("".join(step["new_texts"]))[:60] for step in steps],
+    }  # fmt: skip

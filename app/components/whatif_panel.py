@@ -1,0 +1,111 @@
+"""One round under other settings: the controls, and what they change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from analysis.step_whatif import Changed, Counts, StepReplay, Uncovered
+from app.components.settings import NUMBERS
+from app.state import OpenRun
+from app.words import code, plain
+from gsd.config import DraftSpec
+from gsd.errors import InputError
+
+CONTEXTS = (None, 0, 1, 2, 3)
+NAMED = 3  # places that an uncovered setting names
+ROWS = (("accepted", "Accepted", 1), ("drafted", "Drafted nodes", 0), ("verified", "Verified nodes", 0),
+        ("merges", "Merges", 0), ("levels", "Draft levels", -1))  # fmt: skip
+HELP = (
+    "The round is grown again from its own recording, by the drafter's own rules; nothing is guessed. **Accepted** is "
+    "the longest path of the new tree that the run's text, which is the target's own, goes on with. A **draft level** "
+    "is one forward of the draft."
+)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _replay(name: str, index: int, rounds: int, _run: OpenRun) -> StepReplay:
+    """`rounds`: a run that grows says more of how its text goes on."""
+    return StepReplay(_run.meta, _run.steps, index)
+
+
+def what_if(run: OpenRun, index: int) -> Changed | None:
+    """Draw the controls and their effect; None where nothing differs from the recording or it cannot say."""
+    try:
+        replay = _replay(run.name, index, len(run.steps), run)
+    except InputError as error:
+        st.info(plain(str(error)))
+        return None
+    spec = _controls(run.name, replay.spec)
+    found = replay.under(spec)
+    covered = isinstance(found, Changed)
+    if covered:
+        st.html(_table(found.before, found.after))
+    else:
+        _uncovered(found)
+    _footer(run, spec, replay.spec)
+    return found if covered and spec != replay.spec else None
+
+
+def _controls(run: str, spec: DraftSpec) -> DraftSpec:
+    """Sliders, by default where the run had them."""
+    chosen: dict[str, Any] = {}
+    left, right = st.columns(2, gap="medium", wrap=False)
+    for i, name in enumerate(NUMBERS):
+        with (left, right)[i % 2]:
+            chosen[name] = _slider(run, name, getattr(spec, name))
+    with left:
+        contexts = CONTEXTS if spec.merge_context in CONTEXTS else (*CONTEXTS, spec.merge_context)
+        chosen["merge_context"] = st.select_slider(
+            "Merge context", contexts, spec.merge_context, key=_key(run, "merge_context"),
+            format_func=lambda value: "off" if value is None else str(value),
+            help="Tokens before a candidate that must agree, too, for it to merge. `off` never merges.",
+        )  # fmt: skip
+    return spec.model_copy(update=chosen)
+
+
+def _slider(run: str, name: str, recorded: float) -> float:
+    """Counts go up to what was recorded, but for the budget: any tree of a known graph can be verified."""
+    number = NUMBERS[name]
+    if number.step < 1:
+        return st.slider(number.label, 0.0, 1.0, recorded, 0.01, key=_key(run, name), help=number.help)
+    most = max(2 * recorded, 64) if name == "budget" else recorded
+    if most == 1:
+        return recorded
+    return st.slider(number.label, 1, most, recorded, key=_key(run, name), help=number.help)
+
+
+def _key(run: str, name: str) -> str:
+    return f"what if {run} {name}"
+
+
+def _uncovered(found: Uncovered) -> None:
+    places = "".join(f"<li>{code(text)}</li>" for text in found.texts[:NAMED])
+    more = f"<li>and {len(found.texts) - NAMED} more</li>" if len(found.texts) > NAMED else ""
+    st.html('<div class="words uncovered" role="status"><h4>Not covered by this recording</h4><p>These settings need '
+            f"what the draft says after</p><ul>{places}{more}</ul><p>which this run never asked it. The graph is still "
+            "the recorded one. Go back towards its settings, or run with these in the Playground.</p></div>")  # fmt: skip
+
+
+def _table(before: Counts, after: Counts) -> str:
+    """Before → after; a change is green where it helps, orange where it hurts, and always has its sign."""
+    rows = []
+    for name, label, better in ROWS:
+        old, new = getattr(before, name), getattr(after, name)
+        tone = "" if old == new or not better else "good" if (new > old) == (better > 0) else "bad"
+        change = "" if old == new else f"{new - old:+d}".replace("-", "−")
+        rows.append(f'<span>{label}</span><span>{old}</span><i>→</i><b>{new}</b><em class="{tone}">{change}</em>')
+    return f'<div class="before-after" role="status">{"".join(rows)}</div>'
+
+
+def _footer(run: OpenRun, spec: DraftSpec, recorded: DraftSpec) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Reset", key="reset what if", icon=":material/undo:", type="tertiary", disabled=spec == recorded,
+                  on_click=_reset, args=(run.name, recorded))  # fmt: skip
+        st.caption("Exact, from this recording", help=HELP, width="content")
+
+
+def _reset(run: str, recorded: DraftSpec) -> None:
+    for name in (*NUMBERS, "merge_context"):
+        st.session_state[_key(run, name)] = getattr(recorded, name)
