@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from app.library import Entry, entries, labels
@@ -9,13 +11,13 @@ from app.state import OpenRun, open_run, session
 from app.words import plain
 
 
-def head(title: str, lead: str) -> None:
-    """A view's name and one sentence of what it is for, and the run that is open beside it."""
+def head(title: str, lead: str, pick: Callable[[], object] | None = None) -> None:
+    """A view's name and one sentence of what it is for, and beside it what it looks at: the open run, or `pick`."""
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         with st.container(width=620, gap=None):
             st.title(title, anchor=False)
             st.html(f'<p class="lead">{lead}</p>')
-        pick_run()
+        (pick or pick_run)()
 
 
 def pick_run() -> None:
