@@ -101,7 +101,7 @@ def _opened(file: Path) -> Iterator[zipfile.ZipFile]:
             yield bundle
     except FileNotFoundError:
         raise InputError(f"{file}: no such file; name a bundle that `gsd export --bundle` wrote") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, IsADirectoryError, UnicodeError, RecursionError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, IsADirectoryError, UnicodeError, RuntimeError) as error:
         raise _no_bundle(file, str(error)) from None
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from analysis.catalog import Head, RunInfo, read_head, run_info
 from analysis.load import Frames, load
 from gsd.errors import TraceError
 from gsd.trace import list_runs
@@ -19,6 +20,7 @@ from gsd.trace import list_runs
 RUNS_VARIABLE = "GSD_RUNS"
 SAMPLES = Path(__file__).resolve().parent / "samples"  # recorded runs and an atlas that come with the app
 LOADED_RUNS = 64  # runs whose frames are kept in memory
+LISTED_RUNS = 4096  # runs whose lines in lists are kept in memory
 
 
 def runs_folder() -> Path:
@@ -28,33 +30,47 @@ def runs_folder() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One run as lists show it. `spec` is its `RunSpec` as in run.json; None for a run of another version."""
+    """One run as lists show it."""
 
-    folder: Path
-    created: str
-    spec: dict[str, Any] | None
+    head: Head
     sample: bool
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.head.folder
 
     @property
     def name(self) -> str:
         """The folder's name, which is the run's."""
-        return self.folder.name
+        return self.head.folder.name
+
+    @property
+    def spec(self) -> dict[str, Any] | None:
+        """Its settings, defaults included; None for a run that this version cannot read."""
+        return self.head.spec
 
     @property
     def label(self) -> str:
-        """Date, method and the prompt's first words, or that it is a sample."""
+        """Date, method and the prompt's first words, or the title that it was given."""
+        created = self.head.created[:16].replace("T", " ")
         if self.spec is None:
-            return f"{self.created} · another version"
+            return f"{self.head.title or created or self.name} · {self.head.status}"
         prompt = " ".join(self.spec["prompt"]["prompt"].split())[:36]
         kind = self.spec["prompt"]["kind"]
-        when = f"Sample{f', {kind}' if kind else ''}" if self.sample else self.created
-        return f"{when} · {self.spec['drafting']['method']} · {prompt}"
+        when = f"Sample{f', {kind}' if kind else ''}" if self.sample else created
+        return f"{when} · {self.spec['drafting']['method']} · {self.head.title or prompt}"
 
 
 def entries() -> list[Entry]:
     """All runs, the user's newest first, then the samples."""
-    own = [_entry(folder, False) for folder in list_runs(runs_folder())]
-    return own + [_entry(folder, True) for folder in reversed(list_runs(SAMPLES))]
+    own = [Entry(_head(folder, _stamp(folder)), False) for folder in list_runs(runs_folder())]
+    return own + [Entry(_head(folder, _stamp(folder)), True) for folder in reversed(list_runs(SAMPLES))]
+
+
+def info(entry: Entry) -> RunInfo:
+    """How a run ended, and its counts."""
+    return _info(entry.folder, _stamp(entry.folder), _stamp(entry.folder / "events.jsonl"))
 
 
 def find(name: str) -> Entry | None:
@@ -86,6 +102,11 @@ def frames(names: Sequence[str]) -> Frames:
     return _frames(tuple(map(str, folders)), tuple(_changed(folder) for folder in folders))
 
 
+def version(names: Sequence[str]) -> tuple[float, ...]:
+    """When the named runs last grew: what is computed from them holds until this changes."""
+    return tuple(_changed(entry.folder) for entry in entries() if entry.name in set(names))
+
+
 @st.cache_resource(show_spinner=False, max_entries=LOADED_RUNS)
 def _frames(folders: tuple[str, ...], changed: tuple[float, ...]) -> Frames:
     """Cached by what the runs held when they were read; shared, so nobody may change them."""
@@ -97,12 +118,21 @@ def _changed(folder: Path) -> float:
     return max((path.stat().st_mtime for path in folder.iterdir()), default=0.0)
 
 
-@st.cache_resource(show_spinner=False)
-def _entry(folder: Path, sample: bool) -> Entry:
-    """`run.json` never changes once written."""
+def _stamp(path: Path) -> int:
+    """When a file last changed, or what a folder lists; 0 where it is gone."""
     try:
-        meta = json.loads((folder / "run.json").read_text())
-    except (OSError, ValueError):
-        meta = {}
-    created = str(meta.get("created", ""))[:16].replace("T", " ")
-    return Entry(folder, created, meta.get("spec"), sample)
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@lru_cache(maxsize=LISTED_RUNS)
+def _head(folder: Path, changed: int) -> Head:
+    """Cached by what the folder lists: `run.json` and the title appear whole, in place of what was there."""
+    return read_head(folder)
+
+
+@lru_cache(maxsize=LISTED_RUNS)
+def _info(folder: Path, listed: int, written: int) -> RunInfo:
+    """Cached by when the tables appeared and the events grew."""
+    return run_info(_head(folder, listed))

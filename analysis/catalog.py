@@ -1,0 +1,217 @@
+"""Runs as a list shows them: status, counts, size and title; retitled, deleted, and taken in from bundles.
+
+Reading one costs two small reads, however long the run: `run.json`, and the last line of the events.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis.bundle import read_bundle
+from analysis.load import tables_of
+from gsd.config import RunSpec, build
+from gsd.errors import InputError, TraceError
+from gsd.tables import write_tables
+from gsd.trace import SCHEMA, check_writable, read_run
+
+TITLE = "title.txt"  # beside what was recorded, which stays as it is
+MOST_TITLE = 80  # characters
+TAIL_BYTES = 1 << 16  # read from the end of the events at first; more where the last line is longer
+
+COMPLETE, INCOMPLETE, CANCELLED, FAILED = "complete", "incomplete", "cancelled", "failed"
+OTHER_VERSION, UNREADABLE = "other version", "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What `run.json` and the title say. `spec` has every setting, defaults included; None where `why` says so."""
+
+    folder: Path
+    title: str
+    created: str
+    spec: dict[str, Any] | None
+    status: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """One run in a list.
+
+    `status`             complete | incomplete | cancelled | failed | other version | unreadable
+    `why`                one line for all but complete ones
+    `text`               the continuation; empty while there is no end line
+    `acceptance_length`  1 + accepted ÷ rounds; tokens ÷ rounds where there is no end line
+    `tokens_per_s`       of the whole run; None while there is no end line
+    `bytes`              on disk, tables included
+    """
+
+    head: Head
+    status: str
+    why: str
+    bytes: int
+    text: str = ""
+    tokens: int | None = None
+    rounds: int | None = None
+    acceptance_length: float | None = None
+    tokens_per_s: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which is the run's."""
+        return self.head.folder.name
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Runs that a bundle brought, and those that were there already and stay as they are, by name."""
+
+    new: list[str]
+    known: list[str]
+
+
+def read_head(folder: Path) -> Head:
+    """What a run is. Never raises: what is wrong with it is in `status` and `why`."""
+    title = _title(folder)
+    try:
+        meta = json.loads((folder / "run.json").read_bytes())
+        schema, created = meta["schema"], str(meta["created"])
+        if schema != SCHEMA:
+            why = f"trace schema {schema!r}; this version reads {SCHEMA}: use the gsd that wrote it"
+            return Head(folder, title, created, None, OTHER_VERSION, why)
+        return Head(folder, title, created, build(RunSpec, meta["spec"]).model_dump(mode="json"))
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, InputError) as error:
+        return Head(folder, title, "", None, UNREADABLE, f"run.json cannot be read: {_line(error)}")
+
+
+def run_info(head: Head) -> RunInfo:
+    """How a run ended, and its counts. Never raises, as `read_head`."""
+    size = sum(path.stat().st_size for path in head.folder.rglob("*") if path.is_file())
+    if head.spec is None:
+        return RunInfo(head, head.status, head.why, size)
+    try:
+        last = _last_event(head.folder / "events.jsonl")
+        if last is None:
+            return RunInfo(head, INCOMPLETE, "no round was finished", size, tokens=0, rounds=0)
+        return _ended(head, last, size) if last["type"] == "end" else _going(head, last, size)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        return RunInfo(head, UNREADABLE, f"events.jsonl cannot be read: {_line(error)}", size)
+
+
+def matches(info: RunInfo, words: str) -> bool:
+    """Whether every word occurs in the run's title, name, prompt or text, in whatever case."""
+    spec = info.head.spec
+    prompt = f"{spec['prompt']['id']} {spec['prompt']['prompt']}" if spec else ""
+    where = f"{info.head.title}\n{info.name}\n{prompt}\n{info.text}".casefold()
+    return all(word in where for word in words.casefold().split())
+
+
+def retitle(folder: Path, title: str) -> None:
+    """Show a run under another title; an empty one takes it away. Raises `TraceError` where it cannot be kept."""
+    title = " ".join(title.split())
+    if len(title) > MOST_TITLE:
+        raise InputError(f"a title of {len(title)} characters is too long; use at most {MOST_TITLE}")
+    partial = folder / f"{TITLE}.partial"
+    try:
+        if not title:
+            (folder / TITLE).unlink(missing_ok=True)
+        else:
+            partial.write_text(title, encoding="utf-8")
+            partial.replace(folder / TITLE)
+    except OSError as error:
+        raise TraceError(f"cannot write {folder / TITLE}: {error.strerror}; check the folder's permissions") from error
+
+
+def delete(folder: Path) -> None:
+    """Delete a run from disk; a link goes, and not what it leads to. Raises `TraceError` where that fails."""
+    try:
+        if folder.is_symlink():
+            folder.unlink()
+        else:
+            (folder / "run.json").unlink()  # first: what is left of a half-deleted run is no run to any list
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise TraceError(f"cannot delete {folder}: {error.strerror}; check the folder's permissions") from error
+
+
+def take_in(bundle: Path, out: Path, known: Collection[str] = ()) -> Taken:
+    """Unpack the runs of a bundle under `out`: all that are new, or none. Tables are made anew from the events.
+
+    Runs that `out` has already, or that are in `known`, are left out. Raises `InputError` for a file that is no
+    bundle, `TraceError` for runs that this version cannot read.
+    """
+    with tempfile.TemporaryDirectory(dir=check_writable(out), prefix=".import-") as place:
+        folders = read_bundle(bundle, Path(place))
+        new = [folder for folder in folders if folder.name not in known and not (out / folder.name).exists()]
+        for folder in new:
+            _check(folder)
+        return Taken([folder.rename(out / folder.name).name for folder in new],
+                     [folder.name for folder in folders if folder not in new])  # fmt: skip
+
+
+def _check(folder: Path) -> None:
+    """Raise `TraceError` for a run that no view could show; believe its events alone."""
+    shutil.rmtree(folder / "tables", ignore_errors=True)
+    run, head = read_run(folder), read_head(folder)
+    if head.spec is None:
+        raise TraceError(f"{folder.name}: {head.why}")
+    if run.meta["run"] != folder.name:
+        raise TraceError(f"{folder.name}: its run.json is that of {run.meta['run']!r}; bundle the run anew")
+    try:
+        tables_of(folder)
+    except TraceError as error:
+        raise TraceError(str(error).replace(str(folder), folder.name)) from None
+    if run.end:
+        write_tables(run, folder / "tables")
+
+
+def _ended(head: Head, end: dict[str, Any], size: int) -> RunInfo:
+    status, totals = end["status"], end["totals"] or {}
+    if status not in (COMPLETE, CANCELLED, FAILED):
+        raise ValueError(f"its end says {status!r}")
+    why = {COMPLETE: "", CANCELLED: "cancelled; the rounds that were finished are kept"}.get(status, end["error"])
+    return RunInfo(head, status, why or "", size, end["text"] or "", totals.get("new_tokens"), totals.get("rounds"),
+                   totals.get("mean_acceptance_length"), totals.get("tokens_per_s"))  # fmt: skip
+
+
+def _going(head: Head, step: dict[str, Any], size: int) -> RunInfo:
+    """The last round tells how far the run is: its position counts the prompt and all tokens before it."""
+    prompt = json.loads((head.folder / "run.json").read_bytes())["prompt_tokens"]
+    rounds, tokens = step["round"] + 1, step["position"] + len(step["new_tokens"]) - (len(prompt) - 1)
+    why = "no end line: it was cut off, or another program is writing it"
+    return RunInfo(head, INCOMPLETE, why, size, "", tokens, rounds, tokens / rounds)
+
+
+def _last_event(events: Path) -> dict[str, Any] | None:
+    """The last whole line; a torn one behind it is passed over."""
+    if not events.exists():
+        return None
+    size = TAIL_BYTES
+    with events.open("rb") as file:
+        length = file.seek(0, os.SEEK_END)
+        while True:
+            file.seek(max(length - size, 0))
+            lines = file.read().split(b"\n")[:-1]
+            if len(lines) > 1 or size >= length:
+                return json.loads(lines[-1]) if lines else None
+            size *= 4
+
+
+def _title(folder: Path) -> str:
+    """Whatever stands there, as one line of at most `MOST_TITLE` characters."""
+    try:
+        with (folder / TITLE).open(encoding="utf-8", errors="replace") as file:
+            return " ".join(file.read(4 * MOST_TITLE).split())[:MOST_TITLE]
+    except OSError:
+        return ""
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
