@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gsd.errors import InputError
 
@@ -19,6 +19,7 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
+MIN_TEMPERATURE = 1e-3
 PREFILL_CHUNK = 512  # tokens of a prompt that one forward takes; bounds the mask of a long one
 
 # What a method's name fixes, whatever the settings say.
@@ -81,12 +82,22 @@ class DraftSpec(Spec):
 
 
 class SamplingSpec(Spec):
-    """The target's own law. Temperature 0 is greedy; `top_k` 0 and `top_p` 1 filter nothing."""
+    """The target's own law. Temperature 0 is greedy; `top_k` 0 and `top_p` 1 filter nothing.
+
+    A temperature between 0 and `MIN_TEMPERATURE` is refused: logits divided by it may overflow in float32.
+    """
 
     temperature: Annotated[float, Field(ge=0.0, le=100.0)] = 0.0
     top_k: Annotated[int, Field(ge=0)] = 0
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    @field_validator("temperature")
+    @classmethod
+    def _zero_or_not_too_near(cls, temperature: float) -> float:
+        if 0.0 < temperature < MIN_TEMPERATURE:
+            raise ValueError(f"give 0, which is greedy, or at least {MIN_TEMPERATURE:g}")
+        return temperature
 
 
 class Prompt(Spec):

@@ -7,21 +7,14 @@ import os
 import platform
 import shutil
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
+import gsd
+from gsd.errors import InputError
 from gsd.pairs import MODELS_VARIABLE, PAIRS, available
 
-REQUIRED = (
-    "torch",
-    "transformers",
-    "safetensors",
-    "accelerate",
-    "streamlit",
-    "pandas",
-    "pyarrow",
-    "networkx",
-    "plotly",
-)
-OPTIONAL = {"gguf": "models from GGUF files", "pyvis": "explorable graphs", "playwright": "browser tests"}
+REQUIREMENTS = Path(gsd.__file__).parents[1] / "requirements.txt"
+OPTIONAL = {"ray": "sweeps on a Ray cluster", "playwright": "browser tests"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +30,8 @@ def examine() -> list[Finding]:
     """Versions, devices, models and tools."""
     findings = [Finding("python", platform.python_version()), Finding("platform", platform.platform())]
     findings.append(Finding("memory", f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB"))
-    findings += [_package(name, "gsd itself") for name in REQUIRED]
-    findings += [_package(name, purpose) for name, purpose in OPTIONAL.items()]
+    findings += [_required(name, pinned) for name, pinned in _pinned().items()]
+    findings += [_optional(name, purpose) for name, purpose in OPTIONAL.items()]
     findings += _devices()
     for pair in PAIRS.values():
         here = available(pair)
@@ -56,11 +49,33 @@ def as_dict(findings: list[Finding]) -> dict[str, list[dict]]:
     return {"findings": [asdict(finding) for finding in findings]}
 
 
-def _package(name: str, purpose: str) -> Finding:
+def _pinned() -> dict[str, str]:
+    """The versions that requirements.txt asks for, by package; raises `InputError` where it is not beside the code."""
     try:
-        return Finding(name, importlib.metadata.version(name))
+        lines = REQUIREMENTS.read_text().splitlines()
+    except OSError as error:
+        raise InputError(f"{REQUIREMENTS} cannot be read ({error}): run doctor from a whole checkout") from None
+    requirements = (line.partition("#")[0].strip() for line in lines)
+    return dict(requirement.split("==") for requirement in requirements if "==" in requirement)
+
+
+def _required(name: str, pinned: str) -> Finding:
+    found = _version(name)
+    if found is None:
+        return Finding(name, "missing", f"pip install {name}=={pinned}")
+    return Finding(name, found if found.partition("+")[0] == pinned else f"{found} (tested with {pinned})")
+
+
+def _optional(name: str, purpose: str) -> Finding:
+    found = _version(name)
+    return Finding(name, found) if found else Finding(name, "missing", f"pip install {name} ({purpose})")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return Finding(name, "missing", f"pip install {name} ({purpose})")
+        return None
 
 
 def _devices() -> list[Finding]:

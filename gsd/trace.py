@@ -47,7 +47,7 @@ class TraceWriter:
         digest = meta["digest"][:8]
         stamp = datetime.now(UTC)
         slug = re.sub(r"[^a-z0-9]+", "-", slug.lower()).strip("-")[:40] or "run"
-        with _disk(out):
+        with _Disk(out):
             out.mkdir(parents=True, exist_ok=True)
             self.folder = _new_folder(out, f"{stamp:%Y%m%dT%H%M%S%fZ}-{slug}-{digest}")
             head = {"schema": SCHEMA, "run": self.folder.name, "created": stamp.isoformat(), **meta}
@@ -66,12 +66,12 @@ class TraceWriter:
 
         self._line({"type": "end", **record})
         self.close()
-        with _disk(self.folder):
+        with _Disk(self.folder):
             write_tables(read_run(self.folder), self.folder / "tables")
 
     def close(self) -> None:
         """Close the file; a run closed without `end` stays incomplete."""
-        with _disk(self.folder):  # a line that a full disk refused is tried once more here
+        with _Disk(self.folder):  # a line that a full disk refused is tried once more here
             self._events.close()
 
     def __enter__(self) -> TraceWriter:
@@ -82,7 +82,7 @@ class TraceWriter:
             self.close()
 
     def _line(self, record: dict[str, Any]) -> None:
-        with _disk(self.folder):
+        with _Disk(self.folder):
             self._events.write(json.dumps(record, ensure_ascii=True, allow_nan=False, separators=(",", ":")) + "\n")
             self._events.flush()
 
@@ -141,7 +141,7 @@ class EventTail:
 
 def check_writable(out: Path) -> Path:
     """`out`, made if need be; raises `TraceError` where nothing can be written, before any work is done."""
-    with _disk(out):
+    with _Disk(out):
         out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()
     return out
@@ -167,7 +167,7 @@ def _new_folder(out: Path, name: str) -> Path:
     raise TraceError(f"{out / name} exists a thousand times over; choose another --out")
 
 
-class _disk:
+class _Disk:
     """Turns an `OSError` into a `TraceError` that says what to do."""
 
     def __init__(self, path: Path) -> None:

@@ -24,6 +24,11 @@ RUN = {"target": MODEL, "draft": MODEL, "prompt": Prompt(prompt="x")}
         (DraftSpec, {"method": "magic"}, "--method 'magic'"),
         (DraftSpec, {"breadth": 3}, "--breadth 3"),
         (SamplingSpec, {"temperature": -1.0}, "--temperature -1.0"),
+        (
+            SamplingSpec,
+            {"temperature": 1e-38},
+            "--temperature 1e-38: Value error, give 0, which is greedy",
+        ),
         (SamplingSpec, {"temperature": float("inf")}, "--temperature inf"),
         (SamplingSpec, {"top_p": 0.0}, "--top-p 0.0"),
         (SamplingSpec, {"top_k": -1}, "--top-k -1"),

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gsd.config import SamplingSpec
+from gsd.config import MIN_TEMPERATURE, SamplingSpec
 from gsd.sampling import NUCLEUS_GUESS, choose, law, pick, uniform
 from tests import oracle
 
@@ -79,3 +79,10 @@ def test_uniform_numbers_are_in_range_repeatable_and_keyed_by_both():
     assert all(0.0 <= number < 1.0 for number in numbers.values())
     assert len(set(numbers.values())) == 2500
     assert uniform(3, 4) == numbers[3, 4] and uniform(1, 11) != uniform(11, 1)
+
+
+def test_the_lowest_temperature_is_finite_and_picks_the_argmax():
+    """Logits far larger than any model's."""
+    logits = logits_of(3, 16, 64, 1e4)
+    positions = list(range(16))
+    assert pick(logits, SamplingSpec(temperature=MIN_TEMPERATURE), positions) == pick(logits, SamplingSpec(), positions)
