@@ -1,0 +1,164 @@
+"""The Graph view through AppTest: empty, with a run, in its three faces, under other settings, with errors."""
+
+import json
+
+import pytest
+from fixtures.recorded import record_run
+
+from app.library import SAMPLES
+from gsd.config import DraftSpec
+from gsd.trace import list_runs
+
+LARGE = DraftSpec(width=8, depth=8, frontier=30, merge_context=2, prob_threshold=0.0, sibling_threshold=0.0, budget=90)
+
+
+def data_of(page, key):
+    """What was sent to a component."""
+    [found] = [
+        json.loads(element.proto.json) for element in page.get("bidi_component") if element.proto.id.endswith(f"-{key}")
+    ]
+    return found
+
+
+def html_of(page):
+    return "\n".join(element.proto.body for element in page.get("html"))
+
+
+@pytest.fixture
+def graph(app):
+    """Opens the view with the given address."""
+
+    def open_at(**address):
+        page = app(**address).switch_page("views/graph.py")
+        for name, value in address.items():
+            page.query_params[name] = value
+        return page.run()
+
+    return open_at
+
+
+@pytest.fixture
+def run(tmp_path):
+    return record_run(tmp_path / "runs")
+
+
+def recorded(run):
+    return [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()][:-1]
+
+
+def test_without_a_run_the_samples_are_offered_and_one_opens(graph):
+    page = graph()
+    assert not page.exception
+    offers = [button for button in page.button if button.key and button.key.startswith("open ")]
+    assert offers
+    offers[0].click().run()
+    assert not page.exception
+    assert data_of(page, "graph")["nodes"]["id"][0] == "n0"
+
+
+def test_every_sample_opens_in_every_face(graph):
+    for folder in list_runs(SAMPLES):
+        for face in ("tree", "graph", "verified"):
+            page = graph(run=folder.name, face=face)
+            assert not page.exception
+            assert data_of(page, "graph")["nodes"]["kind"].count("accepted") >= 1
+
+
+def test_the_address_names_round_face_and_node(graph, run):
+    page = graph(run=run.name, step="2", node="n1", face="verified")
+    drawn = data_of(page, "graph")
+    assert drawn["key"] == f"{run.name}:1"
+    assert len(drawn["nodes"]["id"]) == len(recorded(run)[1]["tree"]["node"]) + 1
+    assert "n1" in drawn["path"]
+    assert "Node 1, depth 1" in html_of(page)
+    assert "face" in page.query_params
+
+
+def test_without_a_selection_the_round_is_told(graph, run):
+    page = graph(run=run.name, step="1")
+    assert "The draft proposed" in html_of(page)
+
+
+def test_the_strip_has_a_bar_for_each_round_and_the_buttons_step(graph, run):
+    page = graph(run=run.name, step="2")
+    steps = recorded(run)
+    strip = data_of(page, "round_strip")
+    assert strip["accepted"] == [len(step["accepted"]) for step in steps]
+    assert strip["selected"] == 1
+    page.button(key="Next round").click().run()
+    assert data_of(page, "round_strip")["selected"] == 2
+
+
+def test_jumps_go_to_the_longest_and_the_worst_round(graph, run):
+    page = graph(run=run.name, step="1")
+    accepted = [len(step["accepted"]) for step in recorded(run)]
+    page.button(key="jump Longest").click().run()
+    assert accepted[data_of(page, "round_strip")["selected"]] == max(accepted)
+    assert page.button(key="jump Longest").disabled
+    page.button(key="jump Worst").click().run()
+    assert accepted[data_of(page, "round_strip")["selected"]] == min(accepted)
+
+
+def test_a_hypothesis_is_brought_out_and_explained(graph, run):
+    page = graph(run=run.name, step="1", node="h0")
+    assert "Hypothesis 1" in html_of(page)
+    assert len(data_of(page, "graph")["path"]) >= 2
+
+
+def test_other_settings_are_replayed_at_once_and_reset(graph, run):
+    page = graph(run=run.name, step="1")
+    page.toggle(key="what_if").set_value(True).run()
+    before = data_of(page, "graph")["nodes"]
+    assert set(before["mark"]) == {""}
+    page.slider(key=f"what if {run.name} depth").set_value(1).run()
+    assert not page.exception
+    after = data_of(page, "graph")["nodes"]
+    assert "lost" in after["mark"]
+    assert after["id"][: len(before["id"]) - 1] == before["id"][:-1]  # a node keeps its name, and the bonus is last
+    page.button(key="reset what if").click().run()
+    assert set(data_of(page, "graph")["nodes"]["mark"]) == {""}
+
+
+def test_what_the_recording_does_not_hold_is_not_guessed(graph, run):
+    page = graph(run=run.name, step="1")
+    page.toggle(key="what_if").set_value(True).run()
+    page.select_slider(key=f"what if {run.name} merge_context").set_value(None).run()
+    page.slider(key=f"what if {run.name} prob_threshold").set_value(0.0).run()
+    assert not page.exception
+    assert "Not covered by this recording" in html_of(page)
+    assert set(data_of(page, "graph")["nodes"]["mark"]) == {""}
+
+
+def test_of_a_large_round_the_likeliest_are_drawn_and_it_is_said(graph, tmp_path):
+    run = record_run(tmp_path / "runs", count=2, drafting=LARGE)
+    page = graph(run=run.name, step="1")
+    drafted = recorded(run)[0]["drafted_nodes"]
+    assert drafted > 200
+    drawn = data_of(page, "graph")["nodes"]
+    shown = sum(id.startswith("n") for id in drawn["id"]) - 1
+    assert shown + sum(drawn["behind"]) == drafted
+    assert any("likeliest of" in caption.value for caption in page.caption)
+    page.button(key="draw all").click().run()
+    assert sum(id.startswith("n") for id in data_of(page, "graph")["nodes"]["id"]) == drafted + 1
+
+
+@pytest.mark.parametrize("address", [{"step": "99"}, {"step": "x"}, {"step": "1", "node": "n999"}, {"node": "<b>"},
+                                     {"step": "1", "node": "h99"}, {"step": "1", "face": "<b>"}])  # fmt: skip
+def test_an_address_of_nothing_shows_the_run_all_the_same(graph, run, address):
+    page = graph(run=run.name, **address)
+    assert not page.exception
+    assert data_of(page, "graph")["key"].startswith(run.name)
+
+
+def test_counters_alone_say_why_there_is_no_graph(graph, tmp_path):
+    run = record_run(tmp_path / "runs", detail="counters")
+    page = graph(run=run.name)
+    assert not page.exception
+    assert "no graph to see" in page.info[0].value
+    assert data_of(page, "round_strip")["key"] == run.name
+
+
+def test_a_run_that_is_not_there_is_told(graph):
+    page = graph(run="nonsense")
+    assert not page.exception
+    assert "There is no run" in page.error[0].value.replace("\\", "")

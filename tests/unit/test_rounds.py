@@ -1,0 +1,39 @@
+"""Which rounds are worth a jump, on four made here."""
+
+from analysis.rounds import after, landmarks, rejected
+
+
+def made(accepted, drafted, origins, parents):
+    """A round whose accepted path is the first nodes of a chain, and what hangs where in its tree."""
+    return {"accepted": list(range(1, accepted + 1)), "drafted_nodes": drafted, "origins": origins, "bonus": True,
+            "tree": {"parent": parents}}  # fmt: skip
+
+
+ALL_TAKEN = made(2, 2, ["draft", "merge", "bonus"], [-1, 0, 1])
+LEFT = made(1, 3, ["draft", "bonus"], [-1, 0, 1, 1])
+NONE = made(0, 9, ["bonus"], [-1, 0])
+UNDRAFTED = made(0, 0, ["target"], [-1])
+STEPS = [LEFT, ALL_TAKEN, UNDRAFTED, NONE]
+
+
+def test_landmarks():
+    found = landmarks(STEPS)
+    assert found.merges == [1]
+    assert found.rejections == [0, 3]  # where children stood, and the target chose another token
+    assert found.longest == 1
+    assert found.worst == 3  # nothing accepted, like round 2, but nine nodes drafted
+
+
+def test_a_path_that_a_stop_rule_cut_rejects_nothing():
+    assert not rejected(LEFT | {"bonus": False})
+    assert not rejected(LEFT | {"tree": None})
+
+
+def test_a_run_without_rounds_has_no_landmarks():
+    assert (landmarks([]).longest, landmarks([]).worst) == (None, None)
+
+
+def test_the_next_one_starts_again_from_the_first():
+    assert [after([1, 4], index) for index in (0, 1, 2, 4)] == [1, 4, 4, 1]
+    assert after([3], 3) is None
+    assert after([], 0) is None

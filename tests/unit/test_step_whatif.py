@@ -1,0 +1,193 @@
+"""A round under other settings: what the replay says is what drafting anew with them would have done.
+
+The oracle drafts from a made-up law whose candidates depend on the tree path alone, once with the recorded
+settings and once with the others.
+"""
+
+import itertools
+import math
+import random
+
+import pytest
+from fixtures.recorded import _record, run_spec
+
+from analysis.faces import GRAPH, TREE, VERIFIED, face
+from analysis.layout import layout
+from analysis.step_whatif import Changed, StepReplay, Uncovered
+from gsd.config import DraftSpec
+from gsd.errors import InputError
+from gsd.graph import TokenGraph
+from gsd.tree import flatten
+
+PROMPT = [3, 13]
+VOCABULARY = 6
+RECORDED = DraftSpec(width=4, depth=5, frontier=4, merge_context=1, sibling_threshold=0.05, prob_threshold=0.02,
+                     budget=16)  # fmt: skip
+OTHERS = [{"width": 2}, {"depth": 3}, {"frontier": 2}, {"merge_context": 0}, {"merge_context": None}, {"budget": 5},
+          {"budget": 64}, {"sibling_threshold": 0.4}, {"prob_threshold": 0.2}, {"prob_threshold": 0.0},
+          {"depth": 9}, {"width": 3, "depth": 4, "budget": 40}]  # fmt: skip
+
+
+def law(path, seed):
+    """The candidates behind a path, the likeliest first."""
+    dice = random.Random(repr((seed, path)))
+    shares = sorted((dice.expovariate(1.0) ** 2 for _ in range(VOCABULARY)), reverse=True)
+    tokens = dice.sample(range(VOCABULARY), VOCABULARY)
+    return tokens, [math.log(share / sum(shares)) for share in shares]
+
+
+def to(graph, node):
+    """The tokens of a node's tree path."""
+    path = []
+    while node:
+        path.insert(0, graph.tokens[node])
+        node = graph.parents[node]
+    return tuple(path)
+
+
+def draft(spec, seed):
+    graph = TokenGraph(PROMPT[-(spec.merge_context or 0) - 1 :], spec.merge_context)
+    frontier = [0]
+    for _ in range(spec.depth):
+        rows = [law(to(graph, node), seed) for node in frontier]
+        frontier = graph.grow(frontier, [tokens for tokens, _ in rows], [logq for _, logq in rows], spec)
+        if not frontier:
+            break
+    return graph
+
+
+def run(seed, *, room=40):
+    """A run of one recorded round, with the text that the target goes on with behind it."""
+    graph = draft(RECORDED, seed)
+    tree = flatten(graph, RECORDED.budget, room)
+    text = [random.Random(seed).choice(range(VOCABULARY)) for _ in range(4)]
+    children = dict(zip(zip(tree.parents, tree.tokens), range(len(tree))))
+    if seed % 2:  # every other target agrees with the draft for a while
+        best = max((i for i in range(len(tree))), key=lambda i: tree.depths[i])
+        path = []
+        while best:
+            path.insert(0, tree.tokens[best])
+            best = tree.parents[best]
+        text = path[: 1 + seed % 4] + text
+    choices, last = [0] * len(tree), 0
+    for token in text:
+        choices[last] = token
+        if (last, token) not in children:
+            break
+        last = children[last, token]
+    made = _record(run_spec(drafting=RECORDED), 0, len(PROMPT) - 1, graph, tree, choices)
+    rest = text[len(made.new_tokens) :]
+    later = {"new_tokens": rest, "new_texts": list(map(str, rest)), "graph": None, "decisions": None}
+    spec = run_spec(drafting=RECORDED, max_new_tokens=room).model_dump(mode="json")
+    model = {"context_length": 512}
+    meta = {"spec": spec, "prompt_tokens": PROMPT, "prompt_texts": ["a", "b"], "target": model, "draft": model}
+    return meta, [made.record, later], text
+
+
+def walked(tree, text):
+    children = dict(zip(zip(tree.parents, tree.tokens), range(len(tree))))
+    last, count = 0, 0
+    for token in text:
+        if (last, token) not in children:
+            return count
+        last, count = children[last, token], count + 1
+    return count
+
+
+def paths(graph):
+    """Nodes by their tree path."""
+    return {to(graph, node) for node in range(len(graph))}
+
+
+def union_paths(changed, marks):
+    graph = changed.step["graph"]
+    found = set()
+    for node in range(len(graph["token"])):
+        path, at = [], node
+        while at:
+            path.insert(0, graph["token"][at])
+            at = graph["parent"][at]
+        if changed.marks[node] in marks:
+            found.add(tuple(path))
+    return found
+
+
+def test_what_is_covered_is_what_drafting_anew_does():
+    covered = uncovered = 0
+    for seed, change in itertools.product(range(24), OTHERS):
+        meta, steps, text = run(seed)
+        replay = StepReplay(meta, steps, 0)
+        spec = replay.spec.model_copy(update=change)
+        found = replay.under(spec)
+        if isinstance(found, Uncovered):
+            uncovered += 1
+            assert found.texts
+            continue
+        covered += 1
+        anew = draft(spec, seed)
+        tree = flatten(anew, spec.budget, 40)
+        assert (found.after.drafted, found.after.verified) == (len(anew) - 1, len(tree) - 1)
+        assert found.after.merges == len(anew.merges)
+        assert found.after.accepted == walked(tree, text)
+        assert union_paths(found, {"", "gained"}) == paths(anew)
+        before = draft(replay.spec, seed)
+        assert union_paths(found, {"lost"}) == paths(before) - paths(anew)
+        assert union_paths(found, {"gained"}) == paths(anew) - paths(before)
+    assert covered > 100 and uncovered > 20, (covered, uncovered)
+
+
+def test_the_recorded_settings_change_nothing():
+    for seed in range(8):
+        meta, steps, _ = run(seed)
+        replay = StepReplay(meta, steps, 0)
+        found = replay.under(replay.spec)
+        assert found.before == found.after
+        assert set(found.marks) == {""}
+        assert found.step["tree"]["node"] == steps[0]["tree"]["node"]
+        assert found.step["accepted"] == steps[0]["accepted"]
+
+
+def test_what_changed_can_be_drawn_by_every_face():
+    for seed, change in itertools.product(range(8), OTHERS):
+        meta, steps, _ = run(seed)
+        replay = StepReplay(meta, steps, 0)
+        found = replay.under(replay.spec.model_copy(update=change))
+        if isinstance(found, Changed):
+            for name in (GRAPH, VERIFIED, TREE):
+                one = face(found.step, name, RECORDED.depth)
+                made = layout(found.step, one)
+                assert len(set(made.nodes)) == len(one)
+
+
+def test_what_the_target_said_is_kept_and_the_rest_is_not_known():
+    meta, steps, _ = run(1)
+    replay = StepReplay(meta, steps, 0)
+    found = replay.under(replay.spec.model_copy(update={"budget": 64}))
+    said = found.step["tree"]["target_logp"][1:]
+    assert any(math.isnan(logp) for logp in said)
+    assert sum(not math.isnan(logp) for logp in said) == len(steps[0]["tree"]["node"]) - 1
+
+
+def test_what_is_wanted_is_named_by_the_text_of_its_path():
+    for seed in range(8):
+        meta, steps, _ = run(seed)
+        found = StepReplay(meta, steps, 0).under(RECORDED.model_copy(update={"merge_context": None}))
+        if isinstance(found, Uncovered):
+            graph = steps[0]["graph"]
+            merged = {graph["text"][node] for node in steps[0]["merges"]["node"]}
+            assert any(text.endswith(tuple(merged)) for text in found.texts)
+            return
+    raise AssertionError("no round here wants a node")
+
+
+def test_a_room_that_ends_the_draft_early_ends_it_there_again():
+    meta, steps, _ = run(2)
+    short = meta | {"spec": run_spec(drafting=RECORDED, max_new_tokens=1).model_dump(mode="json")}
+    with pytest.raises(InputError, match="rules other than"):
+        StepReplay(short, steps, 0)  # with room for one token nothing would have been drafted
+
+
+def test_counts_alone_cannot_be_asked():
+    meta, steps, _ = run(0)
+    with pytest.raises(InputError, match="counts alone"):
+        StepReplay(meta, [steps[0] | {"graph": None}], 0)
