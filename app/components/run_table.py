@@ -1,0 +1,141 @@
+"""Many runs as one table: status, counts and size of each; rows are ticked, one is opened at a click."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from analysis.catalog import RunInfo
+
+RUNNING = "running"
+SIGNS = {"complete": "●", "running": "▶", "incomplete": "◐", "cancelled": "◼", "failed": "✕", "other version": "≠",
+         "unreadable": "?"}  # fmt: skip
+ROWS = 11  # drawn before the table scrolls
+ROW_HEIGHT = 36  # pixels; the head is a row, too
+OPEN, KEY = "open of table", "run table"  # widget keys
+TICKED = "ticked runs"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A run in the table. `writing`: it grows just now, here or by another program."""
+
+    info: RunInfo
+    sample: bool
+    writing: bool
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.info.name
+
+    @property
+    def status(self) -> str:
+        """As recorded, or that it is running."""
+        return RUNNING if self.writing else self.info.status
+
+    @property
+    def title(self) -> str:
+        """The title that it was given, or else the prompt's beginning."""
+        spec = self.info.head.spec
+        return self.info.head.title or (" ".join(spec["prompt"]["prompt"].split())[:200] if spec else self.name)
+
+    @property
+    def method(self) -> str | None:
+        """How it drafted."""
+        return self.info.head.spec and self.info.head.spec["drafting"]["method"]
+
+    @property
+    def pair(self) -> str | None:
+        """The preset, or the target of an own pair by the last part of its name."""
+        spec = self.info.head.spec
+        return spec and (spec["pair"] or spec["target"]["source"].rstrip("/").split("/")[-1])
+
+    @property
+    def kind(self) -> str | None:
+        """The prompt's kind, where it has one."""
+        return self.info.head.spec and self.info.head.spec["prompt"]["kind"]
+
+    @property
+    def readable(self) -> bool:
+        """Whether it can be opened and exported."""
+        return self.info.head.spec is not None and self.info.status != "unreadable"
+
+    @property
+    def deletable(self) -> bool:
+        """Samples stay, and nobody takes a run away from under its writer."""
+        return not self.sample and not self.writing
+
+
+def run_frame(lines: Sequence[Line]) -> pd.DataFrame:
+    """One row a run, in the order given."""
+    infos = [line.info for line in lines]
+    return pd.DataFrame({
+        "open": [":material/visibility:" if line.readable else "" for line in lines],
+        "title": [f"Sample · {line.title}" if line.sample else line.title for line in lines],
+        "status": [f"{SIGNS[line.status]} {line.status}" for line in lines],
+        "method": [line.method for line in lines],
+        "pair": [line.pair for line in lines],
+        "kind": [line.kind for line in lines],
+        "tokens": pd.array([info.tokens for info in infos], "Int64"),
+        "rounds": pd.array([info.rounds for info in infos], "Int64"),
+        "acceptance_length": pd.array([info.acceptance_length for info in infos], "Float64"),
+        "tokens_per_s": pd.array([info.tokens_per_s for info in infos], "Float64"),
+        "bytes": [info.bytes for info in infos],
+        "created": pd.to_datetime([info.head.created for info in infos], utc=True, errors="coerce", format="ISO8601"),
+    })  # fmt: skip
+
+
+def run_table(lines: Sequence[Line]) -> tuple[list[Line], Line | None]:
+    """Draw the table; returns the runs that are ticked, and the one whose eye was just clicked.
+
+    A run that goes out of the list loses its tick.
+    """
+    key, chosen = _key([line.name for line in lines]), st.session_state.get(TICKED, set())
+    if not lines:
+        st.session_state[TICKED] = set()
+        return [], None
+    default = [i for i, line in enumerate(lines) if line.name in chosen]
+    picked = st.dataframe(
+        run_frame(lines), key=key, on_select="rerun", selection_mode="multi-row", hide_index=True, placeholder="–",
+        selection_default={"selection": {"rows": default}}, column_config=_columns(lines), alt="Recorded runs",
+        row_height=ROW_HEIGHT, height="content" if len(lines) <= ROWS else int(ROW_HEIGHT * (ROWS + 1.5)),
+    )  # fmt: skip
+    ticked = [lines[i] for i in picked["selection"]["rows"] if i < len(lines)]
+    st.session_state[TICKED] = {line.name for line in ticked}
+    clicked = st.session_state.get(OPEN)
+    return ticked, lines[clicked["row"]] if clicked and clicked["row"] < len(lines) else None
+
+
+def _key(names: list[str]) -> str:
+    """Another key for another list: rows are ticked by number, and a tick must never move to another run."""
+    before, count = st.session_state.get("listed runs", (None, 0))
+    count += before != names
+    st.session_state["listed runs"] = names, count
+    return f"{KEY} {count}"
+
+
+def _columns(lines: Sequence[Line]) -> dict:
+    column = st.column_config
+    longest = max((line.info.acceptance_length or 1.0 for line in lines), default=1.0)
+    return {
+        "open": column.ButtonColumn("", width=44, type="tertiary", key=OPEN, help="Open in the Playground"),
+        "title": column.TextColumn("Run", width="large", help="Its title, or the prompt's beginning"),
+        "status": column.TextColumn("Status", width=112, help="A run with no end line is incomplete; select one row to "
+                                    "read why a run failed."),
+        "method": column.TextColumn("Method", width=68),
+        "pair": column.TextColumn("Pair", width=90),
+        "kind": column.TextColumn("Kind", width=80, help="What the prompt asks for, where it says"),
+        "tokens": column.NumberColumn("Tokens", width=68, format="localized", help="New ones, without the prompt"),
+        "rounds": column.NumberColumn("Rounds", width=68, format="localized", help="Each is one target forward"),
+        "acceptance_length": column.ProgressColumn(
+            "Acceptance length", width=128, format="%.2f", min_value=0, max_value=longest,
+            help="`1 + accepted ÷ rounds`: tokens that one target forward yields on average"),
+        "tokens_per_s": column.NumberColumn("Tokens/s", width=78, format="%.1f", help="`new tokens ÷ wall time of the "
+                                            "rounds`, measured on the machine that recorded the run"),
+        "bytes": column.NumberColumn("Size", width=74, format="bytes", help="On disk, its tables included"),
+        "created": column.DatetimeColumn("Created (UTC)", width=134, format="YYYY-MM-DD HH:mm", timezone="UTC"),
+    }  # fmt: skip

@@ -1,0 +1,186 @@
+"""The view of all runs through AppTest: empty, samples, search, ticks, rename, delete, import, what is broken."""
+
+import json
+import os
+import time
+
+import pytest
+from fixtures.recorded import record_run
+
+from analysis.bundle import write_bundle
+from app import library
+from app.library import SAMPLES
+from gsd.config import DraftSpec, Prompt
+from gsd.trace import list_runs
+
+LONG_AGO = time.time() - 3600
+
+
+@pytest.fixture
+def view(app, tmp_path):
+    """Opens the view with the given address."""
+
+    def open_at(**address):
+        page = app(**address)
+        page.switch_page("views/runs.py")
+        for name, value in address.items():
+            page.query_params[name] = value
+        return page.run()
+
+    return open_at
+
+
+def record(tmp_path, **changes):
+    run = record_run(tmp_path / "runs", **changes)
+    os.utime(run / "events.jsonl", (LONG_AGO, LONG_AGO))
+    return run
+
+
+def table(page):
+    [found] = page.dataframe
+    return found.value
+
+
+def tick(page, *rows):
+    """Tick rows by number; the key of the table changes with what it lists."""
+    page.session_state[f"run table {page.session_state['listed runs'][1]}"] = {"selection": {"rows": list(rows)}}
+    return page.run()
+
+
+def disabled(page):
+    names = ("open one", "graph one", "rename", "export", "delete")
+    found = {element.proto.id.split("-")[-1]: element.proto.disabled for element in page.get("download_button")}
+    found |= {button.key: button.disabled for button in page.button}
+    return [name for name in names if found[name]]
+
+
+def test_without_runs_of_ones_own_the_samples_are_listed_and_stay(view):
+    page = view()
+    assert not page.exception
+    assert "No run of yours yet" in page.markdown[0].value
+    assert len(table(page)) == len(list_runs(SAMPLES))
+    assert all(title.startswith("Sample · ") for title in table(page)["title"])
+    page = tick(page, 0)
+    assert disabled(page) == ["rename", "delete"]
+
+
+def test_runs_are_listed_with_status_and_counts_newest_first(view, tmp_path):
+    runs = [record(tmp_path, end=end, count=3) for end in ("complete", "cancelled", None)]
+    page = view()
+    found = table(page).iloc[:3]
+    assert [status[2:] for status in found["status"]] == ["incomplete", "cancelled", "complete"]
+    assert list(found["rounds"]) == [3, 3, 3]
+    totals = json.loads((runs[0] / "events.jsonl").read_text().splitlines()[-1])["totals"]
+    assert found["tokens"].iloc[2] == totals["new_tokens"]
+    assert "3 of your own" in page.caption[-1].value
+
+
+def test_words_and_filters_narrow_the_list_and_go_into_the_address(view, tmp_path):
+    for method in ("graph", "tree"):
+        for kind in ("code", "chat"):
+            record(tmp_path, count=1, drafting=DraftSpec(method=method), prompt=Prompt(prompt="fox", kind=kind))
+    page = view()
+    everything = len(table(page))
+    page.text_input(key="runs search").set_value("FOX").run()
+    assert len(table(page)) == 4 < everything
+    page.selectbox(key="runs method").set_value("tree").run()
+    page.selectbox(key="runs kind").set_value("chat").run()
+    assert len(table(page)) == 1
+    assert [page.query_params[name] for name in ("q", "method", "kind")] == ["FOX", "tree", "chat"]
+    page.text_input(key="runs search").set_value("nonesuch").run()
+    assert "No run fits" in page.info[0].value and not page.dataframe
+    page.button(key="clear").click().run()
+    assert len(table(page)) == everything
+
+
+def test_an_address_filters_as_it_says(view, tmp_path):
+    record(tmp_path, count=1, prompt=Prompt(prompt="fox"))
+    page = view(q="fox", status="complete", method="nonesuch")
+    assert not page.exception
+    assert len(table(page)) == 1
+
+
+def test_a_tick_stays_with_its_run_when_the_list_changes(view, tmp_path):
+    first = record(tmp_path, count=1)
+    page = tick(view(), 0)
+    record(tmp_path, count=1)
+    page.run()
+    assert page.session_state["ticked runs"] == {first.name}
+    page.text_input(key="runs search").set_value("nonesuch").run()
+    page.text_input(key="runs search").set_value("").run()
+    assert "Tick rows" in page.caption[0].value
+
+
+def test_one_run_is_shown_in_words_and_opened(view, tmp_path):
+    run = record(tmp_path, prompt=Prompt(prompt="<b>bold</b>"))
+    page = tick(view(), 0)
+    assert page.code[0].value == "<b>bold</b>"
+    assert page.code[1].value == json.loads((run / "events.jsonl").read_text().splitlines()[-1])["text"]
+    page.button(key="open one").click().run()
+    assert not page.exception
+    assert page.session_state["session"].run.name == run.name
+    assert page.query_params["run"] == run.name
+
+
+def test_a_run_is_renamed_in_lists_alone(view, tmp_path):
+    run = record(tmp_path)
+    before = (run / "run.json").read_bytes()
+    page = tick(view(), 0)
+    page.button(key="rename").click().run()
+    page.text_input(key="new title").set_value("My best")
+    page.button(key="save").click().run()
+    assert not page.exception
+    assert table(page)["title"].iloc[0] == "My best"
+    assert (run / "run.json").read_bytes() == before
+
+
+def test_deleting_asks_first_and_spares_samples_and_what_is_being_written(view, tmp_path):
+    runs = [record(tmp_path, count=1) for _ in range(3)][::-1]
+    growing = record_run(tmp_path / "runs", end=None)
+    page = view(run=runs[0].name)
+    page = tick(page, *range(len(table(page))))
+    page.button(key="delete").click().run()
+    assert all(run.exists() for run in runs)
+    stay = len(list_runs(SAMPLES)) + 1
+    assert any(f"{stay} runs of those ticked will stay" in caption.value for caption in page.caption)
+    page.button(key="delete for good").click().run()
+    assert not page.exception
+    assert page.success[0].value == "Deleted 3 runs."
+    assert not any(run.exists() for run in runs) and growing.exists()
+    assert len(list_runs(SAMPLES)) == stay - 1
+    assert page.session_state["session"].run is None
+
+
+def test_what_another_version_wrote_or_is_damaged_is_listed_and_cannot_be_opened(view, tmp_path):
+    for change in ({"schema": 99}, {"spec": "x"}):
+        run = record(tmp_path)
+        (run / "run.json").write_text(json.dumps(json.loads((run / "run.json").read_text()) | change))
+    page = view()
+    assert [status[2:] for status in table(page)["status"][:2]] == ["unreadable", "other version"]
+    page = tick(page, 1)
+    assert "schema 99" in page.warning[0].value
+    assert disabled(page) == ["open one", "graph one", "export"]
+
+
+def test_a_bundle_is_taken_in_once_and_another_file_is_refused(view, tmp_path):
+    runs = [record_run(tmp_path / "elsewhere", count=1) for _ in range(2)]
+    bundle = write_bundle(runs, tmp_path / "b.zip").read_bytes()
+    page = view()
+    page.file_uploader[0].set_value([("b.zip", bundle, "application/zip"), ("c.zip", b"junk", "application/zip")]).run()
+    assert not page.exception
+    assert page.success[0].value == "Imported 2 runs."
+    assert page.error[0].value.replace("\\", "").startswith("c.zip is no readable bundle")
+    assert {run.name for run in runs} == {run.name for run in list_runs(tmp_path / "runs")}
+    page.file_uploader[0].set_value([("b.zip", bundle, "application/zip")]).run()
+    assert page.success[0].value == "2 runs were here already and stayed as before."
+
+
+def test_five_hundred_runs_are_read_once_and_then_listed_from_memory(view, tmp_path, monkeypatch):
+    for _ in range(500):
+        record_run(tmp_path / "runs", count=0, end=None, detail="counters")
+    assert len(table(view())) >= 500
+    read = []
+    monkeypatch.setattr(library, "run_info", lambda head: read.append(head))
+    monkeypatch.setattr(library, "read_head", read.append)
+    assert len(table(view())) >= 500
+    assert read == []
