@@ -2,10 +2,11 @@
 
     python benchmarks/modelled_vs_measured.py ATLAS --settings 24 --repeats 3
 
-Draws settings at random, models each one's speed-up from the atlas and its cost curves, and measures
-it: methods in turn with `ar`, warm, the median over repeats, the mean over the atlas's first prompts.
-Prints JSON: a row a setting, the median and largest relative error, and whether the ten best by model
-contain the best by measurement. Leave the machine alone meanwhile.
+Draws settings at random, models each one's speed-up from the atlas and cost curves, and measures it: each
+run behind one of `ar`, untraced and warm, the median over repeats, the mean over the atlas's first prompts.
+The curves are measured in the same process just before, so that both sides find the machine alike. Both
+count the prompt's forward. Prints JSON: a row a setting, the median and largest relative error, and whether
+the ten best by model contain the best by measurement. Leave the machine alone meanwhile.
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ import argparse
 import json
 import random
 import statistics
+from dataclasses import asdict
 from pathlib import Path
 
 from analysis.replay import Replayer
 from analysis.tune import as_row, modelled_speedup
 from gsd.atlas import Atlas
 from gsd.bench import OwnMethod
+from gsd.calibrate import calibrate
 from gsd.config import DraftSpec, RunSpec
-from gsd.cost import Costs
 from gsd.runner import Runner
+
+CURVE_REPEATS = 30
 
 
 def drawn(atlas: Atlas, count: int, seed: int) -> list[DraftSpec]:
@@ -42,19 +46,20 @@ def drawn(atlas: Atlas, count: int, seed: int) -> list[DraftSpec]:
     return settings
 
 
-def measured(runner: Runner, spec: RunSpec, settings: list[DraftSpec], prompts: list[list[int]], repeats: int):
-    """The measured speed-up of each setting over `ar`, a list over prompts."""
+def measured(
+    runner: Runner, spec: RunSpec, settings: list[DraftSpec], prompts: list[list[int]], repeats: int
+) -> list[list[float]]:
+    """The measured speed-up of each setting over `ar`, a list over prompts; the two are measured back to back."""
     plain = OwnMethod(runner, spec.model_copy(update={"drafting": DraftSpec(method="ar")}))
     methods = [OwnMethod(runner, spec.model_copy(update={"drafting": one})) for one in settings]
     speedups: list[list[float]] = [[] for _ in settings]
     for prompt in prompts:
+        plain.measure(prompt)  # warms up
         ratios: list[list[float]] = [[] for _ in settings]
-        for repeat in range(repeats + 1):  # the first warms up
-            reference = plain.measure(prompt).ms_per_token
+        for _ in range(repeats):
             for place, method in enumerate(methods):
-                ratio = reference / method.measure(prompt).ms_per_token
-                if repeat:
-                    ratios[place].append(ratio)
+                reference, own = plain.measure(prompt), method.measure(prompt)
+                ratios[place].append(reference.ms_per_token / own.ms_per_token)
         for place, values in enumerate(ratios):
             speedups[place].append(statistics.median(values))
     return speedups
@@ -69,11 +74,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    atlas, costs = Atlas.load(options.atlas), Costs.load(options.atlas / "costs.json")
+    atlas = Atlas.load(options.atlas)
     atlas.texts = atlas.texts[: options.prompts]
     settings, replayer = drawn(atlas, options.settings, options.seed), Replayer(atlas)
     spec = RunSpec(**atlas.meta["spec"]).model_copy(update={"detail": "counters"})
     runner = Runner.load(spec.target, spec.draft, device=spec.device, dtype=spec.dtype)
+    costs = calibrate(runner, spec, repeats=CURVE_REPEATS)
     real = measured(runner, spec, settings, [text.prompt for text in atlas.texts], options.repeats)
     rows = []
     for one, over_prompts in zip(settings, real):
@@ -83,7 +89,7 @@ def main() -> None:
     by_model = sorted(rows, key=lambda row: -row["modelled"])[:10]
     best = max(rows, key=lambda row: row["measured"])
     report = {"median_error": statistics.median(errors), "largest_error": max(errors),
-              "ten_best_hold_the_best": best in by_model, "machine": costs.machine, "rows": rows}  # fmt: skip
+              "ten_best_hold_the_best": best in by_model, "costs": asdict(costs), "rows": rows}  # fmt: skip
     print(json.dumps(report, indent=1))
 
 

@@ -1,4 +1,4 @@
-"""Measuring the cost curves of a loaded pair on its device."""
+"""Measuring the cost curves of a loaded pair on its device, in the company that forwards have in decoding."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ import numpy as np
 import torch
 
 from gsd.bench import machine
-from gsd.config import DraftSpec, RunSpec
+from gsd.config import DraftSpec, RunSpec, SamplingSpec
 from gsd.cost import Costs, Curve, Overhead
+from gsd.drafters.graph import GraphDrafter
 from gsd.engine import Step
 from gsd.errors import InputError
 from gsd.models.hf import HFModel
 from gsd.runner import Runner
+from gsd.sampling import pick
 
-SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)  # tokens of a forward
+SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128)  # tokens of a forward
 CONTEXT = 128  # tokens in the cache meanwhile
-# Few and many levels, narrow and wide: they tell the engine's time per round, level and node apart.
+ENGINE_REPEATS = 3
+# None, few and many levels, narrow and wide: they tell the engine's time per round, level and node apart.
 ENGINE_SETTINGS = (
+    DraftSpec(method="ar"),
     DraftSpec(width=1, depth=4, frontier=1, prob_threshold=0.0),
     DraftSpec(width=4, depth=2, frontier=4, prob_threshold=0.0),
     DraftSpec(width=4, depth=8, frontier=4, prob_threshold=0.05),
@@ -29,46 +33,74 @@ ENGINE_SETTINGS = (
 
 
 def calibrate(runner: Runner, spec: RunSpec, *, repeats: int, progress: Callable[[], None] = lambda: None) -> Costs:
-    """Measure both curves, draft and target in turn as in decoding, then the engine's own time around them.
+    """Measure both curves, then the engine's own time around the forwards.
 
     `spec.prompt` is what is decoded for the latter. Raises `InputError` without a draft.
     """
     if runner.draft is None:
         raise InputError("calibration measures a draft and a target: name a draft with --draft")
-    draft, target = _curves(runner.draft, runner.target, repeats, progress)
+    draft, target = _curves(runner, spec.sampling, repeats, progress)
     return Costs(draft, target, _overhead(runner, spec), {**machine(runner), "context": CONTEXT, "repeats": repeats})
 
 
 @torch.inference_mode()
-def _curves(draft: HFModel, target: HFModel, repeats: int, progress: Callable[[], None]) -> list[Curve]:
-    """Sizes in random order and the models in turn, so that neither finds the caches warm from itself."""
-    models = (draft, target)
-    times: dict[tuple[int, int], list[float]] = {(place, size): [] for place in (0, 1) for size in SIZES}
-    for model in models:
-        model.reset(CONTEXT + max(SIZES))
-        model.forward([1] * CONTEXT, list(range(CONTEXT)), _argmax)
+def _curves(runner: Runner, sampling: SamplingSpec, repeats: int, progress: Callable[[], None]) -> list[Curve]:
+    """Sizes in random order, each a round: the target behind the draft, and the draft behind the draft.
+
+    Most draft forwards follow another, which left the draft's weights in the processor's caches; those of the
+    target find it emptied. What is made of the logits is what drafting and verification make of them.
+    """
+    drafts, verifies = _DraftForward(runner.draft, runner.target.vocab_size), _TargetForward(runner.target, sampling)
+    times: dict[int, list[tuple[float, float]]] = {size: [] for size in SIZES}
     order = random.Random(0)
     for repeat in range(repeats + 1):  # the first warms up
         for size in order.sample(SIZES, len(SIZES)):
-            for place, model in enumerate(models):
-                ms = _forward_ms(model, size)
-                if repeat:
-                    times[place, size].append(ms)
+            target_ms = verifies.ms(size)
+            drafts.ms(1)
+            draft_ms = drafts.ms(size)
+            if repeat:
+                times[size].append((draft_ms, target_ms))
         progress()
-    return [_curve([times[place, size] for size in SIZES]) for place in (0, 1)]
+    return [_curve([[pair[place] for pair in times[size]] for size in SIZES]) for place in (0, 1)]
 
 
-def _forward_ms(model: HFModel, size: int) -> float:
+class _DraftForward(GraphDrafter):
+    """Forwards of the draft as a level makes them."""
+
+    def __init__(self, model: HFModel, vocab_size: int) -> None:
+        super().__init__(model, DraftSpec(), vocab_size=vocab_size, record=False)
+        _fill_cache(model)
+
+    def ms(self, size: int) -> float:
+        """Milliseconds of one forward of `size` tokens."""
+        return _forward_ms(self._model, size, self._most_probable)
+
+
+class _TargetForward:
+    """Forwards of the target as verification makes them."""
+
+    def __init__(self, model: HFModel, sampling: SamplingSpec) -> None:
+        self._model, self._sampling = model, sampling
+        _fill_cache(model)
+
+    def ms(self, size: int) -> float:
+        """Milliseconds of one forward of `size` tokens."""
+        after = list(range(CONTEXT + 1, CONTEXT + 1 + size))
+        return _forward_ms(self._model, size, lambda logits: pick(logits, self._sampling, after))
+
+
+def _fill_cache(model: HFModel) -> None:
+    model.reset(CONTEXT + max(SIZES))
+    model.forward([1] * CONTEXT, list(range(CONTEXT)), lambda _: None)
+
+
+def _forward_ms(model: HFModel, size: int, reduce: Callable[[torch.Tensor], object]) -> float:
     """One forward of `size` tokens that see their predecessors, as the counter times it."""
     before = model.counter.ms
     mask = np.tri(size, dtype=bool) if size > 1 else None
-    model.forward([1] * size, list(range(CONTEXT, CONTEXT + size)), _argmax, rows=size, mask=mask)
+    model.forward([1] * size, list(range(CONTEXT, CONTEXT + size)), reduce, rows=size, mask=mask)
     model.keep(CONTEXT, [])
     return model.counter.ms - before
-
-
-def _argmax(logits: torch.Tensor) -> list[int]:
-    return logits.argmax(-1).tolist()
 
 
 def _curve(times: Sequence[Sequence[float]]) -> Curve:
@@ -81,13 +113,29 @@ def _overhead(runner: Runner, spec: RunSpec) -> Overhead:
     prompt = runner.encode(spec.prompt)
     rows, own_ms = [], []
     for settings in ENGINE_SETTINGS:
-        one = spec.model_copy(update={"drafting": settings, "detail": "counters"})
-        for step in runner.steps(one, prompt):
-            rows.append((1.0, step.draft_forwards, len(step.graph) - 1))
-            own_ms.append(_own_ms(step))
-    fitted, *_ = np.linalg.lstsq(np.array(rows), np.array(own_ms), rcond=None)
-    return Overhead(*(max(float(value), 0.0) for value in fitted))
+        steps, times = _rounds(runner, spec.model_copy(update={"drafting": settings, "detail": "counters"}), prompt)
+        rows += [(1.0, step.draft_forwards, len(step.graph) - 1) for step in steps]
+        own_ms += times
+    return Overhead(*_not_negative(np.array(rows), np.array(own_ms)))
+
+
+def _rounds(runner: Runner, spec: RunSpec, prompt: list[int]) -> tuple[list[Step], list[float]]:
+    """The rounds of a run behind its first, which holds the prompt, and their own ms: medians over warm repeats."""
+    repeats = [list(runner.steps(spec, prompt))[1:] for _ in range(1 + ENGINE_REPEATS)]
+    times = np.median([[_own_ms(step) for step in steps] for steps in repeats[1:]], axis=0)
+    return repeats[-1], times.tolist()
 
 
 def _own_ms(step: Step) -> float:
     return step.times.total - step.times.draft - step.times.verify
+
+
+def _not_negative(rows: np.ndarray, values: np.ndarray) -> list[float]:
+    """Least squares over [R, C] with no coefficient below 0: what would be is held at 0 and the rest fitted anew."""
+    free = list(range(rows.shape[1]))
+    while True:
+        fitted, *_ = np.linalg.lstsq(rows[:, free], values, rcond=None)
+        if not free or fitted.min() >= 0:
+            break
+        free.pop(int(fitted.argmin()))
+    return [float(fitted[free.index(column)]) if column in free else 0.0 for column in range(rows.shape[1])]

@@ -1,0 +1,50 @@
+"""Calibration: the engine's cost is fitted without negative shares, and the curves are in order on the bundled pair."""
+
+import numpy as np
+import pytest
+
+from gsd.calibrate import ENGINE_REPEATS, SIZES, _not_negative, _rounds, calibrate
+from gsd.config import DraftSpec, Prompt, RunSpec
+from gsd.pairs import pair
+from gsd.runner import Runner
+
+
+@pytest.fixture(scope="module")
+def runner():
+    tiny = pair("tiny")
+    return Runner.load(tiny.target, tiny.draft, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def spec():
+    tiny = pair("tiny")
+    return RunSpec(target=tiny.target, draft=tiny.draft, prompt=Prompt(prompt="def f(x):\n"), max_new_tokens=8)
+
+
+def test_what_rounds_levels_and_nodes_cost_is_found_again():
+    """A round 2 ms, a level 0.5, a node 0.25."""
+    rows = np.array([[1, 0, 0], [1, 1, 2], [1, 2, 3], [1, 4, 16]], dtype=float)
+    assert _not_negative(rows, rows @ [2.0, 0.5, 0.25]) == pytest.approx([2.0, 0.5, 0.25])
+
+
+def test_a_cost_that_would_be_negative_is_nil_and_the_others_are_fitted_anew():
+    """Falling with nodes: the mean of the rounds is the best that is left, not the line's intercept of 4."""
+    rows = np.array([[1, 0], [1, 1], [1, 2]], dtype=float)
+    assert _not_negative(rows, np.array([4.0, 3.0, 2.0])) == pytest.approx([3.0, 0.0])
+
+
+def test_the_first_round_which_holds_the_prompt_is_left_out(runner, spec):
+    prompt = runner.encode(spec.prompt)
+    steps, times = _rounds(runner, spec.model_copy(update={"drafting": DraftSpec(method="ar")}), prompt)
+    assert [step.round for step in steps] == list(range(1, 8)) and len(times) == 7 and ENGINE_REPEATS > 1
+
+
+def test_a_calibrated_pair_has_both_curves_and_its_caches_are_free_again(runner, spec):
+    costs = calibrate(runner, spec, repeats=3)
+    for curve in (costs.draft, costs.target):
+        assert curve.tokens == list(SIZES)
+        assert all(0 < low <= ms <= high for low, ms, high in zip(curve.low_ms, curve.ms, curve.high_ms))
+    assert costs.target.at(128) > costs.draft.at(1)
+    assert min(costs.overhead.round_ms, costs.overhead.level_ms, costs.overhead.node_ms) >= 0
+    first, second = ([step.new_tokens for step in runner.steps(spec, runner.encode(spec.prompt))] for _ in range(2))
+    assert first == second
