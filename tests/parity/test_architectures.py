@@ -6,6 +6,7 @@ import random
 import pytest
 
 from gsd.config import DraftSpec, SamplingSpec
+from gsd.drafters import DRAFTERS
 from tests import oracle
 from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, target_of, tokens_of
 
@@ -52,6 +53,7 @@ def test_merge_edges_are_walked_and_the_draft_is_repaired(models):
     model, target, draft = models
     fresh = adapted(draft.model)
     spec = DraftSpec(width=4, depth=5, merge_context=0, frontier=6, prob_threshold=0.0, sibling_threshold=0.0)
+    fresh_drafter = DRAFTERS["graph"](fresh, spec, vocab_size=VOCABULARY, record=True)
     walked = 0
     for seed in range(4):
         prompt = random.Random(seed).choices(range(VOCABULARY), k=6)
@@ -63,10 +65,10 @@ def test_merge_edges_are_walked_and_the_draft_is_repaired(models):
                 continue
             walked += 1
             text = (prompt + tokens_of(steps))[: after.position + 1]
-            again = decode(target, fresh, text, spec, sampling, len(steps[-1].new_tokens) + 40)[0]
-            if len(again.graph) == len(after.graph):
-                assert again.graph.tokens == after.graph.tokens
-                assert again.graph.logq == pytest.approx(after.graph.logq, abs=1e-3)
+            fresh_drafter.start(len(text) + spec.depth)
+            again = fresh_drafter.draft(text, len(prompt) + 40 - len(text) - 1)
+            assert again.tokens == after.graph.tokens
+            assert again.logq == pytest.approx(after.graph.logq, abs=1e-3)
     assert walked > 0
 
 
@@ -77,3 +79,21 @@ def test_long_accepted_paths_occur(models):
     steps = [step for prompt in PROMPTS for step in decode(target, draft, prompt, spec)]
     assert max(len(step.accepted) for step in steps) >= 3
     assert sum(len(step.graph.merges) for step in steps) > 0
+
+
+@pytest.mark.parametrize("size", [24, 56])
+def test_a_draft_padded_otherwise_than_the_target_changes_nothing(size):
+    """Fewer rows than the target's: prompt and text hold tokens unknown to the draft. More: never proposed."""
+    model = target_of("llama")
+    resized = half_agreeing(model)
+    resized.resize_token_embeddings(size)
+    target, draft = adapted(model), adapted(resized)
+    accepted = 0
+    for prompt, sampling in itertools.product([[5, 39, 2, 31, 7], [1, 2, 3, 1, 2]], [GREEDY, SAMPLED]):
+        expected = oracle.generate(model, prompt, NEW_TOKENS, sampling)
+        for spec in SETTINGS[1:6]:
+            steps = decode(target, draft, prompt, spec, sampling, NEW_TOKENS)
+            assert tokens_of(steps) == expected, spec
+            assert max(max(step.graph.tokens[1:], default=0) for step in steps) < min(size, VOCABULARY)
+            accepted += sum(len(step.accepted) for step in steps)
+    assert accepted > 10

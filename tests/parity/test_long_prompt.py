@@ -7,8 +7,12 @@ import pytest
 from transformers import AutoModelForCausalLM
 
 from gsd.config import PREFILL_CHUNK, DraftSpec
+from gsd.graph import TokenGraph
+from gsd.tree import flatten
+from gsd.verify import match
 from tests import oracle
 from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, tokens_of
+from tests.table_model import TableModel, random_table
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +57,62 @@ def test_forwards_reported_are_forwards_made(long_models, method):
         assert step.draft_forwards == max(step.graph.depths) <= spec.depth
 
 
-def test_phases_sum_up_and_none_is_negative(long_models):
-    _, target, draft = long_models
-    for step in decode(target, draft, [1, 2, 3], DraftSpec()):
-        phases = dataclasses.asdict(step.times)
-        assert min(phases.values()) >= 0.0
-        assert step.times.total == pytest.approx(sum(phases.values()))
+class TimedModel(TableModel):
+    """A forward takes `ms` of a made-up clock, keeping slots 1 ms."""
+
+    def __init__(self, table, clock, ms):
+        super().__init__(table)
+        self.clock, self.ms = clock, ms
+
+    def forward(self, *arguments, **options):
+        result = super().forward(*arguments, **options)
+        self.clock.pass_ms(self.ms)
+        self.counter.ms += self.ms
+        return result
+
+    def keep(self, base, slots):
+        super().keep(base, slots)
+        self.clock.pass_ms(1)
+
+
+class Clock:
+    """Time passes only where a test says so."""
+
+    def __init__(self):
+        self.now_s = 0.0
+
+    def __call__(self):
+        return self.now_s
+
+    def pass_ms(self, ms):
+        self.now_s += ms / 1e3
+
+    def slow(self, function, ms):
+        """The function, which takes `ms` now."""
+
+        def slowed(*arguments, **options):
+            self.pass_ms(ms)
+            return function(*arguments, **options)
+
+        return slowed
+
+
+def test_each_phase_gets_its_own_time_and_together_they_are_the_round_s(monkeypatch):
+    """A draft forward takes 2 ms, growing a level 4, flattening 3, the target's forward 5, its reduction apart 7.
+
+    Both caches keep slots in the commit, 1 ms each; what the target's forward waits for outside it is `other`.
+    """
+    clock = Clock()
+    monkeypatch.setattr("gsd.engine.perf_counter", clock)
+    monkeypatch.setattr("gsd.engine.flatten", clock.slow(flatten, 3))
+    monkeypatch.setattr("gsd.engine.match", clock.slow(match, 7))
+    monkeypatch.setattr(TokenGraph, "grow", clock.slow(TokenGraph.grow, 4))
+    table = random_table(5, 0)
+    target, draft = TimedModel(table, clock, 5), TimedModel(table + random_table(5, 1, 1.0), clock, 2)
+    steps = decode(target, draft, [1, 2, 3], DraftSpec(depth=3, prob_threshold=0.0), detail=False)
+    assert max(step.draft_forwards for step in steps) == 3
+    for step in steps:
+        levels = step.draft_forwards
+        expected = {"draft": 2 * levels, "grow": 4 * levels, "flatten": 3, "verify": 5, "commit": 2, "other": 7}
+        assert dataclasses.asdict(step.times) == pytest.approx(expected)
+    assert sum(step.times.total for step in steps) == pytest.approx(clock.now_s * 1e3)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gsd.config import DraftSpec, Prompt, RunSpec
+from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec
 from gsd.errors import PromptError
 from gsd.pairs import pair
 from gsd.stops import StopRules, cut_text
@@ -35,7 +35,23 @@ def test_nothing_counts_after_end_of_sequence(models, method):
     steps = decode(target, draft, [3, 1, 4], DraftSpec(method=method, prob_threshold=0.0), stops=StopRules(30, eos))
     assert tokens_of(steps) == free[: free.index(free[11]) + 1]
     assert steps[-1].stop == "eos"
-    assert len(steps[-1].accepted) <= len(steps[-1].new_tokens)
+
+
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_what_was_accepted_behind_end_of_sequence_does_not_count(models, method):
+    """End-of-sequence is a token that a free run accepts in the middle of a round: the same round ends with it."""
+    _, target, draft = models
+    spec, sampling = DraftSpec(method=method, prob_threshold=0.0), SamplingSpec(temperature=0.7, seed=3)
+    free = decode(target, draft, [3, 1, 4], spec, sampling, 80)
+    inside = [i for i, step in enumerate(free) if len(step.accepted) > 1 and step.new_tokens[0] not in _before(free, i)]
+    last, eos = inside[-1], free[inside[-1]].new_tokens[0]
+    steps = decode(target, draft, [3, 1, 4], spec, sampling, stops=StopRules(80, frozenset({eos})))
+    assert tokens_of(steps) == [*_before(free, last), eos]
+    assert (len(steps), steps[-1].stop, len(steps[-1].accepted)) == (last + 1, "eos", 1)
+
+
+def _before(steps, i):
+    return tokens_of(steps[:i])
 
 
 @pytest.mark.parametrize("method", METHODS)
