@@ -65,7 +65,7 @@ class Entry:
 def entries() -> list[Entry]:
     """All runs, the user's newest first, then the samples."""
     own = [Entry(_head(folder, _stamp(folder)), False) for folder in list_runs(runs_folder())]
-    return own + [Entry(_head(folder, _stamp(folder)), True) for folder in reversed(list_runs(SAMPLES))]
+    return own + [Entry(_head(folder, _stamp(folder)), True) for folder in list_runs(SAMPLES)]
 
 
 def info(entry: Entry) -> RunInfo:

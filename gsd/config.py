@@ -16,6 +16,7 @@ from gsd.errors import InputError
 
 Method = Literal["ar", "chain", "tree", "graph"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Quantization = Literal["none", "int8", "int4"]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -41,11 +42,16 @@ class Spec(BaseModel):
 
 
 class ModelSpec(Spec):
-    """Where a model comes from: a hub id, a local folder, or a GGUF file."""
+    """Where a model comes from: a hub id, a local folder, or a GGUF file; and how its weights are held.
+
+    A `quantization` other than none has weights of so many bits and computes in bfloat16, whatever the
+    dtype asked for. It is for drafts: the text is the target's own all the same.
+    """
 
     source: Annotated[str, Field(min_length=1)]
     revision: str | None = None
     trust_remote_code: bool = False
+    quantization: Quantization = "none"
 
 
 class DraftSpec(Spec):

@@ -25,6 +25,7 @@ def bench(
     draft: options.Draft = None,
     target_revision: options.TargetRevision = None,
     draft_revision: options.DraftRevision = None,
+    draft_quant: options.DraftQuant = "none",
     trust_remote_code: options.Trust = False,
     methods: Annotated[str, typer.Option(help="Comma-separated.")] = "ar,chain,tree,graph,hf-assisted,hf-lookup",
     preset_name: options.PresetName = None,
@@ -42,7 +43,7 @@ def bench(
 
     names = methods_to_run([name.strip() for name in methods.split(",") if name.strip()])
     drafting = _drafting(names, preset_name, settings or [])
-    models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code)
+    models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
     file = read_prompts(prompts)
     shared = {**models, "max_new_tokens": max_new_tokens, "device": device, "dtype": dtype, "detail": "counters"}
     shared["prompt"] = file.prompts[0]

@@ -25,6 +25,7 @@ def generate(
     draft: options.Draft = None,
     target_revision: options.TargetRevision = None,
     draft_revision: options.DraftRevision = None,
+    draft_quant: options.DraftQuant = "none",
     trust_remote_code: options.Trust = False,
     prompt: Annotated[str | None, typer.Option(help="The text to continue.")] = None,
     prompt_file: Annotated[Path | None, typer.Option(help="JSON lines with id, prompt, kind, chat.")] = None,
@@ -62,7 +63,7 @@ def generate(
     """Decode a prompt, or a file of them, and write each run's trace."""
     if trace not in ("full", "counters", "none"):
         raise InputError(f"--trace {trace!r}: choose full, counters or none")
-    models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code)
+    models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
     drafting = options.drafting(preset_name, {
         "method": method, "width": width, "depth": depth, "merge_context": merge_context,
         "sibling_threshold": sibling_threshold, "prob_threshold": prob_threshold, "prob_rule": prob_rule,

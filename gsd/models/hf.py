@@ -36,6 +36,7 @@ class HFModel:
         self.device = model.get_input_embeddings().weight.device  # of the inputs
         self.devices = sorted({weight.device for weight in model.parameters()}, key=str)
         self.dtype = model.dtype
+        self.parameters: int = model.num_parameters()
         self.counter = Counter()
         self._cache = KVCache(_layer_shapes(model, spec))
 
@@ -121,7 +122,8 @@ class HFModel:
             "source": self.spec.source,
             "revision": self.spec.revision,
             "architecture": type(self.model).__name__,
-            "parameters": self.model.num_parameters(),
+            "parameters": self.parameters,
+            "quantization": self.spec.quantization,
             "layers": len(self._cache.layers),
             "vocab_size": self.vocab_size,
             "context_length": self.context_length,

@@ -24,6 +24,7 @@ from gsd.config import Dtype, ModelSpec
 from gsd.errors import GsdError, ModelError, PairError
 from gsd.models.base import out_of_memory
 from gsd.models.hf import HFModel
+from gsd.models.quantize import quantize
 from gsd.pairs import located
 
 HUB_TIMEOUT_S = 5
@@ -33,10 +34,10 @@ def load_model(spec: ModelSpec, device: str = "auto", dtype: Dtype = "auto") -> 
     """Load one model, or raise `ModelError` with the reason and the way out.
 
     `device` auto: all CUDA devices there are, else the CPU. `dtype` auto: bfloat16 on CUDA (float16 where the
-    device computes no bfloat16), float32 on the CPU.
+    device computes no bfloat16), float32 on the CPU. A quantised model computes in bfloat16.
     """
     device_map = _device_map(device)
-    torch_dtype = _torch_dtype(dtype, device_map)
+    torch_dtype = torch.bfloat16 if spec.quantization != "none" else _torch_dtype(dtype, device_map)
     kwargs = _source_kwargs(spec)
     with _refusals(spec):
         config = AutoConfig.from_pretrained(**kwargs)
@@ -52,7 +53,10 @@ def load_model(spec: ModelSpec, device: str = "auto", dtype: Dtype = "auto") -> 
         )
         if device_map == "auto":
             _refuse_offload(model, spec)
-        return HFModel(model, spec.model_copy(update={"revision": _commit(spec, config)}))
+        loaded = HFModel(model, spec.model_copy(update={"revision": _commit(spec, config)}))
+        if spec.quantization != "none":
+            quantize(model, spec.quantization)
+        return loaded
 
 
 def draft_device(device: str) -> str:

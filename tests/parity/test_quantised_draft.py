@@ -1,0 +1,52 @@
+"""A quantised draft changes what is proposed and never what is emitted; and it hardly changes what is proposed."""
+
+import pytest
+
+from gsd.config import DraftSpec, ModelSpec, SamplingSpec
+from gsd.models.loading import load_model
+from gsd.pairs import pair
+from tests import oracle
+from tests.models import decode, tokens_of
+
+PROMPTS = [
+    "def count_items(items):\n",
+    "class SplitTool:\n",
+    "# How to sort the words.\n",
+    "def merge(first, second):\n",
+]
+NEW_TOKENS = 32
+
+
+@pytest.fixture(scope="module", params=["int8", "int4"])
+def draft(request):
+    """The bundled draft with weights of so many bits."""
+    spec = ModelSpec(**pair("tiny").draft.model_dump() | {"quantization": request.param})
+    return load_model(spec, "cpu", "float32")
+
+
+@pytest.mark.parametrize("sampling", [SamplingSpec(), SamplingSpec(temperature=0.9, seed=3)], ids=["greedy", "sampled"])
+def test_the_text_is_the_oracles(tiny, draft, sampling):
+    for text in PROMPTS:
+        prompt = tiny.tokenizer.encode(text)
+        expected = oracle.generate(tiny.target.model, prompt, NEW_TOKENS, sampling)
+        for spec in (DraftSpec(), DraftSpec(method="chain", prob_threshold=0.0, depth=5)):
+            steps = decode(tiny.target, draft, prompt, spec, sampling, NEW_TOKENS, detail=True)
+            assert tokens_of(steps) == expected, spec
+
+
+def test_acceptance_hardly_pays(tiny, draft):
+    """Rounds over all prompts at the default settings: at most a fifth more than with the whole draft."""
+
+    def rounds(model):
+        prompts = map(tiny.tokenizer.encode, PROMPTS)
+        return sum(len(decode(tiny.target, model, one, DraftSpec(), SamplingSpec(), NEW_TOKENS, detail=False))
+                   for one in prompts)  # fmt: skip
+
+    assert rounds(draft) <= 1.2 * rounds(tiny.draft)
+
+
+def test_what_the_trace_says_of_it(draft, tiny):
+    described = draft.describe()
+    assert described["quantization"] == draft.spec.quantization
+    assert described["dtype"] == "bfloat16"
+    assert described["parameters"] == tiny.draft.describe()["parameters"]

@@ -1,0 +1,58 @@
+"""Weight-only quantisation: each layer is its own dequantised weights, which are near the old ones."""
+
+import pytest
+import torch
+from torch import nn
+
+from gsd.models.quantize import GROUP, Int4Linear, Int8Linear, quantize
+
+
+def linear(outputs, inputs, bias=True):
+    torch.manual_seed(0)
+    layer = nn.Linear(inputs, outputs, bias=bias, dtype=torch.bfloat16)
+    with torch.no_grad():
+        layer.weight[0, 0] = 3.0  # an outlier, which must not spoil the other groups and rows
+    return layer
+
+
+@pytest.mark.parametrize("made", [Int8Linear, Int4Linear])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("count", [1, 3, 16])
+def test_a_quantised_layer_multiplies_by_weights_within_half_a_level(made, bias, count):
+    old = linear(64, 4 * GROUP, bias)
+    new = made(old)
+    weights = new(torch.eye(4 * GROUP, dtype=torch.bfloat16)).float() - (new.bias.float() if bias else 0.0)
+    level = old.weight.float().abs().amax(1) / 127 if made is Int8Linear else None
+    if made is Int4Linear:
+        groups = old.weight.float().unflatten(1, (-1, GROUP))
+        level = ((groups.amax(-1) - groups.amin(-1)) / 15).repeat_interleave(GROUP, 1).T
+    # Half a level of rounding, and bfloat16's 2⁻⁸ on scales, zeros and results.
+    limit = 0.5 * level + 2**-6 * old.weight.float().abs().amax(1)
+    assert ((weights - old.weight.float().T).abs() <= limit + 2**-8).all()
+    x = torch.randn(2, count, 4 * GROUP, dtype=torch.bfloat16)
+    own = x.float() @ (new(torch.eye(4 * GROUP, dtype=torch.bfloat16)).float() - (new.bias.float() if bias else 0.0))
+    assert new(x).shape == (2, count, 64)
+    torch.testing.assert_close(new(x).float(), own + (new.bias.float() if bias else 0.0), rtol=0.05, atol=0.1)
+
+
+class Small(nn.Module):
+    """A body, a layer whose inputs make no whole groups, and a head."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(linear(GROUP, GROUP), linear(GROUP + 1, GROUP))  # 33 outputs: no 16s
+        self.odd = linear(8, GROUP + 1)
+        self.head = linear(100, GROUP)
+
+    def get_output_embeddings(self):
+        return self.head
+
+
+def test_int4_spares_the_head_and_layers_without_whole_groups():
+    model = Small()
+    quantize(model, "int4")
+    assert [type(layer) for layer in (*model.body, model.odd, model.head)] == [
+        Int4Linear, Int8Linear, Int8Linear, Int8Linear]  # fmt: skip
+    model = Small()
+    quantize(model, "int8")
+    assert {type(layer) for layer in (*model.body, model.odd, model.head)} == {Int8Linear}
