@@ -13,6 +13,7 @@ const RULER = 42;            // pixels from the bottom
 const MARGIN = { left: 36, right: 60, top: 46, bottom: 58 };
 const HITS_UP_TO = 300, MOVES_UP_TO = 300; // nodes: edges that can be clicked, and changes of face that glide
 const GLIDE_MS = 260;
+const LEVEL_MS = 420, REPLAY_MS = 5000; // a level of a replay, and a whole one at most
 const LEGEND = [["accepted", "accepted"], ["rejected", "rejected"], ["unverified", "not verified"],
   ["rejected merged", "merged"], ["rejected copy", "copy"], ["bonus", "bonus"], ["pruned", "pruned"],
   ["unverified gained", "gained"], ["unverified lost", "lost"], ["join", "merge edge"]];
@@ -70,7 +71,8 @@ class View {
 
   tools() {
     const bar = Object.assign(document.createElement("div"), { className: "tools" });
-    const actions = [["M3 8H13M8 3V13", "Zoom in", () => this.zoom(1.25)],
+    const actions = [["M5 3L13 8L5 13Z", "Replay the levels", () => this.replay()],
+      ["M3 8H13M8 3V13", "Zoom in", () => this.zoom(1.25)],
       ["M3 8H13", "Zoom out", () => this.zoom(0.8)],
       ["M2 8H14M4.5 5.5L2 8L4.5 10.5M11.5 5.5L14 8L11.5 10.5", "Fit the graph", () => this.refit()],
       ["M2 6V2H6M10 2H14V6M14 10V14H10M6 14H2V10", "Full screen", () => this.fullScreen()]];
@@ -122,10 +124,12 @@ class View {
     }
     this.path = path;
     this.choose(selected);
+    this.box.dataset.round = data.key; // what is drawn, for whoever waits for it
   }
 
   draw({ nodes, edges, columns }) {
     this.hideTip();
+    this.svg.classList.remove("drafting");
     this.scene.replaceChildren();
     this.measure(nodes, columns);
     this.nodes = new Map(nodes.id.map((id, i) => [id, {
@@ -192,6 +196,22 @@ class View {
     const spread = room.y / (scale * 2 * Math.max(above, below, 1));
     this.row = Math.min(Math.max(spread, least.row), 2 * least.row);
     this.size = { width, above: above * this.row, below: below * this.row };
+  }
+
+  // The round as it went: level after level is drafted, then all of it is verified at once.
+  replay() {
+    const level = (node) => Math.round(node.x / this.gap);
+    const drafted = [...this.nodes.values()].filter((node) => node.kind !== "bonus");
+    const last = Math.max(...drafted.map(level));
+    const beat = Math.min(LEVEL_MS, REPLAY_MS / (last + 2));
+    const delay = (node) => (node.kind === "bonus" ? last + 2 : level(node)) * beat;
+    const appear = (element, node) => element.animate([{ opacity: 0 }, { opacity: 1 }],
+      { duration: beat, delay: delay(node), fill: "backwards", easing: "ease-out" });
+    for (const node of this.nodes.values()) appear(node.element, node);
+    for (const { line, to } of this.edges) appear(line, to);
+    this.svg.classList.add("drafting");
+    clearTimeout(this.verifying);
+    this.verifying = setTimeout(() => this.svg.classList.remove("drafting"), (last + 1.5) * beat);
   }
 
   dress(node) {
