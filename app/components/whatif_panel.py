@@ -83,9 +83,11 @@ def _key(run: str, name: str) -> str:
 def _uncovered(found: Uncovered) -> None:
     places = "".join(f"<li>{code(text)}</li>" for text in found.texts[:NAMED])
     more = f"<li>and {len(found.texts) - NAMED} more</li>" if len(found.texts) > NAMED else ""
-    st.html('<div class="words uncovered" role="status"><h4>Not covered by this recording</h4><p>These settings need '
-            f"what the draft says after</p><ul>{places}{more}</ul><p>which this run never asked it. The graph is "
-            "still the recorded one. Go back towards its settings, or run with these in the Playground.</p></div>")  # fmt: skip
+    st.html(
+        '<div class="words uncovered" role="status"><h4>Not covered by this recording</h4><p>These settings need '
+        f"what the draft says after</p><ul>{places}{more}</ul><p>which this run never asked it. The graph is "
+        "still the recorded one: go back towards its settings, or run these in the Playground.</p></div>"
+    )
 
 
 def _table(before: Counts, after: Counts) -> str:

@@ -1,0 +1,114 @@
+"""The Graph view in a real browser: from round to round, a node, a hypothesis, faces, other settings, a large round."""
+
+import pytest
+from browser.conftest import ROOT, serve
+from fixtures.recorded import record_run
+
+from gsd.config import DraftSpec
+
+pytestmark = pytest.mark.browser
+expect = pytest.importorskip("playwright.sync_api").expect
+expect.set_options(timeout=15_000)
+SHORTCUTS_MS = 2000  # Streamlit listens for them a moment after it has drawn the buttons
+LARGE = DraftSpec(width=10, depth=12, frontier=40, merge_context=2, prob_threshold=0.0, sibling_threshold=0.0,
+                  budget=200)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("graph")
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    yield from serve(ROOT / "tests" / "fixtures" / "fake_app.py", folder)
+
+
+def visit(page, address, run, more=""):
+    page.goto(f"{address}/graph?run={run.name}&step=2{more}")
+    expect(marks(page).first).to_be_visible()
+    page.wait_for_selector('[data-test-script-state="notRunning"]')
+
+
+def marks(page):
+    return page.locator(".graph-view > svg .node .mark")
+
+
+def words(page):
+    return page.locator(".words").last
+
+
+def round_of(page):
+    return page.locator(".round")
+
+
+def test_from_round_to_round_by_key_strip_and_jump(page, address, folder):
+    run = record_run(folder / "runs", count=9)
+    visit(page, address, run)
+    page.wait_for_timeout(SHORTCUTS_MS)
+    page.keyboard.press("ArrowRight")
+    expect(round_of(page)).to_contain_text("Round 3 of 9")
+    page.locator(".round-strip .slot").nth(6).click()
+    expect(round_of(page)).to_contain_text("Round 7 of 9")
+    page.keyboard.press("l")
+    expect(page.get_by_role("button", name="Longest")).to_be_disabled()
+    page.wait_for_function("/step=\\d/.test(location.search)")
+
+
+def test_a_node_is_explained_and_its_hypothesis_marked_both_ways(page, address, folder):
+    run = record_run(folder / "runs")
+    visit(page, address, run, "&face=verified")
+    page.locator(".graph-view > svg .node.copy .mark").first.click()
+    expect(words(page)).to_contain_text("token id")
+    expect(page.locator(".graph-view > svg .node.chosen").first).to_be_attached()
+    assert page.locator(".graph-view .edge.on-path").count() >= 1
+    page.wait_for_function("/node=n\\d+&face=verified/.test(location.search)")
+    page.goto(f"{address}/graph?run={run.name}&step=2&node=h1")
+    expect(words(page)).to_contain_text("Hypothesis 2")
+    assert page.locator(".graph-view .node.on-path").count() >= 2
+
+
+def test_faces_keep_the_root_where_it_is(page, address, folder):
+    run = record_run(folder / "runs")
+    visit(page, address, run)
+    root = page.locator(".graph-view > svg .node.root .mark").first
+    before = root.bounding_box()["x"]
+    page.get_by_role("radio", name="Verified").click()
+    expect(page.locator(".graph-view > svg .node.copy").first).to_be_attached()
+    page.wait_for_timeout(400)  # nodes glide
+    assert root.bounding_box()["x"] == pytest.approx(before, abs=30)
+
+
+def test_other_settings_mark_what_is_lost_at_once(page, address, folder):
+    run = record_run(folder / "runs")
+    visit(page, address, run)
+    page.get_by_text("What if", exact=True).click()
+    page.get_by_role("slider", name="Depth").focus()
+    page.keyboard.press("Home")
+    lost = page.locator(".graph-view > svg .node.lost")
+    expect(lost.first).to_be_attached()
+    expect(page.locator(".before-after")).to_contain_text("−")
+    page.get_by_role("button", name="Reset").click()
+    expect(lost).to_have_count(0)
+
+
+def test_a_large_round_opens_branch_by_branch_and_whole(page, address, folder):
+    run = record_run(folder / "runs", count=3, drafting=LARGE)
+    visit(page, address, run)
+    expect(page.get_by_text("likeliest of")).to_be_visible()
+    before = marks(page).count()
+    assert before < 120
+    page.locator(".graph-view .behind").first.click()
+    expect(marks(page).nth(before)).to_be_attached()
+    page.get_by_role("button", name="Draw all").click()
+    expect(marks(page).nth(900)).to_be_attached()
+
+
+def test_the_keyboard_alone_reaches_a_node_and_its_words(page, address, folder):
+    run = record_run(folder / "runs")
+    visit(page, address, run)
+    page.locator(".graph-view .node.root").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(words(page)).to_contain_text("depth 1")
+    expect(round_of(page)).to_contain_text("Round 2")
