@@ -63,9 +63,11 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    """All runs, the user's newest first, then the samples."""
+    """All runs, the user's newest first, then the samples of which the user has no copy."""
     own = [Entry(_head(folder, _stamp(folder)), False) for folder in list_runs(runs_folder())]
-    return own + [Entry(_head(folder, _stamp(folder)), True) for folder in list_runs(SAMPLES)]
+    names = {entry.name for entry in own}
+    samples = [folder for folder in list_runs(SAMPLES) if folder.name not in names]
+    return own + [Entry(_head(folder, _stamp(folder)), True) for folder in samples]
 
 
 def info(entry: Entry) -> RunInfo:

@@ -104,7 +104,7 @@ def _filter(name: str, lines: list[Line]) -> str | None:
     key = f"runs {name}"
     if st.session_state[key] not in values:
         st.session_state[key] = None
-    return st.selectbox(name.capitalize(), values, key=key, placeholder=f"Any {name}", width=150,
+    return st.selectbox(name.capitalize(), values, key=key, placeholder=f"Any {name}", width=130,
                         label_visibility="collapsed", persist_state="session")  # fmt: skip
 
 
