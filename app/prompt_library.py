@@ -1,25 +1,40 @@
-"""Prompts to start from, by kind."""
+"""Prompts to start from, by kind: `prompts.jsonl` beside this file, which `gsd --prompt-file` reads as well."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from gsd.prompts import read_prompts
+
+LIBRARY = Path(__file__).with_name("prompts.jsonl")
+KINDS = ("code", "edit", "tests", "json", "maths", "summary", "translation", "chat")
 
 
 @dataclass(frozen=True, slots=True)
 class LibraryPrompt:
-    """One prompt; `title` is what a list calls it."""
+    """One prompt. Where `chat` is false it is the beginning of a text, which any model can go on with."""
 
     id: str
     kind: str
     prompt: str
-    title: str
-    chat: bool | None = None
+    chat: bool
+
+    @property
+    def title(self) -> str:
+        """What a list calls it: its id in words."""
+        words = self.id.replace("-", " ")
+        return words[0].upper() + words[1:]
+
+    @property
+    def suits(self) -> str:
+        """`base`: the bundled pair and any other model; `chat`: models that were taught to follow instructions."""
+        return "chat" if self.chat else "base"
 
 
-def prompts() -> list[LibraryPrompt]:
-    """All prompts."""
-    return [
-        LibraryPrompt("quicksort", "code", "def quicksort(items):\n", "Quicksort"),
-        LibraryPrompt("stack", "code", 'class Stack:\n    """A last-in, first-out stack."""\n', "Stack"),
-        LibraryPrompt("palindrome", "code", "def is_palindrome(text):\n", "Palindrome"),
-    ]
+@cache
+def prompts() -> tuple[LibraryPrompt, ...]:
+    """All prompts, kind by kind; those for a base model first."""
+    found = [LibraryPrompt(one.id, one.kind, one.prompt, one.chat) for one in read_prompts(LIBRARY).prompts]
+    return tuple(sorted(found, key=lambda one: (KINDS.index(one.kind), one.chat)))
