@@ -108,8 +108,8 @@ def located(spec: ModelSpec) -> Path | None:
         return _in_hub_cache(spec)
     if spec.revision is not None:
         raise ModelError(
-            f"{spec.source} is the local {local}, which has no revision {spec.revision!r}: leave the revision out, "
-            "or name a hub model that is not there"
+            f"{spec.source} is taken from {local}, which has no revision {spec.revision!r}: leave the revision out, "
+            f"or give the id of a hub model that is not under ${MODELS_VARIABLE}"
         )
     return local
 
