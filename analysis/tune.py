@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.replay import Replayer, TextReplay
-from gsd.atlas import AtlasText
+from gsd.atlas import AtlasText, Bounds
 from gsd.config import DraftSpec, build
 from gsd.cost import Costs
 from gsd.errors import InputError
@@ -47,6 +47,21 @@ def _values(text: str) -> list[Any]:
     if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
         raise InputError(f"--grid {text!r}: a range is two whole numbers, the smaller first, such as 1..6")
     return list(range(int(first), int(last) + 1))
+
+
+def default_grid(bounds: Bounds) -> dict[str, list[Any]]:
+    """What is tried where no grid is given: the settings that matter most, as far as the atlas reaches."""
+    return {
+        "width": _within((1, 2, 3, 4, 6), bounds.width),
+        "depth": _within((1, 2, 3, 4, 6, 8, 12, 16, 20), bounds.depth),
+        "merge_context": [None, 0, 1, 2],
+        "prob_threshold": [0.1, 0.2, 0.4],
+        "frontier": [min(DraftSpec().frontier, bounds.frontier)],
+    }
+
+
+def _within(values: tuple[int, ...], most: int) -> list[int]:
+    return [value for value in values if value <= most]
 
 
 def settings_of(grid: dict[str, list[Any]]) -> list[DraftSpec]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import groupby
+from pathlib import PurePath
+from typing import Any
 
 import torch
 
@@ -15,6 +17,7 @@ from gsd.graph import ROOT
 from gsd.models.base import LanguageModel
 from gsd.runner import Runner
 
+_IDENTITY = ("architecture", "parameters", "layers", "vocab_size", "dtype")
 SLACK = 3  # times the frontier: a merge or a sibling rule takes nodes out of it and lets others in
 
 
@@ -100,12 +103,40 @@ def probe_text(runner: Runner, spec: RunSpec, bounds: Bounds) -> AtlasText:
     return text
 
 
-def fill_text(runner: Runner, bounds: Bounds, text: AtlasText, wanted: dict[int, set[int]]) -> None:
-    """Expand `wanted` nodes, by position, of a recorded text."""
+def fill_text(
+    runner: Runner,
+    bounds: Bounds,
+    text: AtlasText,
+    wanted: dict[int, set[int]],
+    *,
+    progress: Callable[[], None] = lambda: None,
+) -> None:
+    """Expand `wanted` nodes, by position, of a recorded text; `progress` is called after each position."""
     prober = _prober(runner, bounds, text.capacity)
     with torch.inference_mode():
         for at in sorted(wanted):
             prober.fill(text.trees[at], wanted[at], text.committed(at))
+            progress()
+
+
+def check_models(recorded: dict[str, Any], now: dict[str, Any]) -> None:
+    """Whether the models at hand are an atlas's own, by what `Runner.meta` says of both.
+
+    A folder may have moved, so of where it came from the last part alone counts; revisions only where both are
+    known. Raises `InputError` naming what differs.
+    """
+    for role in ("target", "draft"):
+        was, here = recorded[role], now[role]
+        pairs = {name: (was[name], here[name]) for name in _IDENTITY}
+        pairs["name"] = tuple(PurePath(one["source"]).name.lower() for one in (was, here))
+        if was["revision"] and here["revision"]:
+            pairs["revision"] = was["revision"], here["revision"]
+        for name, (then, is_now) in pairs.items():
+            if then != is_now:
+                raise InputError(
+                    f"the atlas was probed with a {role} of {name} {then}, the one at hand has {is_now}: "
+                    "fill it where its own models are, or probe anew"
+                )
 
 
 def _prober(runner: Runner, bounds: Bounds, capacity: int) -> Prober:

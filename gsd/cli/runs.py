@@ -76,18 +76,19 @@ def _rerun(folders: list[Path]) -> list[Comparison]:
         raise InputError("the bundle holds no complete run, so there is nothing to compare with")
     with progress("runs", len(runs)) as advance:
         for run in runs:
-            spec = _here(build(RunSpec, run.meta["spec"]))
+            spec = here(build(RunSpec, run.meta["spec"]))
             compared.append(rerun(run.folder, pairs.get(spec)))
             advance()
     return compared
 
 
-def _here(spec: RunSpec) -> RunSpec:
+def here(spec: RunSpec) -> RunSpec:
     """A preset's models are where they are on this machine, not where they were recorded."""
     if spec.pair is None:
         return spec
-    here = pair(spec.pair)
-    return spec.model_copy(update={"target": here.target, "draft": spec.draft and here.draft})
+    found = pair(spec.pair)
+    draft = spec.draft and found.draft.model_copy(update={"quantization": spec.draft.quantization})
+    return spec.model_copy(update={"target": found.target, "draft": draft})
 
 
 def _row(one: Comparison) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import typer
 from gsd.atlas import Atlas, Bounds
 from gsd.cli import options
 from gsd.cli.output import end_with_broken_lines, load, print_json, print_table, progress, write_csv
-from gsd.config import Prompt, RunSpec, SamplingSpec, build
+from gsd.cli.runs import here
+from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec, build
 from gsd.cost import Costs, Curve
 from gsd.errors import InputError, PromptError
 from gsd.prompts import BrokenLine, PromptFile, read_prompts
@@ -26,6 +27,7 @@ Repeats = Annotated[int, typer.Option(min=3, help="Forwards of each size.")]
 
 
 def probe(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder of the atlas.")],
     prompts: Annotated[Path | None, typer.Option(help="JSON lines with id, prompt, kind, chat.")] = None,
     fill: Annotated[
@@ -36,10 +38,11 @@ def probe(
     draft: options.Draft = None,
     target_revision: options.TargetRevision = None,
     draft_revision: options.DraftRevision = None,
+    draft_quant: options.DraftQuant = "none",
     trust_remote_code: options.Trust = False,
     width: Annotated[int, typer.Option(min=1, max=64, help="Widest width to replay.")] = 6,
-    depth: Annotated[int, typer.Option(min=1, max=64, help="Deepest depth to replay.")] = 8,
-    frontier: Annotated[int, typer.Option(min=1, max=1024, help="Largest frontier to replay.")] = 24,
+    depth: Annotated[int, typer.Option(min=1, max=64, help="Deepest depth to replay.")] = DraftSpec().depth,
+    frontier: Annotated[int, typer.Option(min=1, max=1024, help="Largest frontier to replay.")] = 8,
     max_new_tokens: options.NewTokens = "64",
     temperature: options.Temperature = "0.0",
     top_k: options.TopK = "0",
@@ -53,9 +56,10 @@ def probe(
     if (prompts is None) == (fill is None):
         raise InputError("give --prompts for a new atlas, or --fill with a grid for the one in --out")
     if fill is not None:
+        _refuse_beside_fill(context)
         _fill(out, fill, as_json)
         return
-    models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code)
+    models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
     shared = {
         **models, "max_new_tokens": max_new_tokens, "device": device, "dtype": dtype,
         "sampling": build(SamplingSpec, {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}),
@@ -94,25 +98,43 @@ def _fill(folder: Path, grid: str, as_json: bool) -> None:
     """Expand, with the atlas's own models, what replaying the grid wants, until it wants nothing more."""
     from analysis.replay import Replayer
     from analysis.tune import parse_grid, settings_of
-    from gsd.probe import fill_text
+    from gsd.probe import check_models
 
     atlas = Atlas.load(folder)
     settings = settings_of(parse_grid(grid))
     for spec in settings:
         atlas.bounds.check(spec)
-    runner = load(build(RunSpec, atlas.meta["spec"]))
+    spec = here(build(RunSpec, atlas.meta["spec"]))
+    runner = load(spec)
+    check_models(atlas.meta, runner.meta(spec))
     filled = 0
     try:
         while wanted := Replayer(atlas).wanted(settings):
-            for number, nodes in wanted.items():
-                fill_text(runner, atlas.bounds, atlas.texts[number], nodes)
-                filled += sum(map(len, nodes.values()))
+            filled += _expand(runner, atlas, wanted)
     finally:  # whatever was expanded is true
         atlas.save(folder)
     if as_json:
         print_json({"atlas": str(folder), "expanded": filled})
     else:
         print(f"{filled} nodes expanded; every setting of the grid is covered")
+
+
+def _refuse_beside_fill(context: typer.Context) -> None:
+    """An atlas is filled by the models and the settings that made it: others would contradict what it holds."""
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name)
+        if source and source.name == "COMMANDLINE" and option.name not in ("out", "fill", "as_json"):
+            raise InputError(f"{option.opts[0]} does not go with --fill, which takes all from the atlas: leave it out")
+
+
+def _expand(runner: Runner, atlas: Atlas, wanted: dict[int, dict[int, set[int]]]) -> int:
+    """Expand `wanted` nodes (text number -> position -> nodes); how many."""
+    from gsd.probe import fill_text
+
+    with progress("filling", sum(map(len, wanted.values()))) as advance:
+        for number, nodes in wanted.items():
+            fill_text(runner, atlas.bounds, atlas.texts[number], nodes, progress=advance)
+    return sum(len(nodes) for positions in wanted.values() for nodes in positions.values())
 
 
 def _report_atlas(folder: Path, atlas: Atlas, as_json: bool) -> None:
@@ -131,6 +153,7 @@ def calibrate(
     draft: options.Draft = None,
     target_revision: options.TargetRevision = None,
     draft_revision: options.DraftRevision = None,
+    draft_quant: options.DraftQuant = "none",
     trust_remote_code: options.Trust = False,
     repeats: Repeats = REPEATS,
     device: options.Device = "auto",
@@ -138,7 +161,7 @@ def calibrate(
     as_json: options.Json = False,
 ) -> None:
     """Measure what a forward of N tokens takes, draft and target, and the engine around them."""
-    models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code)
+    models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
     spec = build(RunSpec, {**models, "prompt": Prompt(prompt=ENGINE_PROMPT), "device": device, "dtype": dtype})
     check_writable(out.parent)
     costs = calibrated(load(spec), spec, repeats)
@@ -169,7 +192,9 @@ def _fit(curve: Curve) -> str:
 
 def tune(
     atlas: Annotated[Path, typer.Argument(help="Folder of an atlas.")],
-    grid: Annotated[str, typer.Option(help="OPTION=VALUES,… with numbers, ranges as 1..6, or none.")],
+    grid: Annotated[
+        str | None, typer.Option(help="OPTION=VALUES,… with numbers, ranges as 1..6, or none; a broad one by default.")
+    ] = None,
     costs: Annotated[Path | None, typer.Option(help="Curves of gsd calibrate; the atlas's own by default.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="File for a row a setting.")] = None,
     as_json: options.Json = False,
@@ -178,8 +203,9 @@ def tune(
     from analysis import tune as grids
     from analysis.replay import Replayer
 
-    settings = grids.settings_of(grids.parse_grid(grid))
+    parsed = grids.parse_grid(grid) if grid is not None else None  # a grid that is none is said before a long load
     replayer = Replayer(Atlas.load(atlas))
+    settings = grids.settings_of(parsed or grids.default_grid(replayer.atlas.bounds))
     for spec in settings:
         replayer.atlas.bounds.check(spec)
     curves = Costs.load(costs or atlas / COSTS_FILE) if costs or (atlas / COSTS_FILE).exists() else None

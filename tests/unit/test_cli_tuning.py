@@ -1,12 +1,16 @@
 """`gsd probe`, `calibrate`, `tune` and `sweep` from end to end on the bundled pair, and what they refuse."""
 
+import inspect
 import json
+import shutil
 
 import pandas as pd
 import pytest
 
 from analysis.tune import SETTINGS
+from gsd.atlas import Bounds
 from gsd.cli import main
+from gsd.cli.tuning import probe
 from gsd.config import DraftSpec
 
 GRID = "width=1..2,depth=1..3,merge_context=none,0,prob_threshold=0.0"
@@ -62,6 +66,32 @@ def test_what_an_atlas_lacks_is_filled_in_by_its_own_models(gsd, tmp_path, promp
     assert "1 settings, 1 of them covered" in gsd("tune", tmp_path, "--grid", grid)[1]
 
 
+def test_an_atlas_is_filled_by_its_own_models_alone(gsd, atlas, tmp_path):
+    """Here the recorded draft had another vocabulary; a folder of another path but the same name is no matter."""
+    shutil.copytree(atlas, tmp_path / "atlas")
+    head = json.loads((atlas / "atlas.json").read_text())
+    head["meta"]["spec"]["target"]["source"] = head["meta"]["target"]["source"] = "/elsewhere/target"
+    (tmp_path / "atlas" / "atlas.json").write_text(json.dumps(head))
+    assert gsd("probe", "--out", tmp_path / "atlas", "--fill", "width=1,depth=1")[0] == 0
+    head["meta"]["draft"]["vocab_size"] = 99
+    (tmp_path / "atlas" / "atlas.json").write_text(json.dumps(head))
+    code, _, err = gsd("probe", "--out", tmp_path / "atlas", "--fill", "width=1,depth=1")
+    assert code == 2 and "vocab_size 99" in err and "probe anew" in err
+
+
+def test_without_a_grid_a_broad_one_within_the_bounds_is_tried(gsd, atlas):
+    """Widths 1 2 3, depths 1 2 3 4, four merge contexts and three thresholds."""
+    code, out, _ = gsd("tune", atlas, "--json")
+    report = json.loads(out)
+    assert code == 0 and report["settings"] == 3 * 4 * 4 * 3
+    assert report["covered"] > report["settings"] / 2
+
+
+def test_the_default_bounds_hold_the_default_settings():
+    bounds = inspect.signature(probe).parameters
+    Bounds(*(bounds[name].default for name in ("width", "depth", "frontier"))).check(DraftSpec())
+
+
 def test_curves_of_another_machine_can_be_named(gsd, atlas, tmp_path):
     code, out, _ = gsd("calibrate", "--out", tmp_path / "curves.json", "--repeats", 3)
     assert code == 0 and "a drafted node" in out
@@ -90,6 +120,8 @@ def test_a_sweep_from_a_file_is_resumed(gsd, tmp_path):
         (["tune", "ATLAS", "--grid", "width=1,depth=1", "--costs", "nowhere.json"], ["nowhere.json", "calibrate"]),
         (["tune", "ATLAS", "--grid", "width=1,depth=1", "--csv", "/dev/null/x.csv"], ["/dev/null", "--csv"]),
         (["probe", "--out", "x"], ["--prompts", "--fill"]),
+        (["probe", "--out", "ATLAS", "--fill", "width=1", "--pair", "tiny"], ["--pair", "--fill"]),
+        (["probe", "--out", "ATLAS", "--fill", "width=1", "--temperature", "0.0"], ["--temperature", "--fill"]),
         (["probe", "--out", "/dev/null/x", "--prompts", "PROMPTS"], ["/dev/null/x", "--out"]),
         (["calibrate", "--out", "/dev/null/x/c.json"], ["/dev/null", "--out"]),
         (["sweep", "nowhere.yaml"], ["nowhere.yaml"]),
