@@ -107,6 +107,18 @@ def complete(frames: Frames) -> Frames:
     return Frames(**{name: part[part["run"].isin(runs)].reset_index(drop=True) for name, part in parts.items()})
 
 
+def of_round(frames: Frames, run: str, round: int) -> Frames:
+    """One round of one run alone; `runs` keeps that run's row, whose totals are of the whole run."""
+
+    def rows(part: pd.DataFrame) -> pd.DataFrame:
+        here = part["run"] == run
+        if "round" in part:
+            here &= part["round"] == round
+        return part[here].reset_index(drop=True)
+
+    return Frames(**{field.name: rows(getattr(frames, field.name)) for field in fields(Frames)})
+
+
 def as_frames(tables: dict[str, pa.Table]) -> Frames:
     """Arrow tables as pandas frames."""
     return Frames(**{name: table.to_pandas() for name, table in tables.items()})

@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
+import html
+from collections.abc import Callable, Mapping
+
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"]}
+LEGEND = 34  # pixels above a plot
+BARE = 14  # likewise without one
 
 
-def chart(figure: go.Figure, table: pd.DataFrame, *, name: str, help: str = "") -> None:
+def chart(
+    figure: go.Figure, table: pd.DataFrame, *, name: str, help: str = "",
+    columns: Mapping[str, str] | None = None, on_pick: Callable[[], None] | None = None,
+) -> None:  # fmt: skip
     """Draw a figure and, folded away below it, its table with a CSV download named `name`.csv.
 
-    `help` is the metric's formula in Markdown, shown with the table.
+    `help` is the metric's formula in Markdown, shown with the table. `columns` says what the table's columns
+    mean. With `on_pick` a click on a point leaves it in `st.session_state[f"chart {name}"]["selection"]`.
     """
-    st.plotly_chart(figure, key=f"chart {name}", config=CONFIG, theme="streamlit")
+    with st.container(border=True, gap="small", key=f"chart-box {name}"):
+        title, subtitle = figure.layout.title.text or "", figure.layout.title.subtitle.text or ""
+        st.html(f'<div class="chart-title"><b>{_safe(title)}</b><span>{_safe(subtitle)}</span></div>')
+        st.plotly_chart(_without_title(figure), key=f"chart {name}", config=CONFIG, theme="streamlit",
+                        alt=f"{html.unescape(title)}. {html.unescape(subtitle)}", on_select=on_pick or "ignore",
+                        selection_mode="points")  # fmt: skip
+        _behind(table, name, help, columns or {})
+
+
+def _behind(table: pd.DataFrame, name: str, help: str, columns: Mapping[str, str]) -> None:
     with st.expander("Table, formula and CSV", icon=":material/table:"):
-        if help:
-            st.markdown(help)
-        st.dataframe(table, key=f"table {name}", hide_index=True, placeholder="–")
+        config = {column: st.column_config.Column(help=columns[column]) for column in table if column in columns}
+        st.dataframe(table, key=f"table {name}", hide_index=True, placeholder="–", column_config=config,
+                     height="content" if len(table) < 9 else 320)  # fmt: skip
         st.download_button("CSV", lambda: table.to_csv(index=False), f"{name}.csv", "text/csv", key=f"csv {name}",
                            on_click="ignore", icon=":material/download:")  # fmt: skip
+        if {"round", "in_rounds"} & set(table):
+            st.caption("Tables count rounds from 0, as the trace does; the page counts them from 1.")
+        if help:
+            st.markdown(help)
+
+
+def _without_title(figure: go.Figure) -> go.Figure:
+    """The title stands above, where it wraps; its room in the figure goes with it."""
+    made, own = go.Figure(figure), figure.layout.template.layout
+    legend = figure.layout.showlegend is not False and sum(trace.showlegend is not False for trace in figure.data) > 1
+    room = LEGEND if legend else BARE
+    return made.update_layout(
+        title=None, margin_t=room, height=(figure.layout.height or own.height) - own.margin.t + room
+    )
+
+
+def _safe(text: str) -> str:
+    """A title escapes the text of tokens for plotly, and not the names of runs: here all of it is escaped, once."""
+    return html.escape(html.unescape(text))

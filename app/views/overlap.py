@@ -2,6 +2,294 @@
 
 from __future__ import annotations
 
-from app.components.page import head
+import math
+from functools import partial
+from typing import Any
 
-head("Overlap", "How often hypotheses share token sequences, and what merging them saved.")
+import pandas as pd
+import streamlit as st
+
+from analysis import overlap
+from analysis.columns import COLUMNS
+from analysis.definitions import formula
+from analysis.load import Frames, of_round
+from analysis.merged import merged_sequences, merges_of, nodes_of
+from analysis.similarity import MEASURES
+from analysis.twins import is_unmerged_twin, merging_saved
+from app.components.page import head, opened
+from app.components.panels import grid, panel
+from app.components.scope import Scope, address, scope_bar, sections
+from app.components.stepper import go, shown_step
+from app.library import entries, find, frames
+from app.state import OpenRun, open_run, session, write_address
+from app.words import code, plain, visible
+from gsd.errors import TraceError
+
+KEY = "overlap"  # of the tabs
+JOINED, APART = "Merged", "Drafted twice"
+LISTED = 12  # places of a sequence that have a link
+CUT = 60  # characters of a sequence in a list
+TAIL = 22  # characters of what leads to a place of it
+
+
+def page() -> None:
+    """The whole page."""
+    head("Overlap", "How often hypotheses share token sequences, and what merging them saved.")
+    run = opened()
+    scope = scope_bar(run)
+    if scope.frames.nodes.empty:
+        st.info("There is no draft to look at here: " + _why_nothing_drafted(scope), icon=":material/info:")
+    else:
+        _headline(run, scope)
+        for name in sections(KEY, list(SECTIONS)):
+            SECTIONS[name](run, scope)
+    write_address(session(), **address(scope, KEY, next(iter(SECTIONS))))
+
+
+def _why_nothing_drafted(scope: Scope) -> str:
+    if scope.frames.steps.empty:
+        return "no round has been recorded yet."
+    return ("the run recorded counts and times only. Tick “Record every node” in the Playground before a run, or "
+            "choose another run above.")  # fmt: skip
+
+
+def _headline(run: OpenRun, scope: Scope) -> None:
+    """What the rest of the page explains, in five figures."""
+    drafted = scope.table(overlap.redundancy_by_step)[["drafted", "unrolled", "extra_copies"]].sum()
+    grams = scope.table(overlap.ngram_overlap_by_step).query("n == 3")[["shared", "occurrences"]].sum()
+    edges = scope.table(overlap.merges_by_context).groupby("edge")[["continued", "tested"]].sum()
+    merged, tree = (_precision(edges, edge) for edge in ("merge", "tree"))
+    with st.container(horizontal=True, border=True, key="metrics"):
+        st.metric("Redundancy", _percent(drafted["extra_copies"], drafted["unrolled"]),
+                  help=formula("redundancy_by_step"))  # fmt: skip
+        st.metric("Nodes not drafted", f"{drafted['extra_copies']:,.0f}", help=formula("redundancy_by_step"))
+        st.metric(
+            "3-gram overlap", _percent(grams["shared"], grams["occurrences"]), help=formula("ngram_overlap_by_run")
+        )
+        st.metric("Merge precision", "–" if merged is None else f"{merged:.0%}", _points_apart(merged, tree),
+                  delta_description="" if merged is None else "against tree edges",
+                  help=formula("merges_by_context"))  # fmt: skip
+        _forwards_saved(run, scope)
+
+
+def _precision(edges: pd.DataFrame, edge: str) -> float | None:
+    if edge not in edges.index or not edges.loc[edge, "tested"]:
+        return None
+    return edges.loc[edge, "continued"] / edges.loc[edge, "tested"]
+
+
+def _points_apart(merged: float | None, tree: float | None) -> str | None:
+    return None if merged is None or tree is None else f"{100 * (merged - tree):+.0f} points"
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{part / whole:.1%}" if whole else "–"
+
+
+def _forwards_saved(run: OpenRun, scope: Scope) -> None:
+    """Against the run of the same settings that never merges, where it was recorded."""
+    help, label = formula("merging_saved"), "Draft forwards saved"
+    twin = None if scope.kind != "run" else _twin(run)
+    if twin is None:
+        missing = ("There is no complete run of the same prompt and settings by the method *tree* to compare with: "
+                   "decode one in the Playground, and look at *this run*.")  # fmt: skip
+        st.metric(label, "–", help=f"{help}\n{missing}")
+        return
+    saved = merging_saved(frames((run.name, twin)).runs, run.name, twin)
+    help += (f"\nMeasured against {plain(twin)}. Merging also saved {saved['saved_drafted_nodes']:,} drafted nodes and "
+             f"{saved['saved_rounds']:,} rounds.")  # fmt: skip
+    st.metric(label, f"{saved['saved_draft_forwards']:,}".replace("-", "−"), help=help)
+
+
+def _twin(run: OpenRun) -> str | None:
+    """The newest complete run that drafted a tree where this one drafted a graph."""
+    known, own = entries(), find(run.name)
+    if not run.end or run.end["status"] != "complete" or own is None or own.spec is None:
+        return None
+    twins = (entry.name for entry in known if entry.spec and is_unmerged_twin(own.spec, entry.spec))
+    return next((name for name in twins if _complete(name)), None)
+
+
+def _complete(name: str) -> bool:
+    try:
+        return frames((name,)).runs["status"].iloc[0] == "complete"
+    except TraceError:
+        return False
+
+
+def _shares(run: OpenRun, scope: Scope) -> None:
+    """Redundancy and n-gram overlap by whatever the scope can be split into."""
+    with grid("shares"):
+        if scope.kind == "run":
+            panel(scope, "redundancy_by_step")
+            panel(scope, "ngram_overlap_by_step")
+        elif scope.kind == "runs":
+            panel(scope, "redundancy_by_run")
+            panel(scope, "ngram_overlap_by_run")
+            panel(scope, "ngram_overlap_by_kind")
+        panel(scope, "ngram_overlap_by_depth")
+
+
+def _merges(run: OpenRun, scope: Scope) -> None:
+    """What became of merges, beside ordinary edges."""
+    with grid("merges"):
+        for name in ("merges_by_context", "merges_by_depth_shift", "merges_by_rank"):
+            panel(scope, name)
+
+
+def _sequences(run: OpenRun, scope: Scope) -> None:
+    """Sequences that recur; one that is chosen shows where, with links into the graph."""
+    joined = scope.table(merged_sequences)
+    listed = {JOINED: joined, APART: scope.table(overlap.recurring_sequences)}
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.session_state.setdefault("sequences", JOINED if len(joined) else APART)
+        kind = st.segmented_control("Sequences", list(listed), key="sequences", required=True,
+                                    label_visibility="collapsed", on_change=_forget_sequence)  # fmt: skip
+        name = _run_of_several(scope)
+        rows = listed[kind][listed[kind]["run"] == name]
+        n = _length(kind, sorted(rows["n"].unique()))
+    if n is None:
+        st.info(f"No sequence was {kind.lower()} here. Choose another scope, or a run that drafts wider.")
+        return
+    of_length = rows[rows["n"] == n]
+    with grid("sequences"):
+        metric = "merged_sequences" if kind == JOINED else "recurring_sequences"
+        panel(scope, metric, rows=rows, n=n, on_pick=partial(_pick_sequence, metric, of_length["text"].tolist()))
+        with st.container(border=True, key="places"):
+            text = _chosen_sequence(of_length)
+            _places(scope, name, kind, n, text)
+
+
+def _run_of_several(scope: Scope) -> str:
+    if len(scope.names) == 1:
+        return scope.names[0]
+    known = {name: find(name).label for name in scope.names}
+    return st.selectbox(
+        "Run", known, key="sequences_of", format_func=known.get, label_visibility="collapsed", width=340
+    )
+
+
+def _length(kind: str, lengths: list[int]) -> int | None:
+    """Tokens in the sequences listed."""
+    if not lengths:
+        return None
+    if len(lengths) == 1:
+        st.caption(f"{lengths[0]} token{'s' if lengths[0] > 1 else ''} long", width="content")
+        return lengths[0]
+    return st.segmented_control("Tokens", lengths, default=lengths[min(1, len(lengths) - 1)], key=f"n of {kind}",
+                                format_func=lambda n: f"n = {n}", required=True, label_visibility="collapsed",
+                                on_change=_forget_sequence)  # fmt: skip
+
+
+def _forget_sequence() -> None:
+    st.session_state["sequence"] = None
+
+
+def _pick_sequence(metric: str, texts: list[str]) -> None:
+    """A click on a bar chooses its sequence."""
+    if points := st.session_state[f"chart {metric}"]["selection"]["points"]:
+        st.session_state["sequence"] = texts[points[0]["point_index"]]
+
+
+def _chosen_sequence(rows: pd.DataFrame) -> str:
+    """The sequence to look into: the one clicked, or else the most frequent."""
+    counts = dict(zip(rows["text"], rows["count"]))
+    if st.session_state.get("sequence") not in counts:
+        st.session_state["sequence"] = next(iter(counts))
+    return st.selectbox("Where does it stand? Choose here, or click a bar", counts, key="sequence",
+                        format_func=lambda text: f"{visible(text)[:CUT]}  ({counts[text]}×)")  # fmt: skip
+
+
+def _places(scope: Scope, run: str, kind: str, n: int, text: str) -> None:
+    """Each place of a sequence in one line, that leads into the graph."""
+    if kind == JOINED:
+        places = merges_of(scope.frames, run, n, text)
+        lines = [(row.round, f"m{row.merge}", _merge_line(row)) for row in places.itertuples()]
+    else:
+        rounds = scope.table(overlap.recurring_sequences).query("run == @run and n == @n and text == @text")
+        within = {int(round) for round in rounds["in_rounds"].iloc[0].split()}
+        places = nodes_of(scope.frames, run, n, text)
+        lines = [(row.round, f"n{row.node}", _node_line(row)) for row in places.itertuples() if row.round in within]
+    with st.container(key="place-list", gap=None):
+        for round, node, words in lines[:LISTED]:
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                if st.button(f"Round {round + 1}", key=f"place {round} {node}", type="tertiary",
+                             icon=":material/account_tree:", help="Open this place in the graph"):  # fmt: skip
+                    _open_in_graph(run, round, node)
+                st.html(f'<div class="place">{words}</div>')
+    if kind == JOINED:
+        st.caption("Candidate → node that it joined, each with the text that leads to it; +1 is one level deeper.")
+    if len(lines) > LISTED:
+        st.caption(f"and {len(lines) - LISTED} more; all are in the table of merges of the run's CSV export")
+
+
+def _merge_line(row: Any) -> str:
+    shift = f" {row.depth_shift:+}" if row.depth_shift else ""
+    return f"{_tail(row.candidate)} → {_tail(row.into)}{shift} {_fate(row)}"
+
+
+def _node_line(row: Any) -> str:
+    return f"{_tail(row.into)} {_fate(row)}"
+
+
+def _tail(text: str) -> str:
+    return code(text if len(text) <= TAIL else "…" + text[-TAIL:])
+
+
+def _fate(row: Any) -> str:
+    if not row.tested:
+        return "<i>not tested</i>"
+    return "<b>accepted</b>" if row.accepted else "<i>rejected</i>"
+
+
+def _open_in_graph(name: str, round: int, node: str) -> None:
+    state = session()
+    if state.run is None or state.run.name != name:
+        open_run(name)
+    go(next(i for i, step in enumerate(state.run.steps) if step["round"] == round))
+    state.node = node
+    st.switch_page("views/graph.py")
+
+
+def _hypotheses(run: OpenRun, scope: Scope) -> None:
+    """How alike the hypotheses of one round are, and what they say."""
+    index = shown_step(session())
+    step = run.steps[index]
+    one = Scope("step", (run.name,), step["round"], _one_round(run, step["round"]))
+    if scope.kind != "step":
+        st.caption(f"Round {index + 1} of the open run. Choose *This step* above to go through the rounds.")
+    measure = st.segmented_control("Similarity", list(MEASURES), default="lcs_ratio", key="measure", required=True,
+                                   format_func={"lcs_ratio": "Common subsequence", "jaccard": "Common tokens"}.get,
+                                   label_visibility="collapsed", help=formula("hypothesis_pairs"))  # fmt: skip
+    with grid("hypotheses"):
+        panel(one, "hypothesis_pairs", run=run.name, round=step["round"] + 1, measure=measure)
+        with st.container(border=True, gap="small", key="chart-box hypotheses"):
+            st.html('<div class="chart-title"><b>The hypotheses</b><span>paths of the verified tree from the root to a '
+                    "leaf; numbered as in the matrix</span></div>")  # fmt: skip
+            _hypothesis_list(one.frames.hypotheses)
+
+
+def _hypothesis_list(rows: pd.DataFrame) -> None:
+    columns, shown = COLUMNS["hypotheses"], pd.DataFrame({
+        "#": rows["hypothesis"],
+        "text": rows["text"].map(visible),
+        "probability": rows["logq"].map(math.exp),
+        "accepted": [f"{accepted} of {length}" for accepted, length in zip(rows["accepted"], rows["length"])],
+        "merged": rows["merged"],
+    })  # fmt: skip
+    st.dataframe(shown, key="hypotheses", hide_index=True, height="content" if len(rows) < 14 else 500, column_config={
+        "#": st.column_config.NumberColumn(width=40, help=columns["hypothesis"]),
+        "text": st.column_config.TextColumn(width="medium", help=columns["text"]),
+        "probability": st.column_config.NumberColumn(format="percent", width=90, help=columns["logq"]),
+        "accepted": st.column_config.TextColumn(width=80, help=columns["accepted"]),
+        "merged": st.column_config.CheckboxColumn(width=70, help=columns["merged"]),
+    })  # fmt: skip
+
+
+def _one_round(run: OpenRun, round: int) -> Frames:
+    return of_round(frames((run.name,)), run.name, round)
+
+
+SECTIONS = {"Redundancy": _shares, "Sequences": _sequences, "Merges": _merges, "Hypotheses": _hypotheses}
+
+page()

@@ -2,6 +2,244 @@
 
 from __future__ import annotations
 
-from app.components.page import head
+import json
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
 
-head("Speed", "Where the milliseconds went, and what each round gained over plain decoding.")
+import pandas as pd
+import streamlit as st
+
+from analysis import speed
+from analysis.columns import COLUMNS
+from analysis.definitions import definition, formula
+from analysis.modelled import cost_curves, modelled_by_step, modelled_speedup, same_models
+from analysis.syntax import LANGUAGES, committed_tokens, drafted_by_syntax
+from app.components.page import head, opened
+from app.components.panels import grid, nothing, panel
+from app.components.scope import Scope, address, scope_bar, sections
+from app.library import atlases, entries, find, version
+from app.state import session, write_address
+from gsd.cost import Costs
+from gsd.errors import InputError, TraceError
+from gsd.trace import RunTrace, read_run
+
+KEY = "speed"  # of the tabs
+HOW_TO_GET_A_BASELINE = (
+    "nothing says how fast plain decoding is here. Tick “Measure a baseline” in the Playground and run it again "
+    "(`--baseline` of `gsd generate`), or decode the same prompt with the method *ar*."
+)
+
+
+def page() -> None:
+    """The whole page."""
+    head("Speed", "Where the milliseconds went, and what each round gained over plain decoding.")
+    run = opened()
+    scope = scope_bar(run)
+    if scope.frames.steps.empty:
+        st.info("No round has been recorded yet.", icon=":material/info:")
+    else:
+        _headline(scope)
+        for name in sections(KEY, list(SECTIONS)):
+            SECTIONS[name](scope)
+    write_address(session(), **address(scope, KEY, next(iter(SECTIONS))))
+
+
+def _headline(scope: Scope) -> None:
+    """What the rest of the page explains, in five figures."""
+    steps, columns = scope.frames.steps, COLUMNS["runs"]
+    sums = steps[["accepted", "verified_nodes"]].sum()
+    totals = steps.groupby("run")[["new_tokens", "total_ms"]].sum()
+    with st.container(horizontal=True, border=True, key="metrics"):
+        _measured_speedup(scope)
+        _modelled_speedup(scope)
+        st.metric("Tokens per second", f"{(1e3 * totals['new_tokens'] / totals['total_ms']).median():.3g}",
+                  help=columns["tokens_per_s"] + _over(totals))  # fmt: skip
+        st.metric("Mean acceptance length", f"{1 + sums['accepted'] / len(steps):.2f}",
+                  help=columns["mean_acceptance_length"])  # fmt: skip
+        rate = f"{sums['accepted'] / sums['verified_nodes']:.1%}" if sums["verified_nodes"] else "–"
+        st.metric("Acceptance rate", rate, help=columns["draft_acceptance_rate"])
+
+
+def _over(runs: pd.DataFrame) -> str:
+    """How a figure of several runs is one figure."""
+    return f"; the median of {len(runs)} runs" if len(runs) > 1 else ""
+
+
+def _measured_speedup(scope: Scope) -> None:
+    """Of a whole run by its own warm repeats, where it has them; else by its recorded rounds."""
+    label, repeats = "Speed-up, measured", scope.frames.runs["speedup"]
+    if scope.kind == "run" and repeats.notna().all():
+        st.metric(label, f"{repeats.iloc[0]:.2f}×", help=COLUMNS["runs"]["speedup"])
+        return
+    sums = _speedups(scope).groupby("run")[["ar_ms", "total_ms"]].sum()
+    if sums.empty:
+        st.metric(label, "–", help=f"Not known: {HOW_TO_GET_A_BASELINE}")
+        return
+    st.metric(label, f"{(sums['ar_ms'] / sums['total_ms']).median():.2f}×", help=definition("speedup_by_step")
+              + _over(sums))  # fmt: skip
+
+
+def _modelled_speedup(scope: Scope) -> None:
+    label, help = "Speed-up, modelled", formula("modelled_by_step")
+    found = _costs_of(scope.names[0]) if scope.kind == "run" else None
+    if found is None:
+        missing = "Of one whole run, where an atlas holds the cost curves of its models and device."
+        st.metric(label, "–", help=f"{help}\n{missing}")
+        return
+    run = _trace(scope.names[0])
+    try:
+        rows = modelled_by_step(run, found[1])
+    except InputError as error:
+        st.metric(label, "–", help=f"{help}\n{error}")
+        return
+    st.metric(label, f"{modelled_speedup(run, rows, found[1]):.2f}×", help=f"{help}\nCurves of the atlas {found[0]}.")
+
+
+def _time(scope: Scope) -> None:
+    """Milliseconds by phase, and the speed-up that they come to."""
+    with grid("time"):
+        if scope.kind == "runs":
+            panel(scope, "time_by_phase")
+        else:
+            panel(scope, "time_by_phase_and_step")
+        if scope.kind == "run":
+            rows = _speedups(scope)
+            if rows.empty:
+                nothing("speedup_by_step", "No speed-up can be drawn: " + HOW_TO_GET_A_BASELINE)
+            else:
+                panel(scope, "speedup_by_step", rows=rows)
+            panel(scope, "time_by_phase")
+
+
+def _acceptance(scope: Scope) -> None:
+    """How many drafted tokens the target took, and where."""
+    with grid("acceptance"):
+        panel(scope, "acceptance_lengths")
+        if scope.kind != "step":
+            panel(scope, "acceptance_rates")
+        panel(scope, "acceptance_by_depth")
+        panel(scope, "acceptance_by_rank")
+
+
+def _draft(scope: Scope) -> None:
+    """How good the draft's guesses are, by how sure it was and by what was drafted."""
+    with grid("draft"):
+        panel(scope, "acceptance_by_q")
+        panel(scope, "acceptance_by_source")
+        if scope.kind == "runs":
+            panel(scope, "acceptance_by_kind")
+            panel(scope, "acceptance_by_run")
+    if scope.kind != "step":
+        _syntax(scope)
+
+
+def _syntax(scope: Scope) -> None:
+    language = st.selectbox("Which syntax came from the draft? Read the text as", list(LANGUAGES), key="language",
+                            width=360, persist_state="session")  # fmt: skip
+    with grid("syntax"):
+        panel(scope, "drafted_by_syntax", rows=_by_syntax(scope.names, version(scope.names), language))
+
+
+def _costs(scope: Scope) -> None:
+    """Cost curves of an atlas, and what they say of the run beside what was measured."""
+    known = _calibrated()
+    if not known:
+        st.info("No cost curves here: an atlas brings them. Make one with `gsd probe --out runs/atlas`.",
+                icon=":material/info:")  # fmt: skip
+        return
+    chosen = (
+        next(iter(known)) if len(known) == 1 else st.selectbox("Atlas", list(known), key="atlas of costs", width=360)
+    )
+    draw = partial(_modelled_chart, scope, known[chosen].costs)
+    with grid("costs"):
+        panel(scope, "cost_curves", rows=cost_curves(known[chosen].costs))
+        if scope.kind == "runs":
+            nothing("modelled_by_step", "Choose one run above to see its measured times beside the modelled ones.")
+        elif not same_models(_trace(scope.names[0]).meta, known[chosen].meta):
+            nothing("modelled_by_step", "These curves are of other models, or of another device, than the open run's. "
+                    "Open a run of the atlas's pair, or make an atlas of this one with gsd probe.")  # fmt: skip
+        else:
+            draw("modelled_by_phase")
+            if scope.kind == "run":
+                draw("modelled_by_step")
+
+
+def _modelled_chart(scope: Scope, costs: Costs, name: str) -> None:
+    try:
+        rows = modelled_by_step(_trace(scope.names[0]), costs)
+    except InputError as error:
+        nothing(name, str(error))
+        return
+    if scope.round is not None:
+        rows = rows[rows["round"] == scope.round]
+    panel(scope, name, rows=rows)
+
+
+def _speedups(scope: Scope) -> pd.DataFrame:
+    """Rows of `speedup_by_step` of those runs in the scope for which `ar` was timed."""
+    times = {name: ms for name in scope.names if (ms := _ar_ms(name, version((name,)))) is not None}
+    return speed.speedup_by_step(scope.frames, times)
+
+
+@st.cache_data(show_spinner=False)
+def _ar_ms(name: str, changed: tuple[float, ...]) -> float | None:
+    """Milliseconds a token of plain decoding: of the run's own baseline, or of an `ar` run of the same prompt."""
+    run = _trace(name)
+    others = [entry for entry in entries() if entry.spec and entry.spec["drafting"]["method"] == "ar"
+              and entry.spec["prompt"]["prompt"] == run.meta["spec"]["prompt"]["prompt"]]  # fmt: skip
+    for reference in (None, *others):
+        try:
+            return speed.ar_ms_per_token(run, reference and read_run(reference.folder))
+        except (InputError, TraceError):
+            continue
+    return None
+
+
+def _trace(name: str) -> RunTrace:
+    return _read(find(name).folder, version((name,)))
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _read(folder: Path, changed: tuple[float, ...]) -> RunTrace:
+    return read_run(folder)
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _by_syntax(names: tuple[str, ...], changed: tuple[float, ...], language: str) -> pd.DataFrame:
+    return drafted_by_syntax(pd.concat([committed_tokens(_trace(name), language) for name in names]))
+
+
+def _costs_of(name: str) -> tuple[str, Costs] | None:
+    """The first atlas, and its curves, that was made with the run's models on its kind of device."""
+    meta = _trace(name).meta
+    return next(((atlas, one.costs) for atlas, one in _calibrated().items() if same_models(meta, one.meta)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Calibrated:
+    """Cost curves, and the models and device that they are of, as in a run's `run.json`."""
+
+    costs: Costs
+    meta: dict[str, Any]
+
+
+def _calibrated() -> dict[str, _Calibrated]:
+    """Atlases with cost curves, by name; Tune says why an atlas cannot be read."""
+    files = {name: folder / "costs.json" for name, folder in atlases().items()}
+    found = {name: _load(file, file.stat().st_mtime) for name, file in files.items() if file.exists()}
+    return {name: one for name, one in found.items() if one}
+
+
+@st.cache_resource(show_spinner=False)
+def _load(file: Path, changed: float) -> _Calibrated | None:
+    try:
+        return _Calibrated(Costs.load(file), json.loads((file.parent / "atlas.json").read_text())["meta"])
+    except (TraceError, OSError, ValueError, KeyError):
+        return None
+
+
+SECTIONS = {"Time": _time, "Acceptance": _acceptance, "Draft quality": _draft, "Cost model": _costs}
+
+page()

@@ -1,0 +1,108 @@
+"""A run's rounds by the cost curves of a machine, beside what they took. Formulas: docs/metrics.md.
+
+Times named `modelled` come from `gsd.cost` and are never measured.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from gsd.config import PREFILL_CHUNK
+from gsd.cost import Costs
+from gsd.errors import InputError
+from gsd.trace import RunTrace
+
+PHASES = ("draft", "verify", "engine")
+COLUMNS = {
+    "round": "index: round of the run, from 0",
+    "phase": "name: draft and verify (forwards of the models), engine (all else)",
+    "measured_ms": "ms: what the phase took",
+    "modelled_ms": "ms: what the cost curves say for as many tokens and nodes",
+    "model": "name: draft or target",
+    "tokens": "tokens: in one forward",
+    "ms": "ms: median over repeats",
+    "low_ms": "ms: lower quartile",
+    "high_ms": "ms: upper quartile",
+    "line_ms": "ms: on the least-squares line through the medians",
+}
+
+_SAME = ("architecture", "parameters", "layers", "dtype", "device")
+
+
+def cost_curves(costs: Costs) -> pd.DataFrame:
+    """The measured points of both curves: model, tokens, ms, low_ms, high_ms, line_ms."""
+    rows = []
+    for model in ("draft", "target"):
+        curve = getattr(costs, model)
+        line = curve.line()
+        for tokens, ms, low, high in zip(curve.tokens, curve.ms, curve.low_ms, curve.high_ms):
+            rows.append((model, tokens, ms, low, high, line.fixed_ms + line.per_token_ms * tokens))
+    return pd.DataFrame(rows, columns=["model", "tokens", "ms", "low_ms", "high_ms", "line_ms"])
+
+
+def same_models(meta: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two runs, or a run and an atlas, used the same models on the same kind of device."""
+    pairs = [(meta[role], other[role]) for role in ("target", "draft")]
+    return all(one and two and all(one[key] == two[key] for key in _SAME) for one, two in pairs)
+
+
+def modelled_by_step(run: RunTrace, costs: Costs) -> pd.DataFrame:
+    """Measured and modelled milliseconds of every round and phase: run, status, round, phase, measured_ms, modelled_ms.
+
+    modelled: draft = Σ draft curve at the tokens of each draft forward; verify = target curve at the root,
+    the verified nodes and, in the first round, the prompt; engine = round_ms + levels · level_ms + drafted
+    nodes · node_ms. Raises `InputError` for a run that recorded counts alone.
+    """
+    pending, rows = len(run.meta["prompt_tokens"]), []
+    for step in run.steps:
+        if step["graph"] is None:
+            raise InputError("this run recorded counts alone; decode it in full detail to model its rounds")
+        forwards = _forwards(pending, _level_sizes(step["graph"]))
+        fed = step["verified_nodes"] + (1 if step["round"] else len(run.meta["prompt_tokens"]))
+        own = costs.overhead
+        engine = own.round_ms + own.level_ms * len(forwards) + own.node_ms * step["drafted_nodes"]
+        modelled = (float(costs.draft.at(forwards).sum()), float(costs.target.at(fed)), engine)
+        rows += [(step["round"], phase, *times) for phase, *times in zip(PHASES, _measured(step["ms"]), modelled)]
+        if forwards:
+            pending = len(step["new_tokens"]) - _cached(step)
+    made = pd.DataFrame(rows, columns=["round", "phase", "measured_ms", "modelled_ms"])
+    made.insert(0, "run", run.meta["run"])
+    made.insert(1, "status", run.status)
+    return made
+
+
+def modelled_speedup(run: RunTrace, rows: pd.DataFrame, costs: Costs) -> float:
+    """Modelled milliseconds of plain decoding over those of the run's rounds; `rows` are `modelled_by_step` of it."""
+    new = sum(len(step["new_tokens"]) for step in run.steps)
+    plain = costs.run_ms([], [len(run.meta["prompt_tokens"]), *[1] * (new - 1)], 0)
+    return plain / rows["modelled_ms"].sum()
+
+
+def _measured(ms: dict[str, float]) -> tuple[float, ...]:
+    return ms["draft"], ms["verify"], ms["total"] - ms["draft"] - ms["verify"]
+
+
+def _level_sizes(graph: dict[str, list[Any]]) -> list[int]:
+    """Nodes expanded in each level: a level expands the nodes of one depth."""
+    depths = [depth for depth, expanded in zip(graph["depth"], graph["expanded"]) if expanded]
+    return [depths.count(level) for level in range(max(depths, default=-1) + 1)]
+
+
+def _forwards(pending: int, sizes: list[int]) -> list[int]:
+    """Tokens in each draft forward: the committed ones that are not cached, in chunks, then level by level."""
+    if not sizes:
+        return []
+    chunks = (pending - 1) // PREFILL_CHUNK
+    return [*[PREFILL_CHUNK] * chunks, pending - chunks * PREFILL_CHUNK, *sizes[1:]]
+
+
+def _cached(step: dict[str, Any]) -> int:
+    """Accepted nodes that the draft keeps in its cache: expanded ones before the first merge edge."""
+    kept = 0
+    for flat in step["accepted"]:
+        if step["tree"]["merged"][flat] or not step["graph"]["expanded"][step["tree"]["node"][flat]]:
+            break
+        kept += 1
+    return kept

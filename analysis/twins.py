@@ -1,0 +1,44 @@
+"""What merging saved against the same settings without it, both of them really run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from gsd.config import DraftSpec
+
+COUNTS = ("rounds", "draft_forwards", "drafted_nodes", "verified_nodes")
+COLUMNS = {
+    "run": "name: the run that merges",
+    "twin": "name: the run of the same prompt, models and settings that does not",
+    "saved_rounds": "count: rounds of the twin - rounds of the run",
+    "saved_draft_forwards": "count: forwards of the draft, likewise",
+    "saved_drafted_nodes": "nodes: drafted, likewise",
+    "saved_verified_nodes": "nodes: verified, likewise",
+}
+
+_MAY_DIFFER = ("drafting", "detail", "pair")
+
+
+def is_unmerged_twin(spec: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether `other` is the `RunSpec` of the tree to the graph of `spec`: all alike, but that it never merges."""
+    merging, plain = (DraftSpec(**one["drafting"]).as_drafted() for one in (spec, other))
+    if merging.method != "graph" or merging.merge_context is None or plain.method == "ar":
+        return False
+    never = {"method": "graph", "merge_context": None}
+    alike = plain.merge_context is None and plain.model_copy(update=never) == merging.model_copy(update=never)
+    return alike and _rest(spec) == _rest(other)
+
+
+def merging_saved(runs: pd.DataFrame, run: str, twin: str) -> pd.Series:
+    """Counts of the twin minus those of the run; negative where merging cost more. Both must be complete."""
+    counts = runs[runs["status"] == "complete"].set_index("run")[list(COUNTS)]
+    saved = counts.loc[twin] - counts.loc[run]
+    return saved.rename(lambda name: f"saved_{name}")
+
+
+def _rest(spec: dict[str, Any]) -> dict[str, Any]:
+    """The settings that must agree; a prompt's id and kind are but names."""
+    rest = {name: value for name, value in spec.items() if name not in _MAY_DIFFER}
+    return rest | {"prompt": {name: spec["prompt"][name] for name in ("prompt", "chat")}}

@@ -1,0 +1,107 @@
+"""What a view looks at: one step, one run or several. Views that share it keep the choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+import streamlit as st
+
+from analysis.load import Frames, of_round
+from app.components.stepper import round_line, shown_step, step_buttons
+from app.library import entries, frames, labels, version
+from app.state import OpenRun, session
+from app.words import plain
+from gsd.errors import TraceError
+
+Kind = Literal["step", "run", "runs"]
+WORDS: dict[Kind, str] = {"step": "This step", "run": "This run", "runs": "Several runs"}
+WHOLE_RUN: Kind = "run"  # unless chosen otherwise
+SCOPE, RUNS, TAB = "scope", "runs", "tab"  # names in the address; the first two are widget keys as well
+KEPT_TABLES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The runs on show and their frames; `round` where it is one round of the open run."""
+
+    kind: Kind
+    names: tuple[str, ...]
+    round: int | None
+    frames: Frames
+
+    def table(self, metric: Callable[[Frames], pd.DataFrame]) -> pd.DataFrame:
+        """A metric's rows, computed once for as long as the runs stay as they are."""
+        name = f"{metric.__module__}.{metric.__qualname__}"
+        return _table(name, self.names, version(self.names), self.round, metric, self.frames)
+
+
+def scope_bar(run: OpenRun) -> Scope:
+    """Let the user choose; a run that cannot be read is told, and ends the page."""
+    _from_address(SCOPE, list(WORDS), WHOLE_RUN)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="scope-bar"):
+        kind = st.segmented_control("Scope", WORDS, key=SCOPE, format_func=WORDS.get, required=True,
+                                    persist_state="session", label_visibility="collapsed")  # fmt: skip
+        if kind == "step" and run.steps:
+            step_buttons(run, shown_step(session()))
+            round_line(run, shown_step(session()))
+    names = _several(run) if kind == "runs" else (run.name,)
+    try:
+        found = frames(names)
+    except TraceError as error:
+        st.error(plain(str(error)))
+        st.stop()
+    if kind != "step" or not run.steps:
+        return Scope(kind, names, None, found)
+    round = run.steps[shown_step(session())]["round"]
+    return Scope(kind, names, round, of_round(found, run.name, round))
+
+
+def _several(run: OpenRun) -> tuple[str, ...]:
+    """The runs chosen, by default the open one and the samples; never none."""
+    known = entries()
+    options = labels(known)
+    if RUNS not in st.session_state:
+        asked = [name for name in st.query_params.get_all(RUNS) if name in options]
+        st.session_state[RUNS] = asked or [
+            run.name,
+            *(one.name for one in known if one.sample and one.name != run.name),
+        ]
+    chosen = st.multiselect("Runs", options, key=RUNS, format_func=options.get, label_visibility="collapsed",
+                            placeholder="Choose runs", persist_state="session")  # fmt: skip
+    return tuple(chosen) or (run.name,)
+
+
+def sections(key: str, names: Sequence[str]) -> Iterator[str]:
+    """Tabs of which only the open one is computed; its name comes with the tab as the place to draw in."""
+    _from_address(key, names, names[0], name=TAB)
+    for name, tab in zip(names, st.tabs(names, key=key, on_change="rerun")):
+        if tab.open:
+            with tab:
+                yield name
+
+
+def address(scope: Scope, key: str, first: str) -> dict[str, str | Sequence[str] | None]:
+    """What of a view's choices the address must say: those that are not as they would be without it."""
+    return {
+        SCOPE: None if scope.kind == WHOLE_RUN else scope.kind,
+        RUNS: scope.names if scope.kind == "runs" else None,
+        TAB: None if st.session_state.get(key, first) == first else st.session_state[key],
+    }
+
+
+def _from_address(key: str, options: Sequence[str], default: str, *, name: str | None = None) -> None:
+    """A widget's first value: what the address asks for, if there is such an option."""
+    if key not in st.session_state:
+        asked = st.query_params.get(name or key)
+        st.session_state[key] = asked if asked in options else default
+
+
+@st.cache_data(show_spinner=False, max_entries=KEPT_TABLES)
+def _table(
+    name: str, names: tuple[str, ...], version: tuple[float, ...], round: int | None,
+    _metric: Callable[[Frames], pd.DataFrame], _frames: Frames,
+) -> pd.DataFrame:  # fmt: skip
+    return _metric(_frames)

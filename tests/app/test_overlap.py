@@ -1,0 +1,127 @@
+"""The Overlap view through AppTest: empty, with a run in every scope, with runs that have nothing to show."""
+
+import pytest
+from fixtures.recorded import record_run
+
+from app.library import SAMPLES
+from gsd.config import DraftSpec, ModelSpec
+from gsd.trace import list_runs, read_run
+
+GRAPH = DraftSpec(width=4, depth=6, frontier=5, merge_context=0, prob_threshold=0.05, budget=24)
+
+
+@pytest.fixture
+def overlap(app):
+    """Opens the view with the given address."""
+
+    def open_at(**address):
+        page = app(**address).switch_page("views/overlap.py")
+        for name, value in address.items():
+            page.query_params[name] = value
+        return page.run()
+
+    return open_at
+
+
+@pytest.fixture
+def run(tmp_path):
+    return record_run(tmp_path / "runs", count=8, drafting=GRAPH)
+
+
+def charts(page):
+    return [element.proto.id.rpartition("chart ")[2] for element in page.get("plotly_chart")]
+
+
+def metrics(page):
+    return {metric.label: metric.value for metric in page.metric}
+
+
+def test_without_a_run_the_samples_are_offered_and_one_opens(overlap):
+    page = overlap()
+    assert not page.exception
+    offers = [button for button in page.button if button.key and button.key.startswith("open ")]
+    offers[0].click().run()
+    assert not page.exception
+    assert "redundancy_by_step" in charts(page)
+
+
+@pytest.mark.parametrize("name", [folder.name for folder in list_runs(SAMPLES)])
+def test_every_sample_has_its_figures(overlap, name):
+    page = overlap(run=name)
+    assert not page.exception
+    assert not page.error
+    assert metrics(page)["Redundancy"].endswith("%")
+
+
+@pytest.mark.parametrize("tab", ["Redundancy", "Sequences", "Merges", "Hypotheses"])
+@pytest.mark.parametrize("scope", ["step", "run", "runs"])
+def test_every_section_stands_in_every_scope(overlap, run, scope, tab):
+    page = overlap(run=run.name, scope=scope, tab=tab)
+    assert not page.exception
+    assert page.button_group(key="scope").value == scope
+    assert charts(page) or page.info
+    assert (page.query_params.get("scope"), page.query_params.get("tab")) == (
+        None if scope == "run" else scope,
+        None if tab == "Redundancy" else tab,
+    )
+
+
+def test_the_headline_is_that_of_the_trace(overlap, run):
+    """Of a run all rounds together, of a step its own alone."""
+    page = overlap(run=run.name)
+    whole = int(metrics(page)["Nodes not drafted"].replace(",", ""))
+    alone = [overlap(run=run.name, scope="step", step=str(i + 1)) for i in range(8)]
+    assert whole == sum(int(metrics(page)["Nodes not drafted"].replace(",", "")) for page in alone) > 0
+
+
+def test_a_chosen_sequence_lists_its_merges_and_one_opens_in_the_graph(overlap, run):
+    page = overlap(run=run.name, tab="Sequences")
+    places = [button for button in page.button if button.key and button.key.startswith("place ")]
+    round, node = places[0].key.split()[1:]
+    merges = read_run(run).steps[int(round)]["merges"]
+    assert merges["ngram_text"][int(node[1:])] == page.session_state["sequence"]
+    places[0].click().run()
+    assert not page.exception
+    assert page.query_params["step"] == str(int(round) + 1)
+    assert page.query_params["node"] == node
+
+
+def test_sequences_that_no_merge_caught_lead_to_nodes(overlap, tmp_path):
+    tree = record_run(tmp_path / "runs", drafting=GRAPH.model_copy(update={"method": "tree", "merge_context": None}))
+    page = overlap(run=tree.name, tab="Sequences")
+    assert page.button_group(key="sequences").value == "Drafted twice"
+    assert any(
+        button.key.split()[2].startswith("n") for button in page.button if (button.key or "").startswith("place")
+    )
+
+
+def test_forwards_are_saved_against_the_tree_of_the_same_settings(overlap, run, tmp_path):
+    assert metrics(overlap(run=run.name))["Draft forwards saved"] == "–"
+    tree = record_run(tmp_path / "runs", count=8, drafting=GRAPH.model_copy(update={"method": "tree"}))
+    saved = [read_run(folder).end["totals"]["draft_forwards"] for folder in (tree, run)]
+    assert metrics(overlap(run=run.name))["Draft forwards saved"].replace("−", "-") == str(saved[0] - saved[1])
+
+
+def test_counts_alone_say_what_is_missing(overlap, tmp_path):
+    page = overlap(run=record_run(tmp_path / "runs", detail="counters").name)
+    assert not page.exception
+    assert "Record every node" in page.info[0].value
+
+
+def test_a_run_that_cannot_be_read_is_told(overlap, run):
+    events = run / "events.jsonl"
+    lines = events.read_text().splitlines(keepends=True)
+    events.write_text("".join(lines[:2] + lines[3:]))  # a round is missing
+    for table in (run / "tables").iterdir():
+        table.unlink()
+    page = overlap(run=run.name)
+    assert not page.exception
+    assert "7 of 8 rounds" in page.error[0].value
+
+
+def test_text_of_tokens_and_names_stays_text(overlap, tmp_path):
+    run = record_run(tmp_path / "runs", count=20, drafting=GRAPH, target=ModelSpec(source="<img src=x onerror=1>"))
+    for tab in ("Sequences", "Hypotheses", "Redundancy"):
+        page = overlap(run=run.name, tab=tab)
+        assert not page.exception
+        assert not any("<b>`" in element.proto.body or "<img" in element.proto.body for element in page.get("html"))

@@ -1,0 +1,126 @@
+"""The Speed view through AppTest: empty, with a run in every scope, measured beside modelled."""
+
+import json
+
+import pytest
+from fixtures.recorded import meta, record_run, run_spec
+
+from analysis.speed import ar_ms_per_token
+from app.library import SAMPLES
+from gsd.config import DraftSpec
+from gsd.cost import Costs, Curve, Overhead
+from gsd.trace import list_runs, read_run
+
+COSTS = Costs(Curve([1, 3], [1.0, 3.0], [1.0, 3.0], [1.0, 3.0]), Curve([1, 2], [9.0, 10.0], [9.0, 10.0], [9.0, 10.0]),
+              Overhead(1.0, 0.5, 0.25), {})  # fmt: skip
+
+
+@pytest.fixture
+def speed(app):
+    """Opens the view with the given address."""
+
+    def open_at(**address):
+        page = app(**address).switch_page("views/speed.py")
+        for name, value in address.items():
+            page.query_params[name] = value
+        return page.run()
+
+    return open_at
+
+
+@pytest.fixture
+def run(tmp_path):
+    return record_run(tmp_path / "runs", count=8)
+
+
+def charts(page):
+    return [element.proto.id.rpartition("chart ")[2] for element in page.get("plotly_chart")]
+
+
+def metrics(page):
+    return {metric.label: metric.value for metric in page.metric}
+
+
+def test_without_a_run_the_samples_are_offered_and_one_opens(speed):
+    page = speed()
+    assert not page.exception
+    offers = [button for button in page.button if button.key and button.key.startswith("open ")]
+    offers[0].click().run()
+    assert not page.exception
+    assert "time_by_phase_and_step" in charts(page)
+
+
+@pytest.mark.parametrize("name", [folder.name for folder in list_runs(SAMPLES)])
+def test_every_sample_has_its_figures(speed, name):
+    page = speed(run=name)
+    assert not page.exception
+    assert not page.error
+    assert float(metrics(page)["Tokens per second"]) > 0
+
+
+@pytest.mark.parametrize("tab", ["Time", "Acceptance", "Draft quality", "Cost model"])
+@pytest.mark.parametrize("scope", ["step", "run", "runs"])
+def test_every_section_stands_in_every_scope(speed, run, scope, tab):
+    page = speed(run=run.name, scope=scope, tab=tab)
+    assert not page.exception
+    assert charts(page) or page.info
+
+
+def test_without_a_baseline_it_says_how_to_get_one(speed, run):
+    page = speed(run=run.name)
+    assert metrics(page)["Speed-up, measured"] == "–"
+    assert any("Measure a baseline" in info.value for info in page.info)
+    assert "speedup_by_step" not in charts(page)
+
+
+def test_an_ar_run_of_the_same_prompt_serves_as_baseline(speed, run, tmp_path):
+    """ar took 10 ms for each round, the run 10 ms for each of its own."""
+    record_run(tmp_path / "runs", count=8, drafting=DraftSpec(method="ar"))
+    page = speed(run=run.name)
+    assert "speedup_by_step" in charts(page)
+    ar = next(read_run(folder) for folder in list_runs(tmp_path / "runs") if folder != run)
+    own = read_run(run)
+    new = sum(len(step["new_tokens"]) for step in own.steps)
+    expected = new * ar_ms_per_token(own, ar) / sum(step["ms"]["total"] for step in own.steps)
+    assert metrics(page)["Speed-up, measured"] == f"{expected:.2f}×"
+
+
+@pytest.fixture
+def atlas(tmp_path):
+    """The head of an atlas of the made-up models, and cost curves."""
+    folder = tmp_path / "runs" / "atlas"
+    COSTS.save(folder / "costs.json")
+    (folder / "atlas.json").write_text(json.dumps({"meta": meta(run_spec())}))
+    return folder
+
+
+def test_measured_and_modelled_stand_side_by_side_where_the_curves_are_of_its_models(speed, run, atlas):
+    page = speed(run=run.name, tab="Cost model")
+    assert charts(page) == ["cost_curves", "modelled_by_phase", "modelled_by_step"]
+    assert metrics(page)["Speed-up, modelled"].endswith("×")
+    assert "Speed-up, measured" in metrics(page)
+
+
+def test_curves_of_other_models_are_not_applied(speed, run, atlas):
+    other = meta(run_spec())
+    other["target"] = other["target"] | {"parameters": 7}
+    (atlas / "atlas.json").write_text(json.dumps({"meta": other}))
+    page = speed(run=run.name, tab="Cost model")
+    assert charts(page) == ["cost_curves"]
+    assert any("other models" in info.value for info in page.info)
+    assert metrics(page)["Speed-up, modelled"] == "–"
+
+
+def test_a_run_of_counts_alone_shows_its_times(speed, tmp_path):
+    page = speed(run=record_run(tmp_path / "runs", detail="counters").name)
+    assert not page.exception
+    assert "time_by_phase_and_step" in charts(page)
+
+
+@pytest.mark.parametrize("end", [None, "cancelled", "failed"])
+def test_a_run_that_did_not_end_well_shows_what_there_is(speed, tmp_path, end):
+    run = record_run(tmp_path / "runs", end=end)
+    for tab in ("Time",):
+        page = speed(run=run.name, tab=tab)
+        assert not page.exception
+        assert charts(page)

@@ -1,0 +1,94 @@
+"""A recorded run by cost curves: as by hand, and with as many forwards as were made."""
+
+import json
+from pathlib import Path
+
+import pytest
+from fixtures.recorded import record_run
+
+from analysis.figures.modelled import FIGURES
+from analysis.modelled import _forwards, _level_sizes, cost_curves, modelled_by_step, modelled_speedup, same_models
+from gsd.cost import Costs, Curve, Overhead
+from gsd.errors import InputError
+from gsd.trace import list_runs, read_run
+
+SAMPLES = Path(__file__).parents[2] / "app" / "samples"
+
+COSTS = Costs(
+    draft=Curve([1, 3], [1.0, 3.0], [0.5, 2.0], [2.0, 4.0]),  # a millisecond a token
+    target=Curve([1, 2], [10.0, 12.0], [9.0, 11.0], [11.0, 13.0]),  # 8 ms, and 2 a token
+    overhead=Overhead(round_ms=1.0, level_ms=0.5, node_ms=0.25),
+    machine={},
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return read_run(record_run(tmp_path_factory.mktemp("runs"), count=8))
+
+
+def test_levels_are_the_depths_of_expanded_nodes():
+    """root ─ A ─ C      the root, then A and B, then C alone
+    └──── B ─ D      (D was a leaf)
+    """
+    graph = {"depth": [0, 1, 1, 2, 2], "expanded": [True, True, True, True, False]}
+    assert _level_sizes(graph) == [1, 2, 1]
+    assert _forwards(5, [1, 2, 1]) == [5, 2, 1]
+    assert _forwards(5, []) == []
+
+
+def test_a_round_is_modelled_as_by_hand(run):
+    """A line through the curves makes the sums easy: draft = tokens, verify = 8 + 2 tokens."""
+    rows = modelled_by_step(run, COSTS).pivot(index="round", columns="phase", values="modelled_ms")
+    step, pending = run.steps[0], len(run.meta["prompt_tokens"])
+    sizes = _level_sizes(step["graph"])
+    assert rows.loc[0, "draft"] == pytest.approx(pending + sum(sizes[1:]))
+    assert rows.loc[0, "verify"] == pytest.approx(8 + 2 * (pending + step["verified_nodes"]))
+    assert rows.loc[0, "engine"] == pytest.approx(1 + 0.5 * len(sizes) + 0.25 * step["drafted_nodes"])
+    assert rows.loc[1, "verify"] == pytest.approx(8 + 2 * (1 + run.steps[1]["verified_nodes"]))
+
+
+@pytest.mark.parametrize("folder", list_runs(SAMPLES), ids=lambda folder: folder.name)
+def test_there_are_as_many_draft_forwards_as_a_real_run_made(folder):
+    for step in read_run(folder).steps:
+        assert len(_forwards(1, _level_sizes(step["graph"]))) == step["draft_forwards"]
+
+
+def test_measured_phases_sum_up_to_the_round(run):
+    rows = modelled_by_step(run, COSTS)
+    assert rows.groupby("round")["measured_ms"].sum().tolist() == [step["ms"]["total"] for step in run.steps]
+
+
+def test_the_speedup_is_plain_decoding_by_the_same_curves(run):
+    rows = modelled_by_step(run, COSTS)
+    new, prompt = sum(len(step["new_tokens"]) for step in run.steps), len(run.meta["prompt_tokens"])
+    plain = 8 + 2 * prompt + 10 * (new - 1) + 1.0 * new
+    assert modelled_speedup(run, rows, COSTS) == pytest.approx(plain / rows["modelled_ms"].sum())
+
+
+def test_counts_alone_cannot_be_modelled(tmp_path):
+    with pytest.raises(InputError, match="counts alone"):
+        modelled_by_step(read_run(record_run(tmp_path, detail="counters")), COSTS)
+
+
+def test_curves_hold_for_their_own_models_only(run):
+    meta = run.meta
+    other = json.loads(json.dumps(meta))
+    assert same_models(meta, other)
+    other["target"]["dtype"] = "bfloat16"
+    assert not same_models(meta, other)
+    assert not same_models(meta, meta | {"draft": None})
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_has_a_takeaway_named_axes_and_data(run, name):
+    made = FIGURES[name](cost_curves(COSTS) if name == "cost_curves" else modelled_by_step(run, COSTS))
+    assert any(character.isdigit() for character in made.layout.title.text)
+    assert made.layout.xaxis.title.text
+    assert made.data
+
+
+def test_nothing_to_draw_is_said(run):
+    none = modelled_by_step(run, COSTS).iloc[:0]
+    with pytest.raises(InputError, match="nothing to draw"):
+        FIGURES["modelled_by_step"](none)
