@@ -1,0 +1,216 @@
+"""How long the app keeps one waiting, in headless Chromium: milliseconds from the act to the picture drawn.
+
+    python benchmarks/app_speed.py --out benchmarks/results/app-speed.json
+
+Decodes a few runs with the bundled pair, starts the app on them, and measures: the first view usable once the
+server is up; stepping to another round of about 100 nodes, and of about 1,000 whole ones; the switch of faces; a
+what-if slider; stepping while a run is decoding; and, where there is an atlas, a slider of Tune. Each is repeated; the
+median and the worst are told. Needs Chromium (`apt-get install chromium`) and playwright. Leave the machine alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).parents[1]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+HUNDRED = {"--width": "6", "--depth": "6", "--frontier": "8", "--budget": "64", "--merge-context": "1",
+           "--sibling-threshold": "0", "--prob-threshold": "0"}  # fmt: skip
+THOUSAND = HUNDRED | {"--width": "10", "--depth": "8", "--frontier": "20", "--budget": "200", "--merge-context": "2"}
+SETTLE_MS = 2500  # Streamlit is idle, and listens for keys
+# From an act to the frame after the component has drawn another round; components live in shadow roots.
+TIME_IT = """(act) => new Promise((done) => {
+  const views = (root) => [...root.querySelectorAll("*")].flatMap((element) =>
+    [...(element.matches(".graph-view") ? [element] : []), ...(element.shadowRoot ? views(element.shadowRoot) : [])]);
+  const [view] = views(document);
+  const started = performance.now();
+  new MutationObserver((_, observer) => {
+    observer.disconnect();
+    requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - started)));
+  }).observe(act.watch === "round" ? view : view.querySelector("svg > g"),
+    act.watch === "round" ? { attributes: true, attributeFilter: ["data-round"] } : { childList: true });
+  const named = [...document.querySelectorAll("button")].filter((button) => button.textContent.includes(act.button));
+  if (act.button) named[0].click();
+  else document.dispatchEvent(new KeyboardEvent("keydown", { key: act.key, code: act.key, bubbles: true }));
+})"""
+
+
+@contextlib.contextmanager
+def served(runs: Path) -> Iterator[str]:
+    """The app on a free port; yields its address once it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.headless", "true", "--server.port",
+               str(port), "--server.fileWatcherType", "none"]  # fmt: skip
+    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"GSD_RUNS": str(runs), "PYTHONPATH": str(ROOT)},
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    try:
+        address = f"http://127.0.0.1:{port}"
+        while True:
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
+                break
+            time.sleep(0.02)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def decoded(runs: Path, settings: dict[str, str]) -> Path:
+    """A run of the bundled pair."""
+    options = [part for pair in settings.items() for part in pair]
+    subprocess.run([sys.executable, "-m", "gsd", "generate", "--pair", "tiny", "--prompt", "class Stack:", "--out",
+                    str(runs), *options], cwd=ROOT, check=True, capture_output=True)  # fmt: skip
+    return max(runs.glob("*/run.json"), key=lambda path: path.stat().st_mtime).parent
+
+
+def nodes(run: Path) -> dict[str, int]:
+    """Drafted nodes of a run's rounds."""
+    steps = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    drafted = [step["drafted_nodes"] for step in steps if step["type"] == "step"]
+    return {"least": min(drafted), "median": int(statistics.median(drafted)), "most": max(drafted)}
+
+
+def repeated(measure: Callable[[int], float], repeats: int) -> dict[str, float]:
+    """Median and worst, in milliseconds; the first time warms up and does not count."""
+    times = [measure(i) for i in range(repeats + 1)][1:]
+    return {"median_ms": round(statistics.median(times), 1), "worst_ms": round(max(times), 1), "repeats": repeats}
+
+
+def idle(page: Page) -> None:
+    """Until the page has come to rest."""
+    page.wait_for_selector('[data-test-script-state="notRunning"]')
+    page.wait_for_timeout(250)
+
+
+def timed(page: Page, act: dict[str, str]) -> float:
+    """Milliseconds from the act until the graph is drawn anew, when all is at rest."""
+    idle(page)
+    return page.evaluate(TIME_IT, act)
+
+
+def opened(page: Page, address: str, run: Path) -> None:
+    """The Graph view on a run's second round."""
+    page.goto(f"{address}/graph?run={run.name}&step=2")
+    page.wait_for_selector(".graph-view .node")
+    page.wait_for_timeout(SETTLE_MS)
+
+
+def first_view(page: Page, address: str) -> float:
+    """From opening the address to a prompt that can be typed and the preview drawn."""
+    started = time.perf_counter()
+    page.goto(address)
+    page.get_by_role("textbox", name="Prompt", exact=True).wait_for()
+    page.locator(".graph-view > svg .node").first.wait_for()
+    return (time.perf_counter() - started) * 1e3
+
+
+def stepped(page: Page, i: int) -> float:
+    """To the next round and back, in turn, by the arrow keys."""
+    return timed(page, {"watch": "round", "key": "ArrowLeft" if i % 2 else "ArrowRight"})
+
+
+def whole_stepped(page: Page, i: int) -> float:
+    """All nodes of another round drawn: the time of the button that draws them."""
+    stepped(page, i)
+    idle(page)
+    return timed(page, {"watch": "scene", "button": "Draw all"})
+
+
+def face_changed(page: Page, i: int) -> float:
+    """The other face."""
+    return timed(page, {"watch": "scene", "button": "Graph" if i % 2 else "Verified"})
+
+
+def stepped_while_decoding(page: Page, address: str, run: Path, repeats: int) -> dict[str, float]:
+    """Rounds of one run, while another tab decodes a long one."""
+    other = page.context.new_page()
+    other.goto(address)
+    other.get_by_role("textbox", name="Prompt", exact=True).fill("class Matrix:\n")
+    other.get_by_role("textbox", name="Prompt", exact=True).press("Control+Enter")
+    other.locator(".token-text .token").first.wait_for(timeout=120_000)
+    opened(page, address, run)
+    found = repeated(lambda i: stepped(page, i), repeats)
+    other.close()
+    return found
+
+
+def tuned(page: Page, address: str, repeats: int) -> dict[str, float]:
+    """A slider of Tune to figures that differ."""
+    page.goto(f"{address}/tune")
+    slider = page.get_by_role("slider", name="Width").first
+    slider.wait_for(timeout=60_000)
+    page.wait_for_timeout(SETTLE_MS)
+
+    def moved(i: int) -> float:
+        idle(page)
+        before = page.get_by_test_id("stMetricValue").all_inner_texts()
+        slider.focus()
+        started = time.perf_counter()
+        page.keyboard.press("ArrowRight" if i % 2 else "ArrowLeft")
+        page.wait_for_function(
+            "(before) => [...document.querySelectorAll('[data-testid=stMetricValue]')]"
+            ".some((element, i) => element.innerText !== before[i])", arg=before)  # fmt: skip
+        return (time.perf_counter() - started) * 1e3
+
+    return repeated(moved, repeats)
+
+
+def measured(runs: Path, atlas: Path | None, repeats: int) -> dict[str, object]:
+    """All figures."""
+    hundred, thousand = decoded(runs, HUNDRED), decoded(runs, THOUSAND)
+    if atlas:
+        shutil.copytree(atlas, runs / "atlas")
+    report: dict[str, object] = {"nodes": {"hundred": nodes(hundred), "thousand": nodes(thousand)}}
+    with served(runs) as address, sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        page = chromium.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(60_000)
+        report["first_view_ms"] = round(first_view(page, address), 1)
+        opened(page, address, hundred)
+        report["step_100_nodes"] = repeated(lambda i: stepped(page, i), repeats)
+        report["face_100_nodes"] = repeated(lambda i: face_changed(page, i), repeats)
+        opened(page, address, thousand)
+        report["step_1000_nodes_likeliest"] = repeated(lambda i: stepped(page, i), repeats)
+        report["all_1000_nodes"] = repeated(lambda i: whole_stepped(page, i), repeats)
+        if atlas:
+            report["tune_slider"] = tuned(page, address, repeats)
+        report["step_100_nodes_while_decoding"] = stepped_while_decoding(page, address, hundred, repeats)
+        chromium.close()
+    return report
+
+
+def main() -> None:
+    """Measure, print and keep."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, help="also write the figures there, as JSON")
+    parser.add_argument("--atlas", type=Path, help="an atlas folder, to measure Tune")
+    parser.add_argument("--repeats", type=int, default=10)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        report = measured(Path(folder), options.atlas, options.repeats)
+    text = json.dumps(report, indent=1)
+    print(text)
+    if options.out:
+        options.out.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
