@@ -17,6 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
+PATIENCE_MS = 15_000  # on a slow machine
 
 
 def serve(script: Path, folder: Path) -> Iterator[str]:
@@ -39,6 +40,11 @@ def serve(script: Path, folder: Path) -> Iterator[str]:
         log.close()
 
 
+def idle(page) -> None:
+    """Wait until the page's script is done."""
+    page.wait_for_selector('[data-test-script-state="notRunning"]')
+
+
 def _wait_for(url: str, process: subprocess.Popen, log: str) -> None:
     for _ in range(200):
         assert process.poll() is None, Path(log).read_text()
@@ -54,6 +60,7 @@ def _wait_for(url: str, process: subprocess.Popen, log: str) -> None:
 def browser():
     """Chromium: $CHROMIUM, the system's, or Playwright's own."""
     playwright = pytest.importorskip("playwright.sync_api")
+    playwright.expect.set_options(timeout=PATIENCE_MS)
     executable = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     with playwright.sync_playwright() as driver:
         if not executable and not Path(driver.chromium.executable_path).exists():

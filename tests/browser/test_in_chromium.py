@@ -6,14 +6,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from browser.conftest import ROOT, serve
+from browser.conftest import ROOT, idle, serve
 from fixtures.recorded import record_run
 
 from gsd.tables import NAMES
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect
-expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +45,6 @@ def visit(page, address):
     page.goto(address)
     expect(page.locator(".round")).to_be_visible()
     idle(page)
-
-
-def idle(page):
-    page.wait_for_selector('[data-test-script-state="notRunning"]')
 
 
 def marks(page):
