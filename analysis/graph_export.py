@@ -1,0 +1,143 @@
+"""One round for other tools: GraphML for graph libraries, and a page to drag about that works with no network."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+import re
+from typing import Any
+
+import networkx as nx
+
+from analysis.faces import Face
+from analysis.svg import LIGHT, TIP_LETTERS, Tones, cut, legal, legend_svg, mark, xml_text
+
+COLUMN, ROW = 120, 60  # pixels between the cells of a layout, at the start
+LIVELY = 200  # nodes up to which the springs are on from the start
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+
+_LOADED = re.compile(r'<link\s[^>]*href="https?://[^>]*>|<script\s[^>]*src="https?://[^>]*>\s*</script>')
+_STYLE = """
+html, body, .card, #mynetwork {{ height: 100% !important; margin: 0; border: 0 !important; overflow: hidden; }}
+body {{ background: {paper}; }}
+center, #loadingBar {{ display: none !important; }}
+label {{ position: absolute; top: 10px; right: 12px; font: 13px sans-serif; color: {ink}; cursor: pointer; }}
+.legend {{ position: absolute; left: 10px; bottom: 8px; pointer-events: none; }}
+div.vis-tooltip {{ font: 12px/1.4 monospace; white-space: pre-line; max-width: 300px; overflow-wrap: anywhere;
+  color: {paper}; background: {ink}; border: 0; border-radius: 6px; padding: 6px 9px; }}
+"""
+_SWITCH = """
+<label><input type="checkbox" id="springs"> Springs</label>
+<div class="legend">{legend}</div>
+<script>
+  const springs = document.getElementById("springs");
+  springs.onchange = () => network.setOptions({{ physics: {{ enabled: springs.checked }} }});
+  springs.checked = nodes.length <= {lively};
+  springs.onchange();
+  network.fit();
+  network.once("stabilized", () => network.fit({{ animation: {{ duration: 300 }} }}));
+</script>
+"""
+
+
+def graphml(step: dict[str, Any], drawn: Face) -> str:
+    """A face of a step record as GraphML.
+
+    Nodes: `node` (graph node), `token` (id), `text`, `depth` (in the graph), `q`, `path_q` (along the tree path),
+    `p` (absent where the target was not asked), `fate`. Edges: `kind` (tree, merge), `q`, and of a merge `ngram`
+    (the tokens that matched, as text) and `depth_shift`. Probabilities are no logarithms. Characters that XML
+    cannot hold stand as `\\u0000`.
+    """
+    graph, merges = step["graph"], step["merges"]
+    made, names, accepted = nx.DiGraph(), drawn.ids(), set(step["accepted"])
+    for name, node, flat in zip(names, drawn.nodes, drawn.flat):
+        values = {"node": node, "token": graph["token"][node], "text": _kept(graph["text"][node]),
+                  "depth": graph["depth"][node], "q": math.exp(graph["logq"][node]),
+                  "path_q": math.exp(graph["path_logq"][node]), "fate": _fate(node, flat, accepted)}  # fmt: skip
+        p = step["tree"]["target_logp"][flat] if flat > 0 else None
+        made.add_node(name, **values if p is None or math.isnan(p) else values | {"p": math.exp(p)})
+    hanging = ((parent, i, merge) for i, (parent, merge) in enumerate(zip(drawn.parents, drawn.edges)) if parent >= 0)
+    for parent, i, merge in (*hanging, *drawn.joins):
+        if merge < 0:
+            made.add_edge(names[parent], names[i], kind="tree", q=math.exp(graph["logq"][drawn.nodes[i]]))
+        else:
+            matched, shift = _kept(merges["ngram_text"][merge]), merges["depth_shift"][merge]
+            made.add_edge(names[parent], names[i], kind="merge", q=math.exp(merges["logq"][merge]), ngram=matched,
+                          depth_shift=shift)  # fmt: skip
+    written = io.BytesIO()
+    nx.write_graphml_xml(made, written, prettyprint=False)
+    return written.getvalue().decode("utf-8")
+
+
+def _kept(text: str) -> str:
+    """XML reads a carriage return as a newline, so it is written by its number as well."""
+    return legal(text).replace("\r", "\\u000d")
+
+
+def _fate(node: int, flat: int, accepted: set[int]) -> str:
+    if node == 0:
+        return "root"
+    return "not verified" if flat < 0 else "accepted" if flat in accepted else "rejected"
+
+
+def explorable_html(picture: dict[str, Any], title: str, tones: Tones = LIGHT) -> str:
+    """The picture that the view draws, as a page in which nodes can be dragged and hang on springs.
+
+    It holds all it needs, and says itself that nothing may be loaded.
+    """
+    from pyvis.network import Network  # brings IPython with it: not before it is wanted
+
+    network = Network("100%", "100%", directed=True, bgcolor=tones.paper, cdn_resources="in_line")
+    network.set_options(json.dumps(_options(tones)))
+    _add_nodes(network, picture["nodes"], tones)
+    _add_edges(network, picture["edges"], tones)
+    return _alone(network.generate_html(), title, legend_svg(picture, tones), tones)
+
+
+def _options(tones: Tones) -> dict[str, Any]:
+    """For vis.js. No name may hold a space: pyvis takes them out."""
+    font = {"face": "monospace", "size": 13, "color": tones.ink, "strokeWidth": 4, "strokeColor": tones.paper}
+    springs = {"gravitationalConstant": -2600, "springLength": 80, "springConstant": 0.05, "damping": 0.3}
+    return {
+        "nodes": {"shape": "image", "size": 12, "font": font},
+        "edges": {"smooth": False, "arrows": {"to": {"enabled": True, "scaleFactor": 0.4}}},
+        "physics": {"enabled": False, "barnesHut": springs, "minVelocity": 2},
+        "interaction": {"hover": True, "keyboard": False, "tooltipDelay": 120},
+    }
+
+
+def _add_nodes(network: Any, nodes: dict[str, list[Any]], tones: Tones) -> None:
+    middle = max(nodes["x"]) / 2, (min(nodes["y"]) + max(nodes["y"])) / 2  # where the springs draw everything
+    for i, id in enumerate(nodes["id"]):
+        x, y = COLUMN * (nodes["x"][i] - middle[0]), ROW * (nodes["y"][i] - middle[1])
+        what = "merged" if nodes["merged"][i] else "copy" if nodes["copy"][i] else ""
+        tip = cut(nodes["label"][i], TIP_LETTERS) + "\n" + nodes["tip"][i] + (f"\n{what}" if what else "")
+        image = _as_address(nodes["kind"][i], what, tones)
+        network.add_node(id, cut(nodes["label"][i]), shape="image", image=image, x=x, y=y, title=tip)
+
+
+def _as_address(kind: str, what: str, tones: Tones) -> str:
+    """A node's mark as an image that needs no loading."""
+    box = 'xmlns="http://www.w3.org/2000/svg" width="96" height="96" viewBox="-12 -12 24 24"'
+    drawn = f"<svg {box}>{mark(kind, what, tones)}</svg>"
+    return "data:image/svg+xml;base64," + base64.b64encode(drawn.encode()).decode()
+
+
+def _add_edges(network: Any, edges: dict[str, list[Any]], tones: Tones) -> None:
+    for i, (start, end) in enumerate(zip(edges["from"], edges["to"])):
+        kind, walked = edges["kind"][i], edges["walked"][i]
+        colour = {"merge": tones.merged, "bonus": tones.bonus}.get(kind, tones.accepted if walked else tones.edge)
+        network.add_edge(start, end, color=colour, width=3.5 if walked else 1.5, dashes=kind in ("merge", "pruned"),
+                         title=edges["tip"][i])  # fmt: skip
+
+
+def _alone(page: str, title: str, legend: str, tones: Tones) -> str:
+    """pyvis's page without the files that it would load, filling its window, with a switch for the springs."""
+    style = _STYLE.format(paper=tones.paper, ink=tones.ink)
+    head = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><title>{xml_text(title)}</title>'
+    page = "<!DOCTYPE html>\n" + _LOADED.sub("", page).lstrip()
+    page = page.replace("<head>", f"<head>{head}", 1).replace("</head>", f"<style>{style}</style></head>", 1)
+    before, body, behind = page.rpartition("</body>")
+    return before + _SWITCH.format(legend=legend, lively=LIVELY) + body + behind

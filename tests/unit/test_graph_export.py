@@ -1,0 +1,161 @@
+"""A round as GraphML, SVG and a page of its own.
+
+The round is the toy's with merges on one word (`analysis.toy`):
+
+    The ─┬─ cat ─┬─ sat ─ on ─ the        the target writes: dog sat on the mat
+         │       └─ ran
+         └─ dog ═══ sat                   ═ merge edge
+"""
+
+import io
+import math
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+
+import networkx as nx
+import pytest
+
+from analysis.faces import GRAPH, TREE, VERIFIED, face
+from analysis.graph_export import explorable_html, graphml
+from analysis.svg import DARK, LIGHT, svg
+from analysis.toy import SPEC, toy_round
+from app.components.graph_view import Frame, Shown, graph_data
+
+SVG = "{http://www.w3.org/2000/svg}"
+NASTY = {
+    "script": "<script>alert(1)</script>",
+    "end of script": "</script><img src=x onerror=alert(1)>",
+    "attribute": '" onload="alert(1)',
+    "comment": "<!-- ]]> &amp;",
+    "right to left": "שלום\u202eabc",
+    "emoji": "👩‍🚀",
+    "lone byte": "\ufffd",
+    "control": "\x00\x1b\r",
+    "surrogate": "\ud83d",
+    "no character": "\uffff",
+    "white space": " \n\t ",
+    "long": "x" * 10_000,
+}
+nasty = pytest.mark.parametrize("text", NASTY.values(), ids=NASTY.keys())
+
+
+def with_text(text):
+    """The toy's round with one node of another text."""
+    step = toy_round()
+    step["graph"]["text"][2] = text
+    return step
+
+
+def picture(step, name=GRAPH):
+    return graph_data(step, run="run", frame=Frame(5, 440), show_pruned=True, selected=None,
+                      shown=Shown(face(step, name, SPEC.depth)))  # fmt: skip
+
+
+def opened(step, name=GRAPH):
+    return nx.read_graphml(io.BytesIO(graphml(step, face(step, name, SPEC.depth)).encode()))
+
+
+@pytest.mark.parametrize("name", [GRAPH, TREE, VERIFIED])
+def test_graphml_opens_in_networkx_with_the_same_nodes_and_edges(name):
+    step = toy_round()
+    drawn, read = face(step, name, SPEC.depth), opened(step, name)
+    assert list(read) == drawn.ids()
+    assert [values["node"] for _, values in read.nodes(data=True)] == drawn.nodes
+    assert read.number_of_edges() == len(drawn) - 1 + len(drawn.joins)
+    merges = [kind for _, _, kind in read.edges(data="kind") if kind == "merge"]
+    assert len(merges) == len(drawn.joins) + sum(merge >= 0 for merge in drawn.edges) > 0
+
+
+def test_graphml_holds_the_recorded_numbers():
+    step, read = toy_round(), opened(toy_round())
+    graph, tree, flat = step["graph"], step["tree"], face(step).flat
+    for node, name in enumerate(face(step).ids()):
+        values = read.nodes[name]
+        assert (values["token"], values["text"]) == (graph["token"][node], graph["text"][node])
+        assert math.log(values["q"]) == pytest.approx(graph["logq"][node], abs=1e-12)
+        assert math.log(values["path_q"]) == pytest.approx(graph["path_logq"][node], abs=1e-12)
+        assert ("p" in values) == (flat[node] > 0)
+        if flat[node] > 0:
+            assert math.log(values["p"]) == pytest.approx(tree["target_logp"][flat[node]])
+    merges = step["merges"]
+    for parent, node, logq, shift in zip(*(merges[name] for name in ("parent", "node", "logq", "depth_shift"))):
+        edge = read.edges[f"n{parent}", f"n{node}"]
+        assert (edge["kind"], edge["depth_shift"], edge["ngram"]) == ("merge", shift, graph["text"][node])
+        assert math.log(edge["q"]) == pytest.approx(logq)
+
+
+def test_graphml_says_what_became_of_each_node():
+    """dog, sat, on, the are accepted; cat was looked at, and not taken."""
+    read = opened(toy_round())
+    fates = {name: values["fate"] for name, values in read.nodes(data=True)}
+    accepted = [values["text"] for _, values in read.nodes(data=True) if values["fate"] == "accepted"]
+    assert fates["n0"] == "root"
+    assert sorted(accepted) == [" dog", " on", " sat", " the"]
+    assert fates["n1"] == "rejected"
+    assert list(fates.values()).count("not verified") == len(fates) - 1 - len({*face(toy_round(), VERIFIED).nodes[1:]})
+
+
+@nasty
+def test_any_text_comes_back_from_graphml(text):
+    read = opened(with_text(text)).nodes["n2"]["text"]
+    plain = re.sub(r"\\u([0-9a-f]{4})", lambda found: chr(int(found.group(1), 16)), read)
+    assert plain == text
+
+
+@nasty
+@pytest.mark.parametrize("name", [GRAPH, TREE, VERIFIED])
+def test_an_svg_is_well_formed_and_shows_text_as_text(text, name):
+    drawn = ET.fromstring(svg(picture(with_text(text), name), text))
+    assert {element.tag.removeprefix(SVG) for element in drawn.iter()} <= {"svg", "title", "rect", "g", "path",
+                                                                          "circle", "text"}  # fmt: skip
+    assert not [key for element in drawn.iter() for key in element.attrib if key.startswith("on")]
+    assert max(len("".join(element.itertext())) for element in drawn.iter(SVG + "text")) <= 12
+
+
+def test_an_svg_draws_every_node_and_edge_of_the_picture_inside_its_borders():
+    columns = picture(toy_round())
+    drawn = ET.fromstring(svg(columns, "round 1"))
+    shown = [element.text for element in drawn.iter(SVG + "text")]
+    places = [re.match(r"translate\((\S+) (\S+)\)", group.get("transform")) for group in drawn.findall(SVG + "g")]
+    assert sorted(shown[: len(columns["nodes"]["id"])]) == sorted(columns["nodes"]["label"])
+    assert len(drawn.findall(SVG + "path")) == len(columns["edges"]["from"])
+    assert all(0 < float(place[1]) < int(drawn.get("width")) for place in places)
+    assert all(0 < float(place[2]) < int(drawn.get("height")) for place in places)
+
+
+def test_an_svg_names_in_its_legend_what_is_there_and_nothing_else():
+    step = toy_round(SPEC.model_copy(update={"merge_context": None}))
+    plain, merged = svg(picture(step), "round"), svg(picture(toy_round()), "round")
+    assert "merge edge" in merged and "merge edge" not in plain
+    assert LIGHT.accepted in merged and DARK.accepted not in merged
+
+
+class Resources(HTMLParser):
+    """Addresses that a page would load, and the elements it is made of."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.addresses, self.elements = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append(tag)
+        self.addresses += [value for name, value in attributes if name in ("src", "href", "srcset", "data", "action")]
+
+
+def test_the_page_loads_nothing_and_says_that_nothing_may_be_loaded():
+    page = explorable_html(picture(toy_round()), "round 1")
+    assert Resources(page).addresses == []
+    assert "default-src 'none'" in page
+    assert "bootstrap" not in page
+    assert not re.search(r"@import|url\(\s*['\"]?http", page)
+
+
+@nasty
+def test_the_page_has_the_same_elements_whatever_the_text(text):
+    harmless = Resources(explorable_html(picture(with_text("x")), "x")).elements
+    page = explorable_html(picture(with_text(text)), text[:40])
+    page.encode()
+    assert Resources(page).elements == harmless
+    assert len(page) < len(explorable_html(picture(toy_round()), "x")) + 2000  # a long text is cut
