@@ -2,6 +2,174 @@
 
 from __future__ import annotations
 
-from app.components.page import head
+from dataclasses import dataclass
+from typing import Any
 
-head("Tune", "Every width, depth and merge threshold at once, from a recording; no model is run.")
+import streamlit as st
+
+from analysis.tune import as_row, to_paste
+from app.atlas import OpenAtlas, open_atlas
+from app.components.page import head
+from app.components.tune_charts import tune_charts
+from app.components.tune_settings import defaults, place_sliders, take, tune_settings
+from app.library import atlases, runs_folder
+from app.state import session, write_address
+from app.words import plain
+from gsd.atlas import Bounds
+from gsd.config import DraftSpec, build
+from gsd.errors import GsdError, InputError
+
+KEPT = "kept atlas"  # its name, while another view is shown
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A metric: its name in a summary, how it is written, whether more of it is better, and its formula."""
+
+    label: str
+    name: str
+    form: str
+    delta_color: str
+    formula: str
+
+    def draw(self, here: dict[str, Any], reference: dict[str, Any]) -> None:
+        """The figure, and its difference from the reference where there is one."""
+        value, old = here[self.name], reference[self.name]
+        delta = None
+        if value is not None and old is not None and self.form.format(value) != self.form.format(old):
+            delta = ("-" if value < old else "+") + self.form.format(
+                abs(value - old)
+            )  # `st.metric` knows a plain minus
+        st.metric(self.label, "–" if value is None else self.form.format(value), delta, delta_color=self.delta_color,
+                  help=self.formula, width="content")  # fmt: skip
+
+
+FIGURES = (
+    Figure("Speed-up, modelled", "modelled_speedup", "{:.2f}×", "normal",
+           "*Modelled*: `time of plain decoding ÷ time of the replayed rounds`, both by the atlas's cost curves; the "
+           "mean over its texts."),
+    Figure("Acceptance length", "mean_acceptance_length", "{:.2f}", "normal",
+           "`1 + accepted ÷ rounds`, the mean over the texts."),
+    Figure("Rounds", "rounds", "{:,.0f}", "inverse", "Target forwards over all texts, one a round."),
+    Figure("Draft forwards", "draft_forwards", "{:,.0f}", "inverse", "One a level of each graph, over all texts."),
+    Figure("Drafted nodes", "drafted_nodes", "{:,.0f}", "inverse", "Nodes added to the graphs, over all texts."),
+    Figure("Verified nodes", "verified_nodes", "{:,.0f}", "inverse", "Drafted nodes that the target verified, over all "
+           "texts."),
+    Figure("Merges", "merges", "{:,.0f}", "off", "Merge edges, over all texts."),
+    Figure("Coverage", "coverage", "{:.0%}", "off",
+           "`replayed tokens ÷ tokens`, the mean over the texts. A replay is exact, or it ends: at the first node that "
+           "the atlas does not hold expanded it stops, and nothing is guessed."),
+)  # fmt: skip
+
+
+def page() -> None:
+    """The whole page."""
+    session()
+    found = atlases()
+    head("Tune", "Move a slider: recorded texts are decoded again, with no model.",
+         lambda: _pick(list(found)))  # fmt: skip
+    if not found:
+        _empty()
+        st.stop()
+    opened = _opened(st.session_state["atlas"])
+    place_sliders(_addressed(opened.atlas.bounds), opened.atlas.bounds)
+    st.fragment(_bench)(opened)
+
+
+def _pick(names: list[str]) -> None:
+    """The atlas; at first the one that the address names."""
+    if not names:
+        return
+    if st.session_state.get("atlas") not in names:
+        wanted = st.session_state.get(KEPT, st.query_params.get("atlas"))
+        st.session_state["atlas"] = wanted if wanted in names else names[0]
+    st.session_state[KEPT] = st.selectbox("Atlas", names, key="atlas", width=360, help="A recording of what the draft "
+                                          "says behind every token of some texts.")  # fmt: skip
+
+
+def _empty() -> None:
+    with st.container(border=True):
+        st.markdown("**There is no atlas yet.** It holds what the draft says behind every token of some texts, so that "
+                    "any setting can be replayed without a model. Record one beside the runs:")  # fmt: skip
+        st.code(f"gsd probe --pair tiny --prompts benchmarks/prompts/tiny.jsonl --out {runs_folder() / 'atlas'}",
+                language="bash", wrap_lines=True)  # fmt: skip
+
+
+def _opened(name: str) -> OpenAtlas:
+    """Read an atlas; where it cannot be read say why and end the page."""
+    try:
+        return open_atlas(name, atlases()[name])
+    except GsdError as error:
+        st.error(plain(str(error)))
+        st.stop()
+
+
+def _bench(opened: OpenAtlas) -> None:
+    """Sliders and what they make; a slider draws this anew and nothing else."""
+    bounds = opened.atlas.bounds
+    with st.container(key="bench"):
+        left, right = st.columns([3, 11], gap="medium")
+    with left, st.container(border=True):
+        spec = tune_settings(bounds)
+        st.caption(f"The sliders end where this atlas does: width {bounds.width}, depth {bounds.depth}, frontier "
+                   f"{bounds.frontier}. It holds nothing beyond.")  # fmt: skip
+    with right:
+        reference = defaults(bounds)
+        here = opened.summary(spec)
+        with st.container(horizontal=True, border=True, key="tuned-figures"):
+            for figure in FIGURES:
+                figure.draw(here, opened.summary(reference))
+        if here["covered"]:
+            _use(opened, spec, reference)
+        else:
+            _not_covered(opened, spec, here["coverage"])
+        tune_charts(opened, spec)
+    write_address(session(), atlas=opened.name, **_changed(spec, reference))
+
+
+def _use(opened: OpenAtlas, spec: DraftSpec, reference: DraftSpec) -> None:
+    """The setting to paste, and where it can go."""
+    texts = len(opened.atlas.texts)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.code(f"gsd generate {to_paste(as_row(spec))}".strip(), language="bash", wrap_lines=True)
+        st.button("Defaults", key="to defaults", icon=":material/undo:", on_click=take, disabled=spec == reference,
+                  args=(reference.model_dump(), opened.atlas.bounds),
+                  help=f"Differences above are from the defaults{_ends(reference)}, over {texts} texts.")  # fmt: skip
+        if st.button("Use in Playground", key="to playground", icon=":material/play_circle:"):
+            st.session_state.update(spec.model_dump())
+            st.switch_page("views/playground.py")
+
+
+def _ends(reference: DraftSpec) -> str:
+    """What of the defaults lies beyond the atlas, in words."""
+    ends = [f"{name} {getattr(reference, name)} in place of {value}" for name, value in DraftSpec().model_dump().items()
+            if getattr(reference, name) != value]  # fmt: skip
+    return f" as far as the atlas goes ({', '.join(ends)})" if ends else ""
+
+
+def _not_covered(opened: OpenAtlas, spec: DraftSpec, coverage: float) -> None:
+    grid = ",".join(f"{name}={value}" for name, value in as_row(spec).items())
+    st.warning(f"**Not covered.** This setting expands nodes that the atlas does not hold: {coverage:.0%} of the "
+               "tokens could be replayed up to there. Nothing is guessed, so there are no figures. This records what "
+               "is lacking:")  # fmt: skip
+    st.code(f'gsd probe --out {opened.folder} --fill "{grid}"', language="bash", wrap_lines=True)
+
+
+def _changed(spec: DraftSpec, reference: DraftSpec) -> dict[str, str]:
+    """What an address says of the setting: what differs from the reference."""
+    before = as_row(reference)
+    return {name: str(value) for name, value in as_row(spec).items() if value != before[name]}
+
+
+def _addressed(bounds: Bounds) -> DraftSpec:
+    """The setting of the address, as far as there is one."""
+    asked = {name: value for name, value in st.query_params.items() if name in DraftSpec.model_fields}
+    if asked.get("merge_context") == "none":
+        asked["merge_context"] = None
+    try:
+        return build(DraftSpec, defaults(bounds).model_dump() | asked)
+    except InputError:
+        return defaults(bounds)
+
+
+page()

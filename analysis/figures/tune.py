@@ -1,0 +1,179 @@
+"""Figures of tuning: each takes tables of `analysis.tune`, of settings replayed over an atlas.
+
+Every speed-up in them is modelled. A table with nothing to draw raises `InputError`. Marks that can be
+clicked carry their setting in `customdata`, as `picked` reads it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from analysis.figures.look import ACCEPTED, BONUS, GREY, REJECTED, SCALE, TEMPLATE, figure, token
+from analysis.tune import SETTINGS, pareto, to_paste
+from gsd.errors import InputError
+
+VALUES = {"modelled_speedup": ("modelled speed-up", "×"), "mean_acceptance_length": ("mean acceptance length", "")}
+HERE = {"symbol": "circle-open", "color": "#000000", "size": 26, "line": {"width": 3}}
+_HALO = {"symbol": "circle-open", "color": "#FFFFFF", "size": 26, "line": {"width": 6}}
+_INVISIBLE = {"color": GREY, "size": 22, "symbol": "square", "opacity": 0.0}
+
+
+def maps(table: pd.DataFrame, here: dict[str, Any], value: str = "modelled_speedup") -> go.Figure:
+    """`value` by width and depth, a map for each merge context; `here` is ringed, what is not covered is blank.
+
+    `table` and `here` have the settings as of `summary`; all but width, depth and merge context are the same.
+    """
+    drawn = table.dropna(subset=value)
+    if drawn.empty:
+        raise InputError(f"no setting has a {VALUES[value][0]}: none is covered by the atlas, or its costs are missing")
+    contexts = list(dict.fromkeys(table["merge_context"]))
+    made = make_subplots(
+        1, len(contexts), shared_yaxes=True, horizontal_spacing=0.018, column_titles=[_context(one) for one in contexts]
+    )
+    name, unit = VALUES[value]
+    for column, context in enumerate(contexts, 1):
+        part = table[table["merge_context"] == context]
+        made.add_heatmap(**_cells(part, value, unit), row=1, col=column)
+        made.add_scatter(**_targets(part), row=1, col=column)
+        if here["merge_context"] == context:
+            for ring in (_HALO, HERE):
+                made.add_scatter(x=[here["width"]], y=[here["depth"]], mode="markers", marker=ring, showlegend=False,
+                                 hoverinfo="skip", row=1, col=column)  # fmt: skip
+    best = drawn.loc[drawn[value].idxmax()]
+    where = f"width {best['width']}, depth {best['depth']}, {_context(best['merge_context'])}"
+    title = f"Best here: {where}: {best[value]:.2f}{unit}"
+    made.update_layout(
+        template=TEMPLATE, coloraxis={"colorscale": SCALE, "showscale": False}, height=400, clickmode="event+select",
+        title={"text": title, "subtitle": {"text": f"{name}; the ring is the setting above; click a cell to take it"}},
+    )  # fmt: skip
+    made.update_annotations(font_size=12)
+    for axes, name in ((made.update_xaxes, "width"), (made.update_yaxes, "depth")):
+        ticks = sorted(table[name].unique())
+        axes(type="category", categoryarray=ticks, tickvals=ticks, showgrid=False, fixedrange=True,
+             range=[-0.5, len(ticks) - 0.5])  # fmt: skip
+    made.update_xaxes(title_text="width")
+    return made.update_yaxes(title_text="depth", col=1)
+
+
+def front(table: pd.DataFrame, here: dict[str, Any], reference: dict[str, Any]) -> go.Figure:
+    """Modelled speed-up against verified nodes of every setting, and those that no other beats in both."""
+    drawn = table.dropna(subset="modelled_speedup")
+    if drawn.empty:
+        raise InputError("no setting has a modelled speed-up: none is covered by the atlas, or its costs are missing")
+    best = pareto(drawn)
+    title = (
+        f"At most {best['modelled_speedup'].iloc[-1]:.2f}×, with {best['verified_nodes'].iloc[-1]:,.0f} verified nodes"
+    )
+    made = figure(title, f"{len(drawn)} settings replayed; click one to take it", "verified nodes",
+                  "modelled speed-up (ratio)")  # fmt: skip
+    made.add_scatter(**_points(drawn), mode="markers", name="a setting",
+                     marker={"color": GREY, "size": 6, "opacity": 0.55})  # fmt: skip
+    made.add_scatter(**_points(best), mode="lines+markers", name="none is faster with as few nodes",
+                     line={"color": ACCEPTED, "width": 2}, marker={"color": ACCEPTED, "size": 9})  # fmt: skip
+    for row, name, marker in ((reference, "the defaults", {"symbol": "diamond-open", "color": REJECTED}),
+                              (here, "this setting", {"symbol": "x-thin", "color": BONUS})):  # fmt: skip
+        if row["covered"]:
+            made.add_scatter(x=[row["verified_nodes"]], y=[row["modelled_speedup"]], mode="markers", name=name,
+                             marker=_outlined(marker | {"size": 13}),
+                             hovertemplate=f"{name}: %{{y:.2f}}×, %{{x:,}} nodes<extra></extra>")  # fmt: skip
+    unselected = {"marker": {"opacity": 0.55}}
+    return made.update_traces(unselected=unselected).update_layout(clickmode="event+select")
+
+
+def by_kind(rows: pd.DataFrame) -> go.Figure:
+    """Modelled speed-up by kind of text; `rows` of `kinds`."""
+    if rows[["here", "reference", "best"]].isna().all(axis=None):
+        raise InputError("no kind of text has a modelled speed-up: none is covered by the atlas, or costs are missing")
+    behind = rows["best"] - rows["here"]
+    widest = rows.loc[behind.idxmax()] if behind.notna().any() else None
+    title = "Modelled speed-up by kind of text"
+    if widest is not None and behind.max() >= 0.005:
+        title = (
+            f"{token(str(widest['kind']))} has most to gain: {widest['here']:.2f}× here, {widest['best']:.2f}× at best"
+        )
+    made = figure(title, "mean over the texts of a kind; best of the settings that were replayed",
+                  "modelled speed-up (ratio)", "")  # fmt: skip
+    labels = [token(str(kind)) for kind in rows["kind"]]
+    marks = (("reference", "the defaults", {"symbol": "diamond-open", "color": REJECTED, "size": 13}),
+             ("best", "best replayed", {"symbol": "star", "color": ACCEPTED, "size": 13}),
+             ("here", "this setting", {"symbol": "x-thin", "color": BONUS, "size": 10}))  # fmt: skip
+    for name, label, marker in marks:
+        best = {"customdata": _customdata(rows, SETTINGS), "text": rows["settings"]} if name == "best" else {}
+        settings = "<br>%{text}" if best else ""
+        made.add_scatter(
+            x=rows[name], y=labels, mode="markers", name=label, marker=_outlined(marker), cliponaxis=False, **best,
+            hovertemplate=f"%{{y}}, {label}: %{{x:.2f}}×{settings}<extra></extra>",
+            unselected={"marker": {"opacity": 1}},
+        )  # fmt: skip
+    made.update_yaxes(autorange="reversed")
+    return made.update_layout(height=190 + 38 * len(rows))
+
+
+def picked(customdata: list[Any]) -> dict[str, Any]:
+    """The setting of a mark that was clicked, by option name; a part of them where the mark stands for a part."""
+    return dict(zip(customdata[::2], customdata[1::2]))
+
+
+def kinds(here: pd.DataFrame, reference: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
+    """A row for each kind of text: mean modelled speed-up `here`, of the `reference` and at `best`, and that setting.
+
+    `here` and `reference` are rows of `tune` for one setting each, `best` is of `best_by_kind`. `settings` are
+    those of the best as options; missing where none is covered.
+    """
+    table = pd.DataFrame({name: _mean_by_kind(rows) for name, rows in (("here", here), ("reference", reference))})
+    fastest = best.assign(
+        kind=best["kind"].map(_kind), best=best["modelled_speedup"].astype(float),
+        settings=[to_paste(row) or "the defaults" for row in best.to_dict("records")],
+    )  # fmt: skip
+    columns = ["kind", "best", "settings", *SETTINGS]
+    return table.rename_axis("kind").reset_index().merge(fastest[columns], "left", on="kind")
+
+
+def _mean_by_kind(rows: pd.DataFrame) -> pd.Series:
+    """Missing where some text of the kind is not covered."""
+    values = rows["modelled_speedup"].astype(float)
+    return values.groupby(rows["kind"].map(_kind), sort=False).agg(lambda part: part.mean(skipna=False))
+
+
+def _outlined(marker: dict[str, Any]) -> dict[str, Any]:
+    return marker | {"line": {"width": 2.5, "color": marker["color"]}}
+
+
+def _kind(kind: str | None) -> str:
+    return kind or "no kind"
+
+
+def _context(context: int | str) -> str:
+    return "no merging" if context == "none" else f"context {context}"
+
+
+def _cells(part: pd.DataFrame, value: str, unit: str) -> dict[str, Any]:
+    grid = part.pivot(index="depth", columns="width", values=value).astype(float)
+    return {"x": list(grid.columns), "y": list(grid.index), "z": grid.to_numpy(), "coloraxis": "coloraxis",
+            "xgap": 2, "ygap": 2, "hoverongaps": False, "texttemplate": "%{z:.2f}",
+            "hovertemplate": f"width %{{x}}, depth %{{y}}: %{{z:.2f}}{unit}<extra></extra>"}  # fmt: skip
+
+
+def _targets(part: pd.DataFrame) -> dict[str, Any]:
+    """Invisible marks over the cells: a heat map takes no clicks."""
+    names = ("width", "depth", "merge_context")
+    return {"x": part["width"], "y": part["depth"], "mode": "markers", "marker": _INVISIBLE, "showlegend": False,
+            "customdata": _customdata(part, names), "hoverinfo": "skip", "selected": {"marker": {"opacity": 0.0}},
+            "unselected": {"marker": {"opacity": 0.0}}}  # fmt: skip
+
+
+def _points(rows: pd.DataFrame) -> dict[str, Any]:
+    settings = [to_paste(row) or "the defaults" for row in rows.to_dict("records")]
+    return {"x": rows["verified_nodes"], "y": rows["modelled_speedup"], "customdata": _customdata(rows, SETTINGS),
+            "text": settings, "hovertemplate": "%{y:.2f}×, %{x:,} nodes<br>%{text}<extra></extra>"}  # fmt: skip
+
+
+def _customdata(rows: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
+    """Names and values in turn, a row for each mark."""
+    columns = [column for name in names for column in ([name] * len(rows), rows[name])]
+    return np.array(list(zip(*columns)), dtype=object)

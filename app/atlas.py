@@ -1,0 +1,74 @@
+"""An atlas that is looked at: read once, its settings replayed once each, surveys of many in the background."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from analysis.replay import Replayer
+from analysis.survey import Survey, Surveyor, around, broad
+from analysis.tune import summary, tune
+from gsd.atlas import Atlas
+from gsd.config import DraftSpec
+from gsd.cost import Costs
+
+COSTS = "costs.json"  # in an atlas: the curves of the machine that probed it
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAtlas:
+    """`changed`: when it was written; what is computed from it holds until then. `costs`: None where it has none."""
+
+    name: str
+    folder: Path
+    changed: float
+    atlas: Atlas
+    costs: Costs | None
+
+    def replayed(self, spec: DraftSpec) -> pd.DataFrame:
+        """A row for each text, as of `analysis.tune.tune`."""
+        return _replayed(self, str(self.folder), self.changed, spec.model_dump_json())
+
+    def summary(self, spec: DraftSpec) -> dict[str, Any]:
+        """What the setting does over all texts, as of `analysis.tune.summary`; what is missing is None."""
+        table = summary(self.replayed(spec)).astype(object)
+        return table.where(table.notna(), None).to_dict("records")[0]
+
+    def maps(self, spec: DraftSpec) -> Survey:
+        """Every width, depth and merge context around a setting, as far as they are replayed."""
+        settings = around(spec, self.atlas.bounds)
+        return self._survey(settings[0].model_dump_json(), settings)
+
+    def front(self) -> Survey:
+        """Settings all over the atlas, as far as they are replayed."""
+        return self._survey("front", broad(self.atlas.bounds))
+
+    def _survey(self, name: str, settings: list[DraftSpec]) -> Survey:
+        return _surveyor().ask((self.folder, self.changed, name), self.atlas, self.costs, settings)
+
+
+def open_atlas(name: str, folder: Path) -> OpenAtlas:
+    """Read an atlas, once. Raises `TraceError` where it cannot be read."""
+    file = folder / "atlas.json"
+    return _read(name, folder, file.stat().st_mtime if file.exists() else 0.0)
+
+
+@st.cache_resource(show_spinner="Reading the atlas …", max_entries=4)
+def _read(name: str, folder: Path, changed: float) -> OpenAtlas:
+    costs = Costs.load(folder / COSTS) if (folder / COSTS).exists() else None
+    return OpenAtlas(name, folder, changed, Atlas.load(folder), costs)
+
+
+@st.cache_data(show_spinner=False, max_entries=2000)
+def _replayed(_opened: OpenAtlas, folder: str, changed: float, settings: str) -> pd.DataFrame:
+    return tune(Replayer(_opened.atlas), [DraftSpec.model_validate_json(settings)], _opened.costs)
+
+
+@st.cache_resource(show_spinner=False)
+def _surveyor() -> Surveyor:
+    """One for all tabs."""
+    return Surveyor()

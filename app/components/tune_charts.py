@@ -1,0 +1,104 @@
+"""What other settings would do: maps around the chosen one, the Pareto front, the best by kind of text."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from analysis.figures import tune as figures
+from analysis.survey import Survey
+from app.atlas import OpenAtlas
+from app.components.chart import chart
+from app.components.tune_settings import defaults, take
+from app.words import plain
+from gsd.config import DraftSpec
+from gsd.errors import InputError
+
+ASKED_EVERY_S = 0.7  # how far the background is
+REDRAWN_AT = 0.25  # of a survey: so much more of it draws the charts anew
+SPEEDUP = (
+    "*Modelled* speed-up: `time of plain decoding ÷ time of the replayed rounds`, both by the atlas's cost curves, the "
+    "mean over its texts."
+)
+FRONT = f"{SPEEDUP} A setting is on the front where no other is faster with as few verified nodes."
+
+
+def tune_charts(opened: OpenAtlas, spec: DraftSpec) -> None:
+    """Draw them with what there is, and again as the background goes on."""
+    front, maps = opened.front(), opened.maps(spec)  # the maps are asked for last: they come first
+    pending = not (front.finished and maps.finished)
+    st.fragment(_progress, run_every=ASKED_EVERY_S if pending else None)(opened, spec, (maps.done, front.done))
+    _maps(opened, maps, spec)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _front(opened, front, spec)
+    with right:
+        _kinds(opened, front, spec)
+
+
+def _progress(opened: OpenAtlas, spec: DraftSpec, drawn: tuple[int, int]) -> None:
+    """How far the background is; `drawn` is how far it was when the charts were."""
+    front, maps = opened.front(), opened.maps(spec)
+    for survey, before in ((maps, drawn[0]), (front, drawn[1])):
+        if survey.done > before and (survey.finished or survey.done - before >= REDRAWN_AT * len(survey.settings)):
+            st.rerun()
+    for survey, which in ((maps, "around this one"), (front, "all over the atlas")):
+        if not survey.finished:
+            count = len(survey.settings)
+            st.progress(survey.done / count, f"Replaying settings {which}: {survey.done} of {count}")
+            return
+
+
+def _maps(opened: OpenAtlas, survey: Survey, spec: DraftSpec) -> None:
+    table = survey.outcome().settings
+    value = "modelled_speedup" if opened.costs else "mean_acceptance_length"
+    try:
+        figure = figures.maps(table, opened.summary(spec.as_drafted()), value)
+    except InputError as error:
+        _nothing(survey, error)
+        return
+    chart(figure, _table(table), name="maps", help=SPEEDUP, on_pick=partial(_take_point, "maps", opened))
+
+
+def _front(opened: OpenAtlas, survey: Survey, spec: DraftSpec) -> None:
+    if not survey.finished:
+        st.caption("Here come the fastest settings, once they are all replayed.")
+        return
+    table = survey.outcome().settings
+    try:
+        figure = figures.front(table, opened.summary(spec), opened.summary(defaults(opened.atlas.bounds)))
+    except InputError as error:
+        _nothing(survey, error)
+        return
+    chart(figure, _table(table), name="front", help=FRONT, on_pick=partial(_take_point, "front", opened))
+
+
+def _kinds(opened: OpenAtlas, survey: Survey, spec: DraftSpec) -> None:
+    """Speed-up by kind of text; a click on a kind's best takes it."""
+    reference = defaults(opened.atlas.bounds)
+    table = figures.kinds(opened.replayed(spec), opened.replayed(reference), survey.outcome().best)
+    try:
+        figure = figures.by_kind(table)
+    except InputError as error:
+        _nothing(survey, error)
+        return
+    chart(figure, _table(table), name="kinds", help=SPEEDUP, on_pick=partial(_take_point, "kinds", opened))
+
+
+def _table(rows: pd.DataFrame) -> pd.DataFrame:
+    """As it is shown: a column holds one type."""
+    return rows.astype({"merge_context": str})
+
+
+def _nothing(survey: Survey, error: InputError) -> None:
+    """Why there is no chart, once it is known that there is none."""
+    if survey.finished:
+        st.info(plain(str(error)))
+
+
+def _take_point(name: str, opened: OpenAtlas) -> None:
+    points = st.session_state[f"chart {name}"]["selection"]["points"]
+    if points and points[0].get("customdata"):
+        take(figures.picked(points[0]["customdata"]), opened.atlas.bounds)

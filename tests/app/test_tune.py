@@ -1,0 +1,106 @@
+"""Tune: without an atlas, on a hand-made one, on a broken one; its sliders, its address, its way to the Playground."""
+
+import time
+
+import pytest
+from fixtures.made_atlas import made_atlas, save_atlas
+
+from gsd.config import DraftSpec
+
+
+@pytest.fixture
+def tune(app, tmp_path):
+    """Opens the view; `atlas` False: with none of one's own."""
+
+    def open_at(*, atlas: bool = True, **address: str):
+        if atlas:
+            save_atlas(tmp_path / "runs" / "made")
+            address = {"atlas": "made"} | address
+        page = app()
+        for name, value in address.items():
+            page.query_params[name] = value
+        return page.switch_page("views/tune.py").run()
+
+    return open_at
+
+
+def figure(page, label):
+    return next(metric for metric in page.metric if metric.label == label)
+
+
+def test_without_an_atlas_the_page_says_how_to_make_one(tune, monkeypatch, tmp_path):
+    monkeypatch.setattr("app.library.SAMPLES", tmp_path / "none")
+    page = tune(atlas=False)
+    assert not page.exception
+    assert page.code[0].value.startswith("gsd probe") and not page.slider
+
+
+def test_an_atlas_that_cannot_be_read_is_told(tune, tmp_path):
+    (tmp_path / "runs" / "broken").mkdir(parents=True)
+    (tmp_path / "runs" / "broken" / "atlas.json").write_text("{")
+    page = tune(atlas=False)
+    page.selectbox(key="atlas").set_value("broken").run()
+    assert not page.exception
+    assert "is no atlas" in page.error[0].value.replace("\\", "")
+
+
+def test_a_slider_gives_the_figures_of_its_setting_at_once(tune):
+    """Depth 2: two rounds for five tokens, one for two; depth 1: a round more."""
+    page = tune()
+    assert not page.exception
+    assert (figure(page, "Rounds").value, figure(page, "Rounds").delta) == ("3", "")
+    page.slider(key="tune depth").set_value(1).run()
+    assert not page.exception
+    assert (figure(page, "Rounds").value, figure(page, "Rounds").delta) == ("4", "+1")
+    assert page.code[0].value == "gsd generate --width 2 --depth 1 --frontier 2"
+    assert page.query_params["depth"] == "1"
+
+
+def test_the_address_sets_the_sliders_and_nonsense_in_it_does_not(tune):
+    page = tune(width="1", merge_context="none", depth="2")
+    assert (page.slider(key="tune width").value, page.select_slider(key="tune merge_context").value) == (1, None)
+    page = tune(width="many")
+    assert not page.exception
+    assert page.slider(key="tune width").value == 2
+
+
+def test_what_the_atlas_does_not_cover_has_no_figures_and_a_way_to_get_them(tune):
+    page = tune(prob_threshold="0.0", sibling_threshold="0.0", merge_context="none")
+    assert figure(page, "Speed-up, modelled").value == "–"
+    assert "Not covered" in page.warning[0].value
+    assert "--fill" in page.code[0].value
+
+
+def test_use_in_playground_takes_the_setting_there(tune):
+    page = tune(width="1", budget="9")
+    page.button(key="to playground").click().run()
+    assert not page.exception
+    assert (page.number_input(key="width").value, page.number_input(key="budget").value) == (1, 9)
+
+
+def test_the_setting_survives_another_view(tune):
+    page = tune()
+    page.slider(key="tune budget").set_value(11).run()
+    page.switch_page("views/guide.py").run()
+    page.switch_page("views/tune.py").run()
+    assert page.slider(key="tune budget").value == 11
+    page.button(key="to defaults").click().run()
+    assert page.slider(key="tune budget").value == DraftSpec().budget
+
+
+def test_maps_and_front_come_once_they_are_replayed(tune):
+    page = tune()
+    deadline = time.monotonic() + 15
+    while len(page.get("plotly_chart")) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+        page.run()
+    assert not page.exception and not page.get("progress")
+
+
+def test_without_cost_curves_there_is_no_speedup_but_everything_else(tune, tmp_path):
+    made_atlas().save(tmp_path / "runs" / "bare")
+    page = tune()
+    page.selectbox(key="atlas").set_value("bare").run()
+    assert not page.exception
+    assert figure(page, "Speed-up, modelled").value == "–" and figure(page, "Rounds").value == "3"

@@ -1,0 +1,92 @@
+"""Figures of tuning over the hand-made atlas: what is drawn, what a click on it carries, and what cannot be drawn."""
+
+import pytest
+from fixtures.made_atlas import COSTS, made_atlas
+
+from analysis.figures.tune import by_kind, front, kinds, maps, picked
+from analysis.replay import Replayer
+from analysis.survey import Survey, around
+from analysis.tune import SETTINGS, as_row, best_by_kind, summary, tune
+from gsd.atlas import Bounds
+from gsd.config import DraftSpec
+from gsd.errors import InputError
+
+BOUNDS = Bounds(width=2, depth=2, frontier=2)
+HERE = DraftSpec(width=2, depth=2, frontier=2, merge_context=0)
+
+
+def rows(*specs, costs=COSTS):
+    return tune(Replayer(made_atlas()), specs, costs)
+
+
+def row(spec, costs=COSTS):
+    return summary(rows(spec, costs=costs)).iloc[0].to_dict()
+
+
+def table(costs=COSTS):
+    return summary(rows(*around(HERE, BOUNDS), costs=costs))
+
+
+def test_a_map_for_each_merge_context_with_the_setting_ringed_in_its_own():
+    made = maps(table(), row(HERE))
+    cells = [trace for trace in made.data if trace.type == "heatmap"]
+    assert [trace.z.shape for trace in cells] == [(2, 2)] * 5
+    rings = [trace for trace in made.data if trace.type == "scatter" and trace.customdata is None]
+    assert {trace.xaxis for trace in rings} == {cells[1].xaxis}
+    assert (rings[0].x, rings[0].y) == ((2,), (2,))
+
+
+def test_the_number_in_a_cell_is_its_settings_own():
+    first = next(trace for trace in maps(table(), row(HERE)).data if trace.type == "heatmap")
+    for x, width in enumerate(first.x):
+        for y, depth in enumerate(first.y):
+            spec = HERE.model_copy(update={"merge_context": None, "width": width, "depth": depth})
+            assert first.z[y][x] == pytest.approx(row(spec)["modelled_speedup"])
+
+
+def test_a_click_carries_the_setting():
+    made = maps(table(), row(HERE))
+    targets = [trace for trace in made.data if trace.customdata is not None]
+    assert picked(list(targets[1].customdata[0])) == {"width": 1, "depth": 1, "merge_context": 0}
+    points = front(table(), row(HERE), row(HERE)).data[0]
+    assert picked(list(points.customdata[0])) == {name: table().iloc[0][name] for name in SETTINGS}
+
+
+def test_cells_that_are_still_to_come_are_blank_and_keep_their_place():
+    survey = Survey(made_atlas(), COSTS, around(HERE, BOUNDS))
+    survey.advance()
+    cells = [trace for trace in maps(survey.outcome().settings, row(HERE)).data if trace.type == "heatmap"]
+    assert [trace.z.shape for trace in cells] == [(2, 2)] * 5
+    assert sum((trace.z == trace.z).sum() for trace in cells) == 1  # NaN is not itself
+
+
+def test_a_setting_that_is_not_covered_is_not_drawn_as_a_point():
+    lacking = HERE.model_copy(update={"sibling_threshold": 0.0, "prob_threshold": 0.0, "merge_context": None})
+    assert not row(lacking)["covered"]
+    names = {trace.name for trace in front(table(), row(lacking), row(HERE)).data}
+    assert "this setting" not in names and "the defaults" in names
+
+
+def test_by_kind_says_where_there_is_most_to_gain():
+    """With depth 1 the text of five takes a round more than with depth 2; the one of two takes one either way."""
+    here, best = HERE.model_copy(update={"depth": 1}), best_by_kind(rows(HERE))
+    found = kinds(rows(here), rows(HERE), best)
+    assert found["kind"].tolist() == ["abc", "ab"]
+    assert (found["best"] == found["reference"]).all()
+    assert found["here"].iloc[0] < found["best"].iloc[0]
+    assert by_kind(found).layout.title.text.startswith("abc has most to gain")
+
+
+def test_what_cannot_be_drawn_is_said():
+    bare = table(costs=None)
+    no_kinds = kinds(rows(HERE, costs=None), rows(HERE, costs=None), best_by_kind(rows()))
+    for draw in (lambda: maps(bare, row(HERE)), lambda: front(bare, row(HERE), row(HERE)), lambda: by_kind(no_kinds)):
+        with pytest.raises(InputError, match="costs"):
+            draw()
+    assert maps(bare, row(HERE), "mean_acceptance_length").layout.title.text.startswith("Best here")
+
+
+def test_a_kind_that_is_markup_is_shown_as_text():
+    found = kinds(rows(HERE), rows(HERE), best_by_kind(rows(HERE))).assign(kind=["<b>x</b>", "y"])
+    assert "&lt;b&gt;" in by_kind(found).data[0].y[0]
+    assert as_row(HERE)["merge_context"] == 0
