@@ -75,6 +75,7 @@ class TextView {
       }
       token.append(part);
     });
+    if (!tokens.text[i].trim()) token.setAttribute("aria-label", spelled(tokens.text[i]));
     this.caret.before(token);
     this.tokens.push(token);
   }
@@ -118,6 +119,13 @@ class TextView {
     const above = from.top - box.top - this.tip.offsetHeight - 6;
     this.tip.style.top = `${below + this.tip.offsetHeight > this.box.clientHeight && above > 0 ? above : below}px`;
   }
+}
+
+/** White space in words: a screen reader says nothing of it otherwise. */
+function spelled(text) {
+  const names = { " ": "space", "\n": "line break", "\t": "tab" };
+  const runs = text.match(/(.)\1*/gs) ?? [];
+  return runs.map((run) => `${run.length > 1 ? `${run.length} × ` : ""}${names[run[0]] ?? "white space"}`).join(", ") || "empty";
 }
 
 function element(name, className) {
