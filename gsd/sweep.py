@@ -47,8 +47,8 @@ class SweepPair(Spec):
 class SweepSpec(Spec):
     """What a sweep runs: every pair with every setting and every prompt.
 
-    A setting is one of `settings` with one combination of `grid` on top. What all cells share is
-    checked, and what is left out is filled in, by `RunSpec`.
+    A setting is one of `settings` with one combination of `grid` on top, written as its method reads it: those
+    that draft the same are one. What all cells share is checked, and what is left out is filled in, by `RunSpec`.
     """
 
     pairs: Annotated[tuple[SweepPair | str, ...], Field(min_length=1)]
@@ -235,8 +235,9 @@ def _models(one: SweepPair | str) -> dict[str, Any]:
 
 
 def _drafting(setting: dict[str, Any], combination: dict[str, Any]) -> DraftSpec:
-    """`none`, as on the command line, stands for no merging."""
+    """The settings as their method reads them; `none`, as on the command line, stands for no merging."""
     options = {**setting, **combination}
     if options.get("merge_context") == "none":
         options["merge_context"] = None
-    return build(DraftSpec, options)
+    spec = build(DraftSpec, options)
+    return DraftSpec(method="ar") if spec.method == "ar" else spec.as_drafted()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -33,12 +34,12 @@ def sweep(tmp_path):
 
 
 def test_cells_are_pairs_by_settings_by_grid_by_prompts(sweep):
-    """2 pairs x 2 settings x (2 depths x 3 widths) x 2 prompts = 48 cells, those of a pair side by side."""
+    """2 pairs x (chain by 2 depths, paper by 2 x 3 of both) x 2 prompts = 32 cells, those of a pair side by side."""
     cells = sweep(pairs=["tiny", {"target": "a/t", "draft": "a/d"}], grid={"depth": [2, 4], "width": [1, 2, 3]}).cells()
-    assert len(cells) == 48
-    assert [run.target.source for run in cells.values()][24:] == ["a/t"] * 24
+    assert len(cells) == 32
+    assert [run.target.source for run in cells.values()][16:] == ["a/t"] * 16
     first, *_, last = cells.values()
-    assert (first.pair, first.drafting.method, first.drafting.depth, first.prompt.id) == ("tiny", "ar", 2, "add")
+    assert (first.pair, first.drafting.method, first.drafting.depth, first.prompt.id) == ("tiny", "chain", 2, "add")
     assert (last.pair, last.draft.source, last.drafting.depth, last.prompt.id) == (None, "a/d", 4, "loop")
     assert last.drafting.budget == PRESETS["paper"]["budget"]  # the grid is on top of the preset
     assert all(run.max_new_tokens == 24 and run.device == "cpu" for run in cells.values())
@@ -50,6 +51,14 @@ def test_the_same_run_asked_for_twice_is_one_cell(sweep):
         settings=[{"width": 2}, {"width": 2}, {"width": 2, "method": "graph"}], grid={"depth": [3, 3]}
     ).cells()
     assert len(cells) == 2  # the two prompts
+
+
+def test_settings_that_draft_the_same_are_one_cell(sweep):
+    """A tree never merges and a chain has width 1, whatever the grid says; only the graph has all four."""
+    grid = {"merge_context": ["none", 0], "width": [2, 3]}
+    cells = sweep(settings=[{"method": name} for name in ("ar", "chain", "tree", "graph")], grid=grid).cells()
+    counts = Counter(run.drafting.method for run in cells.values())
+    assert counts == {"ar": 2, "chain": 2, "tree": 4, "graph": 8}  # of two prompts
 
 
 def test_what_is_left_out_has_the_defaults_of_a_run(sweep):
@@ -187,7 +196,7 @@ def test_progress_counts_up_to_the_total_and_the_time_left_down_to_zero(sweep, t
 
 
 def test_what_is_no_complete_run_of_the_cell_is_neither_believed_nor_overwritten(sweep, tiny):
-    spec = sweep(prompts=SWEEP["prompts"][:1], settings=[{"method": "ar"}])
+    spec = sweep(prompts=SWEEP["prompts"][:1], settings=[{"method": "chain"}])
     [first, second] = run_sweep(spec, HereAndNow(tiny)).runs
     events = (first / "events.jsonl").read_text().splitlines(keepends=True)
     (first / "events.jsonl").write_text("".join(events[:-1]))  # no end
