@@ -40,12 +40,25 @@ class Difference:
 def difference(replayer: Replayer, number: int, at: int, before: DraftSpec, after: DraftSpec) -> Difference:
     """The step of text `number` behind its first `at` tokens under both settings.
 
-    Raises `InputError` where a setting lies beyond the atlas or needs a node that it does not hold.
+    Raises `InputError` where there is no such step, or a setting lies beyond the atlas or needs a node that it
+    does not hold.
     """
+    _check_place(replayer, number, at)
     steps = [_step(replayer, number, at, spec) for spec in (before, after)]
     paths = [dict.fromkeys(_paths(step)) for step in steps]
     return Difference(*steps, [path for path in paths[1] if path not in paths[0]],
                       [path for path in paths[0] if path not in paths[1]])  # fmt: skip
+
+
+def _check_place(replayer: Replayer, number: int, at: int) -> None:
+    texts = replayer.atlas.texts
+    if not 0 <= number < len(texts):
+        raise InputError(f"text {number}: the atlas holds {len(texts)}, numbered from 0")
+    tokens = len(texts[number].tokens)
+    if not 0 <= at < tokens:
+        raise InputError(
+            f"position {at}: text {texts[number].id!r} has {tokens} tokens, so name one from 0 to {tokens - 1}"
+        )
 
 
 def _step(replayer: Replayer, number: int, at: int, spec: DraftSpec) -> Step:
@@ -86,14 +99,15 @@ def merging_saved(replayer: Replayer, spec: DraftSpec, costs: Costs | None) -> p
 def shared_continuations(replayer: Replayer, spec: DraftSpec) -> pd.DataFrame:
     """The q that a shared continuation has where it was drafted, beside the q under the prefix that merged into it.
 
-    A row for each token behind a merge edge whose own prefix the atlas holds expanded, over all replayed rounds:
+    A row for each token behind a merge edge whose own prefix the atlas holds expanded, over all rounds of the texts
+    that the setting is covered on; a text that is not has no rows, as its first rounds do not stand for the whole:
     `text`, `at`, `context` (tokens matched before the merged one), `depth_shift`, `q_shared` (as drafted),
     `q_own` (under the new prefix; missing where it is not among the recorded candidates, so below the least).
     """
     rows = []
     spec = spec.as_drafted()
     for number, replay in enumerate(replayer.replay(spec)):
-        for one in replay.rounds:
+        for one in replay.rounds if not replay.wanted else ():
             step = replayer.step(number, one.at, spec)
             for row in _continuations(step):
                 rows.append({"text": replay.id, "at": one.at, **row})

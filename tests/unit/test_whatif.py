@@ -63,6 +63,13 @@ def test_a_step_that_wants_a_node_is_refused(replayer):
         difference(replayer, 0, 0, TREE, wide)
 
 
+@pytest.mark.parametrize(("number", "at", "words"), [(1, 0, "holds 1"), (-1, 0, "text -1"), (0, 4, "from 0 to 3"),
+                                                     (0, -1, "position -1")])  # fmt: skip
+def test_a_step_that_there_is_not_is_refused_by_its_place(replayer, number, at, words):
+    with pytest.raises(InputError, match=words):
+        difference(replayer, number, at, TREE, GRAPH)
+
+
 def test_what_merging_saved_is_tree_minus_graph(replayer):
     (row,) = merging_saved(replayer, GRAPH, FLAT).to_dict("records")
     (graph,), (tree,) = replayer.replay(GRAPH), replayer.replay(TREE)
@@ -83,3 +90,11 @@ def test_a_shared_continuation_has_its_own_q_under_the_new_prefix(replayer):
     assert first[["context", "depth_shift"]].to_numpy().tolist() == [[0, 0]]
     assert first[["q_shared", "q_own"]].to_numpy()[0] == pytest.approx([0.8, 0.3])
     assert shared_continuations(replayer, TREE).empty
+
+
+def test_a_text_that_is_covered_in_part_has_no_shared_continuations(replayer):
+    """The round behind the prompt can be replayed; with room for more, the next one wants the root behind B C F."""
+    replayer.atlas.texts[0].capacity = 8
+    (replay,) = replayer.replay(GRAPH)
+    assert replay.rounds and replay.wanted
+    assert shared_continuations(replayer, GRAPH).empty
