@@ -83,6 +83,12 @@ def compare(candidate: Mapping[str, float], reference: Mapping[str, float], *, s
     )
 
 
+def ratios_by_prompt(compared: Comparison) -> pd.DataFrame:
+    """One row a prompt, the lowest ratio first: `prompt` (id), `ratio` (candidate / reference)."""
+    rows = pd.DataFrame(list(compared.ratios.items()), columns=["prompt", "ratio"])
+    return rows.sort_values("ratio", kind="stable", ignore_index=True)
+
+
 def compare_runs(candidate: pd.DataFrame, reference: pd.DataFrame, column: str, *, seed: int = 0) -> Comparison:
     """Compare a column of two sets of rows of `Frames.runs`; several runs of one prompt give their mean.
 

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from analysis import acceptance, columns, overlap, similarity, speed
+from analysis import acceptance, columns, overlap, similarity, speed, syntax
 from analysis.load import Frames, as_frames, load_tables
 from gsd.errors import TraceError
 from gsd.tables import NAMES
+from gsd.trace import RunTrace, read_run
 
 README = "README.md"
 MODULES = (overlap, similarity, acceptance, speed)  # each with METRICS, its frame functions, and COLUMNS, their columns
@@ -53,11 +54,26 @@ def csv_files(runs: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
     frames = as_frames(tables)
     for name, metric in metrics().items():
         yield f"{name}.csv", metric(frames).to_csv(index=False).encode()
+    for name, table in from_events(frames, [read_run(folder) for folder in runs]).items():
+        yield f"{name}.csv", table.to_csv(index=False).encode()
 
 
 def metrics() -> dict[str, Callable[[Frames], pd.DataFrame]]:
     """Every metric that needs no more than the tables, by name."""
     return {name: metric for module in MODULES for name, metric in module.METRICS.items()}
+
+
+def from_events(frames: Frames, traces: Sequence[RunTrace]) -> dict[str, pd.DataFrame]:
+    """What needs more than the tables, by name: the speed-up of runs with a measured baseline, and the syntax."""
+    timed = {run.meta["run"]: speed.ar_ms_per_token(run) for run in traces if run.end and run.end["baseline"]}
+    tokens = pd.concat(
+        [syntax.committed_tokens(run, syntax.language_of(run)) for run in traces] or [_no_tokens()], ignore_index=True
+    )
+    return {
+        "speedup_by_step": speed.speedup_by_step(frames, timed),
+        "committed_tokens": tokens,
+        "drafted_by_syntax": syntax.drafted_by_syntax(tokens),
+    }
 
 
 def readme() -> str:
@@ -71,10 +87,22 @@ def readme() -> str:
     empty = as_frames(load_tables([]))
     for module in MODULES:
         for name, metric in module.METRICS.items():
-            about = " ".join(metric.__doc__.split("\n\n")[0].split())
-            own = {column: module.COLUMNS[column] for column in metric(empty).columns}
-            parts.append(f"## {name}.csv\n\n{about}\n\n{columns.described(own)}\n")
+            parts.append(_section(name, metric, metric(empty), module.COLUMNS))
+    made = from_events(empty, [])
+    for module, metric in ((speed, speed.speedup_by_step), (syntax, syntax.committed_tokens),
+                           (syntax, syntax.drafted_by_syntax)):  # fmt: skip
+        parts.append(_section(metric.__name__, metric, made[metric.__name__], module.COLUMNS))
     return "\n".join(parts)
+
+
+def _section(name: str, metric: Callable[..., pd.DataFrame], table: pd.DataFrame, described: dict[str, str]) -> str:
+    """What one file of a metric holds, and its columns."""
+    about = " ".join(metric.__doc__.split("\n\n")[0].split())
+    return f"## {name}.csv\n\n{about}\n\n{columns.described({name: described[name] for name in table})}\n"
+
+
+def _no_tokens() -> pd.DataFrame:
+    return pd.DataFrame(columns=syntax.TOKEN_COLUMNS)
 
 
 def flat(table: pa.Table) -> pa.Table:

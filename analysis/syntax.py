@@ -50,6 +50,7 @@ COLUMNS = {
     "high": "share: upper end of the Wilson 95 % interval of the share",
 }
 
+TOKEN_COLUMNS = ("run", "kind", "status", "language", "index", "round", "text", "origin", "type")
 _Span = tuple[int, int, str]  # first byte, byte behind the last, type
 _BYTES = re.compile(r"(?:<0x[0-9A-F]{2}>)+")  # how the trace writes a token that is a part of a character
 
@@ -72,6 +73,14 @@ def committed_tokens(run: RunTrace, language: str) -> pd.DataFrame:
     rows["type"] = [_type_of(piece, start, types) for piece, start in zip(pieces, starts)]
     about = {"run": run.meta["run"], "kind": run.meta["spec"]["prompt"]["kind"], "status": run.status}
     return pd.DataFrame({**about, "language": language, "index": range(len(pieces)), **rows})
+
+
+def language_of(run: RunTrace) -> str:
+    """The language that the first fenced block with a known tag names; Python where there is none."""
+    text = b"".join(map(_bytes, (text for step in run.steps for text in step["new_texts"])))
+    tags = (found.group(1).decode().lower() for found in re.finditer(rb"^```[ ]*(\w+)", text, re.M))
+    named = {tag: language for language, tags in LANGUAGES.items() for tag in tags}
+    return next((named[tag] for tag in tags if tag in named), "python")
 
 
 def drafted_by_syntax(tokens: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from analysis import compare as comparing
-from analysis.compare import compare, compare_runs
+from analysis.compare import compare, compare_runs, ratios_by_prompt
+from analysis.figures.compare import comparison
 from gsd.errors import InputError
 
 SIX = [f"p{n}" for n in range(6)]
@@ -88,6 +89,24 @@ def test_runs_without_a_number_or_an_end_are_refused():
         compare_runs(runs([1.0] * 6), runs([1.0] * 6), "status")
     with pytest.raises(InputError, match="prompt 'p0' is nan"):
         compare_runs(pd.concat([runs([1.0] * 6), runs([float("nan")] * 6)]), runs([1.0] * 6), column)
+
+
+def test_the_figure_says_the_verdict_and_shows_every_prompt_and_the_interval():
+    """Ratios 2, 1.5, 1.5 ... against 1: higher; the lowest ratio stands first, token text is no markup."""
+    found = compare({"<b>": 2.0, **dict.fromkeys("abcde", 1.5)}, dict.fromkeys(["<b>", *"abcde"], 1.0))
+    made = comparison(found, "tokens/s")
+    assert made.layout.title.text == "Higher: 1.58×"
+    assert "tokens/s" in made.layout.xaxis.title.text and "6 prompts" in made.layout.title.subtitle.text
+    points = made.data[0]
+    assert list(points.x) == [1.5] * 5 + [2.0] == ratios_by_prompt(found)["ratio"].tolist()
+    assert made.layout.yaxis.ticktext[-1] == "&lt;b&gt;"
+    band = next(shape for shape in made.layout.shapes if shape.type == "rect")
+    assert (band.x0, band.x1) == (found.ratio_of_means.low, found.ratio_of_means.high)
+
+
+def test_a_figure_of_no_difference_says_so():
+    found = compare(values([1.0, 2.0, 1.0, 2.0, 1.0, 2.0]), values([2.0, 1.0, 2.0, 1.0, 2.0, 1.0]))
+    assert comparison(found, "rounds").layout.title.text.startswith("No difference shown: ")
 
 
 @pytest.mark.parametrize("truth", [1.0, 1.6])

@@ -1,9 +1,11 @@
 """Exports hold every table and metric, with each column explained beside them."""
 
 import io
+import json
 import zipfile
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fixtures.recorded import record_run
@@ -13,6 +15,9 @@ from analysis.export import MODULES, export_csv, export_parquet, metrics, readme
 from analysis.load import load, load_tables
 from gsd.errors import TraceError
 from gsd.tables import NAMES, SCHEMAS
+from gsd.trace import read_run
+
+FROM_EVENTS = ("speedup_by_step", "committed_tokens", "drafted_by_syntax")
 
 
 @pytest.fixture
@@ -43,7 +48,8 @@ def test_every_column_of_every_metric_is_explained(runs):
 
 def test_an_export_is_tables_metrics_and_their_readme(tmp_path, runs):
     files = export_csv(runs, tmp_path / "csv")
-    assert [file.name for file in files] == ["README.md", *(f"{name}.csv" for name in [*NAMES, *metrics()])]
+    names = [*NAMES, *metrics(), *FROM_EVENTS]
+    assert [file.name for file in files] == ["README.md", *(f"{name}.csv" for name in names)]
     assert len(set(files)) == len(files)
     frames = load(runs)
     for name, metric in metrics().items():
@@ -52,6 +58,31 @@ def test_an_export_is_tables_metrics_and_their_readme(tmp_path, runs):
         assert len(table) == len(metric(frames))
     with zipfile.ZipFile(io.BytesIO(zip_csv(runs))) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == {f.name: f.read_bytes() for f in files}
+
+
+def test_the_speed_up_of_steps_and_the_syntax_stand_in_csv_too(tmp_path):
+    """The first run was timed against `ar`, the other one was not: it has no speed-up, but its tokens."""
+    timed, untimed = record_run(tmp_path / "runs", count=3), record_run(tmp_path / "runs", count=2)
+    add_baseline(timed, ms_per_token=10.0)
+    export_csv([timed, untimed], tmp_path / "csv")
+    speed, tokens, syntax = (pd.read_csv(tmp_path / "csv" / f"{name}.csv") for name in FROM_EVENTS)
+    assert speed["run"].tolist() == [timed.name] * 3
+    assert (speed["ar_ms"] / speed["new_tokens"]).tolist() == pytest.approx([10.0] * 3)
+    new = sum(len(step["new_tokens"]) for run in (timed, untimed) for step in read_run(run).steps)
+    assert len(tokens) == syntax["tokens"].sum() == new
+    explained = readme()
+    for name, table in zip(FROM_EVENTS, (speed, tokens, syntax)):
+        section = explained.split(f"## {name}.csv\n")[1].split("\n## ")[0]
+        assert all(f"| `{column}` |" in section for column in table)
+
+
+def add_baseline(run, ms_per_token):
+    """Say in the run's last event that `ar` was measured."""
+    lines = (run / "events.jsonl").read_text().splitlines()
+    end = json.loads(lines[-1])
+    end["baseline"] = end["totals"] | {"new_tokens": 7, "wall_ms": 7 * ms_per_token, "speedup": 1.0,
+                                       "matches_baseline": True}  # fmt: skip
+    (run / "events.jsonl").write_text("\n".join([*lines[:-1], json.dumps(end)]) + "\n")
 
 
 def test_lists_are_text_in_csv(tmp_path, runs):
@@ -74,6 +105,15 @@ def test_parquet_reads_back_as_the_tables(tmp_path, runs):
     assert [file.stem for file in files] == list(NAMES)
     for file in files:
         assert pq.read_table(file).equals(load_tables(runs)[file.stem])
+
+
+def test_parquet_holds_only_types_that_every_reader_of_it_knows(tmp_path, runs):
+    """Numbers, text, yes or no, and lists of numbers: `datasets` and pandas load them as they are."""
+    plain = {pa.int64(), pa.float64(), pa.string(), pa.bool_()}
+    for file in export_parquet(runs, tmp_path / "parquet"):
+        schema = pq.read_schema(file)
+        types = [field.type.value_type if pa.types.is_list(field.type) else field.type for field in schema]
+        assert set(types) <= plain and schema.metadata is None
 
 
 @pytest.mark.parametrize("export", [export_csv, export_parquet])

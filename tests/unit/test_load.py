@@ -82,6 +82,7 @@ def test_a_folder_that_is_not_there_is_refused_and_an_empty_one_gives_empty_fram
     assert load_many(tmp_path).frames().nodes.empty
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_two_hundred_runs_of_a_million_nodes_take_less_than_2_gb(tmp_path):
     """5,000 nodes a run with text and numbers of their own; the time is printed, being the machine's."""

@@ -10,7 +10,7 @@ import pytest
 from fixtures.recorded import record_run
 
 from analysis.figures import acceptance as figures
-from analysis.syntax import COLUMNS, LANGUAGES, committed_tokens, drafted_by_syntax, longest_parsing
+from analysis.syntax import COLUMNS, LANGUAGES, committed_tokens, drafted_by_syntax, language_of, longest_parsing
 from gsd.errors import InputError
 from gsd.trace import RunTrace, read_run
 
@@ -186,3 +186,12 @@ def test_every_token_of_a_recorded_run_has_one_row_and_its_origin(tmp_path, lang
     assert ((rows["low"] <= rows["share"]) & (rows["share"] <= rows["high"])).all()
     assert {*tokens, *rows} <= set(COLUMNS)
     assert all(re.match(r"[a-z]+: ", meaning) for meaning in COLUMNS.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [("x = 1\n", "python"), ("Here:\n```sql\nSELECT 1\n```\n", "sql"), ("```JS\n1\n```", "javascript"),
+     ("```text\na\n```\n```sh\nls\n```", "bash"), ("```fortran\n```", "python")],
+)  # fmt: skip
+def test_the_language_is_that_of_the_first_block_with_a_known_tag_else_python(text, language):
+    assert language_of(run([text[:5], text[5:]])) == language
