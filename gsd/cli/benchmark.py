@@ -98,6 +98,7 @@ class _Benchmark:
             return
         print_json({
             "methods": rows,
+            "prompts": [{"id": one.id, "kind": one.kind} for one in self.file.prompts[: rows["ar"]["prompts"]]],
             "baseline": "the faster of ar and hf-greedy, per prompt",
             "settings": {"max_new_tokens": self.spec.max_new_tokens, "repeats": self.repeats,
                          "dtype": str(runner.target.dtype),

@@ -140,6 +140,7 @@ def test_bench_has_a_row_for_every_method(gsd, tmp_path):
     for row in report["methods"].values():
         assert row.keys() >= BENCH_KEYS
         assert row["matches"] == row["prompts"] == 1
+    assert [one["kind"] for one in report["prompts"]] == [None]
     assert report["settings"]["drafting"]["graph"]["width"] == 2
     assert report["settings"]["drafting"]["chain"]["depth"] == 3
 
