@@ -76,7 +76,7 @@ def modelled_by_step(run: RunTrace, costs: Costs) -> pd.DataFrame:
 def modelled_speedup(run: RunTrace, rows: pd.DataFrame, costs: Costs) -> float:
     """Modelled milliseconds of plain decoding over those of the run's rounds; `rows` are `modelled_by_step` of it."""
     new = sum(len(step["new_tokens"]) for step in run.steps)
-    plain = costs.run_ms([], [len(run.meta["prompt_tokens"]), *[1] * (new - 1)], 0)
+    plain = costs.plain_run_ms(len(run.meta["prompt_tokens"]), new)
     return plain / rows["modelled_ms"].sum()
 
 

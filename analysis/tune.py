@@ -103,8 +103,7 @@ def _row(text: AtlasText, replay: TextReplay, costs: Costs | None) -> dict[str, 
 
 def modelled_speedup(text: AtlasText, replay: TextReplay, costs: Costs) -> float:
     """Modelled milliseconds of plain decoding over those of the replayed rounds."""
-    plain = [len(text.prompt), *[1] * (len(text.tokens) - 1)]
-    return costs.run_ms([], plain, 0) / modelled_ms(text, replay, costs)
+    return costs.plain_run_ms(len(text.prompt), len(text.tokens)) / modelled_ms(text, replay, costs)
 
 
 def modelled_ms(text: AtlasText, replay: TextReplay, costs: Costs) -> float:

@@ -40,7 +40,8 @@ def calibrate(runner: Runner, spec: RunSpec, *, repeats: int, progress: Callable
     if runner.draft is None:
         raise InputError("calibration measures a draft and a target: name a draft with --draft")
     draft, target = _curves(runner, spec.sampling, repeats, progress)
-    return Costs(draft, target, _overhead(runner, spec), {**machine(runner), "context": CONTEXT, "repeats": repeats})
+    overhead, plain_ms = _engine(runner, spec)
+    return Costs(draft, target, overhead, plain_ms, {**machine(runner), "context": CONTEXT, "repeats": repeats})
 
 
 @torch.inference_mode()
@@ -108,22 +109,22 @@ def _curve(times: Sequence[Sequence[float]]) -> Curve:
     return Curve(list(SIZES), middle, low, high)
 
 
-def _overhead(runner: Runner, spec: RunSpec) -> Overhead:
-    """Least squares over the rounds of a few short runs, one prompt under each of the settings."""
+def _engine(runner: Runner, spec: RunSpec) -> tuple[Overhead, float]:
+    """The engine's own time, by least squares over the rounds of short runs; and a round of plain decoding in ms."""
     prompt = runner.encode(spec.prompt)
-    rows, own_ms = [], []
+    rows, own_ms, plain_ms = [], [], 0.0
     for settings in ENGINE_SETTINGS:
-        steps, times = _rounds(runner, spec.model_copy(update={"drafting": settings, "detail": "counters"}), prompt)
-        rows += [(1.0, step.draft_forwards, len(step.graph) - 1) for step in steps]
-        own_ms += times
-    return Overhead(*_not_negative(np.array(rows), np.array(own_ms)))
+        repeats = _repeats(runner, spec.model_copy(update={"drafting": settings, "detail": "counters"}), prompt)
+        rows += [(1.0, step.draft_forwards, len(step.graph) - 1) for step in repeats[0]]
+        own_ms += np.median([[_own_ms(step) for step in steps] for steps in repeats], axis=0).tolist()
+        if settings.method == "ar":
+            plain_ms = float(np.median([step.times.total for steps in repeats for step in steps]))
+    return Overhead(*_not_negative(np.array(rows), np.array(own_ms))), plain_ms
 
 
-def _rounds(runner: Runner, spec: RunSpec, prompt: list[int]) -> tuple[list[Step], list[float]]:
-    """The rounds of a run behind its first, which holds the prompt, and their own ms: medians over warm repeats."""
-    repeats = [list(runner.steps(spec, prompt))[1:] for _ in range(1 + ENGINE_REPEATS)]
-    times = np.median([[_own_ms(step) for step in steps] for steps in repeats[1:]], axis=0)
-    return repeats[-1], times.tolist()
+def _repeats(runner: Runner, spec: RunSpec, prompt: list[int]) -> list[list[Step]]:
+    """The rounds of a run behind its first, which holds the prompt, warm and repeated."""
+    return [list(runner.steps(spec, prompt))[1:] for _ in range(1 + ENGINE_REPEATS)][1:]
 
 
 def _own_ms(step: Step) -> float:

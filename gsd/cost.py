@@ -15,7 +15,7 @@ import numpy as np
 
 from gsd.errors import TraceError
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,16 @@ class Overhead:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What a pair's forwards and the engine around them take on one device. `machine` describes it."""
+    """What a pair's forwards and the engine around them take on one device. `machine` describes it.
+
+    `plain_ms` is a whole round of plain decoding: less than the curve's first point, as a target's forward
+    behind another finds more of its weights in the processor's caches than one behind a draft's.
+    """
 
     draft: Curve
     target: Curve
     overhead: Overhead
+    plain_ms: float
     machine: dict[str, Any]
 
     def run_ms(self, draft: Sequence[int], target: Sequence[int], drafted_nodes: int) -> float:
@@ -73,6 +78,10 @@ class Costs:
         own = self.overhead
         engine = own.round_ms * len(target) + own.level_ms * len(draft) + own.node_ms * drafted_nodes
         return float(self.draft.at(draft).sum() + self.target.at(target).sum()) + engine
+
+    def plain_run_ms(self, prompt: int, new: int) -> float:
+        """Plain decoding of `new` tokens behind a prompt of so many; the first forward takes the prompt."""
+        return float(self.target.at(prompt)) + self.overhead.round_ms + self.plain_ms * (new - 1)
 
     def save(self, file: Path) -> None:
         """Write as JSON. Raises `TraceError` where the file cannot be written."""
@@ -91,6 +100,6 @@ class Costs:
             if values["schema"] != SCHEMA:
                 raise TraceError(f"{file}: cost schema {values['schema']!r}, this version reads {SCHEMA}")
             curves = (Curve(**values["draft"]), Curve(**values["target"]))
-            return cls(*curves, Overhead(**values["overhead"]), values["machine"])
+            return cls(*curves, Overhead(**values["overhead"]), values["plain_ms"], values["machine"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TraceError(f"{file} holds no cost curves ({error}); make them with gsd calibrate") from None

@@ -12,7 +12,7 @@ from gsd.cost import Costs, Curve, Overhead
 from gsd.trace import list_runs, read_run
 
 COSTS = Costs(Curve([1, 3], [1.0, 3.0], [1.0, 3.0], [1.0, 3.0]), Curve([1, 2], [9.0, 10.0], [9.0, 10.0], [9.0, 10.0]),
-              Overhead(1.0, 0.5, 0.25), {})  # fmt: skip
+              Overhead(1.0, 0.5, 0.25), 10.0, {})  # fmt: skip
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_a_run_of_counts_alone_shows_its_times(speed, tmp_path):
 @pytest.mark.parametrize("end", [None, "cancelled", "failed"])
 def test_a_run_that_did_not_end_well_shows_what_there_is(speed, tmp_path, end):
     run = record_run(tmp_path / "runs", end=end)
-    for tab in ("Time",):
+    for tab in ("Time", "Acceptance", "Draft quality"):
         page = speed(run=run.name, tab=tab)
         assert not page.exception
         assert charts(page)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gsd.calibrate import ENGINE_REPEATS, SIZES, _not_negative, _rounds, calibrate
+from gsd.calibrate import ENGINE_REPEATS, SIZES, _not_negative, _repeats, calibrate
 from gsd.config import DraftSpec, Prompt, RunSpec
 from gsd.pairs import pair
 from gsd.runner import Runner
@@ -35,8 +35,9 @@ def test_a_cost_that_would_be_negative_is_nil_and_the_others_are_fitted_anew():
 
 def test_the_first_round_which_holds_the_prompt_is_left_out(runner, spec):
     prompt = runner.encode(spec.prompt)
-    steps, times = _rounds(runner, spec.model_copy(update={"drafting": DraftSpec(method="ar")}), prompt)
-    assert [step.round for step in steps] == list(range(1, 8)) and len(times) == 7 and ENGINE_REPEATS > 1
+    repeats = _repeats(runner, spec.model_copy(update={"drafting": DraftSpec(method="ar")}), prompt)
+    assert [[step.round for step in steps] for steps in repeats] == [list(range(1, 8))] * ENGINE_REPEATS
+    assert ENGINE_REPEATS > 1
 
 
 def test_a_calibrated_pair_has_both_curves_and_its_caches_are_free_again(runner, spec):
@@ -45,6 +46,7 @@ def test_a_calibrated_pair_has_both_curves_and_its_caches_are_free_again(runner,
         assert curve.tokens == list(SIZES)
         assert all(0 < low <= ms <= high for low, ms, high in zip(curve.low_ms, curve.ms, curve.high_ms))
     assert costs.target.at(128) > costs.draft.at(1)
+    assert 0 < costs.plain_ms < costs.target.at(128)
     assert min(costs.overhead.round_ms, costs.overhead.level_ms, costs.overhead.node_ms) >= 0
     first, second = ([step.new_tokens for step in runner.steps(spec, runner.encode(spec.prompt))] for _ in range(2))
     assert first == second

@@ -7,7 +7,7 @@ from gsd.errors import TraceError
 
 STRAIGHT = Curve([1, 2, 4], [10.0, 12.0, 16.0], [9.0] * 3, [17.0] * 3)  # 8 + 2 N
 STEP = Curve([1, 4, 8], [4.0, 4.0, 8.0], [4.0] * 3, [8.0] * 3)
-COSTS = Costs(STEP, STRAIGHT, Overhead(round_ms=0.5, level_ms=0.25, node_ms=0.125), {"processor": "made up"})
+COSTS = Costs(STEP, STRAIGHT, Overhead(round_ms=0.5, level_ms=0.25, node_ms=0.125), 9.0, {"processor": "made up"})
 
 
 def test_between_and_beyond_the_measured_sizes_the_curve_is_straight():
@@ -47,3 +47,8 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(TraceError, match="--out"):
         COSTS.save(tmp_path / "file" / "costs.json")
+
+
+def test_plain_decoding_takes_the_prompts_forward_and_then_plain_rounds():
+    """4 prompt tokens: 16 ms and half a millisecond of engine; two more tokens, 9 ms each."""
+    assert COSTS.plain_run_ms(4, 3) == 16.0 + 0.5 + 2 * 9.0

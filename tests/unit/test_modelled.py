@@ -18,6 +18,7 @@ COSTS = Costs(
     draft=Curve([1, 3], [1.0, 3.0], [0.5, 2.0], [2.0, 4.0]),  # a millisecond a token
     target=Curve([1, 2], [10.0, 12.0], [9.0, 11.0], [11.0, 13.0]),  # 8 ms, and 2 a token
     overhead=Overhead(round_ms=1.0, level_ms=0.5, node_ms=0.25),
+    plain_ms=11.0,
     machine={},
 )
 

@@ -20,7 +20,7 @@ P, A, B, C, D, X = 9, 1, 2, 3, 4, 7
 TEXT = [A, B, C, D]
 LOGQ = [math.log(0.6), math.log(0.3)]
 FLAT = Costs(Curve([1, 64], [1.0, 1.0], [1.0] * 2, [1.0] * 2), Curve([1, 64], [10.0, 10.0], [10.0] * 2, [10.0] * 2),
-             Overhead(0.0, 0.0, 0.0), {})  # fmt: skip
+             Overhead(0.0, 0.0, 0.0), 10.0, {})  # fmt: skip
 CHAIN = DraftSpec(method="chain", depth=2, prob_threshold=0.0)
 
 
