@@ -3,8 +3,8 @@
     python benchmarks/app_speed.py --out benchmarks/results/app-speed.json
 
 Decodes a few runs with the bundled pair, starts the app on them, and measures: the first view usable once the
-server is up; stepping to another round of about 100 nodes, and of about 1,000 whole ones; the switch of faces; a
-what-if slider; stepping while a run is decoding; and, where there is an atlas, a slider of Tune. Each is repeated; the
+server is up; stepping to another round of about 100 nodes, and of about 1,000 whole ones; the switch of faces;
+stepping while a run is decoding; and, where there is an atlas, a slider of Tune. Each is repeated; the
 median and the worst are told. Needs Chromium (`apt-get install chromium`) and playwright. Leave the machine alone.
 """
 
@@ -33,21 +33,20 @@ HUNDRED = {"--width": "6", "--depth": "6", "--frontier": "8", "--budget": "64", 
            "--sibling-threshold": "0", "--prob-threshold": "0"}  # fmt: skip
 THOUSAND = HUNDRED | {"--width": "10", "--depth": "8", "--frontier": "20", "--budget": "200", "--merge-context": "2"}
 SETTLE_MS = 2500  # Streamlit is idle, and listens for keys
-# From an act to the frame after the component has drawn another round; components live in shadow roots.
-TIME_IT = """(act) => new Promise((done) => {
+# From the key or click to the frame after the graph has been drawn anew; components live in shadow roots.
+WATCH = """(what) => {
   const views = (root) => [...root.querySelectorAll("*")].flatMap((element) =>
     [...(element.matches(".graph-view") ? [element] : []), ...(element.shadowRoot ? views(element.shadowRoot) : [])]);
   const [view] = views(document);
-  const started = performance.now();
-  new MutationObserver((_, observer) => {
+  let started;
+  for (const name of ["keydown", "click"])
+    addEventListener(name, () => { started ??= performance.now(); }, { capture: true, once: true });
+  window.drawn = new Promise((done) => new MutationObserver((_, observer) => {
     observer.disconnect();
     requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - started)));
-  }).observe(act.watch === "round" ? view : view.querySelector("svg > g"),
-    act.watch === "round" ? { attributes: true, attributeFilter: ["data-round"] } : { childList: true });
-  const named = [...document.querySelectorAll("button")].filter((button) => button.textContent.includes(act.button));
-  if (act.button) named[0].click();
-  else document.dispatchEvent(new KeyboardEvent("keydown", { key: act.key, code: act.key, bubbles: true }));
-})"""
+  }).observe(what === "round" ? view : view.querySelector("svg > g"),
+    what === "round" ? { attributes: true, attributeFilter: ["data-round"] } : { childList: true }));
+}"""
 
 
 @contextlib.contextmanager
@@ -100,10 +99,12 @@ def idle(page: Page) -> None:
     page.wait_for_timeout(250)
 
 
-def timed(page: Page, act: dict[str, str]) -> float:
-    """Milliseconds from the act until the graph is drawn anew, when all is at rest."""
+def timed(page: Page, what: str, act: Callable[[], None]) -> float:
+    """Milliseconds from the act until the `round` or the `scene` is drawn anew, when all is at rest before."""
     idle(page)
-    return page.evaluate(TIME_IT, act)
+    page.evaluate(WATCH, what)
+    act()
+    return page.evaluate("Promise.race([drawn, new Promise((_, fail) => setTimeout(() => fail('not drawn'), 30000))])")
 
 
 def opened(page: Page, address: str, run: Path) -> None:
@@ -124,19 +125,19 @@ def first_view(page: Page, address: str) -> float:
 
 def stepped(page: Page, i: int) -> float:
     """To the next round and back, in turn, by the arrow keys."""
-    return timed(page, {"watch": "round", "key": "ArrowLeft" if i % 2 else "ArrowRight"})
+    return timed(page, "round", lambda: page.keyboard.press("ArrowLeft" if i % 2 else "ArrowRight"))
 
 
 def whole_stepped(page: Page, i: int) -> float:
     """All nodes of another round drawn: the time of the button that draws them."""
     stepped(page, i)
     idle(page)
-    return timed(page, {"watch": "scene", "button": "Draw all"})
+    return timed(page, "scene", page.get_by_role("button", name="Draw all").click)
 
 
 def face_changed(page: Page, i: int) -> float:
     """The other face."""
-    return timed(page, {"watch": "scene", "button": "Graph" if i % 2 else "Verified"})
+    return timed(page, "scene", page.get_by_role("radio", name="Graph" if i % 2 else "Verified").click)
 
 
 def stepped_while_decoding(page: Page, address: str, run: Path, repeats: int) -> dict[str, float]:
@@ -181,7 +182,7 @@ def measured(runs: Path, atlas: Path | None, repeats: int) -> dict[str, object]:
     report: dict[str, object] = {"nodes": {"hundred": nodes(hundred), "thousand": nodes(thousand)}}
     with served(runs) as address, sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        page = chromium.new_page(viewport={"width": 1440, "height": 900})
+        page = chromium.new_context(viewport={"width": 1440, "height": 900}).new_page()
         page.set_default_timeout(60_000)
         report["first_view_ms"] = round(first_view(page, address), 1)
         opened(page, address, hundred)

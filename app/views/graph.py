@@ -11,6 +11,7 @@ from analysis.faces import GRAPH, TREE, VERIFIED, Face, face, route, trimmed, un
 from analysis.hypotheses import leaves, through
 from analysis.rounds import Landmarks, after, landmarks
 from analysis.step_whatif import Changed
+from app.components.explore import downloads, explorable
 from app.components.graph_view import MANY_DRAWN, MOST_DRAWN, Frame, Shown, graph_data, graph_view
 from app.components.hypothesis_table import hypothesis_table
 from app.components.node_table import node_table
@@ -223,12 +224,12 @@ def _under_changed(changed: Changed, node: int, found: Explanation | None) -> Ex
     return replace(found, paragraphs=[f"<b>With the settings above: {fate}.</b>", *found.paragraphs])
 
 
-# --- tables
+# --- tables, and the round to take away
 
 
 def _below(state: Session, run: OpenRun, index: int, chosen: str) -> None:
     step = run.steps[index]
-    hypotheses, nodes = st.tabs(["Hypotheses", "Nodes"], key="tables", on_change="rerun")
+    hypotheses, nodes, more = st.tabs(["Hypotheses", "Nodes", "Explore and download"], key="tables", on_change="rerun")
     if hypotheses.open:
         with hypotheses:
             hypothesis_table(step, selected=_hypothesis(step, state.node), key=HYPOTHESES, on_pick=_pick_hypothesis)
@@ -237,6 +238,10 @@ def _below(state: Session, run: OpenRun, index: int, chosen: str) -> None:
             row = _needed(state.node)
             known = row[0] if row and row[0] < len(step["graph"]["token"]) else None
             node_table(step, selected=known, key=NODES, on_pick=_pick_node)
+    if more.open:
+        with more:
+            downloads(step, run, chosen)
+            explorable(step)
 
 
 def _hypothesis(step: dict[str, Any], node: str | None) -> int | None:
