@@ -7,6 +7,7 @@ import math
 import re
 import unicodedata
 
+LONGEST = 64  # characters of a token that are shown in the midst of words
 _SHOWN = {" ": "·", "\n": "↵", "\t": "→", "\r": "␍"}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
 
@@ -17,7 +18,9 @@ def visible(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """A token as an HTML `<code>` element, white space shown and markup escaped."""
+    """A token as an HTML `<code>` element, white space shown and markup escaped; of a very long one the beginning."""
+    if len(text) > LONGEST:
+        return f"<code>{html.escape(visible(text[:LONGEST]))}…</code> ({len(text):,} characters)"
     return f"<code>{html.escape(visible(text))}</code>"
 
 

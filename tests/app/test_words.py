@@ -1,0 +1,12 @@
+"""Token text in words: visible, harmless, and never longer than a line can bear."""
+
+from app.words import LONGEST, code
+
+
+def test_markup_is_escaped_and_white_space_shown():
+    assert code("<b> &\n") == "<code>&lt;b&gt;·&amp;↵</code>"
+
+
+def test_of_a_very_long_token_the_beginning_and_its_length_are_shown():
+    assert code("<" * 10_000) == f"<code>{'&lt;' * LONGEST}…</code> (10,000 characters)"
+    assert "…" not in code("x" * LONGEST)
