@@ -40,11 +40,13 @@ def toy_round(spec: DraftSpec = SPEC) -> dict[str, Any]:
     graph = _draft(spec)
     tree = flatten(graph, spec.budget, len(TARGET) - 1)
     accepted = _verify(tree)
+    behind = [any(tree.merged[j] for j in accepted[: i + 1]) for i in range(len(accepted))]
     new = [WORDS.index(word) for word in TARGET[: len(accepted) + 1]]
     return {
         "round": 0, "position": 0, "graph": _graph(graph), "merges": _merges(graph), "decisions": _decisions(graph),
         "tree": _tree(tree), "accepted": accepted, "new_tokens": new, "new_texts": [WORDS[word] for word in new],
-        "bonus": True, "drafted_nodes": len(graph) - 1, "verified_nodes": len(tree) - 1, "merged": len(graph.merges),
+        "origins": [*("merge" if merged else "draft" for merged in behind), "bonus"], "bonus": True,
+        "drafted_nodes": len(graph) - 1, "verified_nodes": len(tree) - 1, "merged": len(graph.merges),
         "draft_forwards": len({graph.depths[node] for node, was in enumerate(graph.expanded) if was}),
         "target_forwards": 1, "stop": None,
     }  # fmt: skip

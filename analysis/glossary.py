@@ -1,0 +1,36 @@
+"""What the documentation defines, for the Guide: it is written there, and only there."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import pandas as pd
+
+from analysis.definitions import METRICS_FILE
+
+TABLES_FILE = METRICS_FILE.with_name("tables.md")
+
+_TOPIC = re.compile(r"^## ", re.M)
+_ROW = re.compile(r"^\| `(?P<column>\w+)` \| (?P<unit>.*?) \| (?P<meaning>.*) \|$", re.M)
+
+
+@cache
+def topics() -> dict[str, str]:
+    """The sections of docs/metrics.md by name, as Markdown; the rules that hold for all of them first."""
+    rules, *sections = _TOPIC.split(METRICS_FILE.read_text(encoding="utf-8"))
+    found = {"Rules": rules.partition("\n\n")[2]}
+    for section in sections:
+        heading, _, text = section.partition("\n")
+        found[heading.partition(":")[0]] = text
+    return found
+
+
+@cache
+def measures() -> pd.DataFrame:
+    """Every column of docs/tables.md: `table`, `column`, `unit` and `meaning`."""
+    rows = []
+    for section in _TOPIC.split(TABLES_FILE.read_text(encoding="utf-8"))[1:]:
+        table = section.partition("\n")[0]
+        rows += [{"table": table, **found.groupdict()} for found in _ROW.finditer(section)]
+    return pd.DataFrame(rows)
