@@ -107,6 +107,15 @@ def test_parquet_reads_back_as_the_tables(tmp_path, runs):
         assert pq.read_table(file).equals(load_tables(runs)[file.stem])
 
 
+def test_a_table_without_rows_has_no_row_group_and_still_its_columns(tmp_path):
+    """`datasets` takes the first row group's length for its batches: 0 is one that it cannot read."""
+    files = export_parquet([record_run(tmp_path / "runs", detail="counters")], tmp_path / "parquet")
+    for file in files:
+        rows, groups = pq.read_metadata(file).num_rows, pq.read_metadata(file).num_row_groups
+        assert (rows == 0) == (groups == 0) and pq.read_schema(file).equals(SCHEMAS[file.stem])
+    assert pq.read_metadata(tmp_path / "parquet" / "nodes.parquet").num_rows == 0
+
+
 def test_parquet_holds_only_types_that_every_reader_of_it_knows(tmp_path, runs):
     """Numbers, text, yes or no, and lists of numbers: `datasets` and pandas load them as they are."""
     plain = {pa.int64(), pa.float64(), pa.string(), pa.bool_()}

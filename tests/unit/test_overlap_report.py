@@ -76,7 +76,7 @@ def flat(ms):
 def test_the_report_says_overlap_savings_and_precision(tmp_path, atlas):
     tree = record_run(tmp_path, drafting=DraftSpec(method="tree", width=4, depth=6, frontier=5, budget=24))
     graph = record_run(tmp_path)
-    page = report(load([tree, graph]), atlas, Costs(flat(1.0), flat(10.0), Overhead(0.0, 0.0, 0.0), {}))
+    page = report(load([tree, graph]), atlas, Costs(flat(1.0), flat(10.0), Overhead(0.0, 0.0, 0.0), 10.0, {}))
     assert "`fast` within the atlas: width 2, depth 2, frontier 2" in page
     for part in ("## Verdict", "| tree |", "| graph |", "| merge context |", "| merge, context 0 |", "| tree, all |"):
         assert part in page
@@ -85,7 +85,7 @@ def test_the_report_says_overlap_savings_and_precision(tmp_path, atlas):
 
 
 def test_without_unmerged_runs_there_is_no_overlap_to_speak_of(tmp_path, atlas):
-    costs = Costs(flat(1.0), flat(10.0), Overhead(0.0, 0.0, 0.0), {})
+    costs = Costs(flat(1.0), flat(10.0), Overhead(0.0, 0.0, 0.0), 10.0, {})
     with pytest.raises(InputError, match="--method tree"):
         report(load([record_run(tmp_path)]), atlas, costs)
 
@@ -93,4 +93,4 @@ def test_without_unmerged_runs_there_is_no_overlap_to_speak_of(tmp_path, atlas):
 def test_a_setting_that_covers_no_text_is_refused(tmp_path, atlas):
     atlas.texts[0].trees[0] = DraftTree(9)
     with pytest.raises(InputError, match="--fill"):
-        report(load([record_run(tmp_path)]), atlas, Costs(flat(1.0), flat(10.0), Overhead(0.0, 0.0, 0.0), {}))
+        report(load([record_run(tmp_path)]), atlas, Costs(flat(1.0), flat(10.0), Overhead(0.0, 0.0, 0.0), 10.0, {}))
