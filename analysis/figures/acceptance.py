@@ -1,8 +1,8 @@
 """Figures of acceptance: each takes the frame of its metric in `analysis.acceptance` or `analysis.syntax`.
 
-Shares are pooled over the complete runs of the frame, whatever their method: keep the rows of one
-method to look at one. Error bars are Wilson 95 % intervals. A frame with nothing to pool raises
-`InputError`.
+A frame of one run is drawn as it is, whatever became of the run; of several runs the complete ones are
+pooled, whatever their method: keep the rows of one method to look at one. Error bars are Wilson 95 %
+intervals. A frame with nothing to pool raises `InputError`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _REFERENCE = {"color": GREY, "dash": "dash", "width": 2}
 
 def acceptance_by_run(rows: pd.DataFrame) -> go.Figure:
     """Share accepted of every complete run."""
-    complete = _some(rows[rows["status"] == "complete"]).sort_values("share")
+    complete = _some(_taken(rows)).sort_values("share")
     parts = [percent(share) for share in _ends(complete)["share"]]
     made = _bars(complete, "run", "tested", f"{' to '.join(parts)} of the guesses of a run are accepted",
                  _subtitle(complete), SHARE)  # fmt: skip
@@ -79,13 +79,13 @@ def acceptance_by_kind(rows: pd.DataFrame) -> go.Figure:
 
 def acceptance_lengths(rows: pd.DataFrame) -> go.Figure:
     """Histogram of the acceptance length, with its mean."""
-    pooled = pool_lengths(_some(rows[rows["status"] == "complete"]))
+    pooled = pool_lengths(_some(_taken(rows)))
     mean = (pooled["length"] * pooled["share"]).sum()
     none = pooled.loc[pooled["length"] == 1, "share"].sum()
     title = f"Mean acceptance length {mean:.2f}; {percent(none)} of rounds accept nothing drafted"
     subtitle = f"{pooled['rounds'].sum():,} rounds of {_runs(rows)}"
     made = figure(title, subtitle, "acceptance length: accepted + 1 (tokens)", "share of rounds")
-    made.add_bar(x=pooled["length"], y=pooled["share"], marker_color=ACCEPTED, customdata=pooled["rounds"],
+    made.add_bar(x=pooled["length"], y=pooled["share"], width=0.8, marker_color=ACCEPTED, customdata=pooled["rounds"],
                  hovertemplate="%{x} tokens: %{customdata} rounds, %{y:.1%}<extra></extra>")  # fmt: skip
     made.add_vline(x=mean, line=_REFERENCE, annotation_text=f"mean {mean:.2f}", annotation_position="top left")
     return share_axis(made.update_layout(showlegend=False, bargap=0.15))
@@ -93,7 +93,7 @@ def acceptance_lengths(rows: pd.DataFrame) -> go.Figure:
 
 def acceptance_rates(rows: pd.DataFrame) -> go.Figure:
     """The acceptance rate of every complete run by its three denominators, and their means."""
-    known = _some(rows[(rows["status"] == "complete") & rows["rate"].notna()])
+    known = _some(_taken(rows[rows["rate"].notna()]))
     means = known.groupby("denominator")["rate"].mean().reindex(list(RATES))
     parts = [f"{percent(mean)} of {name.replace('_', ' ')}" for name, mean in means.items()]
     made = figure(f"Accepted: {', '.join(parts)}", f"mean over {_runs(known)}; points are runs",
@@ -120,12 +120,18 @@ def drafted_by_syntax(rows: pd.DataFrame) -> go.Figure:
 
 def _some(rows: pd.DataFrame) -> pd.DataFrame:
     if rows.empty:
-        raise InputError("nothing to draw: no complete run in full detail has drafted anything; decode one first")
+        raise InputError("nothing to draw: no complete run in full detail has drafted anything here; decode one first")
     return rows
 
 
 def _pooled(rows: pd.DataFrame, *by: str) -> pd.DataFrame:
-    return _some(pool(rows, by))
+    return _some(pool(_taken(rows), by))
+
+
+def _taken(rows: pd.DataFrame) -> pd.DataFrame:
+    """The one run there is, or the complete ones; marked as complete, by which they are pooled."""
+    alone = rows["run"].nunique() == 1
+    return rows.assign(status="complete") if alone else rows[rows["status"] == "complete"]
 
 
 def _ends(rows: pd.DataFrame) -> pd.DataFrame:
@@ -134,12 +140,12 @@ def _ends(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _runs(rows: pd.DataFrame) -> str:
-    count = rows.loc[rows["status"] == "complete", "run"].nunique()
-    return f"{count} complete run{'' if count == 1 else 's'}"
+    count = _taken(rows)["run"].nunique()
+    return f"{count} complete runs" if count > 1 else f"{rows['run'].iloc[0]}"
 
 
 def _subtitle(pooled: pd.DataFrame) -> str:
-    return f"{pooled['tested'].sum():,} tested guesses of complete runs; 95 % intervals"
+    return f"{pooled['tested'].sum():,} tested guesses; 95 % intervals"
 
 
 def _interval(rows: pd.DataFrame) -> dict[str, Any]:

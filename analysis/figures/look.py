@@ -21,6 +21,7 @@ GRID = "rgba(128, 128, 128, 0.22)"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
 MONO = "ui-monospace, 'Cascadia Code', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 HEIGHT = 380  # pixels
+MOST_IN_TICK = 28  # characters
 SCALE = ((0.0, "#F1F5F8"), (0.5, SKY), (1.0, ACCEPTED))  # of shares in a matrix, whose cells also say the number
 
 _AXIS = {"gridcolor": GRID, "gridwidth": 1, "zeroline": False, "showline": False, "ticks": "", "automargin": True,
@@ -92,3 +93,8 @@ def token(text: str) -> str:
     """Token text for a label: white space shown (`·` space, `↵` newline, `→` tab), nothing read as markup."""
     shown = "".join(_SHOWN.get(char, char if char.isprintable() else f"\\u{ord(char):04x}") for char in text)
     return html.escape(shown, quote=False).replace("$", "&#36;") or "∅"  # plotly reads tags, and formulas between $
+
+
+def short(text: str) -> str:
+    """Token text for the tick of an axis: `token` of its first characters."""
+    return token(text if len(text) <= MOST_IN_TICK else text[:MOST_IN_TICK] + "…")

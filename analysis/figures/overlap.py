@@ -7,6 +7,7 @@ are put together. A frame with nothing to draw raises `InputError`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -22,6 +23,7 @@ from analysis.figures.look import (
     percent,
     series,
     share_axis,
+    short,
     token,
 )
 from analysis.overlap import pool
@@ -29,6 +31,7 @@ from analysis.similarity import MEASURES, similarity_matrix
 from gsd.errors import InputError
 
 BARS = 15  # sequences drawn
+FEWEST_IN_BOX = 4  # points, for a box to be drawn around them
 _SHARE_OF_NGRAMS = "shared n-grams (% of n-grams)"
 
 
@@ -37,7 +40,10 @@ def redundancy_by_step(rows: pd.DataFrame) -> go.Figure:
     run = _one_run(rows)
     rows = _drafted(rows)
     saved = rows["extra_copies"].sum() / rows["unrolled"].sum()
-    title = f"Merging spared the draft {percent(saved)} of the unrolled nodes"
+    if saved:
+        title = f"Merging spared the draft {percent(saved)} of the unrolled nodes"
+    else:
+        title = f"Nothing merged: all of the {rows['unrolled'].sum():,.0f} unrolled nodes were drafted"
     made = figure(title, run, "round", "nodes of the unrolled graph")
     about = rows[["redundancy", "merges"]]
     made.add_bar(x=rows["round"], y=rows["drafted"], name="drafted", marker={"color": ACCEPTED}, customdata=about,
@@ -69,7 +75,9 @@ def ngram_overlap_by_step(rows: pd.DataFrame) -> go.Figure:
 def ngram_overlap_by_depth(rows: pd.DataFrame) -> go.Figure:
     """Share of n-grams that recur in another hypothesis by the depth at which they end, a line for each n."""
     pooled = _together(rows, ["n", "depth"])
-    made = figure(_overlap_title(pooled), _which(rows), "depth of the last token (tokens)", _SHARE_OF_NGRAMS)
+    most = pooled.loc[pooled[pooled["n"] == 1]["overlap"].idxmax()]
+    title = f"Tokens recur most at depth {most['depth']:.0f}: {percent(most['overlap'])}"
+    made = figure(title, _which(rows), "depth of the last token (tokens)", _SHARE_OF_NGRAMS)
     return _lines_by_n(pooled, "depth", made)
 
 
@@ -83,9 +91,12 @@ def ngram_overlap_by_run(rows: pd.DataFrame) -> go.Figure:
 
 def ngram_overlap_by_kind(rows: pd.DataFrame) -> go.Figure:
     """Share of n-grams that recur in another hypothesis by n, a line for each kind of prompt and method."""
-    made = figure(
-        _overlap_title(_some(rows)), "by kind of prompt and method, complete runs", "n (tokens)", _SHARE_OF_NGRAMS
-    )
+    single = _some(rows)[rows["n"] == 1].sort_values("overlap", ascending=False)
+    ends = [
+        f"{percent(row.overlap)} in {token(kind)}" for kind, row in zip(_kinds(single["kind"]), single.itertuples())
+    ]
+    title = f"Tokens that recur: {' to '.join(dict.fromkeys([ends[0], ends[-1]]))}"
+    made = figure(title, "by kind of prompt and method, complete runs", "n (tokens)", _SHARE_OF_NGRAMS)
     groups = rows.assign(kind=_kinds(rows["kind"])).groupby(["kind", "method"])
     for index, ((kind, method), part) in enumerate(groups):
         name = f"{token(kind)}, {method} ({_count(part['runs'].max(), 'run')})"
@@ -102,14 +113,21 @@ def recurring_sequences(rows: pd.DataFrame, n: int = 3) -> go.Figure:
     listed = rows[rows["n"] == n].head(BARS)
     if listed.empty:
         raise InputError(f"no sequence of {n} tokens recurs; choose n among {', '.join(map(str, rows['n'].unique()))}")
-    labels = [token(text) for text in listed["text"]]
     first = listed.iloc[0]
-    title = f"{labels[0]} recurs most: {_count(first['count'], 'time')} in {_count(first['rounds'], 'round')}"
-    made = figure(title, f"sequences of {n} tokens in two hypotheses of a round; {run}", "occurrences (nodes)", "")
-    made.add_bar(y=list(range(len(listed))), x=listed["count"], orientation="h", marker={"color": ACCEPTED},
+    title = (f"{short(first['text'])} recurs most: {_count(first['count'], 'time')} in "
+             f"{_count(first['rounds'], 'round')}")  # fmt: skip
+    made = figure(title, f"sequences of {_count(n, 'token')} in two hypotheses of a round; {run}",
+                  "occurrences (nodes)", "")  # fmt: skip
+    return ranked_bars(made, listed, {"color": ACCEPTED}, "times")
+
+
+def ranked_bars(made: go.Figure, listed: pd.DataFrame, marker: dict[str, Any], unit: str) -> go.Figure:
+    """A bar for each sequence of `listed`, as long as its `count` of `unit`, the first on top."""
+    made.add_bar(y=list(range(len(listed))), x=listed["count"], orientation="h", marker=marker,
                  text=listed["count"], textposition="outside", cliponaxis=False,
                  customdata=listed[["rounds", "in_rounds"]],
-                 hovertemplate="%{x} times in %{customdata[0]} rounds: %{customdata[1]}<extra></extra>")  # fmt: skip
+                 hovertemplate=f"%{{x}} {unit} in rounds %{{customdata[1]}}<extra></extra>")  # fmt: skip
+    labels = [short(text) for text in listed["text"]]
     made.update_yaxes(autorange="reversed", tickvals=list(range(len(listed))), ticktext=labels, showgrid=False,
                       tickfont={"family": MONO})  # fmt: skip
     made.update_xaxes(showticklabels=False, showgrid=False)  # the numbers stand at the bars
@@ -190,8 +208,11 @@ def _hover(part: pd.DataFrame, where: str) -> dict[str, object]:
 
 
 def _boxes(made: go.Figure, x: pd.Series, y: pd.Series, runs: pd.Series) -> go.Figure:
-    """A box for each value of `x` with all its points."""
+    """A box for each value of `x` with all its points; the points alone where they are too few for a box."""
     marker = {"color": ACCEPTED, "symbol": "circle-open", "size": 7}
+    if x.value_counts().max() < FEWEST_IN_BOX:
+        return made.add_scatter(x=x, y=y, text=runs, mode="markers", marker=marker | {"size": 10}, showlegend=False,
+                                cliponaxis=False, hovertemplate="%{text}: %{y:.1%}<extra></extra>")  # fmt: skip
     return made.add_trace(go.Box(x=x, y=y, text=runs, boxpoints="all", jitter=0.5, pointpos=0, marker=marker,
                                  line={"width": 1.6}, fillcolor="rgba(0, 114, 178, 0.12)", showlegend=False,
                                  hovertemplate="%{text}: %{y:.1%}<extra></extra>"))  # fmt: skip

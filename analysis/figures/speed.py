@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.figures.look import ACCEPTED, BONUS, GREY, MERGED, ORANGE, SKY, figure, percent, series
+from analysis.figures.look import ACCEPTED, BONUS, GREY, MERGED, ORANGE, SKY, figure, percent, series, token
 from analysis.speed import PHASES
 from gsd.errors import InputError
 
@@ -60,7 +60,28 @@ def time_by_phase(rows: pd.DataFrame) -> go.Figure:
     for phase in PHASES:
         text = f"{phase}: %{{x:,.2f}} ms a token<extra>%{{y}}</extra>"
         made.add_bar(y=labels, x=per_token.loc[phase], orientation="h", hovertemplate=text, **_fill(phase))
-    return _stacked(made).update_yaxes(autorange="reversed")
+    made = _stacked(made).update_yaxes(autorange="reversed")
+    return made.update_layout(height=190 + 44 * len(labels))
+
+
+def speedup_so_far(rows: pd.DataFrame) -> go.Figure:
+    """Measured speed-up of each of several runs up to so many tokens, a line a run."""
+    ends = _some(rows).groupby("run", sort=False)["speedup_so_far"].last()
+    title = f"{ends.min():.2f}× to {ends.max():.2f}× as fast as ar, measured" if len(ends) > 1 else (
+        f"{ends.iloc[0]:.2f}× as fast as ar, measured")  # fmt: skip
+    made = figure(title, "each run up to so many of its tokens", "new tokens", "measured speed-up over ar (ratio)")
+    made.add_hline(y=1, line={"color": GREY, "dash": "dash", "width": 1.5})
+    for index, (run, part) in enumerate(rows.groupby("run", sort=False)):
+        made.add_scatter(x=part["tokens_so_far"], y=part["speedup_so_far"], name=_short_name(part),
+                         **series(index).line(),
+                         hovertemplate=f"{run}, %{{x}} tokens: %{{y:.2f}}×<extra></extra>")  # fmt: skip
+    return made.update_yaxes(rangemode="tozero")
+
+
+def _short_name(rows: pd.DataFrame) -> str:
+    """Kind and method of a run, or the run's name where it has no kind."""
+    first = rows.iloc[0]
+    return f"{token(first['kind'])}, {first['method']}" if isinstance(first["kind"], str) else token(first["run"])
 
 
 def _some(rows: pd.DataFrame) -> pd.DataFrame:
@@ -94,6 +115,7 @@ def _fill(phase: str) -> dict[str, object]:
 
 FIGURES: dict[str, Callable[[pd.DataFrame], go.Figure]] = {
     "speedup_by_step": speedup_by_step,
+    "speedup_so_far": speedup_so_far,
     "time_by_phase_and_step": time_by_phase_and_step,
     "time_by_phase": time_by_phase,
 }

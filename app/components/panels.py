@@ -15,6 +15,7 @@ from analysis.figures import merged as merged_figures
 from analysis.figures import modelled as modelled_figures
 from analysis.figures import overlap as overlap_figures
 from analysis.figures import speed as speed_figures
+from analysis.figures.look import GREY
 from app.components.chart import chart
 from app.components.scope import Scope
 from app.words import plain
@@ -37,13 +38,20 @@ def panel(
     scope: Scope, name: str, *, rows: pd.DataFrame | None = None, on_pick: Callable[[], None] | None = None,
     **options: object,
 ) -> None:  # fmt: skip
-    """The chart of a metric over the scope, or why there is none. `rows` where the metric is not of frames alone."""
+    """The chart of a metric over the scope, or why there is none. `rows` where the metric is not of frames alone.
+
+    A chart over rounds marks the round on show, where one is. `options` are the figure's.
+    """
     table = scope.table(METRICS[name]) if rows is None else rows
     try:
         figure = FIGURES[name](_counted_from_one(table), **options)
     except InputError as error:
         nothing(name, str(error))
         return
+    if scope.marked is not None:
+        figure.add_vrect(
+            scope.marked + 0.5, scope.marked + 1.5, fillcolor=GREY, opacity=0.22, line_width=0, layer="below"
+        )
     chart(figure, table, name=name, help=definition(name), columns=OWN_COLUMNS.get(name, COLUMNS), on_pick=on_pick)
 
 
@@ -63,4 +71,4 @@ def nothing(name: str, reason: str) -> None:
     """In the place of a chart: why it cannot be drawn, and what would help."""
     with st.container(border=True, key=f"chart-box {name}"):
         st.html(f'<div class="chart-title"><b>{name.replace("_", " ").capitalize()}</b></div>')
-        st.info(plain(reason), icon=":material/info:")
+        st.info(plain(reason[:1].upper() + reason[1:]), icon=":material/info:")

@@ -25,12 +25,21 @@ KEPT_TABLES = 256
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The runs on show and their frames; `round` where it is one round of the open run."""
+    """The runs on show and their frames.
+
+    `round`   where it is one round of the open run
+    `marked`  round to bring out among all of them
+    """
 
     kind: Kind
     names: tuple[str, ...]
     round: int | None
     frames: Frames
+    marked: int | None = None
+
+    def whole(self) -> Scope:
+        """All rounds of the runs, that of a step marked among them."""
+        return Scope(self.kind, self.names, None, frames(self.names), marked=self.round)
 
     def table(self, metric: Callable[[Frames], pd.DataFrame]) -> pd.DataFrame:
         """A metric's rows, computed once for as long as the runs stay as they are."""

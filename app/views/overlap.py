@@ -59,7 +59,7 @@ def _headline(run: OpenRun, scope: Scope) -> None:
     grams = scope.table(overlap.ngram_overlap_by_step).query("n == 3")[["shared", "occurrences"]].sum()
     edges = scope.table(overlap.merges_by_context).groupby("edge")[["continued", "tested"]].sum()
     merged, tree = (_precision(edges, edge) for edge in ("merge", "tree"))
-    with st.container(horizontal=True, border=True, key="metrics"):
+    with st.container(horizontal=True, border=True, key="figures"):
         st.metric("Redundancy", _percent(drafted["extra_copies"], drafted["unrolled"]),
                   help=formula("redundancy_by_step"))  # fmt: skip
         st.metric("Nodes not drafted", f"{drafted['extra_copies']:,.0f}", help=formula("redundancy_by_step"))
@@ -120,18 +120,23 @@ def _complete(name: str) -> bool:
 def _shares(run: OpenRun, scope: Scope) -> None:
     """Redundancy and n-gram overlap by whatever the scope can be split into."""
     with grid("shares"):
-        if scope.kind == "run":
-            panel(scope, "redundancy_by_step")
-            panel(scope, "ngram_overlap_by_step")
-        elif scope.kind == "runs":
+        if scope.kind == "runs":
             panel(scope, "redundancy_by_run")
             panel(scope, "ngram_overlap_by_run")
             panel(scope, "ngram_overlap_by_kind")
+        else:
+            panel(scope.whole(), "redundancy_by_step")
+            panel(scope.whole(), "ngram_overlap_by_step")
         panel(scope, "ngram_overlap_by_depth")
 
 
 def _merges(run: OpenRun, scope: Scope) -> None:
     """What became of merges, beside ordinary edges."""
+    if not scope.table(overlap.merges_by_context).query("edge == 'merge'")["tested"].sum():
+        count = len(scope.frames.merges)
+        st.info(f"Nothing to compare: of {count:,} merges here the target tested none. Choose another scope, or a run "
+                "that merges more: a wider one, or with a smaller merge context.", icon=":material/info:")  # fmt: skip
+        return
     with grid("merges"):
         for name in ("merges_by_context", "merges_by_depth_shift", "merges_by_rank"):
             panel(scope, name)
@@ -279,10 +284,10 @@ def _hypothesis_list(rows: pd.DataFrame) -> None:
     })  # fmt: skip
     st.dataframe(shown, key="hypotheses", hide_index=True, height="content" if len(rows) < 14 else 500, column_config={
         "#": st.column_config.NumberColumn(width=40, help=columns["hypothesis"]),
-        "text": st.column_config.TextColumn(width="medium", help=columns["text"]),
-        "probability": st.column_config.NumberColumn(format="percent", width=90, help=columns["logq"]),
-        "accepted": st.column_config.TextColumn(width=80, help=columns["accepted"]),
-        "merged": st.column_config.CheckboxColumn(width=70, help=columns["merged"]),
+        "text": st.column_config.TextColumn(width=280, help=columns["text"]),
+        "probability": st.column_config.NumberColumn(format="percent", width=84, help=columns["logq"]),
+        "accepted": st.column_config.TextColumn(width=72, help=columns["accepted"]),
+        "merged": st.column_config.CheckboxColumn(width=64, help=columns["merged"]),
     })  # fmt: skip
 
 

@@ -51,7 +51,7 @@ def _headline(scope: Scope) -> None:
     steps, columns = scope.frames.steps, COLUMNS["runs"]
     sums = steps[["accepted", "verified_nodes"]].sum()
     totals = steps.groupby("run")[["new_tokens", "total_ms"]].sum()
-    with st.container(horizontal=True, border=True, key="metrics"):
+    with st.container(horizontal=True, border=True, key="figures"):
         _measured_speedup(scope)
         _modelled_speedup(scope)
         st.metric("Tokens per second", f"{(1e3 * totals['new_tokens'] / totals['total_ms']).median():.3g}",
@@ -99,17 +99,16 @@ def _modelled_speedup(scope: Scope) -> None:
 
 def _time(scope: Scope) -> None:
     """Milliseconds by phase, and the speed-up that they come to."""
+    rows = _speedups(scope.whole())
     with grid("time"):
-        if scope.kind == "runs":
-            panel(scope, "time_by_phase")
+        if scope.kind != "runs":
+            panel(scope.whole(), "time_by_phase_and_step")
+        name = "speedup_so_far" if scope.kind == "runs" else "speedup_by_step"
+        if rows.empty:
+            nothing(name, "No speed-up can be drawn: " + HOW_TO_GET_A_BASELINE)
         else:
-            panel(scope, "time_by_phase_and_step")
-        if scope.kind == "run":
-            rows = _speedups(scope)
-            if rows.empty:
-                nothing("speedup_by_step", "No speed-up can be drawn: " + HOW_TO_GET_A_BASELINE)
-            else:
-                panel(scope, "speedup_by_step", rows=rows)
+            panel(scope.whole(), name, rows=rows)
+        if scope.kind != "step":
             panel(scope, "time_by_phase")
 
 

@@ -78,7 +78,7 @@ def test_cells_of_the_matrix_say_their_number(draw):
 def test_titles_are_computed_from_the_rows(draw, frames):
     rows = overlap.redundancy_by_run(frames)
     merged = rows.iloc[1]
-    assert draw("redundancy_by_step", 0).layout.title.text.startswith("Merging spared the draft 0 %")
+    assert draw("redundancy_by_step", 0).layout.title.text.startswith("Nothing merged: all of the")
     assert f"draft {look.percent(merged.redundancy)} of" in draw("redundancy_by_step", 1).layout.title.text
     complete = rows[rows["status"] == "complete"]
     share = 1 - complete["drafted"].sum() / complete["unrolled"].sum()
