@@ -37,11 +37,15 @@ def run_actions(run: OpenRun) -> None:
 
 def changes(run: OpenRun, other: OpenRun) -> str:
     """In words, how this run's settings differ from those of the pinned one."""
-    old, new = _flat(other.meta["spec"]), _flat(run.meta["spec"])
-    changed = [f"{name.replace('_', ' ')} {_word(old[name])} → {_word(new[name])}" for name in new
+    return f"A is {plain(find(other.name).label)}. {changed_settings(other, run)}"
+
+
+def changed_settings(before: OpenRun, after: OpenRun) -> str:
+    """In words, what of the settings changed from one run to another."""
+    old, new = _flat(before.meta["spec"]), _flat(after.meta["spec"])
+    changed = [f"{name.replace('_', ' ')} {_word(old.get(name))} → {_word(new[name])}" for name in new
                if old.get(name) != new[name]]  # fmt: skip
-    words = f"Changed since: {plain(', '.join(changed))}." if changed else "Same settings."
-    return f"A is {plain(find(other.name).label)}. {words}"
+    return f"Changed since: {plain(', '.join(changed))}." if changed else "Same settings."
 
 
 def compared_with(run: OpenRun) -> OpenRun | None:

@@ -1,7 +1,33 @@
-"""Two runs side by side, at the same position of the text."""
+"""Two runs at the same place of the text, and all methods of a benchmark."""
 
 from __future__ import annotations
 
-from app.components.page import head
+import streamlit as st
 
-head("Compare", "Two runs side by side, at the same position of the text.")
+from app.components.leaderboard import leaderboard
+from app.components.page import head
+from app.components.side_by_side import pick_two, side_by_side
+from app.state import session, write_address
+
+TWO, ALL = "Two runs", "Leaderboard"
+SHOWN = "compare shown"
+
+
+def page() -> None:
+    """The whole page."""
+    session()
+    if SHOWN not in st.session_state:
+        st.session_state[SHOWN] = ALL if st.query_params.get("show") == "leaderboard" else TWO
+    head("Compare", "Two runs at the same place of the text, or all methods at once.",
+         lambda: st.segmented_control("Show", [TWO, ALL], key=SHOWN, required=True, label_visibility="collapsed",
+                                      width="content", persist_state="session"))  # fmt: skip
+    if st.session_state[SHOWN] == ALL:
+        leaderboard()
+        write_address(session(), show="leaderboard")
+        return
+    chosen = pick_two()
+    if chosen:
+        st.fragment(side_by_side)(*chosen)
+
+
+page()

@@ -1,0 +1,84 @@
+"""Figures of benchmark results, as `analysis.leaderboard` reads them. Every speed-up in them is measured."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis.compare import LEVEL
+from analysis.figures.look import ACCEPTED, GREY, SCALE, figure, series, token
+from analysis.leaderboard import Bench, against
+from gsd.errors import InputError
+
+
+def leaderboard(bench: Bench) -> go.Figure:
+    """Mean speed-up of every method with its interval, and a mark for each prompt."""
+    rows = bench.methods
+    names = [token(method) for method in rows["method"]]
+    subtitle = f"mean and {LEVEL:.0%} bootstrap interval over {rows['prompts'].max()} prompts; a mark is a prompt"
+    made = figure(_leader(bench), subtitle, "measured speed-up (ratio)", "")
+    made.add_vline(x=1, line={"color": GREY, "dash": "dash", "width": 1.5})
+    marks = bench.prompts
+    made.add_scatter(x=marks["speedup"], y=[token(method) for method in marks["method"]], mode="markers",
+                     name="a prompt", customdata=[token(prompt) for prompt in marks["prompt"]],
+                     marker={"symbol": "line-ns", "size": 14, "color": GREY, "line": {"width": 1.5, "color": GREY}},
+                     hovertemplate="%{y}, %{customdata}: %{x:.2f}×<extra></extra>")  # fmt: skip
+    interval = {"type": "data", "array": rows["high"] - rows["speedup"], "arrayminus": rows["speedup"] - rows["low"],
+                "thickness": 3, "width": 7, "color": ACCEPTED}  # fmt: skip
+    made.add_scatter(
+        x=rows["speedup"], y=names, mode="markers", name="mean", error_x=interval, customdata=rows[["low", "high"]],
+        marker={"color": ACCEPTED, "size": 11},
+        hovertemplate="%{y}: %{x:.2f}× (%{customdata[0]:.2f} to %{customdata[1]:.2f})<extra></extra>",
+    )  # fmt: skip
+    made.update_yaxes(categoryorder="array", categoryarray=names, autorange="reversed", tickfont={"size": 13})
+    return made.update_xaxes(rangemode="tozero").update_layout(height=190 + 40 * len(rows))
+
+
+def by_prompt(bench: Bench) -> go.Figure:
+    """Speed-up of every method on each prompt, the slowest prompt of the leader first."""
+    leader = bench.methods["method"].iloc[0]
+    order = bench.prompts[bench.prompts["method"] == leader].sort_values("speedup")
+    labels = {row["prompt"]: _label(row) for row in order.to_dict("records")}
+    slowest = token(order["prompt"].iloc[0])
+    title = f"{token(leader)} gains least on {slowest}: {order['speedup'].iloc[0]:.2f}×"
+    made = figure(title, "the median over repeats for each prompt", "measured speed-up (ratio)", "")
+    made.add_vline(x=1, line={"color": GREY, "dash": "dash", "width": 1.5})
+    for index, method in enumerate(bench.methods["method"]):
+        part = bench.prompts[bench.prompts["method"] == method]
+        look = series(index)
+        made.add_scatter(x=part["speedup"], y=[labels[prompt] for prompt in part["prompt"]], mode="markers",
+                         name=token(method), marker={"color": look.color, "symbol": look.symbol, "size": 8},
+                         hovertemplate=f"%{{y}}, {token(method)}: %{{x:.2f}}×<extra></extra>")  # fmt: skip
+    made.update_yaxes(categoryorder="array", categoryarray=list(labels.values()), autorange="reversed")
+    return made.update_layout(height=200 + 24 * len(labels))
+
+
+def by_kind(table: pd.DataFrame) -> go.Figure:
+    """Mean speed-up of each method on each kind of prompt, as `analysis.leaderboard.by_kind` has it."""
+    if table.empty:
+        raise InputError("this result does not say of which kinds its prompts are; measure again with gsd bench --json")
+    best = table.stack().idxmax()
+    title = f"{token(best[0])} on {token(best[1])} prompts is fastest: {table.loc[best]:.2f}×"
+    made = figure(title, "mean over the prompts of a kind", "kind of prompt", "")
+    made.add_heatmap(x=[token(kind) for kind in table.columns], y=[token(method) for method in table.index],
+                     z=table.to_numpy(), colorscale=SCALE, showscale=False, xgap=2, ygap=2, texttemplate="%{z:.2f}",
+                     hovertemplate="%{y} on %{x}: %{z:.2f}×<extra></extra>")  # fmt: skip
+    made.update_xaxes(showgrid=False, type="category")
+    made.update_yaxes(showgrid=False, type="category", autorange="reversed")
+    return made.update_layout(height=190 + 40 * len(table))
+
+
+def _leader(bench: Bench) -> str:
+    """Who leads, and whether the next one is shown to be slower."""
+    first = bench.methods["method"].iloc[0]
+    title = f"{token(first)} leads with {bench.methods['speedup'].iloc[0]:.2f}×, measured"
+    if len(bench.methods) == 1:
+        return title
+    second = bench.methods["method"].iloc[1]
+    shown = against(bench, first, second).verdict.startswith("higher")
+    return title if shown else f"{title}; no difference to {token(second)} is shown"
+
+
+def _label(row: dict[str, object]) -> str:
+    kind = f" · {token(str(row['kind']))}" if row["kind"] else ""
+    return f"{token(str(row['prompt']))}{kind}"

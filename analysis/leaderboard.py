@@ -1,0 +1,92 @@
+"""Results of `gsd bench` as tables: methods with intervals, and their speed-ups by prompt and kind. All measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.compare import LEVEL, RESAMPLES, Comparison, compare
+from gsd.errors import InputError
+
+_FIGURES = ("mean_acceptance_length", "draft_forwards", "target_forwards", "overhead_ms_per_round", "matches",
+            "prompts")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One result.
+
+    `methods`  a row each, the fastest first: `method`, `speedup` (mean over prompts), `low` and `high` (its bootstrap
+               interval over prompts), `worst`, `best`, and counts as in the file
+    `prompts`  a row for each method and prompt: `method`, `prompt`, `kind` (None where it is not known), `speedup`
+    """
+
+    methods: pd.DataFrame
+    prompts: pd.DataFrame
+    baseline: str
+    settings: dict[str, Any]
+    machine: dict[str, Any]
+
+
+def read_bench(content: bytes, name: str) -> Bench:
+    """What `gsd bench --json` printed. Raises `InputError` where the content is something else."""
+    try:
+        found = json.loads(content)
+        prompts = _prompts(found)
+        methods = [_method(method, row) for method, row in found["methods"].items()]
+        table = pd.DataFrame(methods).sort_values("speedup", ascending=False, kind="stable", ignore_index=True)
+        return Bench(table, prompts, str(found["baseline"]), dict(found["settings"]), dict(found["machine"]))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise InputError(f"{name} is no result of a benchmark ({error}); make one with gsd bench --json") from None
+
+
+def results(folder: Path) -> dict[str, Path]:
+    """The results in a folder by name; other measurements that lie there are left out."""
+    found = sorted(folder.glob("*.json"), reverse=True)
+    return {path.stem: path for path in found if b'"speedups"' in path.read_bytes()}
+
+
+def against(bench: Bench, candidate: str, reference: str) -> Comparison:
+    """One method against another, paired by prompt."""
+    by_method = {method: dict(zip(part["prompt"], part["speedup"])) for method, part in bench.prompts.groupby("method")}
+    return compare(by_method[candidate], by_method[reference])
+
+
+def by_kind(bench: Bench) -> pd.DataFrame:
+    """Mean speed-up of each method (rows, the fastest first) on each kind of prompt (columns), where they are known."""
+    known = bench.prompts.dropna(subset="kind")
+    table = known.pivot_table(index="method", columns="kind", values="speedup", sort=False)
+    return table.reindex([method for method in bench.methods["method"] if method in table.index])
+
+
+def _prompts(found: dict[str, Any]) -> pd.DataFrame:
+    rows = []
+    for method, row in found["methods"].items():
+        ratios = [float(ratio) for ratio in row["speedups"]]
+        named = found.get("prompts") or [{"id": f"prompt {i + 1}", "kind": None} for i in range(len(ratios))]
+        if len(named) != len(ratios) or not ratios:
+            raise ValueError(f"{method} has {len(ratios)} ratios for {len(named)} prompts")
+        rows += [{"method": method, "prompt": str(one["id"]), "kind": one["kind"], "speedup": ratio}
+                 for one, ratio in zip(named, ratios)]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _method(method: str, row: dict[str, Any]) -> dict[str, Any]:
+    low, high = _interval(row["speedups"])
+    return {"method": method, "speedup": float(np.mean(row["speedups"])), "low": low, "high": high,
+            "worst": min(row["speedups"]), "best": max(row["speedups"]),
+            **{name: row[name] for name in _FIGURES}}  # fmt: skip
+
+
+def _interval(ratios: Sequence[float]) -> tuple[float, float]:
+    """Percentile bootstrap of the mean over prompts, at `LEVEL`."""
+    values = np.asarray(ratios, dtype=float)
+    draws = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
+    low, high = np.quantile(values[draws].mean(axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)

@@ -1,0 +1,78 @@
+"""Two runs at the same place of the text: not the same round, but the same number of committed tokens.
+
+A position counts the new tokens that are committed. The round of a position is the one that committed it.
+Steps are those of the trace.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+import pandas as pd
+
+Steps = Sequence[dict[str, Any]]
+COUNTS = {"draft_forwards": "draft forwards", "target_forwards": "target forwards", "drafted_nodes": "drafted nodes",
+          "verified_nodes": "verified nodes", "merged": "merges"}  # fmt: skip
+
+
+def ends(steps: Steps) -> list[int]:
+    """New tokens that are committed after each round."""
+    return list(accumulate(len(step["new_tokens"]) for step in steps))
+
+
+def round_at(steps: Steps, position: int) -> int:
+    """Index of the round that committed the `position`-th new token; the last one where the text is shorter."""
+    return min(bisect_left(ends(steps), position), len(steps) - 1)
+
+
+def divergence(a: Steps, b: Steps) -> int | None:
+    """New tokens that both texts have in common before they differ; None where one begins with the other."""
+    pairs = zip(*([*zip(_all(steps, "new_tokens"), _all(steps, "new_texts"))] for steps in (a, b)))
+    return next((count for count, (one, other) in enumerate(pairs) if one != other), None)
+
+
+def boundaries(a: Steps, b: Steps) -> list[int]:
+    """Positions at which a round of either run ends, in order: what one steps through."""
+    return sorted({*ends(a), *ends(b)})
+
+
+def lanes(a: Steps, b: Steps) -> pd.DataFrame:
+    """A row for each round of both: `run` (A or B), `round`, `start` and `end` (positions), counts, `elapsed_ms`."""
+    rows = [row for run, steps in (("A", a), ("B", b)) for row in _lane(run, steps)]
+    return pd.DataFrame(rows, columns=["run", "round", "start", "end", "accepted", *COUNTS, "ms", "elapsed_ms"])
+
+
+def so_far(steps: Steps, index: int) -> dict[str, float]:
+    """What the rounds up to that one took in all, by words: counts, and measured milliseconds."""
+    done = steps[: index + 1]
+    new, accepted = sum(len(step["new_tokens"]) for step in done), sum(len(step["accepted"]) for step in done)
+    found = {"tokens": new, "rounds": len(done), "mean acceptance length": 1 + accepted / len(done)}
+    found |= {words: sum(step[name] for step in done) for name, words in COUNTS.items()}
+    ms = sum(step["ms"]["total"] for step in done)
+    return found | {"measured ms": ms, "tokens per second": 1e3 * new / ms if ms else float("nan")}
+
+
+def differences(a: dict[str, float], b: dict[str, float]) -> pd.DataFrame:
+    """A row for each figure of `so_far`: `figure`, `A`, `B`, `B − A` and `B ÷ A`."""
+    table = pd.DataFrame({"figure": list(a), "A": [*map(float, a.values())], "B": [float(b[name]) for name in a]})
+    table["B − A"] = table["B"] - table["A"]
+    table["B ÷ A"] = (table["B"] / table["A"]).where(table["A"] != 0)
+    return table
+
+
+def _lane(run: str, steps: Steps) -> list[dict[str, Any]]:
+    rows, start, elapsed = [], 0, 0.0
+    for index, step in enumerate(steps):
+        end, elapsed = start + len(step["new_tokens"]), elapsed + step["ms"]["total"]
+        counts = {name: step[name] for name in COUNTS}
+        rows.append({"run": run, "round": index + 1, "start": start, "end": end, "accepted": len(step["accepted"]),
+                     **counts, "ms": step["ms"]["total"], "elapsed_ms": elapsed})  # fmt: skip
+        start = end
+    return rows
+
+
+def _all(steps: Steps, name: str) -> list[Any]:
+    return [value for step in steps for value in step[name]]

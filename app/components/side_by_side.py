@@ -1,0 +1,246 @@
+"""Two runs, locked to the same committed position of the text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from analysis.figures import side_by_side as figures
+from analysis.side_by_side import boundaries, differences, divergence, ends, lanes, round_at, so_far
+from app.components.chart import chart
+from app.components.graph_view import Frame, graph_data, graph_view
+from app.components.run_actions import changed_settings
+from app.components.stepper import round_line
+from app.library import entries, find, labels
+from app.state import OpenRun, session, write_address
+from app.words import plain, visible
+from gsd.errors import TraceError
+
+SIDES = ("A", "B")
+POSITION = "compare position"
+GRAPH_HEIGHT = 360  # pixels
+TIMES = "`time of the rounds up to there`, *measured*, the prompt's own forward included in the first."
+DIFFERENCES = "Sums over the rounds up to the position; `B ÷ A` below 1: B took less."
+Pair = tuple[OpenRun, OpenRun]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A position in the text and where the two runs are there: indices of rounds."""
+
+    position: int
+    a: int
+    b: int
+
+
+def pick_two() -> Pair | None:
+    """Choose A and B; the two, or None where one is lacking, has no round or cannot be read, which is said."""
+    known = labels(entries())
+    pins = st.session_state.setdefault("pins", {})
+    _from_elsewhere(known, pins)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="two-runs"):
+        for side in SIDES:
+            st.selectbox(side, known, key=_key(side), format_func=known.get, placeholder="Choose a run",
+                         on_change=_keep_pins)  # fmt: skip
+        st.button("", icon=":material/swap_horiz:", key="swap", on_click=_swap, help="Swap A and B")
+    names = [pins[side] for side in SIDES]
+    if None in names:
+        _empty(known)
+        write_address(session(), a=names[0], b=names[1])
+        return None
+    return _read(*names)
+
+
+def side_by_side(a: OpenRun, b: OpenRun) -> None:
+    """Both texts as lanes of rounds, both rounds at the chosen position, and what they took up to there."""
+    rows, differ_at = lanes(a.steps, b.steps), divergence(a.steps, b.steps)
+    _place_slider(a, b)
+    _tell(a, b, differ_at)
+    chart(figures.rounds(rows, st.session_state[POSITION], differ_at), rows, name="rounds", on_pick=_take_block)
+    place = _navigation(a, b)
+    left, right = st.columns(2, gap="medium")
+    for side, run, index, column in (("A", a, place.a, left), ("B", b, place.b, right)):
+        with column, st.container(border=True):
+            _side(side, run, index, place.position)
+    _totals(a, b, place, rows, differ_at)
+    write_address(session(), a=a.name, b=b.name, at=str(place.position))
+
+
+def _key(side: str) -> str:
+    return f"compare {side}"
+
+
+def _from_elsewhere(known: dict[str, str], pins: dict[str, str | None]) -> None:
+    """The choice as the address has it, or as it was kept or pinned; A is the open run where nothing says otherwise."""
+    run = session().run
+    for side in SIDES:
+        if _key(side) not in st.session_state:
+            pins[side] = st.query_params.get(side.lower(), pins.get(side))
+        if pins.get(side) not in known:
+            pins[side] = None
+    if pins["A"] is None and run and run.name in known and run.name != pins["B"]:
+        pins["A"] = run.name
+    if pins["B"] is None and pins["A"]:
+        pins["B"] = _of_the_same_prompt(pins["A"])
+    for side in SIDES:
+        st.session_state[_key(side)] = pins[side]
+
+
+def _of_the_same_prompt(name: str) -> str | None:
+    """The newest other run of the same prompt."""
+    spec = find(name).spec
+    others = (one.name for one in entries() if one.name != name and spec and one.spec
+              and one.spec["prompt"]["prompt"] == spec["prompt"]["prompt"])  # fmt: skip
+    return next(others, None)
+
+
+def _keep_pins() -> None:
+    st.session_state["pins"] = {side: st.session_state[_key(side)] for side in SIDES}
+
+
+def _swap() -> None:
+    a, b = (st.session_state[_key(side)] for side in SIDES)
+    st.session_state[_key("A")], st.session_state[_key("B")] = b, a
+    _keep_pins()
+
+
+def _empty(known: dict[str, str]) -> None:
+    with st.container(border=True):
+        st.markdown("**Choose two runs.** Best of one prompt under two settings: their texts are the same, so what "
+                    "differs is the work. In the Playground “Pin as A” brings a run here.")  # fmt: skip
+        if len(known) > 1:
+            st.button("Take the first two", key="first two", icon=":material/compare_arrows:", on_click=_take_first,
+                      args=(list(known)[:2],))  # fmt: skip
+
+
+def _take_first(names: list[str]) -> None:
+    st.session_state["pins"] = dict(zip(SIDES, names))
+    for side, name in zip(SIDES, names):
+        st.session_state[_key(side)] = name
+
+
+def _read(a: str, b: str) -> Pair | None:
+    found = []
+    for side, name in zip(SIDES, (a, b)):
+        try:
+            run = OpenRun.read(find(name).folder)
+        except TraceError as error:
+            st.error(plain(f"{side}: {error}"))
+            return None
+        if not run.steps:
+            st.info(f"{side} has no round yet. Choose another run.")
+            return None
+        found.append(run)
+    return found[0], found[1]
+
+
+def _place_slider(a: OpenRun, b: OpenRun) -> None:
+    """At first in the middle of the text, or where the address says; never beyond the longer text."""
+    last = max(ends(a.steps)[-1], ends(b.steps)[-1])
+    asked = st.query_params.get("at", "")
+    start = int(asked) if asked.isdecimal() else st.session_state.get("kept position", last // 2)
+    wanted = st.session_state.get(POSITION, start)
+    st.session_state[POSITION] = max(1, min(wanted, last))
+
+
+def _navigation(a: OpenRun, b: OpenRun) -> Place:
+    """The slider over positions, and from one end of a round to the next by arrow keys."""
+    stops = boundaries(a.steps, b.steps)
+    position = st.session_state[POSITION]
+    before = max((stop for stop in stops if stop < position), default=None)
+    behind = min((stop for stop in stops if stop > position), default=None)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="places"):
+        for label, icon, shortcut, stop in (("Previous end of a round", "chevron_left", "Left", before),
+                                            ("Next end of a round", "chevron_right", "Right", behind)):  # fmt: skip
+            st.button("", key=label, icon=f":material/{icon}:", help=label, shortcut=shortcut, disabled=stop is None,
+                      on_click=_go, args=(stop,))  # fmt: skip
+        st.slider("Position in the text", 1, max(stops[-1], 2), key=POSITION,
+                  help="New tokens committed. Both runs are shown in the round that committed this one.")  # fmt: skip
+    st.session_state["kept position"] = position
+    return Place(position, round_at(a.steps, position), round_at(b.steps, position))
+
+
+def _go(position: int) -> None:
+    st.session_state[POSITION] = position
+
+
+def _take_block() -> None:
+    points = st.session_state["chart rounds"]["selection"]["points"]
+    if points and points[0].get("customdata"):
+        _go(int(points[0]["customdata"][0]))
+
+
+def _tell(a: OpenRun, b: OpenRun, differ_at: int | None) -> None:
+    """How the two differ: in settings, and whether in their text."""
+    words = changed_settings(a, b)
+    if a.meta["spec"]["prompt"]["prompt"] != b.meta["spec"]["prompt"]["prompt"]:
+        st.info("Two different prompts: a position is as far into the text, but not the same text.")
+    elif differ_at is None:
+        words += f" Both wrote the same text{_as_far(a, b)}."
+    else:
+        tokens = [visible(_tokens(run)[differ_at]) for run in (a, b)]
+        st.warning(f"**The texts differ from position {differ_at + 1} on**: A has {_span(tokens[0])}, B has "
+                   f"{_span(tokens[1])}. Another seed, temperature, model or number type does that; in half "
+                   "precision a near-tie as well.")  # fmt: skip
+    st.caption(words)
+
+
+def _as_far(a: OpenRun, b: OpenRun) -> str:
+    lengths = [len(_tokens(run)) for run in (a, b)]
+    return "" if lengths[0] == lengths[1] else f" as far as the shorter one goes, {min(lengths)} tokens"
+
+
+def _span(text: str) -> str:
+    return f"“{plain(text[:40])}”"
+
+
+def _tokens(run: OpenRun) -> list[str]:
+    return [text for step in run.steps for text in step["new_texts"]]
+
+
+def _side(side: str, run: OpenRun, index: int, position: int) -> None:
+    """One run's round at the position: its words, the tokens up to there, its graph."""
+    step = run.steps[index]
+    drafting = run.meta["spec"]["drafting"]
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(f"**{side}** · {plain(find(run.name).label)}", width="content")
+        st.page_link("views/graph.py", label="Graph", icon=":material/account_tree:", width="content",
+                     query_params={"run": run.name, "step": str(index + 1)})  # fmt: skip
+    if position > ends(run.steps)[-1]:
+        st.caption(f"This text ended at position {ends(run.steps)[-1]}; its last round is shown.")
+    round_line(run, index, _took(drafting["method"], step))
+    if step["graph"] is None:
+        st.info("This run recorded counts and times only, so there is no graph.")
+        return
+    graph_view(graph_data(step, run=run.name, frame=Frame.of(run.steps, GRAPH_HEIGHT), show_pruned=False,
+                          selected=st.session_state.get(f"picked {side}")),
+               key=f"graph {side}", on_pick=lambda: _picked(side))  # fmt: skip
+
+
+def _took(method: str, step: dict[str, Any]) -> str:
+    merges = f", {step['merged']} merged" if step["merged"] else ""
+    return (f"{method}: {step['drafted_nodes']} drafted{merges}, {step['verified_nodes']} verified, "
+            f"<b>{len(step['accepted'])} accepted</b>, {step['ms']['total']:,.1f} ms")  # fmt: skip
+
+
+def _picked(side: str) -> None:
+    if picked := st.session_state[f"graph {side}"].get("pick"):
+        st.session_state[f"picked {side}"] = picked["id"]
+
+
+def _totals(a: OpenRun, b: OpenRun, place: Place, rows: pd.DataFrame, differ_at: int | None) -> None:
+    """What both took up to the position and in all, and the measured time along the text."""
+    left, right = st.columns(2, gap="medium")
+    with left:
+        chart(figures.elapsed(rows, place.position, differ_at), rows, name="elapsed", help=TIMES)
+    with right, st.container(border=True):
+        whole = st.segmented_control("Up to", ["here", "the end"], key="compare up to", default="here", required=True)
+        at = (place.a, place.b) if whole == "here" else (len(a.steps) - 1, len(b.steps) - 1)
+        table = differences(so_far(a.steps, at[0]), so_far(b.steps, at[1]))
+        number = st.column_config.NumberColumn(format="%.4g")
+        st.dataframe(table, key="differences", hide_index=True, placeholder="–", height="content",
+                     column_config={name: number for name in table.columns[1:]})  # fmt: skip
+        st.caption(DIFFERENCES)

@@ -1,0 +1,123 @@
+"""Compare: nothing chosen, two runs at one position, texts that differ, and the leaderboard."""
+
+import json
+from itertools import accumulate
+
+import pytest
+from fixtures.recorded import record_run
+
+from gsd.config import DraftSpec, Prompt, SamplingSpec
+
+
+def data_of(page, key):
+    """What was sent to a component."""
+    [found] = [
+        json.loads(element.proto.json) for element in page.get("bidi_component") if element.proto.id.endswith(f"-{key}")
+    ]
+    return found
+
+
+@pytest.fixture
+def compare(app):
+    """Opens the view at an address."""
+
+    def open_at(**address: str):
+        page = app()
+        for name, value in address.items():
+            page.query_params[name] = value
+        return page.switch_page("views/compare.py").run()
+
+    return open_at
+
+
+@pytest.fixture
+def two(tmp_path):
+    """The same text by two settings of other names only: made-up rounds follow the seed and the settings."""
+    return [record_run(tmp_path / "runs", count=count, prompt=Prompt(id=f"p{count}", prompt="same"))
+            for count in (6, 5)]  # fmt: skip
+
+
+def new_tokens(folder):
+    lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    return [len(line["new_tokens"]) for line in lines if line["type"] == "step"]
+
+
+def test_with_nothing_to_compare_the_page_says_what_to_choose(compare, monkeypatch, tmp_path):
+    monkeypatch.setattr("app.library.SAMPLES", tmp_path / "none")
+    page = compare()
+    assert not page.exception
+    assert "Choose two runs" in page.markdown[0].value
+    assert not page.slider
+
+
+def test_the_samples_can_be_compared_at_one_click(compare):
+    page = compare()
+    page.button(key="first two").click().run()
+    assert not page.exception
+    assert page.slider(key="compare position").value > 0
+
+
+def test_both_stand_at_the_same_position_and_the_address_says_where(compare, two):
+    page = compare(a=two[0].name, b=two[1].name, at="9")
+    assert not page.exception
+    counts = [new_tokens(folder) for folder in two]
+    for side, folder, ends in zip("AB", two, counts):
+        index = next(i for i in range(len(ends)) if sum(ends[: i + 1]) >= 9 or i == len(ends) - 1)
+        assert data_of(page, f"graph {side}")["key"] == f"{folder.name}:{index}"
+    assert page.query_params["at"] == "9"
+
+
+def test_arrow_buttons_go_from_one_end_of_a_round_to_the_next(compare, two):
+    page = compare(a=two[0].name, b=two[1].name, at="1")
+    stops = sorted({*accumulate(new_tokens(two[0])), *accumulate(new_tokens(two[1]))} - {1})
+    for stop in stops[:2]:
+        page.button(key="Next end of a round").click().run()
+        assert page.slider(key="compare position").value == stop
+    page.button(key="Previous end of a round").click().run()
+    assert page.slider(key="compare position").value == stops[0]
+
+
+def test_texts_that_differ_say_where_and_how(compare, tmp_path):
+    runs = [record_run(tmp_path / "runs", sampling=SamplingSpec(seed=seed)) for seed in (1, 2)]
+    page = compare(a=runs[0].name, b=runs[1].name)
+    assert not page.exception
+    assert "The texts differ from position" in page.warning[0].value
+    assert any("seed 1 → 2" in caption.value for caption in page.caption)
+
+
+def test_the_pinned_run_is_a_and_another_of_its_prompt_is_b(compare, two, app):
+    page = app(run=two[1].name)
+    page.button(key="pin").click().run()
+    page = page.switch_page("views/compare.py").run()
+    assert [page.selectbox(key=f"compare {side}").value for side in "AB"] == [two[1].name, two[0].name]
+    page.button(key="swap").click().run()
+    assert [page.selectbox(key=f"compare {side}").value for side in "AB"] == [two[0].name, two[1].name]
+
+
+def test_runs_without_a_graph_compare_in_counts(compare, tmp_path):
+    runs = [record_run(tmp_path / "runs", detail="counters", drafting=DraftSpec(width=w)) for w in (2, 3)]
+    page = compare(a=runs[0].name, b=runs[1].name)
+    assert not page.exception
+    assert sum("no graph" in info.value for info in page.info) == 2
+
+
+def test_a_run_with_no_round_and_one_that_is_gone_are_told(compare, tmp_path, two):
+    bare = record_run(tmp_path / "runs", count=0, end=None)
+    page = compare(a=bare.name, b=two[0].name)
+    assert not page.exception and "no round yet" in page.info[0].value
+    page = compare(a="gone", b=two[0].name)
+    assert not page.exception
+
+
+def test_the_leaderboard_draws_what_comes_with_the_code(compare):
+    page = compare(show="leaderboard")
+    assert not page.exception and not page.error
+    assert len(page.get("plotly_chart")) == 4
+    assert page.query_params["show"] == "leaderboard"
+
+
+def test_a_broken_result_is_told(compare):
+    page = compare(show="leaderboard")
+    page.get("file_uploader")[0].set_value(("mine.json", b"{}", "application/json")).run()
+    assert not page.exception
+    assert "is no result of a benchmark" in page.error[0].value

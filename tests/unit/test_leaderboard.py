@@ -1,0 +1,82 @@
+"""Benchmark results as tables and figures; two methods on eight prompts, one twice as fast as the other."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from analysis.figures import leaderboard as figures
+from analysis.leaderboard import against, by_kind, read_bench, results
+from gsd.errors import InputError
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+COUNTS = {"mean_acceptance_length": 3.0, "draft_forwards": 9, "target_forwards": 3, "overhead_ms_per_round": None,
+          "matches": 8, "prompts": 8}  # fmt: skip
+SLOW = [1.0, 1.1, 0.9, 1.0, 1.05, 0.95, 1.0, 1.0]
+
+
+def result(**changes):
+    fast = [2 * ratio for ratio in SLOW]
+    methods = {"slow": COUNTS | {"speedups": SLOW}, "fast": COUNTS | {"speedups": fast}}
+    prompts = [{"id": f"p{i}", "kind": "code" if i < 4 else "<b>"} for i in range(8)]
+    found = {"methods": methods, "prompts": prompts, "baseline": "the faster", "settings": {}, "machine": {}}
+    return json.dumps(found | changes).encode()
+
+
+def test_methods_stand_the_fastest_first_with_an_interval_around_their_mean():
+    rows = read_bench(result(), "r").methods
+    assert rows["method"].tolist() == ["fast", "slow"]
+    assert rows["speedup"].tolist() == pytest.approx([2.0, 1.0])
+    assert (rows["worst"] <= rows["low"]).all() and (rows["high"] <= rows["best"]).all()
+    assert ((rows["low"] < rows["speedup"]) & (rows["speedup"] < rows["high"])).all()
+
+
+def test_by_kind_means_over_the_prompts_of_a_kind():
+    table = by_kind(read_bench(result(), "r"))
+    assert list(table.index) == ["fast", "slow"] and table.loc["slow", "code"] == pytest.approx(1.0)
+
+
+def test_without_names_prompts_are_numbered_and_kinds_are_not_guessed():
+    bench = read_bench(result(prompts=None), "r")
+    assert bench.prompts["prompt"].tolist()[:2] == ["prompt 1", "prompt 2"]
+    with pytest.raises(InputError, match="kinds"):
+        figures.by_kind(by_kind(bench))
+
+
+def test_the_leader_is_named_and_whether_it_is_shown_to_lead():
+    assert figures.leaderboard(read_bench(result(), "r")).layout.title.text == "fast leads with 2.00×, measured"
+    close = {name: COUNTS | {"speedups": SLOW if name == "slow" else SLOW[::-1]} for name in ("slow", "fast")}
+    assert "no difference" in figures.leaderboard(read_bench(result(methods=close), "r")).layout.title.text
+
+
+def test_two_methods_are_paired_by_prompt():
+    assert against(read_bench(result(), "r"), "fast", "slow").ratio_of_means.value == pytest.approx(2.0)
+
+
+def test_names_of_prompts_are_shown_as_text():
+    bench = read_bench(result(prompts=[{"id": f"<i>{i}", "kind": "<b>"} for i in range(8)]), "r")
+    assert "&lt;i&gt;0 · &lt;b&gt;" in figures.by_prompt(bench).data[0].y
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", b'{"methods": {}}', b"\xff", result(methods={"a": {"speedups": []}}),
+                result(prompts=[{"id": "one", "kind": None}])],
+)  # fmt: skip
+def test_what_is_no_result_is_refused_by_name(content):
+    with pytest.raises(InputError, match=r"mine\.json is no result"):
+        read_bench(content, "mine.json")
+
+
+@pytest.mark.parametrize("name", ["tiny-float32", "qwen2.5-coder-bf16"])
+def test_the_results_that_come_with_the_code_can_be_drawn(name):
+    path = results(RESULTS)[name]
+    bench = read_bench(path.read_bytes(), path.name)
+    assert bench.prompts["kind"].notna().all()
+    for draw in (figures.leaderboard, figures.by_prompt):
+        assert draw(bench).layout.title.text
+
+
+def test_other_measurements_in_the_folder_are_left_out(tmp_path):
+    (tmp_path / "good.json").write_bytes(result())
+    (tmp_path / "other.json").write_text('{"rows": []}')
+    assert list(results(tmp_path)) == ["good"]
