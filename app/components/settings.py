@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import streamlit as st
 
-from gsd.config import FIXED, PRESETS, DraftSpec, Dtype, Method, ModelSpec, Prompt, RunSpec, build
+from gsd.config import FIXED, PRESETS, DraftSpec, Dtype, Method, ModelSpec, Prompt, Quantization, RunSpec, build
 from gsd.pairs import PAIRS, available, pair
 
 OWN = "own models"
@@ -92,16 +92,19 @@ def take_settings(spec: dict[str, Any]) -> None:
         "prompt": spec["prompt"]["prompt"], "chat": spec["prompt"]["chat"] is not False,
         **spec["drafting"], **spec["sampling"], "max_new_tokens": spec["max_new_tokens"],
         "stop": "\n".join(spec["stop"]), "device": spec["device"], "dtype": spec["dtype"],
+        "draft_quant": (spec["draft"] or {}).get("quantization", "none"),
         "full_detail": spec["detail"] == "full",
     })  # fmt: skip
 
 
 def _draft(own: bool) -> ModelSpec | None:
     """The preset's draft is named for `ar` as well, so that changing the method loads nothing anew."""
-    if not own:
-        return pair(st.session_state["pair"]).draft
-    source = st.session_state["own_draft"].strip()
-    return build(ModelSpec, {"source": source}) if source else None
+    if own:
+        source = st.session_state["own_draft"].strip()
+        draft = build(ModelSpec, {"source": source}) if source else None
+    else:
+        draft = pair(st.session_state["pair"]).draft
+    return draft and draft.model_copy(update={"quantization": st.session_state["draft_quant"]})
 
 
 def _defaults() -> dict[str, Any]:
@@ -109,7 +112,8 @@ def _defaults() -> dict[str, Any]:
     return {
         "pair": _pairs_here()[0], "own_target": "", "own_draft": "", "prompt": "", "baseline": False,
         **DraftSpec().model_dump(), "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0,
-        "max_new_tokens": 64, "stop": "", "chat": True, "device": "auto", "dtype": "auto", "full_detail": True,
+        "max_new_tokens": 64, "stop": "", "chat": True, "device": "auto", "dtype": "auto", "draft_quant": "none",
+        "full_detail": True,
     }  # fmt: skip
 
 
@@ -185,6 +189,9 @@ def _machine() -> None:
         st.text_input("Device", key="device", help="`auto`, `cpu`, `cuda` or `cuda:1`.")
     with right:
         st.selectbox("Number type", get_args(Dtype), key="dtype")
+    st.segmented_control("Draft weights", get_args(Quantization), key="draft_quant", required=True,
+                         help="Weights of 8 or 4 bits make a large draft's forwards faster and change its guesses "
+                              "little. The text stays the target's own, whatever the draft.")  # fmt: skip
     st.checkbox("Record every node", key="full_detail", help="Off: counts and times only, as timed comparisons "
                 "use. Then there is no graph to look at.")  # fmt: skip
 

@@ -292,6 +292,18 @@ def test_rerun_with_a_change_puts_the_runs_own_settings_into_the_form(app, tmp_p
     assert page.text_area(key="prompt").value == json.loads((run / "run.json").read_text())["spec"]["prompt"]["prompt"]
 
 
+def test_the_drafts_weights_are_the_runs_and_come_back_with_it(app, shared_client):
+    page = own_pair(app(), "def f(x):")
+    page.segmented_control(key="draft_quant").set_value("int4")
+    page.button(key="run").click().run()
+    page = until_done(page, shared_client)
+    spec = page.session_state["session"].run.meta["spec"]
+    assert spec["draft"]["quantization"] == "int4" and spec["target"]["quantization"] == "none"
+    page.segmented_control(key="draft_quant").set_value("none").run()
+    page.button(key="take").click().run()
+    assert page.segmented_control(key="draft_quant").value == "int4"
+
+
 def test_settings_survive_another_view(app):
     page = app()
     page.number_input(key="width").set_value(9).run()
