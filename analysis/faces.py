@@ -165,6 +165,12 @@ def route(drawn: Face, step: dict[str, Any], leaf: int) -> list[int]:
     return [at[one] for one in wanted if one in at]
 
 
+def levels(step: dict[str, Any]) -> int:
+    """Levels that were drafted, each one draft forward; the last may have brought merges alone."""
+    graph = step["graph"]
+    return len({depth for depth, expanded in zip(graph["depth"], graph["expanded"]) if expanded})
+
+
 def unrolled_nodes(step: dict[str, Any], depth: int) -> int:
     """Nodes of the round as a tree: every way through the graph down to `depth`, the root not counted."""
     return _below(step)(0, depth)

@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.faces import levels
 from analysis.replay import Replayer, Step
 from gsd.atlas import Atlas, AtlasText, Bounds, DraftTree, Regrowth
 from gsd.config import DraftSpec
@@ -224,15 +225,11 @@ class _Union:
         }  # fmt: skip
 
     def _before_counts(self) -> Counts:
-        record, graph = self._record, self._record["graph"]
+        record = self._record
         return Counts(len(record["accepted"]), record["drafted_nodes"], record["verified_nodes"], record["merged"],
-                      _levels(graph["depth"], graph["expanded"]))  # fmt: skip
+                      levels(record))  # fmt: skip
 
     def _after_counts(self) -> Counts:
         graph = self._after.graph
         return Counts(len(self._after.accepted), len(graph) - 1, len(self._after.tree) - 1, len(graph.merges),
-                      _levels(graph.depths, graph.expanded))  # fmt: skip
-
-
-def _levels(depths: list[int], expanded: list[bool]) -> int:
-    return len({depth for depth, was in zip(depths, expanded) if was})
+                      levels({"graph": {"depth": graph.depths, "expanded": graph.expanded}}))  # fmt: skip

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.faces import face, saved_by_merges, unrolled_nodes
+from analysis.faces import face, levels, saved_by_merges, unrolled_nodes
 from analysis.hypotheses import leaves, path
 from app.components.graph_view import fates
 from app.words import code, percent
@@ -28,7 +28,7 @@ def as_html(found: Explanation) -> str:
         for name, logp in found.measures.items()
     )
     measures = f'<div class="measures">{bars}</div>' if bars else ""
-    paragraphs = "".join(f"<p>{paragraph}</p>" for paragraph in found.paragraphs)
+    paragraphs = "".join(f"<p>{paragraph}</p>" for paragraph in found.paragraphs).replace(" %", "&nbsp;%")
     return f'<div class="words" role="status"><h4>{found.heading}</h4>{measures}{paragraphs}</div>'
 
 
@@ -60,7 +60,7 @@ def story(step: dict[str, Any], spec: dict[str, Any]) -> Explanation:
     """What happened in a round, from the draft to the target's own token."""
     if not step["drafted_nodes"]:
         return Explanation("Nothing was drafted", ["The target's forward gave one token, its own."])
-    drafted = f"The draft proposed <b>{step['drafted_nodes']:,} nodes</b> on {max(step['graph']['depth'])} levels."
+    drafted = f"The draft proposed <b>{step['drafted_nodes']:,} nodes</b> on {_counted(levels(step), 'level')}."
     if step["merged"]:
         spared = unrolled_nodes(step, spec["drafting"]["depth"]) - step["drafted_nodes"]
         drafted += (f" {_counted(step['merged'], 'candidate')} merged into a node already there: without that, as a "
@@ -150,9 +150,12 @@ def _why_there(step: dict[str, Any], spec: dict[str, Any], node: int) -> str:
 
 def _merges_into(step: dict[str, Any], spec: dict[str, Any], node: int) -> list[str]:
     merges, text = step["merges"], step["graph"]["text"]
+    if node not in merges["node"]:
+        return []
+    saved = saved_by_merges(step, spec["drafting"]["depth"])
     return [
         f"<b>Merged into it:</b> a candidate of {code(text[merges['parent'][i]])} (node {merges['parent'][i]}, "
-        f"q = {percent(merges['logq'][i])}): {_agreed(step, i)}. {_saved(step, spec, i)} "
+        f"q = {percent(merges['logq'][i])}): {_agreed(step, i)}. {_saved(saved[i])} "
         f"{_shift(merges['depth_shift'][i])}"
         for i, target in enumerate(merges["node"])
         if target == node
@@ -167,9 +170,8 @@ def _agreed(step: dict[str, Any], index: int) -> str:
     return f"{same} {code(merges['ngram_text'][index])}"
 
 
-def _saved(step: dict[str, Any], spec: dict[str, Any], index: int) -> str:
-    saved = saved_by_merges(step, spec["drafting"]["depth"])[index]
-    return f"Saved {_counted(saved, 'drafted node')}" + (": its own and those behind it." if saved > 1 else ".")
+def _saved(nodes: int) -> str:
+    return f"Saved {_counted(nodes, 'drafted node')}" + (": its own and those behind it." if nodes > 1 else ".")
 
 
 def _counted(number: int, what: str) -> str:
@@ -214,13 +216,14 @@ def _merge(step: dict[str, Any], spec: dict[str, Any], index: int) -> Explanatio
         outcome = "<b>The accepted path went through it.</b>"
     else:
         outcome = "Its copy was verified, but the accepted path did not go through it."
+    saved = saved_by_merges(step, spec["drafting"]["depth"])[index]
     measures = {"q": merges["logq"][index]}
     if flat:
         measures["p"] = tree["target_logp"][flat[0]]
     return Explanation(f"{code(text[parent])} ⇢ {code(text[node])} <i>merge edge</i>", [
         f"The candidate {code(text[node])} after node {parent}{_rank(step, parent, step['graph']['token'][node])}, was "
         f"merged into <b>node {node}</b>: {_agreed(step, index)}.",
-        f"{_saved(step, spec, index)} {_shift(merges['depth_shift'][index])} {outcome}",
+        f"{_saved(saved)} {_shift(merges['depth_shift'][index])} {outcome}",
     ], measures)  # fmt: skip
 
 

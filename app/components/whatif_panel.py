@@ -15,12 +15,12 @@ from gsd.errors import InputError
 
 CONTEXTS = (None, 0, 1, 2, 3)
 NAMED = 3  # places that an uncovered setting names
-ROWS = (("accepted", "Accepted", 1), ("drafted", "Drafted nodes", 0), ("verified", "Verified nodes", 0),
-        ("merges", "Merges", 0), ("levels", "Draft levels", -1))  # fmt: skip
+FIGURES = (("accepted", "Accepted", 1), ("drafted", "Drafted", 0), ("verified", "Verified", 0),
+           ("merges", "Merges", 0), ("levels", "Levels", -1))  # 1: more is better, -1: fewer; fmt: skip
 HELP = (
     "The round is grown again from its own recording, by the drafter's own rules; nothing is guessed. **Accepted** is "
-    "the longest path of the new tree that the run's text, which is the target's own, goes on with. A **draft level** "
-    "is one forward of the draft."
+    "the longest path of the new tree that the run's text, which is the target's own, goes on with. A **level** is one "
+    "forward of the draft."
 )
 
 
@@ -37,13 +37,15 @@ def what_if(run: OpenRun, index: int) -> Changed | None:
     except InputError as error:
         st.info(plain(str(error)))
         return None
+    result = st.container()
     spec = _controls(run.name, replay.spec)
     found = replay.under(spec)
     covered = isinstance(found, Changed)
-    if covered:
-        st.html(_table(found.before, found.after))
-    else:
-        _uncovered(found)
+    with result:
+        if covered:
+            st.html(_table(found.before, found.after))
+        else:
+            _uncovered(found)
     _footer(run, spec, replay.spec)
     return found if covered and spec != replay.spec else None
 
@@ -81,24 +83,23 @@ def _key(run: str, name: str) -> str:
 
 
 def _uncovered(found: Uncovered) -> None:
-    places = "".join(f"<li>{code(text)}</li>" for text in found.texts[:NAMED])
-    more = f"<li>and {len(found.texts) - NAMED} more</li>" if len(found.texts) > NAMED else ""
-    st.html(
-        '<div class="words uncovered" role="status"><h4>Not covered by this recording</h4><p>These settings need '
-        f"what the draft says after</p><ul>{places}{more}</ul><p>which this run never asked it. The graph is "
-        "still the recorded one: go back towards its settings, or run these in the Playground.</p></div>"
-    )
+    places = ", ".join(code(text) for text in found.texts[:NAMED])
+    more = f" and {len(found.texts) - NAMED} more" if len(found.texts) > NAMED else ""
+    st.html('<div class="words uncovered" role="status"><h4>Not covered by this recording</h4><p>These settings need '
+            f"what the draft says after {places}{more}, which this run never asked it. The graph stays as recorded: "
+            "go back towards its settings, or run these in the Playground.</p></div>")  # fmt: skip
 
 
 def _table(before: Counts, after: Counts) -> str:
     """Before → after; a change is green where it helps, orange where it hurts, and always has its sign."""
-    rows = []
-    for name, label, better in ROWS:
+    cells = []
+    for name, label, better in FIGURES:
         old, new = getattr(before, name), getattr(after, name)
         tone = "" if old == new or not better else "good" if (new > old) == (better > 0) else "bad"
-        change = "" if old == new else f"{new - old:+d}".replace("-", "−")
-        rows.append(f'<span>{label}</span><span>{old}</span><i>→</i><b>{new}</b><em class="{tone}">{change}</em>')
-    return f'<div class="before-after" role="status">{"".join(rows)}</div>'
+        change = "as recorded" if old == new else f"{new - old:+d}".replace("-", "−")
+        shown = f"<b>{new}</b>" if old == new else f"{old} → <b>{new}</b>"
+        cells.append(f'<div><span>{label}</span><div>{shown}</div><em class="{tone}">{change}</em></div>')
+    return f'<div class="before-after" role="status">{"".join(cells)}</div>'
 
 
 def _footer(run: OpenRun, spec: DraftSpec, recorded: DraftSpec) -> None:
