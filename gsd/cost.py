@@ -98,9 +98,7 @@ class Costs:
         try:
             values = json.loads(file.read_text())
             if values["schema"] != SCHEMA:
-                raise TraceError(
-                    f"{file}: cost schema {values['schema']!r}, this version reads {SCHEMA}: gsd calibrate anew"
-                )
+                raise TraceError(f"{file}: cost schema {values['schema']!r}, not {SCHEMA}: run gsd calibrate anew")
             curves = (Curve(**values["draft"]), Curve(**values["target"]))
             return cls(*curves, Overhead(**values["overhead"]), values["plain_ms"], values["machine"])
         except (OSError, ValueError, KeyError, TypeError) as error:
