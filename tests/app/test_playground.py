@@ -257,18 +257,19 @@ def test_several_prompts_are_decoded_in_one_go_and_each_can_be_opened(app, share
 
 def test_a_paused_run_holds_and_goes_on(app, shared_client):
     page = own_pair(app(), "slow")
-    page.number_input(key="max_new_tokens").set_value(60)
+    page.number_input(key="max_new_tokens").set_value(5000)
     page.button(key="run").click().run()
     [job] = page.session_state["session"].jobs
     while shared_client.job(job).state != "running":
         time.sleep(0.02)
     page.run()
     page.button(key="pause").click().run()
-    assert page.button(key="pause").label == "Resume"
+    assert page.button(key="pause").label == "Resume" and shared_client.job(job).held
     page.button(key="pause").click().run()
-    assert page.button(key="pause").label == "Pause"
+    assert page.button(key="pause").label == "Pause" and not shared_client.job(job).held
+    page.button(key="cancel").click().run()
     page = until_done(page, shared_client)
-    assert shared_client.job(job).state == "finished"
+    assert shared_client.job(job).state == "cancelled"
 
 
 def test_a_pinned_run_gives_every_figure_its_difference_and_names_what_changed(app, tmp_path):
