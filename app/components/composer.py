@@ -14,6 +14,7 @@ from gsd.config import Prompt
 from gsd.errors import GsdError, InputError
 from gsd.prompts import parse_prompts
 
+BUNDLED = "tiny"
 ONE, SEVERAL = "One prompt", "Several"
 
 
@@ -52,13 +53,13 @@ def _buttons(job: Job | None, live: bool) -> None:
 
 
 def _library() -> None:
-    labels = {prompt.id: f"{prompt.kind} · {prompt.title}" for prompt in prompts()}
+    labels = _offered()
     st.selectbox("Prompt library", labels, key="from_library", index=None, format_func=labels.get, width=270,
                  placeholder="Prompt library", label_visibility="collapsed", on_change=_take_from_library)  # fmt: skip
 
 
 def _several() -> None:
-    labels = {prompt.id: f"{prompt.kind} · {prompt.title}" for prompt in prompts()}
+    labels = _offered()
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.multiselect("From the library", labels, key="several", format_func=labels.get,
@@ -66,6 +67,12 @@ def _several() -> None:
     with right:
         st.file_uploader("or a file", "jsonl", key="prompt_file",
                          help="One JSON object a line: `prompt`, and if wanted `id`, `kind` and `chat`.")  # fmt: skip
+
+
+def _offered() -> dict[str, str]:
+    """Labels of the library's prompts by id; the bundled pair only goes on with texts, so it gets no tasks."""
+    base = st.session_state["pair"] == BUNDLED
+    return {one.id: f"{one.kind} · {one.title}" for one in prompts() if one.suits == "base" or not base}
 
 
 def _wanted() -> list[Prompt]:
