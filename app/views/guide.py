@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -22,6 +23,7 @@ from app.state import session, write_address
 from gsd import __version__
 from gsd.config import DraftSpec
 
+HERE = Path(__file__).parent
 SMALL = SPEC.model_copy(update={"width": 2, "depth": 3})  # of the picture; the miniature uses all of the toy
 ROOM = Frame(columns=8, height=400)  # the toy's graphs at any setting
 TOY = "toy"  # the miniature's widget key
@@ -108,7 +110,7 @@ def page() -> None:
 
 def _next() -> None:
     st.page_link(
-        "views/playground.py", label="Try it in the Playground", icon=":material/play_circle:", width="content"
+        HERE / "playground.py", label="Try it in the Playground", icon=":material/play_circle:", width="content"
     )
 
 
