@@ -26,6 +26,7 @@ def as_html(found: Explanation) -> str:
     bars = "".join(
         f'<span>{name}</span><i style="--share:{_share(logp):.4f}"></i><b>{percent(logp)}</b>'
         for name, logp in found.measures.items()
+        if logp is None or not math.isnan(logp)
     )
     measures = f'<div class="measures">{bars}</div>' if bars else ""
     paragraphs = "".join(f"<p>{paragraph}</p>" for paragraph in found.paragraphs).replace(" %", "&nbsp;%")

@@ -30,7 +30,9 @@ def plain(text: str) -> str:
 
 
 def percent(logp: float | None) -> str:
-    """A natural log probability as a percentage; None is what the trace writes for log 0."""
+    """A natural log probability as a percentage; None is what the trace writes for log 0, NaN is not known."""
+    if logp is not None and math.isnan(logp):
+        return "unknown"
     share = 0.0 if logp is None else 100 * math.exp(logp)
     return f"{share:.1f} %" if share == 0.0 or share >= 0.1 else f"{share:.1g} %"
 

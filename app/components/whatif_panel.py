@@ -15,8 +15,9 @@ from gsd.errors import InputError
 
 CONTEXTS = (None, 0, 1, 2, 3)
 NAMED = 3  # places that an uncovered setting names
+# name, label, whether more of it is better (1), less of it (−1) or neither
 FIGURES = (("accepted", "Accepted", 1), ("drafted", "Drafted", 0), ("verified", "Verified", 0),
-           ("merges", "Merges", 0), ("levels", "Levels", -1))  # 1: more is better, -1: fewer; fmt: skip
+           ("merges", "Merges", 0), ("levels", "Levels", -1))  # fmt: skip
 HELP = (
     "The round is grown again from its own recording, by the drafter's own rules; nothing is guessed. **Accepted** is "
     "the longest path of the new tree that the run's text, which is the target's own, goes on with. A **level** is one "

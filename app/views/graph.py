@@ -40,13 +40,15 @@ def page() -> None:
     head("Graph", "One round, large: every node the draft proposed, what merged, what the target kept, and why.")
     run = opened()
     writing = run.end is None and engine().writing(run.folder) is not None
-    st.fragment(_round, run_every=LIVE_EVERY_S if writing else None)()
+    st.fragment(_round, run_every=LIVE_EVERY_S if writing else None)(writing)
 
 
-def _round() -> None:
+def _round(live: bool) -> None:
     state = session()
     run = state.run
     run.poll()
+    if live and run.end:
+        st.rerun()  # nothing more will come
     if not run.steps:
         st.info("This run has no round yet.")
         return
@@ -143,7 +145,7 @@ def _picture(state: Session, run: OpenRun, index: int, chosen: str) -> None:
 def _draw(state: Session, run: OpenRun, step: dict[str, Any], chosen: str, changed: Changed | None) -> None:
     whole = face(step, chosen, _depth(run))
     drawn = whole if _wanted_whole(run, step) else _trimmed(run, whole)
-    path = _path(drawn, step, state.node)
+    path = [] if changed and not _needed(state.node) else _path(drawn, step, state.node)
     graph_view(
         graph_data(step, run=run.name, frame=Frame.of(run.steps, HEIGHT), selected=state.node,
                    show_pruned=st.session_state["show_pruned"] and changed is None,
@@ -205,10 +207,11 @@ def _path(drawn: Face, step: dict[str, Any], node: str | None) -> list[int]:
 
 def _words(state: Session, run: OpenRun, step: dict[str, Any], changed: Changed | None) -> Explanation:
     """What is selected, or else the round; under other settings first what they change about it."""
-    spec = run.meta["spec"]
-    found = explain(step, spec, state.node) if state.node else None
-    if changed and state.node and state.node[:1] == "n" and state.node[1:].isdecimal():
-        found = _under_changed(changed, int(state.node[1:]), found) or found
+    spec, node = run.meta["spec"], state.node or ""
+    of_changed = changed and node[:1] in ("m", "b")  # merge edges and the bonus are those drawn
+    found = explain(changed.step if of_changed else step, spec, node)
+    if changed and _needed(node):
+        found = _under_changed(changed, *_needed(node), found) or found
     return found or story(step, spec)
 
 
@@ -276,14 +279,14 @@ def _pick_in_picture() -> None:
 
 
 def _pick_hypothesis(order: list[int]) -> None:
-    """A row that was marked for a node is a hypothesis once it is clicked, too."""
+    """The table tells its selection as well where a node marked it; that is no pick of the hypothesis."""
     state = _hold()
-    marked = _hypothesis(state.run.steps[state.step], state.node)
     rows = st.session_state[HYPOTHESES]["selection"]["rows"]
-    if rows:
+    marked = _hypothesis(state.run.steps[state.step], state.node)
+    if rows and order[rows[0]] != marked:
         state.node = f"h{order[rows[0]]}"
-    else:
-        state.node = f"h{marked}" if marked is not None and state.node[:1] == "n" else None
+    elif not rows and state.node and state.node.startswith("h"):
+        state.node = None
 
 
 def _pick_node() -> None:

@@ -119,6 +119,17 @@ def test_other_settings_are_replayed_at_once_and_reset(graph, run):
     assert set(data_of(page, "graph")["nodes"]["mark"]) == {""}
 
 
+@pytest.mark.parametrize("node", ["n1", "m0", "b", "h0", "c0"])
+def test_whatever_is_selected_is_told_under_other_settings_too(graph, run, node):
+    page = graph(run=run.name, step="1", node=node)
+    page.toggle(key="what_if").set_value(True).run()
+    page.slider(key=f"what if {run.name} budget").set_value(60).run()
+    page.slider(key=f"what if {run.name} depth").set_value(2).run()
+    assert not page.exception
+    assert "nan %" not in html_of(page)
+    assert ("With the settings above" in html_of(page)) == (node == "n1")
+
+
 def test_what_the_recording_does_not_hold_is_not_guessed(graph, run):
     page = graph(run=run.name, step="1")
     page.toggle(key="what_if").set_value(True).run()
