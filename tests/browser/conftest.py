@@ -21,13 +21,17 @@ PATIENCE_MS = 15_000  # on a slow machine
 
 
 def serve(script: Path, folder: Path) -> Iterator[str]:
-    """`streamlit run` a script with its runs under `folder`; yields the address."""
+    """Serve the app, by `streamlit run` or by the script that makes up its engine, with its runs under `folder`.
+
+    Yields the address.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = (folder / "streamlit.log").open("w")
+    launch = [str(script)] if script.name == "fake_app.py" else ["-m", "streamlit", "run", str(script)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless", "true", "--server.port", str(port),
+        [sys.executable, *launch, "--server.headless", "true", "--server.port", str(port),
          "--server.fileWatcherType", "none"],
         cwd=ROOT, env=os.environ | {"GSD_RUNS": str(folder / "runs"), "PYTHONPATH": str(ROOT)}, stdout=log, stderr=log,
     )  # fmt: skip
@@ -56,27 +60,40 @@ def _wait_for(url: str, process: subprocess.Popen, log: str) -> None:
     raise AssertionError(f"no answer from {url}: {Path(log).read_text()}")
 
 
+def chromium(driver) -> str | None:
+    """The browser's program: $CHROMIUM, the system's, or Playwright's own; None where there is none."""
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    own = driver.chromium.executable_path
+    return found or (own if Path(own).exists() else None)
+
+
 @pytest.fixture(scope="session")
 def browser():
-    """Chromium: $CHROMIUM, the system's, or Playwright's own."""
+    """A Chromium without a window."""
     playwright = pytest.importorskip("playwright.sync_api")
     playwright.expect.set_options(timeout=PATIENCE_MS)
-    executable = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     with playwright.sync_playwright() as driver:
-        if not executable and not Path(driver.chromium.executable_path).exists():
+        found = chromium(driver)
+        if not found:
             pytest.skip("no Chromium here: `playwright install chromium`, or name one in $CHROMIUM")
-        chromium = driver.chromium.launch(executable_path=executable, args=FLAGS)
-        yield chromium
-        chromium.close()
+        started = driver.chromium.launch(executable_path=found, args=FLAGS)
+        yield started
+        started.close()
 
 
 @pytest.fixture
 def page(browser):
     """A tab; what went wrong in it is an error of the test."""
+    yield from new_page(browser)
+
+
+def new_page(browser) -> Iterator:
+    """A tab of its own browser context. An error in it, or a request to another machine, fails the test."""
     context = browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True)
     page = context.new_page()
     problems = []
     page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
     page.on("request", lambda request: problems.append(request.url) if _elsewhere(request.url) else None)
     yield page
     context.close()

@@ -20,7 +20,8 @@ def address(tmp_path_factory):
 
 def start(page, address, new_tokens):
     page.goto(address)
-    page.get_by_text("Palindrome").click()
+    page.get_by_role("combobox", name="Prompt library").fill("palindrome")
+    page.get_by_role("option", name=re.compile("palindrome", re.IGNORECASE)).first.click()
     expect(page.get_by_role("textbox", name="Prompt")).to_have_value(re.compile("is_palindrome"))
     page.get_by_text("Sampling and length").click()
     page.get_by_role("spinbutton", name=re.compile("New tokens")).fill(str(new_tokens))

@@ -26,13 +26,8 @@ def address(folder):
 
 
 def fill(page, address, prompt):
-    """Open the page, name a pair and type a prompt."""
+    """Open the page and type a prompt."""
     page.goto(address)
-    page.get_by_role("combobox", name=re.compile("Pair")).click()
-    page.get_by_role("option", name="own models").click()
-    for label in ("Target", "Draft"):
-        page.get_by_role("textbox", name=label, exact=True).fill("made/up")
-        page.keyboard.press("Tab")
     page.get_by_role("textbox", name="Prompt").fill(prompt)
 
 

@@ -1,0 +1,50 @@
+"""No serious finding of axe in any view, light or dark, but for what Streamlit itself draws."""
+
+from importlib import resources
+
+import pytest
+from browser.conftest import ROOT, serve
+from browser.views import VIEWS, visit
+from fixtures.recorded import record_run
+
+pytestmark = pytest.mark.browser
+axe = pytest.importorskip("axe_playwright_python")
+STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+# Streamlit's own, by rule: the key printed on a button with a shortcut, and the colours of its code blocks.
+KNOWN = {"color-contrast": "kbd, [data-testid=stCode] .token"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return record_run(tmp_path_factory.mktemp("axe") / "runs")
+
+
+@pytest.fixture(scope="module")
+def address(run):
+    yield from serve(ROOT / "tests" / "fixtures" / "fake_app.py", run.parents[1])
+
+
+def findings(page) -> list[str]:
+    """What axe calls serious or critical: the rule, why, and the element."""
+    page.evaluate(resources.files(axe).joinpath("axe.min.js").read_text())
+    rules = [{"id": rule, "selector": f"*:not({known})"} for rule, known in KNOWN.items()]
+    found = page.evaluate(
+        "([rules, tags]) => { axe.configure({rules}); return axe.run({runOnly: tags}); }", [rules, STANDARD]
+    )
+    return [
+        f"{one['id']}: {node['failureSummary']} {node['html'][:200]}"
+        for one in found["violations"] if one["impact"] in ("serious", "critical") for node in one["nodes"]
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_no_serious_finding(page, address, run, view, scheme):
+    page.emulate_media(color_scheme=scheme)
+    visit(page, address, view, run.name)
+    assert findings(page) == []
+
+
+def test_a_finding_is_found(page):
+    page.set_content("<html lang=en><title>x</title><button></button><p style='color: #aaa; background: #fff'>grey</p>")
+    assert {one.split(":")[0] for one in findings(page)} == {"button-name", "color-contrast"}
