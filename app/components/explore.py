@@ -57,7 +57,7 @@ def downloads(step: dict[str, Any], run: OpenRun, face_name: str = GRAPH) -> Non
     picture, title = _picture(step, drawn), f"Round {step['round'] + 1} of {run.name}, {face_name}"
     name = f"{run.name}-round-{step['round'] + 1}-{face_name}"
     files = [
-        ("HTML", "html", "text/html", lambda: explorable_html(picture, title),
+        ("HTML", "html", "text/html", lambda: _page(picture, title, LIGHT),
          "A page of its own that works offline: drag nodes, zoom, hover."),
         ("GraphML", "graphml", "application/xml", lambda: graphml(step, drawn),
          "For networkx, igraph, Gephi: tokens, q, path q, p and fate of each node, edges with q and n-gram."),
@@ -72,8 +72,14 @@ def downloads(step: dict[str, Any], run: OpenRun, face_name: str = GRAPH) -> Non
 
 def explorable(step: dict[str, Any]) -> None:
     """A round's graph in a frame of its own: its nodes can be dragged and hang on springs."""
-    page = explorable_html(_picture(step, face(step)), f"Round {step['round'] + 1}", page_tones())
+    page = _page(_picture(step, face(step)), f"Round {step['round'] + 1}", page_tones())
     st.iframe(page, height=EXPLORER_HEIGHT, alt="The graph of this round, to drag about")
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _page(picture: dict[str, Any], title: str, tones: Tones) -> str:
+    """Kept, as a live view draws the same round again and again."""
+    return explorable_html(picture, title, tones)
 
 
 def page_tones() -> Tones:
