@@ -88,7 +88,7 @@ def acceptance_lengths(rows: pd.DataFrame) -> go.Figure:
     made.add_bar(x=pooled["length"], y=pooled["share"], width=0.8, marker_color=ACCEPTED, customdata=pooled["rounds"],
                  hovertemplate="%{x} tokens: %{customdata} rounds, %{y:.1%}<extra></extra>")  # fmt: skip
     made.add_vline(x=mean, line=_REFERENCE, annotation_text=f"mean {mean:.2f}", annotation_position="top left")
-    return share_axis(made.update_layout(showlegend=False, bargap=0.15))
+    return share_axis(made.update_layout(showlegend=False).update_xaxes(dtick=1 if len(pooled) < 16 else None))
 
 
 def acceptance_rates(rows: pd.DataFrame) -> go.Figure:

@@ -31,6 +31,7 @@ from analysis.similarity import MEASURES, similarity_matrix
 from gsd.errors import InputError
 
 BARS = 15  # sequences drawn
+MOST_LINEAR = 20  # times as many unrolled as drafted nodes, for both to be seen on a linear axis
 FEWEST_IN_BOX = 4  # points, for a box to be drawn around them
 _SHARE_OF_NGRAMS = "shared n-grams (% of n-grams)"
 
@@ -45,14 +46,17 @@ def redundancy_by_step(rows: pd.DataFrame) -> go.Figure:
     else:
         title = f"Nothing merged: all of the {rows['unrolled'].sum():,.0f} unrolled nodes were drafted"
     made = figure(title, run, "round", "nodes of the unrolled graph")
-    about = rows[["redundancy", "merges"]]
-    made.add_bar(x=rows["round"], y=rows["drafted"], name="drafted", marker={"color": ACCEPTED}, customdata=about,
-                 hovertemplate="round %{x}: %{y} drafted, redundancy %{customdata[0]:.0%}<extra></extra>")  # fmt: skip
     hatched = {"color": MERGED, "pattern": {"shape": "/", "fgcolor": "white", "size": 6, "solidity": 0.25,
                                             "fillmode": "overlay"}}  # fmt: skip
-    made.add_bar(x=rows["round"], y=rows["extra_copies"], name="copies not drafted", marker=hatched, customdata=about,
-                 hovertemplate="round %{x}: %{y} copies by %{customdata[1]} merges<extra></extra>")  # fmt: skip
-    return made.update_layout(barmode="stack", bargap=0.1, legend_traceorder="normal")
+    made.add_bar(x=rows["round"], y=rows["unrolled"], name="unrolled, not drafted", marker=hatched,
+                 customdata=rows[["extra_copies", "merges"]],
+                 hovertemplate="round %{x}: %{customdata[0]} by %{customdata[1]} merges<extra></extra>")  # fmt: skip
+    made.add_bar(x=rows["round"], y=rows["drafted"], name="drafted", marker={"color": ACCEPTED},
+                 customdata=rows[["redundancy"]],
+                 hovertemplate="round %{x}: %{y} drafted, redundancy %{customdata[0]:.0%}<extra></extra>")  # fmt: skip
+    if rows["unrolled"].max() > MOST_LINEAR * rows["drafted"].max():
+        made.update_yaxes(type="log", dtick=1, title_text="nodes of the unrolled graph (log scale)")
+    return made.update_layout(barmode="overlay", bargap=0.1, legend_traceorder="reversed")
 
 
 def redundancy_by_run(rows: pd.DataFrame) -> go.Figure:

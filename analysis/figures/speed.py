@@ -22,7 +22,7 @@ def speedup_by_step(rows: pd.DataFrame) -> go.Figure:
     run = _one_run(rows)
     slower = (rows["speedup"] < 1).sum()
     title = f"{rows['speedup_so_far'].iloc[-1]:.2f}× as fast as ar, measured; {slower} of {len(rows)} rounds slower"
-    subtitle = f"{run}; ar: {rows['ar_ms'].sum() / rows['new_tokens'].sum():,.1f} ms a token"
+    subtitle = f"the recorded rounds of {run}; ar: {rows['ar_ms'].sum() / rows['new_tokens'].sum():,.1f} ms a token"
     made = figure(title, subtitle, "round", "measured speed-up over ar (ratio)")
     made.add_hline(y=1, line={"color": GREY, "dash": "dash", "width": 1.5}, annotation_text="as fast as ar",
                    annotation_position="bottom right")  # fmt: skip
@@ -49,14 +49,15 @@ def time_by_phase_and_step(rows: pd.DataFrame) -> go.Figure:
 
 
 def time_by_phase(rows: pd.DataFrame) -> go.Figure:
-    """Measured milliseconds a token by phase, stacked; the complete runs of a method are put together."""
-    complete = _some(rows[rows["status"] == "complete"])
+    """Measured milliseconds a token by phase, stacked: of one run as it is, of several the complete ones by method."""
+    alone = rows["run"].nunique() == 1
+    complete = _some(rows if alone else rows[rows["status"] == "complete"])
     sums = complete.groupby(["method", "phase"])[["ms", "new_tokens"]].sum()
     per_token = (sums["ms"] / sums["new_tokens"]).unstack("method")
     counts = complete.groupby("method")["run"].nunique()
     labels = [f"{method}  ({counts[method]:,})" for method in per_token]
-    subtitle = "complete runs by method, their number in brackets; measured"
-    made = figure(_largest(sums["ms"].groupby("phase").sum()), subtitle, "time a token (ms)", "")
+    subtitle = _one_run(rows) if alone else "complete runs by method, their number in brackets"
+    made = figure(_largest(sums["ms"].groupby("phase").sum()), f"{subtitle}; measured", "time a token (ms)", "")
     for phase in PHASES:
         text = f"{phase}: %{{x:,.2f}} ms a token<extra>%{{y}}</extra>"
         made.add_bar(y=labels, x=per_token.loc[phase], orientation="h", hovertemplate=text, **_fill(phase))

@@ -46,13 +46,15 @@ def _behind(table: pd.DataFrame, name: str, help: str, columns: Mapping[str, str
 
 
 def _without_title(figure: go.Figure) -> go.Figure:
-    """The title stands above, where it wraps; its room in the figure goes with it."""
+    """The title stands above, where it wraps; its room in the figure goes with it.
+
+    A figure of its own height shrinks by that room; the others all come out alike, so that boxes in a row do.
+    """
     made, own = go.Figure(figure), figure.layout.template.layout
     legend = figure.layout.showlegend is not False and sum(trace.showlegend is not False for trace in figure.data) > 1
-    room = LEGEND if legend else BARE
-    return made.update_layout(
-        title=None, margin_t=room, height=(figure.layout.height or own.height) - own.margin.t + room
-    )
+    top = LEGEND if legend else BARE
+    height = (figure.layout.height or own.height - top + LEGEND) - own.margin.t + top
+    return made.update_layout(title=None, margin_t=top, height=height)
 
 
 def _safe(text: str) -> str:

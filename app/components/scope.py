@@ -27,24 +27,33 @@ KEPT_TABLES = 256
 class Scope:
     """The runs on show and their frames.
 
-    `round`   where it is one round of the open run
-    `marked`  round to bring out among all of them
+    `round`    where it is one round of the open run
+    `changed`  when each run last grew
+    `marked`   round to bring out among all of them
     """
 
     kind: Kind
     names: tuple[str, ...]
     round: int | None
     frames: Frames
+    changed: tuple[float, ...]
     marked: int | None = None
+
+    @classmethod
+    def of(cls, kind: Kind, names: tuple[str, ...], round: int | None = None, *, marked: int | None = None) -> Scope:
+        """Read the runs. Raises `TraceError` where one cannot be read."""
+        found = frames(names)
+        part = found if round is None else of_round(found, names[0], round)
+        return cls(kind, names, round, part, version(names), marked)
 
     def whole(self) -> Scope:
         """All rounds of the runs, that of a step marked among them."""
-        return Scope(self.kind, self.names, None, frames(self.names), marked=self.round)
+        return Scope.of(self.kind, self.names, marked=self.round)
 
     def table(self, metric: Callable[[Frames], pd.DataFrame]) -> pd.DataFrame:
         """A metric's rows, computed once for as long as the runs stay as they are."""
         name = f"{metric.__module__}.{metric.__qualname__}"
-        return _table(name, self.names, version(self.names), self.round, metric, self.frames)
+        return _table(name, self.names, self.changed, self.round, metric, self.frames)
 
 
 def scope_bar(run: OpenRun) -> Scope:
@@ -57,30 +66,24 @@ def scope_bar(run: OpenRun) -> Scope:
             step_buttons(run, shown_step(session()))
             round_line(run, shown_step(session()))
     names = _several(run) if kind == "runs" else (run.name,)
+    round = run.steps[shown_step(session())]["round"] if kind == "step" and run.steps else None
     try:
-        found = frames(names)
+        return Scope.of(kind, names, round)
     except TraceError as error:
         st.error(plain(str(error)))
         st.stop()
-    if kind != "step" or not run.steps:
-        return Scope(kind, names, None, found)
-    round = run.steps[shown_step(session())]["round"]
-    return Scope(kind, names, round, of_round(found, run.name, round))
 
 
 def _several(run: OpenRun) -> tuple[str, ...]:
     """The runs chosen, by default the open one and the samples; never none."""
     known = entries()
     options = labels(known)
-    if RUNS not in st.session_state:
-        asked = [name for name in st.query_params.get_all(RUNS) if name in options]
-        st.session_state[RUNS] = asked or [
-            run.name,
-            *(one.name for one in known if one.sample and one.name != run.name),
-        ]
+    asked = st.session_state.get(RUNS, st.query_params.get(RUNS, "").split(","))
+    samples = [one.name for one in known if one.sample]
+    st.session_state[RUNS] = [name for name in asked if name in options] or list(dict.fromkeys([run.name, *samples]))
     chosen = st.multiselect("Runs", options, key=RUNS, format_func=options.get, label_visibility="collapsed",
                             placeholder="Choose runs", persist_state="session")  # fmt: skip
-    return tuple(chosen) or (run.name,)
+    return tuple(chosen)
 
 
 def sections(key: str, names: Sequence[str]) -> Iterator[str]:
@@ -92,11 +95,11 @@ def sections(key: str, names: Sequence[str]) -> Iterator[str]:
                 yield name
 
 
-def address(scope: Scope, key: str, first: str) -> dict[str, str | Sequence[str] | None]:
+def address(scope: Scope, key: str, first: str) -> dict[str, str | None]:
     """What of a view's choices the address must say: those that are not as they would be without it."""
     return {
         SCOPE: None if scope.kind == WHOLE_RUN else scope.kind,
-        RUNS: scope.names if scope.kind == "runs" else None,
+        RUNS: ",".join(scope.names) if scope.kind == "runs" else None,
         TAB: None if st.session_state.get(key, first) == first else st.session_state[key],
     }
 
@@ -110,7 +113,7 @@ def _from_address(key: str, options: Sequence[str], default: str, *, name: str |
 
 @st.cache_data(show_spinner=False, max_entries=KEPT_TABLES)
 def _table(
-    name: str, names: tuple[str, ...], version: tuple[float, ...], round: int | None,
+    name: str, names: tuple[str, ...], changed: tuple[float, ...], round: int | None,
     _metric: Callable[[Frames], pd.DataFrame], _frames: Frames,
 ) -> pd.DataFrame:  # fmt: skip
     return _metric(_frames)

@@ -12,7 +12,6 @@ import streamlit as st
 from analysis import overlap
 from analysis.columns import COLUMNS
 from analysis.definitions import formula
-from analysis.load import Frames, of_round
 from analysis.merged import merged_sequences, merges_of, nodes_of
 from analysis.similarity import MEASURES
 from analysis.twins import is_unmerged_twin, merging_saved
@@ -20,13 +19,15 @@ from app.components.page import head, opened
 from app.components.panels import grid, panel
 from app.components.scope import Scope, address, scope_bar, sections
 from app.components.stepper import go, shown_step
-from app.library import entries, find, frames
+from app.library import entries, find, frames, labels
 from app.state import OpenRun, open_run, session, write_address
 from app.words import code, plain, visible
 from gsd.errors import TraceError
 
 KEY = "overlap"  # of the tabs
+SEQUENCES_OF = "sequences of"  # key of the choice among several runs
 JOINED, APART = "Merged", "Drafted twice"
+UNLIMITED = "The unrolling knows no limit: a tree under the same settings would have stopped at its frontier."
 LISTED = 12  # places of a sequence that have a link
 CUT = 60  # characters of a sequence in a list
 TAIL = 22  # characters of what leads to a place of it
@@ -60,12 +61,11 @@ def _headline(run: OpenRun, scope: Scope) -> None:
     edges = scope.table(overlap.merges_by_context).groupby("edge")[["continued", "tested"]].sum()
     merged, tree = (_precision(edges, edge) for edge in ("merge", "tree"))
     with st.container(horizontal=True, border=True, key="figures"):
-        st.metric("Redundancy", _percent(drafted["extra_copies"], drafted["unrolled"]),
-                  help=formula("redundancy_by_step"))  # fmt: skip
-        st.metric("Nodes not drafted", f"{drafted['extra_copies']:,.0f}", help=formula("redundancy_by_step"))
-        st.metric(
-            "3-gram overlap", _percent(grams["shared"], grams["occurrences"]), help=formula("ngram_overlap_by_run")
-        )
+        redundancy, overlapping = formula("redundancy_by_step"), formula("ngram_overlap_by_step")
+        st.metric("Redundancy", _percent(drafted["extra_copies"], drafted["unrolled"]), help=redundancy)
+        st.metric("Unrolled copies", f"{drafted['extra_copies']:,.0f}",
+                  help=f"{redundancy}\n`extra_copies`. {UNLIMITED}")  # fmt: skip
+        st.metric("3-gram overlap", _percent(grams["shared"], grams["occurrences"]), help=overlapping)
         st.metric("Merge precision", "–" if merged is None else f"{merged:.0%}", _points_apart(merged, tree),
                   delta_description="" if merged is None else "against tree edges",
                   help=formula("merges_by_context"))  # fmt: skip
@@ -168,10 +168,11 @@ def _sequences(run: OpenRun, scope: Scope) -> None:
 def _run_of_several(scope: Scope) -> str:
     if len(scope.names) == 1:
         return scope.names[0]
-    known = {name: find(name).label for name in scope.names}
-    return st.selectbox(
-        "Run", known, key="sequences_of", format_func=known.get, label_visibility="collapsed", width=340
-    )
+    known = labels([entry for entry in entries() if entry.name in scope.names])
+    if st.session_state.get(SEQUENCES_OF) not in known:
+        st.session_state[SEQUENCES_OF] = scope.names[0]
+    return st.selectbox("Run", known, key=SEQUENCES_OF, format_func=known.get, label_visibility="collapsed",
+                        width=340)  # fmt: skip
 
 
 def _length(kind: str, lengths: list[int]) -> int | None:
@@ -181,7 +182,8 @@ def _length(kind: str, lengths: list[int]) -> int | None:
     if len(lengths) == 1:
         st.caption(f"{lengths[0]} token{'s' if lengths[0] > 1 else ''} long", width="content")
         return lengths[0]
-    return st.segmented_control("Tokens", lengths, default=lengths[min(1, len(lengths) - 1)], key=f"n of {kind}",
+    key = f"n of {kind} {lengths}"  # another choice of lengths is another widget
+    return st.segmented_control("Tokens", lengths, default=lengths[min(1, len(lengths) - 1)], key=key,
                                 format_func=lambda n: f"n = {n}", required=True, label_visibility="collapsed",
                                 on_change=_forget_sequence)  # fmt: skip
 
@@ -208,12 +210,12 @@ def _chosen_sequence(rows: pd.DataFrame) -> str:
 def _places(scope: Scope, run: str, kind: str, n: int, text: str) -> None:
     """Each place of a sequence in one line, that leads into the graph."""
     if kind == JOINED:
-        places = merges_of(scope.frames, run, n, text)
+        places = _accepted_first(merges_of(scope.frames, run, n, text))
         lines = [(row.round, f"m{row.merge}", _merge_line(row)) for row in places.itertuples()]
     else:
         rounds = scope.table(overlap.recurring_sequences).query("run == @run and n == @n and text == @text")
         within = {int(round) for round in rounds["in_rounds"].iloc[0].split()}
-        places = nodes_of(scope.frames, run, n, text)
+        places = _accepted_first(nodes_of(scope.frames, run, n, text))
         lines = [(row.round, f"n{row.node}", _node_line(row)) for row in places.itertuples() if row.round in within]
     with st.container(key="place-list", gap=None):
         for round, node, words in lines[:LISTED]:
@@ -226,6 +228,10 @@ def _places(scope: Scope, run: str, kind: str, n: int, text: str) -> None:
         st.caption("Candidate → node that it joined, each with the text that leads to it; +1 is one level deeper.")
     if len(lines) > LISTED:
         st.caption(f"and {len(lines) - LISTED} more; all are in the table of merges of the run's CSV export")
+
+
+def _accepted_first(places: pd.DataFrame) -> pd.DataFrame:
+    return places.sort_values(["accepted", "tested"], ascending=False, kind="stable")
 
 
 def _merge_line(row: Any) -> str:
@@ -258,9 +264,12 @@ def _open_in_graph(name: str, round: int, node: str) -> None:
 
 def _hypotheses(run: OpenRun, scope: Scope) -> None:
     """How alike the hypotheses of one round are, and what they say."""
+    if not run.steps:
+        st.info("The open run has no round yet.", icon=":material/info:")
+        return
     index = shown_step(session())
     step = run.steps[index]
-    one = Scope("step", (run.name,), step["round"], _one_round(run, step["round"]))
+    one = Scope.of("step", (run.name,), step["round"])
     if scope.kind != "step":
         st.caption(f"Round {index + 1} of the open run. Choose *This step* above to go through the rounds.")
     measure = st.segmented_control("Similarity", list(MEASURES), default="lcs_ratio", key="measure", required=True,
@@ -289,10 +298,6 @@ def _hypothesis_list(rows: pd.DataFrame) -> None:
         "accepted": st.column_config.TextColumn(width=72, help=columns["accepted"]),
         "merged": st.column_config.CheckboxColumn(width=64, help=columns["merged"]),
     })  # fmt: skip
-
-
-def _one_round(run: OpenRun, round: int) -> Frames:
-    return of_round(frames((run.name,)), run.name, round)
 
 
 SECTIONS = {"Redundancy": _shares, "Sequences": _sequences, "Merges": _merges, "Hypotheses": _hypotheses}

@@ -138,7 +138,7 @@ def _syntax(scope: Scope) -> None:
     language = st.selectbox("Which syntax came from the draft? Read the text as", list(LANGUAGES), key="language",
                             width=360, persist_state="session")  # fmt: skip
     with grid("syntax"):
-        panel(scope, "drafted_by_syntax", rows=_by_syntax(scope.names, version(scope.names), language))
+        panel(scope, "drafted_by_syntax", rows=_by_syntax(scope.names, scope.changed, language))
 
 
 def _costs(scope: Scope) -> None:

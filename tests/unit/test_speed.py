@@ -156,3 +156,17 @@ def test_over_recorded_runs_the_phases_sum_up_and_the_last_row_is_the_whole(tmp_
     assert last["tokens_so_far"].to_dict() == tokens.to_dict()
     assert last["speedup_so_far"].to_dict() == pytest.approx((tokens * 2.5 / wall).to_dict())
     assert {*speedups, *(name for metric in METRICS.values() for name in metric(frames))} == set(COLUMNS)
+
+
+def test_several_runs_are_lines_over_their_tokens(two_rounds, tmp_path):
+    """The second run takes half the time of the first: its line ends at twice the speed-up."""
+    fast = write_run(tmp_path / "runs", [{"verify": 10.0}, {"verify": 5.0}], baseline=baseline(12, 60.0))
+    rows = speedup_by_step(load([two_rounds, fast]), {two_rounds.name: 5.0, fast.name: 5.0})
+    lines = [line for line in figures.speedup_so_far(rows).data if line.mode == "lines+markers"]
+    assert [list(line.x) for line in lines] == [part.tolist() for _, part in rows.groupby("run")["tokens_so_far"]]
+    assert lines[1].y[-1] == pytest.approx(2 * lines[0].y[-1])
+    assert lines[0].marker.symbol != lines[1].marker.symbol
+    title = figures.speedup_so_far(rows).layout.title.text
+    assert title == f"{lines[0].y[-1]:.2f}× to {lines[1].y[-1]:.2f}× as fast as ar, measured"
+    with pytest.raises(InputError, match="nothing to draw"):
+        figures.speedup_so_far(rows.iloc[:0])

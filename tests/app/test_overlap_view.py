@@ -69,9 +69,9 @@ def test_every_section_stands_in_every_scope(overlap, run, scope, tab):
 def test_the_headline_is_that_of_the_trace(overlap, run):
     """Of a run all rounds together, of a step its own alone."""
     page = overlap(run=run.name)
-    whole = int(metrics(page)["Nodes not drafted"].replace(",", ""))
+    whole = int(metrics(page)["Unrolled copies"].replace(",", ""))
     alone = [overlap(run=run.name, scope="step", step=str(i + 1)) for i in range(8)]
-    assert whole == sum(int(metrics(page)["Nodes not drafted"].replace(",", "")) for page in alone) > 0
+    assert whole == sum(int(metrics(page)["Unrolled copies"].replace(",", "")) for page in alone) > 0
 
 
 def test_a_chosen_sequence_lists_its_merges_and_one_opens_in_the_graph(overlap, run):
@@ -125,3 +125,26 @@ def test_text_of_tokens_and_names_stays_text(overlap, tmp_path):
         page = overlap(run=run.name, tab=tab)
         assert not page.exception
         assert not any("<b>`" in element.proto.body or "<img" in element.proto.body for element in page.get("html"))
+
+
+def test_runs_can_be_taken_out_and_never_are_none(overlap, run):
+    page = overlap(run=run.name, scope="runs", tab="Sequences")
+    assert page.multiselect(key="runs").value[0] == run.name
+    page.multiselect(key="runs").set_value([run.name]).run()
+    assert page.query_params["runs"] == run.name
+    alone = metrics(page)["Unrolled copies"]
+    page.multiselect(key="runs").set_value([]).run()
+    assert not page.exception
+    assert len(page.multiselect(key="runs").value) > 1
+    assert metrics(page)["Unrolled copies"] != alone
+
+
+def test_sequences_of_several_runs_are_those_of_the_one_chosen(overlap, run, tmp_path):
+    other = record_run(tmp_path / "runs", count=3, drafting=GRAPH)
+    page = overlap(run=run.name, scope="runs", tab="Sequences")
+    page.multiselect(key="runs").set_value([run.name, other.name]).run()
+    page.selectbox(key="sequences of").set_value(other.name).run()
+    assert not page.exception
+    places = [button.key.split()[1] for button in page.button if (button.key or "").startswith("place ")]
+    assert places
+    assert all(int(round) < 3 for round in places)
