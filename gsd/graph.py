@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import networkx as nx
+from typing import TYPE_CHECKING, Any
 
 from gsd.config import DraftSpec
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 ROOT = 0
 
@@ -177,6 +178,8 @@ class TokenGraph:
 
     def to_networkx(self) -> nx.DiGraph:
         """The graph as `networkx.DiGraph`: node attributes by column, edges with `kind` and `logq`."""
+        import networkx as nx  # a third of a second that neither a run nor a page needs
+
         graph = nx.DiGraph()
         for node in range(len(self)):
             graph.add_node(node, token=self.tokens[node], depth=self.depths[node], logq=self.logq[node],
