@@ -15,19 +15,21 @@ from analysis.tune import summary, tune
 from gsd.atlas import Atlas
 from gsd.config import DraftSpec
 from gsd.cost import Costs
+from gsd.errors import TraceError
 
 COSTS = "costs.json"  # in an atlas: the curves of the machine that probed it
 
 
 @dataclass(frozen=True, slots=True)
 class OpenAtlas:
-    """`changed`: when it was written; what is computed from it holds until then. `costs`: None where it has none."""
+    """`changed`: when it was written. `costs`: None where it has none that can be read, and then why not."""
 
     name: str
     folder: Path
     changed: float
     atlas: Atlas
     costs: Costs | None
+    why_no_costs: str
 
     def replayed(self, spec: DraftSpec) -> pd.DataFrame:
         """A row for each text, as of `analysis.tune.tune`."""
@@ -53,14 +55,17 @@ class OpenAtlas:
 
 def open_atlas(name: str, folder: Path) -> OpenAtlas:
     """Read an atlas, once. Raises `TraceError` where it cannot be read."""
-    file = folder / "atlas.json"
-    return _read(name, folder, file.stat().st_mtime if file.exists() else 0.0)
+    files = [file for file in (folder / "atlas.json", folder / COSTS) if file.exists()]
+    return _read(name, folder, max((file.stat().st_mtime for file in files), default=0.0))
 
 
 @st.cache_resource(show_spinner="Reading the atlas …", max_entries=4)
 def _read(name: str, folder: Path, changed: float) -> OpenAtlas:
-    costs = Costs.load(folder / COSTS) if (folder / COSTS).exists() else None
-    return OpenAtlas(name, folder, changed, Atlas.load(folder), costs)
+    atlas = Atlas.load(folder)
+    try:
+        return OpenAtlas(name, folder, changed, atlas, Costs.load(folder / COSTS), "")
+    except TraceError as error:
+        return OpenAtlas(name, folder, changed, atlas, None, str(error))
 
 
 @st.cache_data(show_spinner=False, max_entries=2000)

@@ -118,7 +118,8 @@ class AtlasText:
     """One prompt with the text that followed it, and the draft's tree behind each of its positions.
 
     `trees[i]` is rooted at the token before `tokens[i]`. `capacity`: tokens that the text could have
-    had at most, prompt included.
+    had at most, prompt included. `given` and `chat` are the prompt as it was asked, so that it can be
+    decoded again; None where an atlas does not say.
     """
 
     id: str
@@ -128,6 +129,8 @@ class AtlasText:
     texts: list[str]  # each token decoded on its own
     capacity: int
     trees: list[DraftTree] = field(default_factory=list)
+    given: str | None = None
+    chat: bool | None = None
 
     def committed(self, at: int) -> list[int]:
         """The tokens up to the root of `trees[at]`."""
@@ -175,7 +178,7 @@ class Atlas:
             raise TraceError(f"{folder} is no atlas ({error}); make one with gsd probe") from None
 
 
-_HEAD = ("id", "kind", "prompt", "tokens", "texts", "capacity")
+_HEAD = ("id", "kind", "prompt", "tokens", "texts", "capacity", "given", "chat")
 
 
 def _node_table(texts: Iterable[AtlasText]) -> pa.Table:

@@ -91,6 +91,15 @@ def pair(name: str) -> PairSpec:
     return PAIRS[name]
 
 
+def here(spec: RunSpec) -> RunSpec:
+    """A preset's models are where they are on this machine, not where they were recorded."""
+    if spec.pair is None:
+        return spec
+    found = pair(spec.pair)
+    draft = spec.draft and found.draft.model_copy(update={"quantization": spec.draft.quantization})
+    return spec.model_copy(update={"target": found.target, "draft": draft})
+
+
 def available(spec: PairSpec) -> bool:
     """Whether both models can be loaded without a download."""
     return located(spec.target) is not None and located(spec.draft) is not None

@@ -93,7 +93,9 @@ def probe_text(runner: Runner, spec: RunSpec, bounds: Bounds) -> AtlasText:
     plain = spec.model_copy(update={"drafting": DraftSpec(method="ar"), "detail": "counters"})
     tokens = [token for step in runner.steps(plain, prompt) for token in step.new_tokens]
     capacity = min(len(prompt) + spec.max_new_tokens, runner.target.context_length)
-    text = AtlasText(spec.prompt.id, spec.prompt.kind, prompt, tokens, runner.token_texts(tokens), capacity)
+    one = spec.prompt
+    text = AtlasText(one.id, one.kind, prompt, tokens, runner.token_texts(tokens), capacity, given=one.prompt,
+                     chat=one.chat)  # fmt: skip
     prober = _prober(runner, bounds, capacity)
     with torch.inference_mode():
         for at in range(len(tokens)):

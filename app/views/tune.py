@@ -10,6 +10,7 @@ import streamlit as st
 from analysis.tune import as_row, to_paste
 from app.atlas import OpenAtlas, open_atlas
 from app.components.page import head
+from app.components.trial import trial
 from app.components.tune_charts import tune_charts
 from app.components.tune_settings import defaults, place_sliders, take, tune_settings
 from app.library import atlases, runs_folder
@@ -72,6 +73,8 @@ def page() -> None:
         _empty()
         st.stop()
     opened = _opened(st.session_state["atlas"])
+    if opened.why_no_costs:
+        st.info(f"No speed-up is modelled: {plain(opened.why_no_costs)}.")
     place_sliders(_addressed(opened.atlas.bounds), opened.atlas.bounds)
     st.fragment(_bench)(opened)
 
@@ -124,6 +127,7 @@ def _bench(opened: OpenAtlas) -> None:
         else:
             _not_covered(opened, spec, here["coverage"])
         tune_charts(opened, spec)
+        trial(opened, spec)
     write_address(session(), atlas=opened.name, **_changed(spec, reference))
 
 

@@ -12,7 +12,7 @@ from gsd.cli.options import Json
 from gsd.cli.output import load, print_json, print_table, progress
 from gsd.config import RunSpec, build
 from gsd.errors import InputError
-from gsd.pairs import PairHolder, pair
+from gsd.pairs import PairHolder, here
 from gsd.trace import read_run
 
 if TYPE_CHECKING:
@@ -80,15 +80,6 @@ def _rerun(folders: list[Path]) -> list[Comparison]:
             compared.append(rerun(run.folder, pairs.get(spec)))
             advance()
     return compared
-
-
-def here(spec: RunSpec) -> RunSpec:
-    """A preset's models are where they are on this machine, not where they were recorded."""
-    if spec.pair is None:
-        return spec
-    found = pair(spec.pair)
-    draft = spec.draft and found.draft.model_copy(update={"quantization": spec.draft.quantization})
-    return spec.model_copy(update={"target": found.target, "draft": draft})
 
 
 def _row(one: Comparison) -> dict[str, Any]:

@@ -10,10 +10,10 @@ import typer
 from gsd.atlas import Atlas, Bounds
 from gsd.cli import options
 from gsd.cli.output import end_with_broken_lines, load, print_json, print_table, progress, write_csv
-from gsd.cli.runs import here
 from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec, build
 from gsd.cost import Costs, Curve
 from gsd.errors import InputError, PromptError
+from gsd.pairs import here
 from gsd.prompts import BrokenLine, PromptFile, read_prompts
 from gsd.trace import check_writable
 

@@ -4,18 +4,20 @@ import time
 
 import pytest
 from fixtures.made_atlas import made_atlas, save_atlas
+from fixtures.recorded import run_spec
 
 from gsd.config import DraftSpec
 
 
 @pytest.fixture
 def tune(app, tmp_path):
-    """Opens the view; `atlas` False: with none of one's own."""
+    """Opens the view on the atlas of that name; empty: with none of one's own."""
 
-    def open_at(*, atlas: bool = True, **address: str):
-        if atlas:
+    def open_at(*, atlas: str = "made", **address: str):
+        if atlas == "made":
             save_atlas(tmp_path / "runs" / "made")
-            address = {"atlas": "made"} | address
+        if atlas:
+            address = {"atlas": atlas} | address
         page = app()
         for name, value in address.items():
             page.query_params[name] = value
@@ -30,7 +32,7 @@ def figure(page, label):
 
 def test_without_an_atlas_the_page_says_how_to_make_one(tune, monkeypatch, tmp_path):
     monkeypatch.setattr("app.library.SAMPLES", tmp_path / "none")
-    page = tune(atlas=False)
+    page = tune(atlas="")
     assert not page.exception
     assert page.code[0].value.startswith("gsd probe") and not page.slider
 
@@ -38,7 +40,7 @@ def test_without_an_atlas_the_page_says_how_to_make_one(tune, monkeypatch, tmp_p
 def test_an_atlas_that_cannot_be_read_is_told(tune, tmp_path):
     (tmp_path / "runs" / "broken").mkdir(parents=True)
     (tmp_path / "runs" / "broken" / "atlas.json").write_text("{")
-    page = tune(atlas=False)
+    page = tune(atlas="")
     page.selectbox(key="atlas").set_value("broken").run()
     assert not page.exception
     assert "is no atlas" in page.error[0].value.replace("\\", "")
@@ -104,3 +106,31 @@ def test_without_cost_curves_there_is_no_speedup_but_everything_else(tune, tmp_p
     page.selectbox(key="atlas").set_value("bare").run()
     assert not page.exception
     assert figure(page, "Speed-up, modelled").value == "–" and figure(page, "Rounds").value == "3"
+
+
+def test_a_setting_is_tried_for_real_and_both_speedups_are_shown(tune, tmp_path, shared_client):
+    """The made-up engine says 1.90; its counts are not those of the replay, which is said."""
+    save_atlas(tmp_path / "runs" / "real", {"spec": run_spec().model_dump(mode="json")})
+    page = tune(atlas="real")
+    page.button(key="trial go").click().run()
+    assert not page.exception and not page.error
+    job = page.session_state["trial"].job
+    while shared_client.job(job).pending:
+        time.sleep(0.02)
+    page.run()
+    assert not page.exception
+    assert figure(page, "Speed-up, measured").value == "1.90×"
+    assert [metric.value for metric in page.metric if metric.label == "Speed-up, modelled"][1].endswith("×")
+    assert page.session_state["trial"].text == "abc-1"
+
+
+def test_an_atlas_that_does_not_say_its_prompts_cannot_be_tried(tune, tmp_path):
+    atlas = made_atlas({"spec": run_spec().model_dump(mode="json")})
+    for text in atlas.texts:
+        text.given = None
+    atlas.save(tmp_path / "runs" / "mute")
+    page = tune()
+    page.selectbox(key="atlas").set_value("mute").run()
+    page.button(key="trial go").click().run()
+    assert not page.exception
+    assert "does not hold the text of its prompts" in page.error[0].value.replace("\\", "")
