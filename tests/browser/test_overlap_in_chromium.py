@@ -1,0 +1,75 @@
+"""Overlap in a real browser: a bar clicked leads to the places of its sequence, and from there into the graph."""
+
+import re
+
+import pytest
+from browser.conftest import ROOT, idle, serve
+from fixtures.recorded import record_run
+
+from analysis.load import load
+from analysis.merged import merged_sequences
+from gsd.config import DraftSpec
+
+pytestmark = pytest.mark.browser
+expect = pytest.importorskip("playwright.sync_api").expect
+
+FIRST_CHART_MS = 40_000  # plotly is a large script
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("lab")
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    yield from serve(ROOT / "tests" / "fixtures" / "fake_app.py", folder)
+
+
+@pytest.fixture(scope="module")
+def run(folder):
+    drafting = DraftSpec(width=4, depth=6, frontier=5, merge_context=0, prob_threshold=0.05, budget=24)
+    return record_run(folder / "runs", count=10, drafting=drafting)
+
+
+def test_a_bar_leads_to_its_places_and_a_place_into_the_graph(page, address, run):
+    page.goto(f"{address}/overlap?run={run.name}")
+    page.get_by_role("tab", name="Sequences").click()
+    bars = page.locator(".barlayer .point path")
+    expect(bars.nth(1)).to_be_visible(timeout=FIRST_CHART_MS)
+    second = merged_sequences(load([run])).iloc[1]
+    idle(page)
+    bar = bars.nth(1).bounding_box()
+    page.mouse.click(bar["x"] + bar["width"] / 2, bar["y"] + bar["height"] / 2)  # a layer for dragging lies above it
+    expect(page.get_by_role("combobox", name=re.compile("Where does it stand"))).to_have_value(
+        re.compile(rf"\({second['count']}×\)$")
+    )
+    places = page.locator(".st-key-place-list").get_by_role("button")
+    expect(places).to_have_count(min(int(second["count"]), 12))
+    places.first.click()
+    page.wait_for_url(re.compile(r"/graph\?run=.*&step=\d+&node=m\d+"))
+    expect(page.locator(".words")).to_contain_text("merge edge")
+
+
+def test_a_link_restores_scope_and_section_and_the_table_comes_as_csv(page, address, run, tmp_path):
+    page.goto(f"{address}/overlap?run={run.name}&step=3&scope=step&tab=Hypotheses")
+    expect(page.locator(".round")).to_contain_text("Round 3")
+    expect(page.get_by_text(re.compile("Two hypotheses of round 3"))).to_be_visible()
+    page.get_by_text("Table, formula and CSV").click()
+    with page.expect_download() as download:
+        page.get_by_test_id("stDownloadButton").get_by_role("button").click()
+    download.value.save_as(tmp_path / "pairs.csv")
+    assert download.value.suggested_filename == "hypothesis_pairs.csv"
+    header, *rows = (tmp_path / "pairs.csv").read_text().splitlines()
+    assert header.startswith("run,round,left,right")
+    assert rows
+    assert all(row.startswith(f"{run.name},2,") for row in rows)
+
+
+def test_no_token_becomes_markup(page, address, folder):
+    made = record_run(folder / "runs", count=20)
+    for tab in ("Sequences", "Hypotheses"):
+        page.goto(f"{address}/overlap?run={made.name}&tab={tab}")
+        expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=FIRST_CHART_MS)
+        idle(page)
+        assert page.locator(".place b b, .place code *, .chart-title b *").count() == 0

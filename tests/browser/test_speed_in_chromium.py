@@ -1,0 +1,50 @@
+"""Speed in a real browser: sections open one by one, and every figure says what it is."""
+
+import pytest
+from browser.conftest import ROOT, idle, serve
+from fixtures.recorded import record_run
+
+pytestmark = pytest.mark.browser
+expect = pytest.importorskip("playwright.sync_api").expect
+
+FIRST_CHART_MS = 40_000  # plotly is a large script
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("lab")
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    yield from serve(ROOT / "tests" / "fixtures" / "fake_app.py", folder)
+
+
+def test_sections_and_scopes_are_kept_by_the_address(page, address, folder):
+    run = record_run(folder / "runs", count=8)
+    page.goto(f"{address}/speed?run={run.name}")
+    expect(page.get_by_text("of the time goes to").first).to_be_visible()
+    page.get_by_role("tab", name="Acceptance").click()
+    expect(page.get_by_text("Mean acceptance length").nth(1)).to_be_visible()
+    page.wait_for_function("location.search.includes('tab=Acceptance')")
+    page.get_by_role("radio", name="This step").click()
+    page.wait_for_function("location.search.includes('scope=step')")
+    page.reload()
+    expect(page.locator(".round")).to_be_visible()
+    expect(page.get_by_role("tab", name="Acceptance")).to_have_attribute("aria-selected", "true")
+
+
+@pytest.mark.parametrize("width", [1440, 900])
+def test_nothing_is_wider_than_the_page(page, address, folder, width):
+    run = record_run(folder / "runs", count=8)
+    page.set_viewport_size({"width": width, "height": 1000})
+    page.goto(f"{address}/speed?run={run.name}&tab=Acceptance")
+    expect(page.locator(".js-plotly-plot").nth(3)).to_be_visible(timeout=FIRST_CHART_MS)
+    idle(page)
+    boxes = page.locator("[class*=st-key-chart-box]").evaluate_all(
+        "boxes => boxes.map(box => [box.scrollWidth - box.clientWidth, box.getBoundingClientRect().right])"
+    )
+    assert len(boxes) == 4
+    for overflow, right in boxes:
+        assert overflow <= 1
+        assert right <= width
