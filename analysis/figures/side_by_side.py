@@ -54,10 +54,13 @@ def _mark(made: go.Figure, position: int, differ_at: int | None) -> None:
 
 
 def _rounds_title(rows: pd.DataFrame, differ_at: int | None) -> str:
-    common = int(rows.groupby("run")["end"].max().min())
-    if differ_at is not None:
-        common = differ_at
-    needed = {run: int((part["start"] < common).sum()) for run, part in rows.groupby("run")}
+    """Rounds for what both have in common; where that is nothing, for each text."""
+    ends = rows.groupby("run")["end"].max()
+    common = ends.min() if differ_at is None else differ_at
+    if common == 0:
+        rounds_of = rows["run"].value_counts()
+        return ", ".join(f"{run} took {rounds_of[run]} rounds for {ends[run]} tokens" for run in ends.index)
+    needed = rows[rows["start"] < common]["run"].value_counts()
     return f"{needed['A']} rounds by A and {needed['B']} by B for the first {common} tokens"
 
 

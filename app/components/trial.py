@@ -9,6 +9,7 @@ import streamlit as st
 
 from analysis.tune import as_row, to_paste
 from app.atlas import OpenAtlas
+from app.components.run_actions import VIEWS
 from app.engine_client import Job, engine
 from app.library import runs_folder
 from app.state import OpenRun
@@ -133,7 +134,7 @@ def _counts(found: Trial, run: OpenRun) -> None:
     table = pd.DataFrame({"": ["replayed", "decoded"], **both})
     st.dataframe(table, key="trial counts", hide_index=True, placeholder="–")
     same = all(found.replayed[name] == totals[name] for name in COUNTS)
-    st.page_link("views/graph.py", label="Same counts: see the run" if same else "Counts differ: see the run",
+    st.page_link(VIEWS / "graph.py", label="Same counts: see the run" if same else "Counts differ: see the run",
                  icon=":material/account_tree:", query_params={"run": run.name})  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -20,6 +21,7 @@ from gsd.atlas import Bounds
 from gsd.config import DraftSpec, build
 from gsd.errors import GsdError, InputError
 
+HERE = Path(__file__).parent
 KEPT = "kept atlas"  # its name, while another view is shown
 
 
@@ -141,7 +143,7 @@ def _use(opened: OpenAtlas, spec: DraftSpec, reference: DraftSpec) -> None:
                   help=f"Differences above are from the defaults{_ends(reference)}, over {texts} texts.")  # fmt: skip
         if st.button("Use in Playground", key="to playground", icon=":material/play_circle:"):
             st.session_state.update(spec.model_dump())
-            st.switch_page("views/playground.py")
+            st.switch_page(HERE / "playground.py")
 
 
 def _ends(reference: DraftSpec) -> str:
