@@ -61,11 +61,11 @@ def read_bundle(file: Path, out: Path) -> list[Path]:
         _check_packing(bundle, file)
         names = _run_names(bundle, file)
         entries = _entries(bundle, names, file)
-        for name in names:
-            if (out / name).exists():
-                raise TraceError(f"{out / name} exists already; choose another folder to unpack to")
         staging = out / f".{file.stem}.{os.getpid()}.partial"
         try:
+            for name in names:
+                if (out / name).exists():
+                    raise TraceError(f"{out / name} exists already; choose another folder to unpack to")
             for info, path in entries:
                 (staging / path).parent.mkdir(parents=True, exist_ok=True)
                 with bundle.open(info) as packed, (staging / path).open("wb") as unpacked:
@@ -82,7 +82,7 @@ def read_bundle(file: Path, out: Path) -> list[Path]:
 def _fill(bundle: zipfile.ZipFile, traces: dict[str, RunTrace]) -> None:
     bundle.writestr(HEAD, json.dumps(_head(traces), indent=1))
     for name, trace in traces.items():
-        for path in sorted(path for path in trace.folder.rglob("*") if path.is_file()):
+        for path in sorted(path for path in trace.folder.rglob("*") if path.is_file() and not path.is_symlink()):
             bundle.write(path, f"runs/{name}/{path.relative_to(trace.folder).as_posix()}")
     for name, content in csv_files([trace.folder for trace in traces.values()]):
         bundle.writestr(f"csv/{name}", content)
@@ -126,8 +126,8 @@ def _run_names(bundle: zipfile.ZipFile, file: Path) -> list[str]:
     """Names of the runs, as the head has them; each is one plain folder name."""
     try:
         head = json.loads(bundle.read(HEAD))
-        found, names = (head["format"], head["version"]), list(head["runs"])
-    except (KeyError, TypeError, ValueError):
+        found, names = (head["format"], head["version"]), list(head["runs"].keys())
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise _no_bundle(file, f"its {HEAD} is missing or unreadable") from None
     if found != (FORMAT, VERSION):
         raise _no_bundle(file, f"{HEAD} says {found[0]} {found[1]}, this version reads {FORMAT} {VERSION}")

@@ -93,7 +93,7 @@ def read_head(folder: Path) -> Head:
 
 def run_info(head: Head) -> RunInfo:
     """How a run ended, and its counts. Never raises, as `read_head`."""
-    size = sum(path.stat().st_size for path in head.folder.rglob("*") if path.is_file())
+    size = sum(map(_size, head.folder.rglob("*")))
     if head.spec is None:
         return RunInfo(head, head.status, head.why, size)
     try:
@@ -101,8 +101,16 @@ def run_info(head: Head) -> RunInfo:
         if last is None:
             return RunInfo(head, INCOMPLETE, "no round was finished", size, tokens=0, rounds=0)
         return _ended(head, last, size) if last["type"] == "end" else _going(head, last, size)
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         return RunInfo(head, UNREADABLE, f"events.jsonl cannot be read: {_line(error)}", size)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 of a folder, and of what was renamed in between."""
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:
+        return 0
 
 
 def matches(info: RunInfo, words: str) -> bool:

@@ -28,7 +28,7 @@ COLUMNS = {
     "line_ms": "ms: on the least-squares line through the medians",
 }
 
-_SAME = ("architecture", "parameters", "layers", "dtype", "device")
+_SAME = ("architecture", "parameters", "layers", "dtype", "device", "quantization")
 
 
 def cost_curves(costs: Costs) -> pd.DataFrame:
@@ -45,7 +45,7 @@ def cost_curves(costs: Costs) -> pd.DataFrame:
 def same_models(meta: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two runs, or a run and an atlas, used the same models on the same kind of device."""
     pairs = [(meta[role], other[role]) for role in ("target", "draft")]
-    return all(one and two and all(one[key] == two[key] for key in _SAME) for one, two in pairs)
+    return all(one and two and all(one.get(key) == two.get(key) for key in _SAME) for one, two in pairs)
 
 
 def modelled_by_step(run: RunTrace, costs: Costs) -> pd.DataFrame:

@@ -62,12 +62,13 @@ class StepReplay:
         self._texts = _texts(meta, steps)
         if self._record["graph"] is None:
             raise InputError("this run recorded counts alone: record every node (detail: full) to ask what if")
+        if meta["draft"] is None:
+            raise InputError("this run drafted nothing: open one of the graph, tree or chain method to ask what if")
         self.spec = recorded_settings(meta)
         self._tree = _draft_tree(self._record)
         self._text = _rest_of_text(meta, steps, index, self._tree)
-        context = meta["draft"]["context_length"] if meta["draft"] else 0
         bounds = Bounds(self.spec.width, MOST, MOST)
-        self._replayer = Replayer(Atlas(bounds, context, {}, [self._text]))
+        self._replayer = Replayer(Atlas(bounds, meta["draft"]["context_length"], {}, [self._text]))
         again = self._replayer.step(0, 0, self.spec)
         if again is None or not _same(again.graph, self._record):
             raise InputError("this round was drafted by rules other than those of a graph: no setting of it can be "
@@ -76,7 +77,7 @@ class StepReplay:
     def under(self, spec: DraftSpec) -> Changed | Uncovered:
         """The round under `spec`. Raises `InputError` where its width was never recorded."""
         self._replayer.atlas.bounds.check(spec)
-        after = self._replayer.step(0, 0, spec)
+        after = self._replayer.step(0, 0, spec.as_drafted())
         if after is None:
             return Uncovered(self._missing(spec))
         return _Union(self._record, after, self._text, self._texts).changed()

@@ -92,8 +92,9 @@ def labels(found: Sequence[Entry]) -> dict[str, str]:
 
 def atlases() -> dict[str, Path]:
     """Atlases by name: folders with an atlas.json beside the runs, then those that come with the app."""
-    found = [path.parent for place in (runs_folder(), SAMPLES) for path in sorted(place.glob("*/atlas.json"))]
-    return {folder.name: folder for folder in found}
+    own, samples = (sorted(path.parent for path in place.glob("*/atlas.json")) for place in (runs_folder(), SAMPLES))
+    names = {folder.name for folder in own}
+    return {folder.name: folder for folder in (*own, *(one for one in samples if one.name not in names))}
 
 
 def frames(names: Sequence[str]) -> Frames:
@@ -104,20 +105,20 @@ def frames(names: Sequence[str]) -> Frames:
     return _frames(tuple(map(str, folders)), tuple(_changed(folder) for folder in folders))
 
 
-def version(names: Sequence[str]) -> tuple[float, ...]:
+def version(names: Sequence[str]) -> tuple[int, ...]:
     """When the named runs last grew: what is computed from them holds until this changes."""
     return tuple(_changed(entry.folder) for entry in entries() if entry.name in set(names))
 
 
 @st.cache_resource(show_spinner=False, max_entries=LOADED_RUNS)
-def _frames(folders: tuple[str, ...], changed: tuple[float, ...]) -> Frames:
+def _frames(folders: tuple[str, ...], changed: tuple[int, ...]) -> Frames:
     """Cached by what the runs held when they were read; shared, so nobody may change them."""
     return load([Path(folder) for folder in folders])
 
 
-def _changed(folder: Path) -> float:
+def _changed(folder: Path) -> int:
     """When the run last grew."""
-    return max((path.stat().st_mtime for path in folder.iterdir()), default=0.0)
+    return max(_stamp(folder), _stamp(folder / "events.jsonl"))
 
 
 def _stamp(path: Path) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from app.library import find, runs_folder
+from gsd.config import RunSpec, build
 from gsd.errors import TraceError
 from gsd.trace import EventTail, read_run
 
@@ -26,7 +27,9 @@ class OpenRun:
     @classmethod
     def read(cls, folder: Path) -> OpenRun:
         """Open a run folder. Raises `TraceError` where it is none of ours."""
-        run = cls(folder, read_run(folder).meta, EventTail(folder))
+        meta = read_run(folder).meta
+        meta["spec"] = build(RunSpec, meta["spec"]).model_dump(mode="json")  # with what came later at its default
+        run = cls(folder, meta, EventTail(folder))
         run.poll()
         return run
 

@@ -136,9 +136,22 @@ class RunSpec(Spec):
             raise ValueError(f"method {self.drafting.method!r} needs a draft model; only 'ar' does without")
         return self
 
+    @model_validator(mode="after")
+    def _a_target_is_whole(self) -> RunSpec:
+        if self.target.quantization != "none":
+            raise ValueError("a target is not quantised, as the text would be another one; quantise the draft")
+        return self
+
     def digest(self) -> str:
-        """SHA-256 of the canonical JSON, hexadecimal: the same settings give the same digest."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=True)
+        """SHA-256 of the canonical JSON, hexadecimal: the same settings give the same digest.
+
+        Whole weights are left unsaid, as they were before there was a choice.
+        """
+        values = self.model_dump(mode="json")
+        for model in (values["target"], values["draft"]):
+            if model and model["quantization"] == "none":
+                del model["quantization"]
+        canonical = json.dumps(values, sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 

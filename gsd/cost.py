@@ -63,8 +63,8 @@ class Overhead:
 class Costs:
     """What a pair's forwards and the engine around them take on one device. `machine` describes it.
 
-    `plain_ms` is a whole round of plain decoding: less than the curve's first point, as a target's forward
-    behind another finds more of its weights in the processor's caches than one behind a draft's.
+    `plain_ms` is a whole round of plain decoding, engine included: the curve is measured behind a draft's
+    forward, and behind another of its own the target finds more of its weights in the processor's caches.
     """
 
     draft: Curve
@@ -74,7 +74,12 @@ class Costs:
     machine: dict[str, Any]
 
     def run_ms(self, draft: Sequence[int], target: Sequence[int], drafted_nodes: int) -> float:
-        """A run with draft forwards and target forwards of so many tokens, one of the latter a round."""
+        """A run with draft forwards and target forwards of so many tokens, one of the latter a round.
+
+        Without a draft it is plain decoding, and costs what that was measured to.
+        """
+        if not len(draft):
+            return self.plain_run_ms(target[0], len(target))
         own = self.overhead
         engine = own.round_ms * len(target) + own.level_ms * len(draft) + own.node_ms * drafted_nodes
         return float(self.draft.at(draft).sum() + self.target.at(target).sum()) + engine

@@ -112,7 +112,7 @@ class Worker:
             return ended()
 
         try:
-            outcome, details = self._decode(command, cancelled)
+            outcome, details = self._decode(command, ended, cancelled)
         except Exception as error:
             if not isinstance(error, GsdError):
                 traceback.print_exc()
@@ -122,13 +122,15 @@ class Worker:
         self._say(outcome, id=name, **details)
         self._say("memory", **self._memory())
 
-    def _decode(self, command: dict[str, Any], cancelled: Callable[[], bool]) -> tuple[str, dict[str, Any]]:
+    def _decode(
+        self, command: dict[str, Any], ended: Callable[[], bool], cancelled: Callable[[], bool]
+    ) -> tuple[str, dict[str, Any]]:
         """The closing event of a run and its fields."""
         name, spec = command["id"], build(RunSpec, command["spec"])
-        if cancelled():
+        if ended():
             return "cancelled", {}
         runner = self._runner(name, spec)
-        if cancelled():
+        if ended():
             return "cancelled", {}
         result = runner.run(spec, Path(command["out"]), baseline=bool(command.get("baseline")), cancelled=cancelled,
                             on_start=lambda folder: self._say("started", id=name, folder=str(folder)))  # fmt: skip

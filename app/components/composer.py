@@ -25,12 +25,12 @@ def composer(job: Job | None) -> None:
         st.session_state.setdefault("mode", ONE)
         if st.session_state["mode"] == ONE:
             st.text_area("Prompt", key="prompt", height=112, placeholder="def quicksort(items):",
-                         label_visibility="collapsed")  # fmt: skip
+                         label_visibility="collapsed", on_change=_forget_refusal)  # fmt: skip
         else:
             _several()
         with st.container(horizontal=True, vertical_alignment="center"):
             st.segmented_control("How many", [ONE, SEVERAL], key="mode", required=True, label_visibility="collapsed",
-                                 width="content")  # fmt: skip
+                                 width="content", on_change=_forget_refusal)  # fmt: skip
             if st.session_state["mode"] == ONE:
                 _library()
             st.space("stretch")
@@ -54,7 +54,7 @@ def _buttons(job: Job | None, live: bool) -> None:
 
 def _library() -> None:
     labels = _offered()
-    st.selectbox("Prompt library", labels, key="from_library", index=None, format_func=labels.get, width=270,
+    st.selectbox("Prompt library", labels, key="from_library", index=None, format_func=labels.get, width=200,
                  placeholder="Prompt library", label_visibility="collapsed", on_change=_take_from_library)  # fmt: skip
 
 
@@ -113,8 +113,14 @@ def _uploaded(content: bytes, name: str) -> list[Prompt]:
 
 
 def _take_from_library() -> None:
+    _forget_refusal()
     if name := st.session_state["from_library"]:
         st.session_state["prompt"] = next(prompt.prompt for prompt in prompts() if prompt.id == name)
+
+
+def _forget_refusal() -> None:
+    """What was wrong with a prompt is not wrong with another."""
+    st.session_state["refused"] = ""
 
 
 def _run() -> None:

@@ -73,8 +73,13 @@ def _address(run: OpenRun) -> dict[str, str]:
 
 
 def _flat(spec: dict[str, Any]) -> dict[str, Any]:
-    own = {name: spec[name] for name in ("pair", "max_new_tokens", "device", "dtype")}
-    return own | {"prompt": spec["prompt"]["id"]} | spec["drafting"] | spec["sampling"]
+    """Every setting by a name of its own."""
+    draft = spec["draft"] or {}
+    own = {name: spec[name] for name in ("pair", "max_new_tokens", "stop", "device", "dtype", "detail")}
+    models = {"target": spec["target"]["source"], "draft": draft.get("source"),
+              "draft_weights": draft.get("quantization")}  # fmt: skip
+    prompt = {"prompt": spec["prompt"]["prompt"][:40], "chat": spec["prompt"]["chat"]}
+    return own | models | prompt | spec["drafting"] | spec["sampling"]
 
 
 def _word(value: Any) -> str:

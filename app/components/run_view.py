@@ -153,6 +153,8 @@ def _pick_in_graph() -> None:
 
 def _pick_row() -> None:
     state = session()
-    state.step = shown_step(state)
     rows = st.session_state[TABLE]["selection"]["rows"]
-    state.node = f"n{rows[0]}" if rows else None
+    row = rows[0] if rows else None
+    if row == _selected_row(state.node, state.run.steps[shown_step(state)]):
+        return  # nobody clicked: a table whose rows change with the round says again what it was told
+    state.step, state.node = shown_step(state), None if row is None else f"n{row}"

@@ -53,6 +53,7 @@ def keep_settings() -> None:
 def settings_sidebar() -> None:
     """Draw every setting; the values live in `st.session_state` until `run_spec` reads them."""
     with st.sidebar:
+        st.markdown("**Settings of the next run**")
         _pair()
         st.segmented_control("Method", get_args(Method)[::-1], key="method", help=METHOD_HELP, required=True)
         _drafting()

@@ -147,7 +147,7 @@ def _draw(state: Session, run: OpenRun, step: dict[str, Any], chosen: str, chang
     drawn = whole if _wanted_whole(run, step) else _trimmed(run, whole)
     path = [] if changed and not _needed(state.node) else _path(drawn, step, state.node)
     graph_view(
-        graph_data(step, run=run.name, frame=Frame.of(run.steps, HEIGHT), selected=state.node,
+        graph_data(step, run=run.name, frame=Frame.of([step], HEIGHT), selected=state.node,
                    show_pruned=st.session_state["show_pruned"] and changed is None,
                    shown=Shown(drawn, changed.marks if changed else (), path)),
         key=PICTURE, on_pick=_pick_in_picture,
@@ -291,7 +291,8 @@ def _pick_hypothesis(order: list[int]) -> None:
 
 def _pick_node() -> None:
     rows = st.session_state[NODES]["selection"]["rows"]
-    _hold().node = f"n{rows[0]}" if rows else None
+    if rows or (session().node or "").startswith("n"):  # else nobody clicked: nothing was selected in this table
+        _hold().node = f"n{rows[0]}" if rows else None
 
 
 page()

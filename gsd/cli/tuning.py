@@ -74,7 +74,9 @@ def probe(
     finally:  # an interrupt leaves the texts that are whole
         if atlas.texts:
             atlas.save(out)
-    calibrated(runner, specs[0]).save(out / COSTS_FILE)
+    calibrated(runner, build(RunSpec, {**shared, "prompt": Prompt(prompt=ENGINE_PROMPT), "max_new_tokens": 64})).save(
+        out / COSTS_FILE
+    )
     _report_atlas(out, atlas, as_json)
     end_with_broken_lines(file)
 

@@ -10,8 +10,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from gsd.errors import ModelError
+
 GROUP = 32  # inputs that share one int4 scale
-ROWS = 16  # outputs that the int4 kernel takes together
+STEP = 16  # inputs that the int8 kernel, and outputs that the int4 kernel take together
+CUDA_INPUTS = 128  # inputs that the int4 kernel of a GPU takes together
+LEAST = 0.5  # share of the weights that must be quantised for the name to be true
 INT4_LEVELS = 15
 
 
@@ -21,9 +25,9 @@ class Int8Linear(nn.Module):
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         weight = linear.weight.detach().float()
-        scales = (weight.abs().amax(1) / 127).clamp(min=torch.finfo(torch.float32).tiny)
-        self.register_buffer("weight", (weight / scales[:, None]).round().to(torch.int8))
-        self.register_buffer("scales", scales.to(torch.bfloat16))
+        scales = (weight.abs().amax(1) / 127).clamp(min=torch.finfo(torch.bfloat16).tiny).to(torch.bfloat16)
+        self.register_buffer("weight", (weight / scales[:, None].float()).round().clamp(-127, 127).to(torch.int8))
+        self.register_buffer("scales", scales)
         self.bias = linear.bias
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -54,21 +58,30 @@ class Int4Linear(nn.Module):
 
 
 def quantize(model: nn.Module, kind: str) -> None:
-    """Replace every linear layer of a bfloat16 `model` in place; `kind` is int8 or int4.
+    """Replace the linear layers of a bfloat16 `model` in place; `kind` is int8 or int4.
 
     The head stays int8 with int4 as well: it tells the best tokens apart. So does a layer that does not
-    divide into groups of 32 inputs and 16 outputs.
+    divide into groups of 32 inputs and 16 outputs; one that the int8 kernel cannot take either stays whole.
+    Raises `ModelError` where less than half of the weights could be replaced.
     """
-    head = model.get_output_embeddings()
-    for parent in list(model.modules()):
+    head, whole, replaced = model.get_output_embeddings(), sum(weight.numel() for weight in model.parameters()), 0
+    parents = [module for module in model.modules() if any(type(child) is nn.Linear for child in module.children())]
+    for parent in parents:
         for name, child in parent.named_children():
-            if type(child) is nn.Linear:
-                four = (
-                    kind == "int4"
-                    and child is not head
-                    and not (child.in_features % GROUP or child.out_features % ROWS)
-                )
+            if type(child) is nn.Linear and child.in_features % STEP == 0:
+                four = kind == "int4" and child is not head and _takes_int4(child)
                 setattr(parent, name, (Int4Linear if four else Int8Linear)(child))
+                replaced += child.weight.numel()
+    if replaced < LEAST * whole:
+        raise ModelError(
+            f"only {replaced / whole:.0%} of the weights of {type(model).__name__} are in layers that {kind} can hold: "
+            "use --draft-quant none"
+        )
+
+
+def _takes_int4(linear: nn.Linear) -> bool:
+    group = CUDA_INPUTS if linear.weight.is_cuda else GROUP
+    return linear.in_features % group == 0 and linear.out_features % STEP == 0
 
 
 def _packed(levels: torch.Tensor) -> torch.Tensor:

@@ -151,7 +151,14 @@ def test_export_writes_tables_and_metrics_and_a_bundle_runs_again(gsd, tmp_path)
     code, out, _ = gsd("export", run, "--csv", tmp_path / "csv", "--parquet", tmp_path / "parquet", "--bundle",
                        tmp_path / "run.zip", "--json")  # fmt: skip
     assert code == 0 and all(Path(file).exists() for file in json.loads(out)["files"])
-    assert {path.stem for path in (tmp_path / "csv").iterdir()} == {"README", *NAMES, *metrics()}
+    assert {path.stem for path in (tmp_path / "csv").iterdir()} == {
+        "README",
+        *NAMES,
+        *metrics(),
+        "speedup_by_step",
+        "committed_tokens",
+        "drafted_by_syntax",
+    }
     assert {path.stem for path in (tmp_path / "parquet").iterdir()} == set(NAMES)
     code, out, _ = gsd("replay", tmp_path / "run.zip", "--json")
     assert code == 0 and json.loads(out)["same"] is True

@@ -52,3 +52,4 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path):
 def test_plain_decoding_takes_the_prompts_forward_and_then_plain_rounds():
     """4 prompt tokens: 16 ms and half a millisecond of engine; two more tokens, 9 ms each."""
     assert COSTS.plain_run_ms(4, 3) == 16.0 + 0.5 + 2 * 9.0
+    assert COSTS.run_ms([], [4, 1, 1], 0) == COSTS.plain_run_ms(4, 3)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from gsd.errors import ModelError
 from gsd.models.quantize import GROUP, Int4Linear, Int8Linear, quantize
 
 
@@ -48,11 +49,30 @@ class Small(nn.Module):
         return self.head
 
 
+def test_int8_weights_are_within_half_a_level():
+    old = linear(64, 4 * GROUP)
+    new = Int8Linear(old)
+    level = new.scales.float()[:, None]
+    off = (new.weight.float() * level - old.weight.float()).abs()
+    assert (off <= 0.5 * level + 2**-8 * old.weight.float().abs()).all()
+
+
 def test_int4_spares_the_head_and_layers_without_whole_groups():
     model = Small()
     quantize(model, "int4")
-    assert [type(layer) for layer in (*model.body, model.odd, model.head)] == [
-        Int4Linear, Int8Linear, Int8Linear, Int8Linear]  # fmt: skip
+    layers = (*model.body, model.odd, model.head)
+    assert [type(layer) for layer in layers] == [Int4Linear, Int8Linear, nn.Linear, Int8Linear]
+    for layer, inputs in zip(layers, (GROUP, GROUP, GROUP + 1, GROUP)):
+        assert layer(torch.ones(1, inputs, dtype=torch.bfloat16)).isfinite().all()
     model = Small()
     quantize(model, "int8")
-    assert {type(layer) for layer in (*model.body, model.odd, model.head)} == {Int8Linear}
+    assert [type(layer) for layer in (*model.body, model.odd, model.head)] == [
+        Int8Linear, Int8Linear, nn.Linear, Int8Linear]  # fmt: skip
+
+
+def test_a_model_of_other_layers_is_refused():
+    """Else it would be called quantised and would not be."""
+    model = Small()
+    model.body = nn.Embedding(1000, 64)
+    with pytest.raises(ModelError, match="draft-quant none"):
+        quantize(model, "int4")
