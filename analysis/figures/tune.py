@@ -36,14 +36,15 @@ def maps(table: pd.DataFrame, here: dict[str, Any], value: str = "modelled_speed
         1, len(contexts), shared_yaxes=True, horizontal_spacing=0.018, column_titles=[_context(one) for one in contexts]
     )
     name, unit = VALUES[value]
+    widths, depths = (sorted(table[name].unique()) for name in ("width", "depth"))
     for column, context in enumerate(contexts, 1):
         part = table[table["merge_context"] == context]
-        made.add_heatmap(**_cells(part, value, unit), row=1, col=column)
-        made.add_scatter(**_targets(part), row=1, col=column)
+        made.add_heatmap(**_cells(part, value), row=1, col=column)
+        made.add_scatter(**_targets(part, value, unit), row=1, col=column)
         if here["merge_context"] == context:
             for ring in (_HALO, HERE):
-                made.add_scatter(x=[here["width"]], y=[here["depth"]], mode="markers", marker=ring, showlegend=False,
-                                 hoverinfo="skip", row=1, col=column)  # fmt: skip
+                made.add_scatter(x=[_place(here["width"], widths)], y=[_place(here["depth"], depths)], mode="markers",
+                                 marker=ring, showlegend=False, hoverinfo="skip", row=1, col=column)  # fmt: skip
     best = drawn.loc[drawn[value].idxmax()]
     where = f"width {best['width']}, depth {best['depth']}, {_context(best['merge_context'])}"
     title = f"Best here: {where}: {best[value]:.2f}{unit}"
@@ -52,9 +53,8 @@ def maps(table: pd.DataFrame, here: dict[str, Any], value: str = "modelled_speed
         title={"text": title, "subtitle": {"text": f"{name}; the ring is the setting above; click a cell to take it"}},
     )  # fmt: skip
     made.update_annotations(font_size=12)
-    for axes, name in ((made.update_xaxes, "width"), (made.update_yaxes, "depth")):
-        ticks = sorted(table[name].unique())
-        axes(type="category", categoryarray=ticks, tickvals=ticks, showgrid=False, fixedrange=True,
+    for axes, ticks in ((made.update_xaxes, widths), (made.update_yaxes, depths)):
+        axes(tickvals=list(range(len(ticks))), ticktext=ticks, showgrid=False, fixedrange=True,
              range=[-0.5, len(ticks) - 0.5])  # fmt: skip
     made.update_xaxes(title_text="width")
     return made.update_yaxes(title_text="depth", col=1)
@@ -152,19 +152,26 @@ def _context(context: int | str) -> str:
     return "no merging" if context == "none" else f"context {context}"
 
 
-def _cells(part: pd.DataFrame, value: str, unit: str) -> dict[str, Any]:
+def _place(value: int, ticks: list[int]) -> float:
+    """Where a value stands among the rows or columns of a map, which may leave some out."""
+    return float(np.interp(value, ticks, range(len(ticks))))
+
+
+def _cells(part: pd.DataFrame, value: str) -> dict[str, Any]:
     grid = part.pivot(index="depth", columns="width", values=value).astype(float)
-    return {"x": list(grid.columns), "y": list(grid.index), "z": grid.to_numpy(), "coloraxis": "coloraxis",
-            "xgap": 2, "ygap": 2, "hoverongaps": False, "texttemplate": "%{z:.2f}",
-            "hovertemplate": f"width %{{x}}, depth %{{y}}: %{{z:.2f}}{unit}<extra></extra>"}  # fmt: skip
+    return {"z": grid.to_numpy(), "coloraxis": "coloraxis", "xgap": 2, "ygap": 2, "texttemplate": "%{z:.2f}",
+            "hoverinfo": "skip"}  # fmt: skip
 
 
-def _targets(part: pd.DataFrame) -> dict[str, Any]:
-    """Invisible marks over the cells: a heat map takes no clicks."""
-    names = ("width", "depth", "merge_context")
-    return {"x": part["width"], "y": part["depth"], "mode": "markers", "marker": _INVISIBLE, "showlegend": False,
-            "customdata": _customdata(part, names), "hoverinfo": "skip", "selected": {"marker": {"opacity": 0.0}},
-            "unselected": {"marker": {"opacity": 0.0}}}  # fmt: skip
+def _targets(part: pd.DataFrame, value: str, unit: str) -> dict[str, Any]:
+    """Invisible marks over the cells, for hover and click: a heat map takes no clicks."""
+    places = {name: part[name].rank(method="dense").astype(int) - 1 for name in ("width", "depth")}
+    part = part.assign(x=places["width"], y=places["depth"]).dropna(subset=value)
+    labels = [f"width {row['width']}, depth {row['depth']}: {row[value]:.2f}{unit}" for _, row in part.iterrows()]
+    still = {"marker": {"opacity": 0.0}}
+    return {"x": part["x"], "y": part["y"], "mode": "markers", "marker": _INVISIBLE, "showlegend": False,
+            "customdata": _customdata(part, ("width", "depth", "merge_context")), "text": labels,
+            "hovertemplate": "%{text}<extra></extra>", "selected": still, "unselected": still}  # fmt: skip
 
 
 def _points(rows: pd.DataFrame) -> dict[str, Any]:

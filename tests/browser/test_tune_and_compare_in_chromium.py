@@ -44,6 +44,11 @@ def test_a_slider_moves_the_figures_and_a_click_on_a_map_moves_the_slider(page, 
     expect(page.locator(".st-key-chart-maps .heatmaplayer").first).to_be_visible()
     page.get_by_role("button", name="Defaults", exact=False).first.click()
     expect(figures(page)).to_contain_text(re.compile(r"Rounds\s*3"))
+    page.wait_for_selector('[data-test-script-state="notRunning"]')
+    cells = page.locator(".st-key-chart-maps .heatmaplayer").first.bounding_box()
+    page.mouse.click(cells["x"] + cells["width"] / 4, cells["y"] + 3 * cells["height"] / 4)
+    expect(figures(page)).to_contain_text(re.compile(r"Rounds\s*4"))
+    page.wait_for_function("/width=1/.test(location.search) && /depth=1/.test(location.search)")
 
 
 def test_two_runs_are_stepped_through_together_by_arrow_keys(page, address, folder):

@@ -33,20 +33,27 @@ def test_a_map_for_each_merge_context_with_the_setting_ringed_in_its_own():
     assert [trace.z.shape for trace in cells] == [(2, 2)] * 5
     rings = [trace for trace in made.data if trace.type == "scatter" and trace.customdata is None]
     assert {trace.xaxis for trace in rings} == {cells[1].xaxis}
-    assert (rings[0].x, rings[0].y) == ((2,), (2,))
+    assert (rings[0].x, rings[0].y) == ((1.0,), (1.0,))  # the second column and row
 
 
 def test_the_number_in_a_cell_is_its_settings_own():
     first = next(trace for trace in maps(table(), row(HERE)).data if trace.type == "heatmap")
-    for x, width in enumerate(first.x):
-        for y, depth in enumerate(first.y):
+    for x, width in enumerate((1, 2)):
+        for y, depth in enumerate((1, 2)):
             spec = HERE.model_copy(update={"merge_context": None, "width": width, "depth": depth})
             assert first.z[y][x] == pytest.approx(row(spec)["modelled_speedup"])
 
 
+def test_a_depth_between_two_rows_is_ringed_between_them():
+    """Rows of depth 1 and 4: depth 2 is a third of the way up."""
+    rows = table().replace({"depth": {2: 4}})
+    ring = next(one for one in maps(rows, row(HERE)).data if one.type == "scatter" and one.customdata is None)
+    assert ring.y[0] == pytest.approx(1 / 3)
+
+
 def test_a_click_carries_the_setting():
     made = maps(table(), row(HERE))
-    targets = [trace for trace in made.data if trace.customdata is not None]
+    targets = [trace for trace in made.data if trace.type == "scatter" and trace.customdata is not None]
     assert picked(list(targets[1].customdata[0])) == {"width": 1, "depth": 1, "merge_context": 0}
     points = front(table(), row(HERE), row(HERE)).data[0]
     assert picked(list(points.customdata[0])) == {name: table().iloc[0][name] for name in SETTINGS}
