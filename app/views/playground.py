@@ -39,7 +39,7 @@ def page() -> None:
     head("Playground", "A small model drafts a graph of continuations, a large one verifies it in one forward. "
          "Every token below is the large model's own.")  # fmt: skip
     composer(pending)
-    st.fragment(_result, run_every=LIVE_EVERY_S if pending else None)(pending)
+    st.fragment(_result, run_every=LIVE_EVERY_S if pending else None)(pending, state.run)
 
 
 def _adopt(client: EngineClient, state: Session) -> None:
@@ -65,10 +65,11 @@ def _memory(client: EngineClient) -> None:
                   help="Drops the loaded models; the next run loads them again.")  # fmt: skip
 
 
-def _result(drawn_for: Job | None) -> None:
+def _result(drawn_for: Job | None, headed: OpenRun | None) -> None:
     """Follow the runs that were asked for and draw the open one; while one is going, a few times a second.
 
-    `drawn_for` is the job that the page around this was drawn for: another state of it needs other buttons.
+    The page around this was drawn for the job `drawn_for` and the run `headed`: another state of the one needs other
+    buttons, another run is another choice in the head.
     """
     state, client = session(), engine()
     job = client.current(state.jobs)
@@ -79,6 +80,8 @@ def _result(drawn_for: Job | None) -> None:
     if drawn_for and (job.id, job.state, job.held) != (drawn_for.id, drawn_for.state, drawn_for.held):
         if not job.pending and state.following and state.run and state.step is None:
             state.step = state.run.telling_step()
+        st.rerun()
+    if state.run is not headed:
         st.rerun()
     if job:
         _job_line(client, job, state.run)

@@ -70,6 +70,7 @@ def test_the_empty_page_offers_recorded_runs_that_open(app):
         assert not page.warning
         merged += True in data_of(page, "graph")["nodes"]["merged"]
         assert page.query_params["run"] == key.removeprefix("sample ")
+        assert page.selectbox(key="open").value == key.removeprefix("sample ")
     assert merged >= 3
 
 
