@@ -40,7 +40,7 @@ def by_prompt(bench: Bench) -> go.Figure:
     order = bench.prompts[bench.prompts["method"] == leader].sort_values("speedup")
     labels = {row["prompt"]: _label(row) for row in order.to_dict("records")}
     slowest = token(order["prompt"].iloc[0])
-    title = f"{token(leader)} gains least on {slowest}: {order['speedup'].iloc[0]:.2f}×"
+    title = f"{token(leader)} gains least on {slowest}: {order['speedup'].iloc[0]:.2f}×, measured"
     made = figure(title, "the median over repeats for each prompt", "measured speed-up (ratio)", "")
     made.add_vline(x=1, line={"color": GREY, "dash": "dash", "width": 1.5})
     for index, method in enumerate(bench.methods["method"]):
@@ -58,7 +58,7 @@ def by_kind(table: pd.DataFrame) -> go.Figure:
     if table.empty:
         raise InputError("this result does not say of which kinds its prompts are; measure again with gsd bench --json")
     best = table.stack().idxmax()
-    title = f"{token(best[0])} on {token(best[1])} prompts is fastest: {table.loc[best]:.2f}×"
+    title = f"{token(best[0])} on {token(best[1])} prompts is fastest: {table.loc[best]:.2f}×, measured"
     made = figure(title, "mean over the prompts of a kind", "kind of prompt", "")
     made.add_heatmap(x=[token(kind) for kind in table.columns], y=[token(method) for method in table.index],
                      z=table.to_numpy(), colorscale=SCALE, showscale=False, xgap=2, ygap=2, texttemplate="%{z:.2f}",
@@ -76,7 +76,11 @@ def _leader(bench: Bench) -> str:
         return title
     second = bench.methods["method"].iloc[1]
     shown = against(bench, first, second).verdict.startswith("higher")
-    return title if shown else f"{title}; no difference to {token(second)} is shown"
+    if shown:
+        return title
+    return (
+        f"{token(first)}: {bench.methods['speedup'].iloc[0]:.2f}×, measured; no difference to {token(second)} is shown"
+    )
 
 
 def _label(row: dict[str, object]) -> str:

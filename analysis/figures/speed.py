@@ -21,7 +21,8 @@ def speedup_by_step(rows: pd.DataFrame) -> go.Figure:
     """Measured speed-up of every round of one run, and of the run so far."""
     run = _one_run(rows)
     slower = (rows["speedup"] < 1).sum()
-    title = f"{rows['speedup_so_far'].iloc[-1]:.2f}× as fast as ar, measured; {slower} of {len(rows)} rounds slower"
+    total = f"{rows['speedup_so_far'].iloc[-1]:.2f}× as fast as ar, measured over the recorded rounds"
+    title = f"{total}; {slower} of {len(rows)} slower"
     subtitle = f"the recorded rounds of {run}; ar: {rows['ar_ms'].sum() / rows['new_tokens'].sum():,.1f} ms a token"
     made = figure(title, subtitle, "round", "measured speed-up over ar (ratio)")
     made.add_hline(y=1, line={"color": GREY, "dash": "dash", "width": 1.5}, annotation_text="as fast as ar",

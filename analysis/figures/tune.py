@@ -47,7 +47,8 @@ def maps(table: pd.DataFrame, here: dict[str, Any], value: str = "modelled_speed
                                  marker=ring, showlegend=False, hoverinfo="skip", row=1, col=column)  # fmt: skip
     best = drawn.loc[drawn[value].idxmax()]
     where = f"width {best['width']}, depth {best['depth']}, {_context(best['merge_context'])}"
-    title = f"Best here: {where}: {best[value]:.2f}{unit}"
+    basis = ", modelled" if value == "modelled_speedup" else ""
+    title = f"Best here: {where}: {best[value]:.2f}{unit}{basis}"
     made.update_layout(
         template=TEMPLATE, coloraxis={"colorscale": SCALE, "showscale": False}, height=400, clickmode="event+select",
         title={"text": title, "subtitle": {"text": f"{name}; the ring is the setting above; click a cell to take it"}},
@@ -67,7 +68,8 @@ def front(table: pd.DataFrame, here: dict[str, Any], reference: dict[str, Any]) 
         raise InputError("no setting has a modelled speed-up: none is covered by the atlas, or its costs are missing")
     best = pareto(drawn)
     title = (
-        f"At most {best['modelled_speedup'].iloc[-1]:.2f}×, with {best['verified_nodes'].iloc[-1]:,.0f} verified nodes"
+        f"At most {best['modelled_speedup'].iloc[-1]:.2f}×, modelled, with "
+        f"{best['verified_nodes'].iloc[-1]:,.0f} verified nodes"
     )
     made = figure(title, f"{len(drawn)} settings replayed; click one to take it", "verified nodes",
                   "modelled speed-up (ratio)")  # fmt: skip

@@ -45,7 +45,7 @@ def changed_settings(before: OpenRun, after: OpenRun) -> str:
     old, new = _flat(before.meta["spec"]), _flat(after.meta["spec"])
     changed = [f"{name.replace('_', ' ')} {_word(old.get(name))} → {_word(new[name])}" for name in new
                if old.get(name) != new[name]]  # fmt: skip
-    return f"Changed since: {plain(', '.join(changed))}." if changed else "Same settings."
+    return f"Changed from A: {plain(', '.join(changed))}." if changed else "Same settings."
 
 
 def compared_with(run: OpenRun) -> OpenRun | None:

@@ -111,12 +111,13 @@ def _empty(known: dict[str, str]) -> None:
     with st.container(border=True):
         st.markdown("**Choose two runs.** Best of one prompt under two settings: their texts are the same, so what "
                     "differs is the work. In the Playground “Pin as A” brings a run here.")  # fmt: skip
-        if len(known) > 1:
-            st.button("Take the first two", key="first two", icon=":material/compare_arrows:", on_click=_take_first,
-                      args=(list(known)[:2],))  # fmt: skip
+        two = next(((name, other) for name in known if (other := _of_the_same_prompt(name))), None)
+        if two:
+            st.button("Take two runs of one prompt", key="alike", icon=":material/compare_arrows:", on_click=_take,
+                      args=two)  # fmt: skip
 
 
-def _take_first(names: list[str]) -> None:
+def _take(*names: str) -> None:
     st.session_state["pins"] = dict(zip(SIDES, names))
     for side, name in zip(SIDES, names):
         st.session_state[_key(side)] = name

@@ -310,7 +310,9 @@ def test_help_and_pairs_load_no_torch():
 def test_an_interrupt_ends_with_130_and_leaves_the_rounds_in_the_trace(tmp_path):
     command = [sys.executable, "-m", "gsd", "generate", "--prompt", "# 1\n", "--method", "ar",
                "--max-new-tokens", "2000", "--temperature", "2", "--out", tmp_path]  # fmt: skip
-    process = subprocess.Popen([str(part) for part in command], stdout=PIPE, stderr=PIPE, text=True)
+    # A shell's background job ignores the signal, and so would what it starts.
+    process = subprocess.Popen([str(part) for part in command], stdout=PIPE, stderr=PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # fmt: skip
     while process.poll() is None and not any(path.read_text() for path in tmp_path.glob("*/events.jsonl")):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
