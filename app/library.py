@@ -67,7 +67,8 @@ def entries() -> list[Entry]:
     own = [Entry(_head(folder, _stamp(folder)), False) for folder in list_runs(runs_folder())]
     names = {entry.name for entry in own}
     samples = [folder for folder in list_runs(SAMPLES) if folder.name not in names]
-    return own + [Entry(_head(folder, _stamp(folder)), True) for folder in samples]
+    shown = [Entry(_head(folder, _stamp(folder)), True) for folder in samples]
+    return own + sorted(shown, key=lambda entry: entry.spec["drafting"]["method"] != "graph")  # what the lab is about
 
 
 def info(entry: Entry) -> RunInfo:

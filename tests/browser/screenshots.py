@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -23,7 +24,8 @@ HEIGHT, TALLEST = 900, 2600  # pixels: of the window at first, and of a picture 
 def take(out: Path) -> list[Path]:
     """Write `<view>-<scheme>-<width>.png` for every view; returns the files."""
     out.mkdir(parents=True, exist_ok=True)
-    samples = sorted(path.parent.name for path in (ROOT / "app" / "samples").glob("*/run.json"))
+    samples = sorted(path.parent.name for path in (ROOT / "app" / "samples").glob("*/run.json")
+                     if json.loads(path.read_text())["spec"]["drafting"]["method"] == "graph")  # fmt: skip
     files = []
     with _served() as address, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium(driver), args=FLAGS)
