@@ -19,7 +19,7 @@ NEW_TOKENS = 20
 
 
 def random_settings(rng: random.Random) -> DraftSpec:
-    """Any setting within the ranges that the issue of the engine names."""
+    """Any setting within the ranges that people use."""
     return DraftSpec(
         method=rng.choice(["chain", "tree", "graph", "graph", "graph"]),
         width=rng.randint(1, 6),
