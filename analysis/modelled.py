@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from gsd.config import PREFILL_CHUNK
+from analysis.replay import cached_nodes, draft_forwards
 from gsd.cost import Costs
 from gsd.errors import InputError
 from gsd.trace import RunTrace
@@ -59,7 +59,7 @@ def modelled_by_step(run: RunTrace, costs: Costs) -> pd.DataFrame:
     for step in run.steps:
         if step["graph"] is None:
             raise InputError("this run recorded counts alone; decode it in full detail to model its rounds")
-        forwards = _forwards(pending, _level_sizes(step["graph"]))
+        forwards = draft_forwards(pending, _level_sizes(step["graph"]))
         fed = step["verified_nodes"] + (1 if step["round"] else len(run.meta["prompt_tokens"]))
         own = costs.overhead
         engine = own.round_ms + own.level_ms * len(forwards) + own.node_ms * step["drafted_nodes"]
@@ -90,19 +90,6 @@ def _level_sizes(graph: dict[str, list[Any]]) -> list[int]:
     return [depths.count(level) for level in range(max(depths, default=-1) + 1)]
 
 
-def _forwards(pending: int, sizes: list[int]) -> list[int]:
-    """Tokens in each draft forward: the committed ones that are not cached, in chunks, then level by level."""
-    if not sizes:
-        return []
-    chunks = (pending - 1) // PREFILL_CHUNK
-    return [*[PREFILL_CHUNK] * chunks, pending - chunks * PREFILL_CHUNK, *sizes[1:]]
-
-
 def _cached(step: dict[str, Any]) -> int:
-    """Accepted nodes that the draft keeps in its cache: expanded ones before the first merge edge."""
-    kept = 0
-    for flat in step["accepted"]:
-        if step["tree"]["merged"][flat] or not step["graph"]["expanded"][step["tree"]["node"][flat]]:
-            break
-        kept += 1
-    return kept
+    expanded = {node for node, was in enumerate(step["graph"]["expanded"]) if was}
+    return cached_nodes(step["accepted"], step["tree"]["merged"], step["tree"]["node"], expanded)

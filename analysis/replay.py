@@ -8,7 +8,7 @@ A node that was never expanded is never guessed at: the setting is then not cove
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from gsd.atlas import Atlas, AtlasText, DraftTree, Regrowth
@@ -133,8 +133,8 @@ class Replayer:
             walked = _walk(tree, text, at)
             new = min(len(walked) + 1, replay.length - at)
             replay.rounds.append(Round(
-                at, _forwards(pending, graph.sizes(levels)), graph.drafted(levels), len(tree) - 1, graph.merges(levels),
-                min(len(walked), new), new,
+                at, draft_forwards(pending, graph.sizes(levels)), graph.drafted(levels), len(tree) - 1,
+                graph.merges(levels), min(len(walked), new), new,
             ))  # fmt: skip
             if levels:
                 pending = new - graph.cached(tree, walked[:new], levels)
@@ -183,24 +183,28 @@ class _Graph:
 
     def cached(self, tree: FlatTree, accepted: list[int], levels: int) -> int:
         """Accepted nodes whose cache entries the draft keeps: expanded ones before the first merge edge."""
-        expanded = self._expanded(levels)
-        kept = 0
-        for i in accepted:
-            if tree.merged[i] or tree.nodes[i] not in expanded:
-                break
-            kept += 1
-        return kept
+        return cached_nodes(accepted, tree.merged, tree.nodes, self._expanded(levels))
 
     def _expanded(self, levels: int) -> set[int]:
         return {node for frontier in self._frontiers[:levels] for node in frontier}
 
 
-def _forwards(pending: int, sizes: list[int]) -> tuple[int, ...]:
+def draft_forwards(pending: int, sizes: list[int]) -> tuple[int, ...]:
     """Tokens in each draft forward: the committed ones that are not cached, in chunks, then level by level."""
     if not sizes:
         return ()
     chunks = (pending - 1) // PREFILL_CHUNK
     return (*[PREFILL_CHUNK] * chunks, pending - chunks * PREFILL_CHUNK, *sizes[1:])
+
+
+def cached_nodes(accepted: Sequence[int], merged: Sequence[bool], nodes: Sequence[int], expanded: set[int]) -> int:
+    """Accepted flat nodes that the draft keeps in its cache: expanded ones before the first merge edge."""
+    kept = 0
+    for i in accepted:
+        if merged[i] or nodes[i] not in expanded:
+            break
+        kept += 1
+    return kept
 
 
 def _walk(tree: FlatTree, text: AtlasText, at: int) -> list[int]:

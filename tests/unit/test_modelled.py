@@ -7,7 +7,8 @@ import pytest
 from fixtures.recorded import record_run
 
 from analysis.figures.modelled import FIGURES
-from analysis.modelled import _forwards, _level_sizes, cost_curves, modelled_by_step, modelled_speedup, same_models
+from analysis.modelled import _level_sizes, cost_curves, modelled_by_step, modelled_speedup, same_models
+from analysis.replay import draft_forwards
 from gsd.cost import Costs, Curve, Overhead
 from gsd.errors import InputError
 from gsd.trace import list_runs, read_run
@@ -34,8 +35,8 @@ def test_levels_are_the_depths_of_expanded_nodes():
     """
     graph = {"depth": [0, 1, 1, 2, 2], "expanded": [True, True, True, True, False]}
     assert _level_sizes(graph) == [1, 2, 1]
-    assert _forwards(5, [1, 2, 1]) == [5, 2, 1]
-    assert _forwards(5, []) == []
+    assert draft_forwards(5, [1, 2, 1]) == (5, 2, 1)
+    assert draft_forwards(5, []) == ()
 
 
 def test_a_round_is_modelled_as_by_hand(run):
@@ -52,7 +53,7 @@ def test_a_round_is_modelled_as_by_hand(run):
 @pytest.mark.parametrize("folder", list_runs(SAMPLES), ids=lambda folder: folder.name)
 def test_there_are_as_many_draft_forwards_as_a_real_run_made(folder):
     for step in read_run(folder).steps:
-        assert len(_forwards(1, _level_sizes(step["graph"]))) == step["draft_forwards"]
+        assert len(draft_forwards(1, _level_sizes(step["graph"]))) == step["draft_forwards"]
 
 
 def test_measured_phases_sum_up_to_the_round(run):
