@@ -36,27 +36,24 @@ def load_model(spec: ModelSpec, device: str = "auto", dtype: Dtype = "auto") -> 
     `device` auto: all CUDA devices there are, else the CPU. `dtype` auto: bfloat16 on CUDA (float16 where the
     device computes no bfloat16), float32 on the CPU. A quantised model computes in bfloat16.
     """
-    device_map = _device_map(device)
-    torch_dtype = torch.bfloat16 if spec.quantization != "none" else _torch_dtype(dtype, device_map)
-    kwargs = _source_kwargs(spec)
+    model = _read(spec, device, dtype)
     with _refusals(spec):
-        config = AutoConfig.from_pretrained(**kwargs)
-    _refuse_cache(config, spec)
-    _refuse_positions(config, spec)
-    with _refusals(spec):
-        model = AutoModelForCausalLM.from_pretrained(
-            **kwargs,
-            **_weights_kwargs(spec, kwargs),
-            dtype=torch_dtype,
-            device_map=device_map,
-            attn_implementation="sdpa",
-        )
-        if device_map == "auto":
-            _refuse_offload(model, spec)
-        loaded = HFModel(model, spec.model_copy(update={"revision": _commit(spec, config)}))
+        loaded = HFModel(model, spec.model_copy(update={"revision": _commit(spec, model.config)}))
         if spec.quantization != "none":
             quantize(model, spec.quantization)
         return loaded
+
+
+def load_stock(spec: ModelSpec, device: str = "auto", dtype: Dtype = "auto") -> PreTrainedModel:
+    """The model just as transformers loads it, for those who measure or check against transformers.
+
+    Arguments and errors are those of `load_model`. Quantised in place where the spec says so.
+    """
+    model = _read(spec, device, dtype).eval().requires_grad_(False)
+    if spec.quantization != "none":
+        with _refusals(spec):
+            quantize(model, spec.quantization)
+    return model
 
 
 def draft_device(device: str) -> str:
@@ -199,6 +196,28 @@ def _refuse_offload(model: PreTrainedModel, spec: ModelSpec) -> None:
             f"{spec.source} does not fit the GPUs: a part of it would stay on {' and '.join(off)} and be copied for "
             "each forward; use a smaller model, more GPUs, or --device cpu"
         )
+
+
+def _read(spec: ModelSpec, device: str, dtype: Dtype) -> PreTrainedModel:
+    """Configuration, checks, then weights, in the dtype in which they are computed with."""
+    device_map = _device_map(device)
+    torch_dtype = torch.bfloat16 if spec.quantization != "none" else _torch_dtype(dtype, device_map)
+    kwargs = _source_kwargs(spec)
+    with _refusals(spec):
+        config = AutoConfig.from_pretrained(**kwargs)
+    _refuse_cache(config, spec)
+    _refuse_positions(config, spec)
+    with _refusals(spec):
+        model = AutoModelForCausalLM.from_pretrained(
+            **kwargs,
+            **_weights_kwargs(spec, kwargs),
+            dtype=torch_dtype,
+            device_map=device_map,
+            attn_implementation="sdpa",
+        )
+        if device_map == "auto":
+            _refuse_offload(model, spec)
+    return model
 
 
 @contextlib.contextmanager
