@@ -65,6 +65,11 @@ def by_kind(bench: Bench) -> pd.DataFrame:
     return table.reindex([method for method in bench.methods["method"] if method in table.index])
 
 
+def prompts_by_kind(bench: Bench) -> pd.Series:
+    """How many prompts there are of each kind that is known."""
+    return bench.prompts.dropna(subset="kind").groupby("kind")["prompt"].nunique()
+
+
 def _prompts(found: dict[str, Any]) -> pd.DataFrame:
     rows = []
     for method, row in found["methods"].items():

@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.acceptance import RATES, pool, pool_lengths
-from analysis.figures.look import ACCEPTED, GREY, TEXT, figure, percent, series, share_axis
+from analysis.figures.look import ACCEPTED, ENOUGH, GREY, TEXT, figure, percent, series, share_axis
 from gsd.errors import InputError
 
 FEWEST_TOKENS = 5  # of a syntax type, for it to be drawn
@@ -28,25 +28,26 @@ _REFERENCE = {"color": GREY, "dash": "dash", "width": 2}
 def acceptance_by_run(rows: pd.DataFrame) -> go.Figure:
     """Share accepted of every complete run."""
     complete = _some(_taken(rows)).sort_values("share")
-    parts = [percent(share) for share in _ends(complete)["share"]]
-    made = _bars(complete, "run", "tested", f"{' to '.join(parts)} of the guesses of a run are accepted",
-                 _subtitle(complete), SHARE)  # fmt: skip
+    parts = [percent(share) for share in _telling(complete)["share"]]
+    title = f"{' to '.join(parts)} of the guesses of a run are accepted" if parts else _overall(complete)
+    made = _bars(complete, "run", "tested", title, _subtitle(complete), SHARE)
     return made.update_layout(height=180 + 24 * len(complete))
 
 
 def acceptance_by_depth(rows: pd.DataFrame) -> go.Figure:
     """Share accepted by depth, beside the mean q of the same guesses."""
     pooled = _pooled(rows, "depth")
-    ends = [f"{percent(row.share)} at depth {row.depth}" for row in _ends(pooled).itertuples()]
-    return _shares_and_q(pooled, "depth", f"Accepted: {', '.join(ends)}", "depth in the graph (tokens)")
+    title = _accepted_title(pooled, lambda row: f"at depth {row.depth}")
+    return _shares_and_q(pooled, "depth", title, "depth in the graph (tokens)")
 
 
 def acceptance_by_rank(rows: pd.DataFrame) -> go.Figure:
     """Share accepted by place behind the parent, beside the mean q of the same guesses."""
     pooled = _pooled(rows, "rank")
-    title = f"The draft's first guess is taken in {percent(pooled['share'].iloc[0])} of cases"
-    if len(pooled) > 1:
-        title += f", its second in {percent(pooled['share'].iloc[1])}"
+    known = pooled[(pooled["tested"] >= ENOUGH) & (pooled["rank"] < 2)]
+    parts = [f"{('first', 'second')[row.rank]} guess is taken in {percent(row.share)} of {row.tested:,} cases"
+             for row in known.itertuples()]  # fmt: skip
+    title = f"The draft's {', its '.join(parts)}" if parts else _overall(pooled)
     return _shares_and_q(pooled, "rank", title, "rank behind the parent (0 is the likeliest)")
 
 
@@ -55,6 +56,8 @@ def acceptance_by_q(rows: pd.DataFrame) -> go.Figure:
     pooled = _pooled(rows, "bin_low", "bin_high")
     gap = (pooled["mean_q"] - pooled["share"]).mul(pooled["tested"]).sum() / pooled["tested"].sum()
     title = f"The draft's q is {100 * abs(gap):.1f} points too {'high' if gap > 0 else 'low'} on average"
+    if pooled["tested"].sum() < ENOUGH:
+        title = _overall(pooled)
     made = figure(title, _subtitle(pooled), "mean q of the guesses (probability)", SHARE)
     made.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=_REFERENCE, name="calibrated", hoverinfo="skip")
     made.add_scatter(x=pooled["mean_q"], y=pooled["share"], **_accepted(pooled))
@@ -64,8 +67,8 @@ def acceptance_by_q(rows: pd.DataFrame) -> go.Figure:
 def acceptance_by_source(rows: pd.DataFrame) -> go.Figure:
     """Share accepted by what drafted the guess."""
     pooled = _pooled(rows, "source").sort_values("share")
-    parts = [f"{percent(row.share)} by {row.source}" for row in pooled[::-1].itertuples()]
-    return _bars(pooled, "source", "tested", f"Accepted guesses: {', '.join(parts)}", _subtitle(pooled), SHARE)
+    title = _accepted_title(pooled[::-1], lambda row: f"by {row.source}")
+    return _bars(pooled, "source", "tested", title, _subtitle(pooled), SHARE)
 
 
 def acceptance_by_kind(rows: pd.DataFrame) -> go.Figure:
@@ -73,8 +76,8 @@ def acceptance_by_kind(rows: pd.DataFrame) -> go.Figure:
     pooled = _some(rows).assign(kind=rows["kind"].fillna("(no kind)")).sort_values("share")
     if pooled["method"].nunique() > 1:
         pooled["kind"] += " · " + pooled["method"]
-    parts = [f"{percent(row.share)} on {row.kind}" for row in _ends(pooled[::-1]).itertuples()]
-    return _bars(pooled, "kind", "tested", f"Accepted guesses: {', '.join(parts)}", _subtitle(pooled), SHARE)
+    title = _accepted_title(pooled[::-1], lambda row: f"on {row.kind}")
+    return _bars(pooled, "kind", "tested", title, _subtitle(pooled), SHARE)
 
 
 def acceptance_lengths(rows: pd.DataFrame) -> go.Figure:
@@ -82,8 +85,11 @@ def acceptance_lengths(rows: pd.DataFrame) -> go.Figure:
     pooled = pool_lengths(_some(_taken(rows)))
     mean = (pooled["length"] * pooled["share"]).sum()
     none = pooled.loc[pooled["length"] == 1, "share"].sum()
-    title = f"Mean acceptance length {mean:.2f}; {percent(none)} of rounds accept nothing drafted"
-    subtitle = f"{pooled['rounds'].sum():,} rounds of {_runs(rows)}"
+    rounds = pooled["rounds"].sum()
+    title = f"Mean acceptance length {mean:.2f} over {rounds:,} round{'s' if rounds > 1 else ''}"
+    if rounds >= ENOUGH:
+        title += f"; {percent(none)} of them accept nothing drafted"
+    subtitle = _runs(rows)
     made = figure(title, subtitle, "acceptance length: accepted + 1 (tokens)", "share of rounds")
     made.add_bar(x=pooled["length"], y=pooled["share"], width=0.8, marker_color=ACCEPTED, customdata=pooled["rounds"],
                  hovertemplate="%{x} tokens: %{customdata} rounds, %{y:.1%}<extra></extra>")  # fmt: skip
@@ -112,9 +118,9 @@ def drafted_by_syntax(rows: pd.DataFrame) -> go.Figure:
     languages = sorted(frequent["language"].unique())
     if len(languages) > 1:
         frequent = frequent.assign(type=frequent["language"] + ": " + frequent["type"])
-    parts = [f"{percent(row.share)} of {row.type}" for row in _ends(frequent[::-1]).itertuples()]
+    title = _accepted_title(frequent[::-1], lambda row: row.type, "tokens", "Drafted")
     subtitle = f"{', '.join(languages)}; types of at least {FEWEST_TOKENS} tokens; 95 % intervals"
-    made = _bars(frequent, "type", "tokens", f"Drafted: {', '.join(parts)}", subtitle, "drafted / committed tokens")
+    made = _bars(frequent, "type", "tokens", title, subtitle, "drafted / committed tokens")
     return made.update_layout(height=140 + 24 * len(frequent))
 
 
@@ -134,9 +140,24 @@ def _taken(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(status="complete") if alone else rows[rows["status"] == "complete"]
 
 
-def _ends(rows: pd.DataFrame) -> pd.DataFrame:
-    """The first row and the last, which may be the same."""
-    return rows.iloc[[0, -1]] if len(rows) > 1 else rows
+def _telling(rows: pd.DataFrame, count: str = "tested") -> pd.DataFrame:
+    """The first row and the last of those with enough behind them, which may be the same, or none."""
+    known = rows[rows[count] >= ENOUGH]
+    return known.iloc[[0, -1]] if len(known) > 1 else known
+
+
+def _accepted_title(
+    rows: pd.DataFrame, where: Callable[[Any], str], count: str = "tested", verb: str = "Accepted"
+) -> str:
+    """The first and the last share with enough behind them, and how many; `where` names a row."""
+    parts = [f"{percent(row.share)} of {getattr(row, count):,} {where(row)}"
+             for row in _telling(rows, count).itertuples()]  # fmt: skip
+    return f"{verb}: {', '.join(parts)}" if parts else _overall(rows, count, verb)
+
+
+def _overall(rows: pd.DataFrame, count: str = "tested", verb: str = "Accepted") -> str:
+    """Of all rows together, in numbers: too few for more."""
+    return f"{verb}: {(rows['share'] * rows[count]).sum():.0f} of {rows[count].sum():,}"
 
 
 def _runs(rows: pd.DataFrame) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.compare import LEVEL
-from analysis.figures.look import ACCEPTED, GREY, SCALE, figure, series, token
+from analysis.figures.look import ACCEPTED, ENOUGH, GREY, SCALE, ends_of, figure, numbers, series, token
 from analysis.leaderboard import Bench, against
 from gsd.errors import InputError
 
@@ -39,8 +39,8 @@ def by_prompt(bench: Bench) -> go.Figure:
     leader = bench.methods["method"].iloc[0]
     order = bench.prompts[bench.prompts["method"] == leader].sort_values("speedup")
     labels = {row["prompt"]: _label(row) for row in order.to_dict("records")}
-    slowest = token(order["prompt"].iloc[0])
-    title = f"{token(leader)} gains least on {slowest}: {order['speedup'].iloc[0]:.2f}×, measured"
+    low, high = order["speedup"].iloc[[0, -1]]
+    title = f"{token(leader)}: {low:.2f}× to {high:.2f}× over {len(order)} prompts, measured"
     made = figure(title, "the median over repeats for each prompt", "measured speed-up (ratio)", "")
     made.add_vline(x=1, line={"color": GREY, "dash": "dash", "width": 1.5})
     for index, method in enumerate(bench.methods["method"]):
@@ -53,34 +53,44 @@ def by_prompt(bench: Bench) -> go.Figure:
     return made.update_layout(height=200 + 24 * len(labels))
 
 
-def by_kind(table: pd.DataFrame) -> go.Figure:
-    """Mean speed-up of each method on each kind of prompt, as `analysis.leaderboard.by_kind` has it."""
+def by_kind(table: pd.DataFrame, counts: pd.Series) -> go.Figure:
+    """Mean speed-up of each method on each kind of prompt, as `analysis.leaderboard.by_kind` has it.
+
+    `counts` is how many prompts of each kind there are.
+    """
     if table.empty:
         raise InputError("this result does not say of which kinds its prompts are; measure again with gsd bench --json")
-    best = table.stack().idxmax()
-    title = f"{token(best[0])} on {token(best[1])} prompts is fastest: {table.loc[best]:.2f}×, measured"
-    made = figure(title, "mean over the prompts of a kind", "kind of prompt", "")
-    made.add_heatmap(x=[token(kind) for kind in table.columns], y=[token(method) for method in table.index],
-                     z=table.to_numpy(), colorscale=SCALE, showscale=False, xgap=2, ygap=2, texttemplate="%{z:.2f}",
+    cells = table.stack()
+    best = cells.idxmax()
+    title = f"{cells.min():.2f}× to {cells.max():.2f}× by method and kind of prompt, measured"
+    if counts[best[1]] >= ENOUGH:
+        title = f"{token(best[0])} on {token(best[1])} prompts is fastest: {cells.max():.2f}×, measured"
+    made = figure(title, "mean over the prompts of a kind, their number in brackets", "kind of prompt", "")
+    kinds = {kind: f"{token(kind)} ({counts[kind]})" for kind in table.columns}
+    low, high = ends_of(cells)
+    made.add_heatmap(x=list(kinds.values()), y=[token(method) for method in table.index], z=table.to_numpy(),
+                     zmin=low, zmax=high, colorscale=SCALE, showscale=False, xgap=2, ygap=2,
                      hovertemplate="%{y} on %{x}: %{z:.2f}×<extra></extra>")  # fmt: skip
+    places = [(kinds[kind], token(method)) for method, kind in cells.index]
+    made.add_scatter(**numbers(*zip(*places), cells, (low, high), "{:.2f}"))
     made.update_xaxes(showgrid=False, type="category")
     made.update_yaxes(showgrid=False, type="category", autorange="reversed")
     return made.update_layout(height=190 + 40 * len(table))
 
 
 def _leader(bench: Bench) -> str:
-    """Who leads, and whether the next one is shown to be slower."""
-    first = bench.methods["method"].iloc[0]
-    title = f"{token(first)} leads with {bench.methods['speedup'].iloc[0]:.2f}×, measured"
+    """Who leads, where there are prompts enough to say so, and whether the next one is shown to be slower."""
+    first, speedup, prompts = bench.methods[["method", "speedup", "prompts"]].iloc[0]
+    if prompts < ENOUGH:
+        return f"{token(first)}: {speedup:.2f}×, measured on {prompts} prompts"
+    title = f"{token(first)} leads with {speedup:.2f}×, measured on {prompts} prompts"
     if len(bench.methods) == 1:
         return title
     second = bench.methods["method"].iloc[1]
     shown = against(bench, first, second).verdict.startswith("higher")
     if shown:
         return title
-    return (
-        f"{token(first)}: {bench.methods['speedup'].iloc[0]:.2f}×, measured; no difference to {token(second)} is shown"
-    )
+    return f"{token(first)}: {speedup:.2f}×, measured; no difference to {token(second)} is shown"
 
 
 def _label(row: dict[str, object]) -> str:

@@ -1,28 +1,39 @@
 """The one look of all charts: colours, marks, text and the frame around them.
 
-Colours are Okabe–Ito and never alone: whatever differs in colour differs in its marker, dash or
-fill pattern as well. Paper is transparent and text a middle grey that is as readable on white as
-on the dark theme, so a saved figure fits both; Streamlit's own theme may replace the grey.
-Text of tokens is untrusted and goes through `token`.
+Colours are Okabe–Ito, darkened or lightened where the paper asks for it, and never alone: whatever
+differs in colour differs in its marker, dash or fill pattern as well. Figures are drawn for a light page;
+`in_dark` gives each colour its counterpart for a dark one. Text has a contrast of at least 4.5 : 1, marks
+of 3 : 1, on either. Paper is transparent. Text of tokens is untrusted and goes through `token`.
 """
 
 from __future__ import annotations
 
 import html
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
-ACCEPTED, REJECTED, MERGED, BONUS = "#0072B2", "#D55E00", "#CC79A7", "#009E73"
-SKY, ORANGE, GREY = "#56B4E9", "#E69F00", "#999999"
-TEXT = "#767B83"  # contrast 4.25 : 1 on white and on #14161A
+ACCEPTED, REJECTED, MERGED, BONUS = "#0072B2", "#D55E00", "#B8578F", "#008060"
+SKY, ORANGE, GREY = "#2E8FC4", "#B27A00", "#7F8792"
+TEXT, INK, PAPER = "#59616C", "#13171C", "#FFFFFF"
+LOW, MIDDLE, HIGH = "#F1F5F8", "#0A7CBD", "#004B77"  # of a heat map; black and white are as readable on the middle
+ON_LOW, ON_HIGH = "black", "white"  # numbers in its lower and its upper half
+SCALE = ((0.0, LOW), (0.5, MIDDLE), (1.0, HIGH))
+DARK = {
+    ACCEPTED: "#4AA8E0", REJECTED: "#F08A3C", MERGED: "#E39AC3", BONUS: "#2CC79A", SKY: "#A9D6F2", ORANGE: "#F2C14E",
+    GREY: "#8B94A1", TEXT: "#AEB5BF", INK: "#E8EAED", PAPER: "#14161A",
+    LOW: "#1E2B36", HIGH: "#BFE3F8", ON_LOW: ON_HIGH, ON_HIGH: ON_LOW,
+}  # fmt: skip
 GRID = "rgba(128, 128, 128, 0.22)"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
 MONO = "ui-monospace, 'Cascadia Code', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 HEIGHT = 380  # pixels
 MOST_IN_TICK = 28  # characters
-SCALE = ((0.0, "#F1F5F8"), (0.5, SKY), (1.0, ACCEPTED))  # of shares in a matrix, whose cells also say the number
+ENOUGH = 10  # cases behind a share, for a title to name it
 
 _AXIS = {"gridcolor": GRID, "gridwidth": 1, "zeroline": False, "showline": False, "ticks": "", "automargin": True,
          "ticklabelstandoff": 6, "title": {"font": {"size": 12}, "standoff": 10}}  # fmt: skip
@@ -71,6 +82,12 @@ MERGE_EDGE = Series(MERGED, "circle-open-dot", "dash")
 TREE_EDGE = Series(GREY, "square", "solid")
 
 
+def hatched(color: str, shape: str = "/") -> dict[str, Any]:
+    """The marker of bars in a colour and with a pattern over it; an empty `shape` is plain."""
+    return {"color": color, "pattern": {"shape": shape, "fillmode": "overlay", "fgcolor": PAPER, "size": 6,
+                                        "solidity": 0.2}}  # fmt: skip
+
+
 def figure(title: str, subtitle: str, x: str, y: str) -> go.Figure:
     """An empty figure: `title` says what is to be seen, `subtitle` what is shown, `x` and `y` name units."""
     made = go.Figure(layout={"template": TEMPLATE, "title": {"text": title, "subtitle": {"text": subtitle}}})
@@ -80,6 +97,38 @@ def figure(title: str, subtitle: str, x: str, y: str) -> go.Figure:
 def share_axis(made: go.Figure, top: float | None = None) -> go.Figure:
     """The y axis as a share in per cent, from 0 up to `top`, or as far as the data go."""
     return made.update_yaxes(tickformat=".0%", range=[0, top] if top else None, rangemode="tozero")
+
+
+def in_dark(made: go.Figure) -> go.Figure:
+    """The figure for a dark page: each colour of the palette replaced by its counterpart in `DARK`."""
+    return go.Figure(_darkened(made.to_dict(), color=False))
+
+
+def _darkened(value: Any, *, color: bool) -> Any:
+    """`value` with the colours in it replaced; only what stands under the name of a colour is one."""
+    if isinstance(value, dict):
+        return {name: _darkened(part, color=color or "color" in name) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_darkened(part, color=color) for part in value]
+    return DARK.get(value, value) if color and isinstance(value, str) else value
+
+
+def numbers(x: Iterable[Any], y: Iterable[Any], z: Iterable[float], ends: tuple[float, float], form: str) -> dict:
+    """A scatter trace that writes `z` into the cells of a heat map of `SCALE` between `ends`; missing ones are blank.
+
+    Each number has the ink that its cell asks for: at least 4.5 : 1 wherever on the scale it lies.
+    """
+    cells = [cell for cell in zip(x, y, z) if np.isfinite(cell[2])]
+    x, y, z = ([*column] for column in zip(*cells)) if cells else ([], [], [])
+    inks = [ON_LOW if value <= sum(ends) / 2 else ON_HIGH for value in z]
+    return {"x": x, "y": y, "mode": "text", "text": [form.format(value) for value in z], "showlegend": False,
+            "textfont": {"size": 11, "color": inks}, "hoverinfo": "skip"}  # fmt: skip
+
+
+def ends_of(z: pd.Series) -> tuple[float, float]:
+    """The lowest and the highest value, for the ends of a scale; not the same one twice."""
+    low, high = float(z.min()), float(z.max())
+    return (low, high) if high > low else (low, low + 1.0)
 
 
 def percent(share: float) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.figures.look import MERGED, figure, short
-from analysis.figures.overlap import BARS, ranked_bars
+from analysis.figures.look import MERGED, figure, hatched, short
+from analysis.figures.overlap import BARS, is_tied, ranked_bars
 from gsd.errors import InputError
 
 
@@ -20,10 +20,10 @@ def merged_sequences(rows: pd.DataFrame, n: int) -> go.Figure:
     first = listed.iloc[0]
     rounds = f"{first['rounds']} round{'s' if first['rounds'] > 1 else ''}"
     title = f"{short(first['text'])} merged most: {first['count']}× in {rounds}"
+    if is_tied(listed):
+        title = f"The sequences that merged most did so {first['count']}× each"
     subtitle = f"matched tokens and the merged one; {listed['run'].iloc[0]} ({listed['status'].iloc[0]})"
-    hatched = {"color": MERGED, "pattern": {"shape": "/", "fgcolor": "white", "size": 6, "solidity": 0.25,
-                                            "fillmode": "overlay"}}  # fmt: skip
-    return ranked_bars(figure(title, subtitle, "merge edges", ""), listed, hatched, "merges")
+    return ranked_bars(figure(title, subtitle, "merge edges", ""), listed, hatched(MERGED), "merges")
 
 
 FIGURES: dict[str, Callable[..., go.Figure]] = {"merged_sequences": merged_sequences}

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.figures.look import ACCEPTED, GREY, ORANGE, Series, figure
+from analysis.figures.look import ACCEPTED, GREY, ORANGE, Series, figure, hatched
 from analysis.modelled import PHASES
 from gsd.errors import InputError
 
@@ -56,9 +56,8 @@ def modelled_by_phase(rows: pd.DataFrame) -> go.Figure:
     made = figure(title, f"{rows['run'].iloc[0]} ({rows['status'].iloc[0]})", "time of all rounds (ms)", "")
     for column, color, shape in (("measured_ms", ACCEPTED, ""), ("modelled_ms", ORANGE, "/")):
         name = column.removesuffix("_ms")
-        pattern = {"shape": shape, "fillmode": "overlay", "fgcolor": "white", "size": 6, "solidity": 0.2}
         made.add_bar(y=list(sums.index), x=sums[column], orientation="h", name=name,
-                     marker={"color": color, "pattern": pattern},
+                     marker=hatched(color, shape),
                      hovertemplate=f"%{{y}}, {name}: %{{x:,.1f}} ms<extra></extra>")  # fmt: skip
     made.update_yaxes(autorange="reversed")
     return made.update_layout(barmode="group", legend_traceorder="normal")

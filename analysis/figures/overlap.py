@@ -14,12 +14,16 @@ import plotly.graph_objects as go
 
 from analysis.figures.look import (
     ACCEPTED,
+    BONUS,
+    ENOUGH,
     MERGE_EDGE,
     MERGED,
     MONO,
     SCALE,
     TREE_EDGE,
     figure,
+    hatched,
+    numbers,
     percent,
     series,
     share_axis,
@@ -31,8 +35,9 @@ from analysis.similarity import MEASURES, similarity_matrix
 from gsd.errors import InputError
 
 BARS = 15  # sequences drawn
+MOST_WITH_NUMBERS = 20  # hypotheses, for the cells of their matrix to have room for numbers
+_POOLED = "a point is a run; the bar is all of them together: counts summed, then divided"
 MOST_LINEAR = 20  # times as many unrolled as drafted nodes, for both to be seen on a linear axis
-FEWEST_IN_BOX = 4  # points, for a box to be drawn around them
 _SHARE_OF_NGRAMS = "shared n-grams (% of n-grams)"
 
 
@@ -40,15 +45,14 @@ def redundancy_by_step(rows: pd.DataFrame) -> go.Figure:
     """Nodes of the unrolled graph in every round of one run: those drafted, and the copies that merging saved."""
     run = _one_run(rows)
     rows = _drafted(rows)
-    saved = rows["extra_copies"].sum() / rows["unrolled"].sum()
+    unrolled = rows["unrolled"].sum()
+    saved = rows["extra_copies"].sum() / unrolled
     if saved:
-        title = f"Merging spared the draft {percent(saved)} of the unrolled nodes"
+        title = f"Merging spared the draft {percent(saved)} of {unrolled:,.0f} unrolled nodes"
     else:
-        title = f"Nothing merged: all of the {rows['unrolled'].sum():,.0f} unrolled nodes were drafted"
+        title = f"Nothing merged: all of the {unrolled:,.0f} unrolled nodes were drafted"
     made = figure(title, run, "round", "nodes of the unrolled graph")
-    hatched = {"color": MERGED, "pattern": {"shape": "/", "fgcolor": "white", "size": 6, "solidity": 0.25,
-                                            "fillmode": "overlay"}}  # fmt: skip
-    made.add_bar(x=rows["round"], y=rows["unrolled"], name="unrolled, not drafted", marker=hatched,
+    made.add_bar(x=rows["round"], y=rows["unrolled"], name="unrolled, not drafted", marker=hatched(MERGED),
                  customdata=rows[["extra_copies", "merges"]],
                  hovertemplate="round %{x}: %{customdata[0]} by %{customdata[1]} merges<extra></extra>")  # fmt: skip
     made.add_bar(x=rows["round"], y=rows["drafted"], name="drafted", marker={"color": ACCEPTED},
@@ -62,12 +66,13 @@ def redundancy_by_step(rows: pd.DataFrame) -> go.Figure:
 def redundancy_by_run(rows: pd.DataFrame) -> go.Figure:
     """Redundancy of every complete run by kind of prompt."""
     complete = _drafted(_complete(rows))
-    pooled = complete["extra_copies"].sum() / complete["unrolled"].sum()
-    title = f"Redundancy is {percent(pooled)} over {_count(len(complete), 'complete run')}"
-    made = figure(
-        title, "one point a run; the line in a box is the median", "kind of prompt", "redundancy (% of unrolled nodes)"
-    )
-    return share_axis(_boxes(made, _kinds(complete["kind"]), complete["redundancy"], complete["run"]))
+    unrolled = complete["unrolled"].sum()
+    pooled = complete["extra_copies"].sum() / unrolled
+    runs = _count(len(complete), "complete run")
+    title = f"Redundancy is {percent(pooled)} of {unrolled:,.0f} unrolled nodes in {runs}"
+    made = figure(title, _POOLED, "kind of prompt", "redundancy (% of unrolled nodes)")
+    of_kind = complete.assign(kind=_kinds(complete["kind"]))
+    return _points_and_pooled(made, of_kind, "kind", "redundancy", ("extra_copies", "unrolled"))
 
 
 def ngram_overlap_by_step(rows: pd.DataFrame) -> go.Figure:
@@ -79,8 +84,12 @@ def ngram_overlap_by_step(rows: pd.DataFrame) -> go.Figure:
 def ngram_overlap_by_depth(rows: pd.DataFrame) -> go.Figure:
     """Share of n-grams that recur in another hypothesis by the depth at which they end, a line for each n."""
     pooled = _together(rows, ["n", "depth"])
-    most = pooled.loc[pooled[pooled["n"] == 1]["overlap"].idxmax()]
-    title = f"Tokens recur most at depth {most['depth']:.0f}: {percent(most['overlap'])}"
+    known = pooled[(pooled["n"] == 1) & (pooled["occurrences"] >= ENOUGH)]
+    title = _overlap_title(pooled)
+    if len(known) > 1 and known["shared"].any():
+        most = known.loc[known["overlap"].idxmax()]
+        title = (f"Tokens recur most at depth {most['depth']:.0f}: {percent(most['overlap'])} of "
+                 f"{most['occurrences']:,.0f}")  # fmt: skip
     made = figure(title, _which(rows), "depth of the last token (tokens)", _SHARE_OF_NGRAMS)
     return _lines_by_n(pooled, "depth", made)
 
@@ -88,18 +97,17 @@ def ngram_overlap_by_depth(rows: pd.DataFrame) -> go.Figure:
 def ngram_overlap_by_run(rows: pd.DataFrame) -> go.Figure:
     """Share of n-grams that recur in another hypothesis by n, a point for each complete run."""
     complete = _complete(rows)
-    subtitle = "one point a run; the line in a box is the median"
-    made = figure(_overlap_title(complete), subtitle, "n (tokens)", _SHARE_OF_NGRAMS)
-    return share_axis(_boxes(made, complete["n"], complete["overlap"], complete["run"])).update_xaxes(dtick=1)
+    made = figure(_overlap_title(complete), _POOLED, "n (tokens)", _SHARE_OF_NGRAMS)
+    return _points_and_pooled(made, complete, "n", "overlap", ("shared", "occurrences")).update_xaxes(dtick=1)
 
 
 def ngram_overlap_by_kind(rows: pd.DataFrame) -> go.Figure:
     """Share of n-grams that recur in another hypothesis by n, a line for each kind of prompt and method."""
     single = _some(rows)[rows["n"] == 1].sort_values("overlap", ascending=False)
-    ends = [
-        f"{percent(row.overlap)} in {token(kind)}" for kind, row in zip(_kinds(single["kind"]), single.itertuples())
-    ]
-    title = f"Tokens that recur: {' to '.join(dict.fromkeys([ends[0], ends[-1]]))}"
+    known = single[single["occurrences"] >= ENOUGH]
+    ends = [f"{percent(row.overlap)} of {row.occurrences:,} in {token(kind)}"
+            for kind, row in zip(_kinds(known["kind"]), known.itertuples())]  # fmt: skip
+    title = f"Tokens that recur: {' to '.join(dict.fromkeys([ends[0], ends[-1]]))}" if ends else _overlap_title(rows)
     made = figure(title, "by kind of prompt and method, complete runs", "n (tokens)", _SHARE_OF_NGRAMS)
     groups = rows.assign(kind=_kinds(rows["kind"])).groupby(["kind", "method"])
     for index, ((kind, method), part) in enumerate(groups):
@@ -120,9 +128,16 @@ def recurring_sequences(rows: pd.DataFrame, n: int = 3) -> go.Figure:
     first = listed.iloc[0]
     title = (f"{short(first['text'])} recurs most: {_count(first['count'], 'time')} in "
              f"{_count(first['rounds'], 'round')}")  # fmt: skip
+    if is_tied(listed):
+        title = f"The sequences that recur most do so {_count(first['count'], 'time')} each"
     made = figure(title, f"sequences of {_count(n, 'token')} in two hypotheses of a round; {run}",
                   "occurrences (nodes)", "")  # fmt: skip
     return ranked_bars(made, listed, {"color": ACCEPTED}, "times")
+
+
+def is_tied(listed: pd.DataFrame) -> bool:
+    """Whether no sequence alone is the most frequent one; `listed` is by `count`, the largest first."""
+    return (listed["count"] == listed["count"].iloc[0]).sum() > 1
 
 
 def ranked_bars(made: go.Figure, listed: pd.DataFrame, marker: dict[str, Any], unit: str) -> go.Figure:
@@ -142,13 +157,16 @@ def hypothesis_pairs(rows: pd.DataFrame, run: str, round: int, measure: str = "l
     """Similarity of the hypotheses of one round as a matrix, its numbers in the cells."""
     matrix = similarity_matrix(rows, run, round, measure)
     here = rows[(rows["run"] == run) & (rows["round"] == round)]
-    title = f"Two hypotheses of round {round} are {percent(here[measure].mean())} alike on average"
+    title = (f"Two hypotheses of round {round} are {percent(here[measure].mean())} alike, the mean of "
+             f"{_count(len(here), 'pair')}")  # fmt: skip
     made = figure(title, f"{MEASURES[measure]}; {run}", "hypothesis", "hypothesis")
     names = list(range(len(matrix)))
-    numbers = {"texttemplate": "%{z:.0%}"} if len(matrix) <= 20 else {}
-    made.add_heatmap(x=names, y=names, z=matrix, zmin=0, zmax=1, colorscale=SCALE, xgap=1, ygap=1, **numbers,
+    made.add_heatmap(x=names, y=names, z=matrix, zmin=0, zmax=1, colorscale=SCALE, xgap=1, ygap=1,
                      colorbar={"tickformat": ".0%", "thickness": 12, "outlinewidth": 0},
                      hovertemplate="hypotheses %{y} and %{x}: %{z:.0%}<extra></extra>")  # fmt: skip
+    if len(matrix) <= MOST_WITH_NUMBERS:
+        cells = ([*names] * len(names), [name for name in names for _ in names], matrix.ravel())
+        made.add_scatter(**numbers(*cells, (0.0, 1.0), "{:.0%}"))
     made.update_xaxes(dtick=1, showgrid=False, constrain="domain")
     return made.update_yaxes(dtick=1, showgrid=False, autorange="reversed", scaleanchor="x").update_layout(height=560)
 
@@ -175,10 +193,9 @@ def _precision(rows: pd.DataFrame, by: str, x: str) -> go.Figure:
     if merges.empty:
         raise InputError("no merge was tested: the target's walk never came to one; take runs that merge")
     precision, tested = total["precision"], total["tested"]
-    title = (
-        f"{percent(precision['merge'])} of {_count(tested['merge'], 'tested merge')} led on, "
-        f"of tree edges {percent(precision['tree'])}"
-    )
+    title = f"{percent(precision['merge'])} of {_count(tested['merge'], 'tested merge')} led on"
+    if min(tested["merge"], tested["tree"]) >= ENOUGH:
+        title += f", {percent(precision['tree'])} of {_count(tested['tree'], 'tree edge')}"
     subtitle = f"led on: accepted, and at least one more token behind it; labels: merges tested; {_which(rows)}"
     made = figure(title, subtitle, x, "precision (% of tested edges)")
     _points(made, merges, by, name="merge", text=merges["tested"], textposition="top center",
@@ -211,28 +228,45 @@ def _hover(part: pd.DataFrame, where: str) -> dict[str, object]:
     return {"customdata": part[["shared", "occurrences"]], "hovertemplate": f"{where}: {counts}<extra></extra>"}
 
 
-def _boxes(made: go.Figure, x: pd.Series, y: pd.Series, runs: pd.Series) -> go.Figure:
-    """A box for each value of `x` with all its points; the points alone where they are too few for a box."""
-    marker = {"color": ACCEPTED, "symbol": "circle-open", "size": 7}
-    if x.value_counts().max() < FEWEST_IN_BOX:
-        return made.add_scatter(x=x, y=y, text=runs, mode="markers", marker=marker | {"size": 10}, showlegend=False,
-                                cliponaxis=False, hovertemplate="%{text}: %{y:.1%}<extra></extra>")  # fmt: skip
-    return made.add_trace(go.Box(x=x, y=y, text=runs, boxpoints="all", jitter=0.5, pointpos=0, marker=marker,
-                                 line={"width": 1.6}, fillcolor="rgba(0, 114, 178, 0.12)", showlegend=False,
-                                 hovertemplate="%{text}: %{y:.1%}<extra></extra>"))  # fmt: skip
+def _points_and_pooled(made: go.Figure, rows: pd.DataFrame, x: str, share: str, counts: tuple[str, str]) -> go.Figure:
+    """The `share` of every run by `x`, and that of all of them together: the first of `counts` / the second."""
+    sums = rows.groupby(x)[list(counts)].sum()
+    part, whole = (sums[name] for name in counts)
+    made.add_scatter(
+        x=rows[x],
+        y=rows[share],
+        text=rows["run"],
+        mode="markers",
+        name="a run",
+        cliponaxis=False,
+        marker={"color": ACCEPTED, "symbol": "circle-open", "size": 9},
+        customdata=rows[list(counts)],
+        hovertemplate="%{text}: %{customdata[0]:,} of %{customdata[1]:,} (%{y:.1%})<extra></extra>",
+    )
+    made.add_scatter(
+        x=sums.index,
+        y=part / whole,
+        mode="markers",
+        name="all together",
+        customdata=sums,
+        cliponaxis=False,
+        marker={"symbol": "line-ew", "size": 30, "line": {"width": 3, "color": BONUS}},
+        hovertemplate="together: %{customdata[0]:,} of %{customdata[1]:,} (%{y:.1%})<extra></extra>",
+    )
+    return share_axis(made)
 
 
 def _overlap_title(rows: pd.DataFrame) -> str:
-    """What share of the longest n-grams of which any recur do, and of the single tokens."""
+    """What share of the single tokens recurs, and of the longest n-grams of which any do and that are many enough."""
     sums = rows.groupby("n")[["shared", "occurrences"]].sum()
-    shares = sums["shared"] / sums["occurrences"]
-    recurring = shares[shares > 0]
-    if recurring.empty:
-        return "No sequence recurs in another hypothesis"
-    longest = recurring.index.max()
-    if longest == 1:
-        return f"{percent(shares[1])} of tokens recur in another hypothesis, no longer sequence does"
-    return f"{percent(shares[1])} of tokens, {percent(shares[longest])} of {longest}-grams recur in another hypothesis"
+    shares, tokens = sums["shared"] / sums["occurrences"], _count(sums["occurrences"].get(1, 0), "token")
+    if not sums["shared"].any():
+        return f"No sequence recurs in another hypothesis, of {tokens}"
+    title = f"{percent(shares[1])} of {tokens}"
+    longest = sums[(sums["shared"] > 0) & (sums["occurrences"] >= ENOUGH)].index.max()
+    if longest > 1:
+        title += f", {percent(shares[longest])} of {sums['occurrences'][longest]:,} {longest}-grams"
+    return f"{title} recur in another hypothesis"
 
 
 def _together(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:

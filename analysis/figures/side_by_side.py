@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.figures.look import ACCEPTED, BONUS, GREY, ORANGE, REJECTED, figure
+from analysis.figures.look import ACCEPTED, BONUS, GREY, ORANGE, PAPER, REJECTED, figure, hatched
 
 _COLOURS = {"A": (ACCEPTED, ""), "B": (ORANGE, "/")}
 _LINES = {"A": {"color": ACCEPTED, "dash": "solid", "width": 2}, "B": {"color": ORANGE, "dash": "dash", "width": 2}}
@@ -17,10 +17,9 @@ def rounds(rows: pd.DataFrame, position: int, differ_at: int | None) -> go.Figur
                   "one to go there", "position in the text (new tokens)", "")  # fmt: skip
     for run, part in rows.groupby("run"):
         colour, shape = _COLOURS[run]
-        pattern = {"shape": shape, "fillmode": "overlay", "fgcolor": "white", "size": 5, "solidity": 0.25}
         made.add_bar(
             y=[run] * len(part), x=part["end"] - part["start"], base=part["start"], orientation="h", name=run,
-            marker={"color": colour, "pattern": pattern, "line": {"color": "white", "width": 1.5}}, showlegend=False,
+            marker=hatched(colour, shape) | {"line": {"color": PAPER, "width": 1.5}}, showlegend=False,
             customdata=part[["end", "round", "accepted", "verified_nodes", "ms"]], selected={"marker": {"opacity": 1}},
             unselected={"marker": {"opacity": 1}}, hovertemplate=_ROUND,
         )  # fmt: skip

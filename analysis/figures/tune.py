@@ -13,18 +13,33 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analysis.figures.look import ACCEPTED, BONUS, GREY, REJECTED, SCALE, TEMPLATE, figure, token
-from analysis.tune import SETTINGS, pareto, to_paste
+from analysis.figures.look import (
+    ACCEPTED,
+    BONUS,
+    ENOUGH,
+    GREY,
+    INK,
+    PAPER,
+    REJECTED,
+    SCALE,
+    TEMPLATE,
+    ends_of,
+    figure,
+    numbers,
+    token,
+)
+from analysis.tune import SETTINGS, cheapest_best, pareto, to_paste
 from gsd.errors import InputError
 
 VALUES = {"modelled_speedup": ("modelled speed-up", "×"), "mean_acceptance_length": ("mean acceptance length", "")}
-HERE = {"symbol": "circle-open", "color": "#000000", "size": 26, "line": {"width": 3}}
-_HALO = {"symbol": "circle-open", "color": "#FFFFFF", "size": 26, "line": {"width": 6}}
+HERE = {"color": INK, "width": 2.5}
+MOST_ABREAST = 24  # cells in a row of maps, for their numbers to have room
+_HALO = {"color": PAPER, "width": 6}
 _INVISIBLE = {"color": GREY, "size": 22, "symbol": "square", "opacity": 0.0}
 
 
 def maps(table: pd.DataFrame, here: dict[str, Any], value: str = "modelled_speedup") -> go.Figure:
-    """`value` by width and depth, a map for each merge context; `here` is ringed, what is not covered is blank.
+    """`value` by width and depth, a map for each merge context; `here` is framed, what is not covered is blank.
 
     `table` and `here` have the settings as of `summary`; all but width, depth and merge context are the same.
     """
@@ -32,33 +47,43 @@ def maps(table: pd.DataFrame, here: dict[str, Any], value: str = "modelled_speed
     if drawn.empty:
         raise InputError(f"no setting has a {VALUES[value][0]}: none is covered by the atlas, or its costs are missing")
     contexts = list(dict.fromkeys(table["merge_context"]))
-    made = make_subplots(
-        1, len(contexts), shared_yaxes=True, horizontal_spacing=0.018, column_titles=[_context(one) for one in contexts]
-    )
-    name, unit = VALUES[value]
     widths, depths = (sorted(table[name].unique()) for name in ("width", "depth"))
-    for column, context in enumerate(contexts, 1):
+    abreast = min(len(contexts), max(1, MOST_ABREAST // len(widths)))
+    rows = -(-len(contexts) // abreast)
+    made = make_subplots(rows, abreast, shared_yaxes=True, horizontal_spacing=0.018, vertical_spacing=0.3 / rows,
+                         subplot_titles=[_context(one) for one in contexts])  # fmt: skip
+    ends = ends_of(drawn[value])
+    for index, context in enumerate(contexts):
+        place = {"row": 1 + index // abreast, "col": 1 + index % abreast}
         part = table[table["merge_context"] == context]
-        made.add_heatmap(**_cells(part, value), row=1, col=column)
-        made.add_scatter(**_targets(part, value, unit), row=1, col=column)
+        made.add_heatmap(**_cells(part, value), **place)
+        made.add_scatter(**_targets(part, value, ends), **place)
         if here["merge_context"] == context:
-            for ring in (_HALO, HERE):
-                made.add_scatter(x=[_place(here["width"], widths)], y=[_place(here["depth"], depths)], mode="markers",
-                                 marker=ring, showlegend=False, hoverinfo="skip", row=1, col=column)  # fmt: skip
-    best = drawn.loc[drawn[value].idxmax()]
-    where = f"width {best['width']}, depth {best['depth']}, {_context(best['merge_context'])}"
-    basis = ", modelled" if value == "modelled_speedup" else ""
-    title = f"Best here: {where}: {best[value]:.2f}{unit}{basis}"
+            outline = _outline(_place(here["width"], widths), _place(here["depth"], depths))
+            for line in (_HALO, HERE):
+                made.add_scatter(**outline, line=line, **place)
     made.update_layout(
-        template=TEMPLATE, coloraxis={"colorscale": SCALE, "showscale": False}, height=400, clickmode="event+select",
-        title={"text": title, "subtitle": {"text": f"{name}; the ring is the setting above; click a cell to take it"}},
+        template=TEMPLATE, height=100 + 300 * rows, clickmode="event+select",
+        coloraxis={"colorscale": SCALE, "showscale": False, "cmin": ends[0], "cmax": ends[1]},
+        title={"text": _best_here(drawn, value), "subtitle": {"text": f"{VALUES[value][0]}; the frame is the setting "
+                                                              "above; click a cell to take it"}},
     )  # fmt: skip
     made.update_annotations(font_size=12)
     for axes, ticks in ((made.update_xaxes, widths), (made.update_yaxes, depths)):
         axes(tickvals=list(range(len(ticks))), ticktext=ticks, showgrid=False, fixedrange=True,
-             range=[-0.5, len(ticks) - 0.5])  # fmt: skip
-    made.update_xaxes(title_text="width")
+             range=[-0.6, len(ticks) - 0.4])  # fmt: skip
+    made.update_xaxes(title_text="width", row=rows)
     return made.update_yaxes(title_text="depth", col=1)
+
+
+def _best_here(drawn: pd.DataFrame, value: str) -> str:
+    """The highest value and the cheapest setting that has it; whether others have it, too."""
+    best, tied = cheapest_best(drawn, value)
+    where = f"width {best['width']}, depth {best['depth']}, {_context(best['merge_context'])}"
+    reached = f"{best[value]:.2f}{VALUES[value][1]}" + (", modelled" if value == "modelled_speedup" else "")
+    if tied == 1:
+        return f"Best here: {where}: {reached}"
+    return f"{tied} settings here tie at {reached}; the cheapest: {where}"
 
 
 def front(table: pd.DataFrame, here: dict[str, Any], reference: dict[str, Any]) -> go.Figure:
@@ -91,16 +116,9 @@ def by_kind(rows: pd.DataFrame) -> go.Figure:
     """Modelled speed-up by kind of text; `rows` of `kinds`."""
     if rows[["here", "reference", "best"]].isna().all(axis=None):
         raise InputError("no kind of text has a modelled speed-up: none is covered by the atlas, or costs are missing")
-    behind = rows["best"] - rows["here"]
-    widest = rows.loc[behind.idxmax()] if behind.notna().any() else None
-    title = "Modelled speed-up by kind of text"
-    if widest is not None and behind.max() >= 0.005:
-        title = (
-            f"{token(str(widest['kind']))} has most to gain: {widest['here']:.2f}× here, {widest['best']:.2f}× at best"
-        )
-    made = figure(title, "mean over the texts of a kind; best of the settings that were replayed",
+    made = figure(_gain(rows), "mean over the texts of a kind, their number in brackets; best of the replayed settings",
                   "modelled speed-up (ratio)", "")  # fmt: skip
-    labels = [token(str(kind)) for kind in rows["kind"]]
+    labels = [f"{token(str(kind))} ({texts})" for kind, texts in zip(rows["kind"], rows["texts"])]
     marks = (("reference", "the defaults", {"symbol": "diamond-open", "color": REJECTED, "size": 13}),
              ("best", "best replayed", {"symbol": "star", "color": ACCEPTED, "size": 13}),
              ("here", "this setting", {"symbol": "x-thin", "color": BONUS, "size": 10}))  # fmt: skip
@@ -116,6 +134,19 @@ def by_kind(rows: pd.DataFrame) -> go.Figure:
     return made.update_layout(height=190 + 38 * len(rows))
 
 
+def _gain(rows: pd.DataFrame) -> str:
+    """What there is to gain; on which kind the most, where that kind has enough texts to say so."""
+    known = rows.dropna(subset=["here", "best"])
+    if known.empty:
+        return "Modelled speed-up by kind of text"
+    widest = known.loc[(known["best"] - known["here"]).idxmax()]
+    here, best = widest[["here", "best"]]
+    if widest["texts"] >= ENOUGH and best - here >= 0.005:
+        return f"{token(str(widest['kind']))} has most to gain: {here:.2f}× here, {best:.2f}× at best"
+    low, high = known["here"].min(), known["here"].max()
+    return f"{low:.2f}× to {high:.2f}× by kind of text, modelled"
+
+
 def picked(customdata: list[Any]) -> dict[str, Any]:
     """The setting of a mark that was clicked, by option name; a part of them where the mark stands for a part."""
     return dict(zip(customdata[::2], customdata[1::2]))
@@ -125,13 +156,14 @@ def kinds(here: pd.DataFrame, reference: pd.DataFrame, best: pd.DataFrame) -> pd
     """A row for each kind of text: mean modelled speed-up `here`, of the `reference` and at `best`, and that setting.
 
     `here` and `reference` are rows of `tune` for one setting each, `best` is of `best_by_kind`. `settings` are
-    those of the best as options; missing where none is covered.
+    those of the best as options; missing where none is covered. `texts` is how many there are of the kind.
     """
     table = pd.DataFrame({name: _mean_by_kind(rows) for name, rows in (("here", here), ("reference", reference))})
     fastest = best.assign(
         kind=best["kind"].map(_kind), best=best["modelled_speedup"].astype(float),
         settings=[to_paste(row) or "the defaults" for row in best.to_dict("records")],
     )  # fmt: skip
+    table["texts"] = here["kind"].map(_kind).value_counts()
     columns = ["kind", "best", "settings", *SETTINGS]
     return table.rename_axis("kind").reset_index().merge(fastest[columns], "left", on="kind")
 
@@ -161,19 +193,27 @@ def _place(value: int, ticks: list[int]) -> float:
 
 def _cells(part: pd.DataFrame, value: str) -> dict[str, Any]:
     grid = part.pivot(index="depth", columns="width", values=value).astype(float)
-    return {"z": grid.to_numpy(), "coloraxis": "coloraxis", "xgap": 2, "ygap": 2, "texttemplate": "%{z:.2f}",
+    return {"z": grid.to_numpy(), "coloraxis": "coloraxis", "xgap": 2, "ygap": 2,
             "hoverinfo": "skip"}  # fmt: skip
 
 
-def _targets(part: pd.DataFrame, value: str, unit: str) -> dict[str, Any]:
-    """Invisible marks over the cells, for hover and click: a heat map takes no clicks."""
+def _outline(x: float, y: float) -> dict[str, Any]:
+    """A line around the cell whose middle is at `x`, `y`."""
+    return {"x": [x - 0.5, x + 0.5, x + 0.5, x - 0.5, x - 0.5], "y": [y - 0.5, y - 0.5, y + 0.5, y + 0.5, y - 0.5],
+            "mode": "lines", "name": "this setting", "showlegend": False, "hoverinfo": "skip"}  # fmt: skip
+
+
+def _targets(part: pd.DataFrame, value: str, ends: tuple[float, float]) -> dict[str, Any]:
+    """The numbers of the cells with invisible marks, for hover and click: a heat map takes no clicks."""
     places = {name: part[name].rank(method="dense").astype(int) - 1 for name in ("width", "depth")}
     part = part.assign(x=places["width"], y=places["depth"]).dropna(subset=value)
-    labels = [f"width {row['width']}, depth {row['depth']}: {row[value]:.2f}{unit}" for _, row in part.iterrows()]
-    still = {"marker": {"opacity": 0.0}}
-    return {"x": part["x"], "y": part["y"], "mode": "markers", "marker": _INVISIBLE, "showlegend": False,
-            "customdata": _customdata(part, ("width", "depth", "merge_context")), "text": labels,
-            "hovertemplate": "%{text}<extra></extra>", "selected": still, "unselected": still}  # fmt: skip
+    unit, still = VALUES[value][1], {"marker": {"opacity": 0.0}}
+    return numbers(part["x"], part["y"], part[value], ends, "{:.2f}") | {
+        "mode": "markers+text", "marker": _INVISIBLE, "hoverinfo": None,
+        "customdata": _customdata(part, ("width", "depth", "merge_context")),
+        "hovertemplate": f"width %{{customdata[1]}}, depth %{{customdata[3]}}: %{{text}}{unit}<extra></extra>",
+        "selected": still, "unselected": still,
+    }  # fmt: skip
 
 
 def _points(rows: pd.DataFrame) -> dict[str, Any]:

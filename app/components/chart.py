@@ -9,6 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from analysis.figures.look import in_dark
+
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"]}
 LEGEND = 34  # pixels above a plot
 BARE = 14  # likewise without one
@@ -26,7 +28,7 @@ def chart(
     with st.container(border=True, gap="small", key=f"chart-box {name}"):
         title, subtitle = figure.layout.title.text or "", figure.layout.title.subtitle.text or ""
         st.html(f'<div class="chart-title"><b>{_safe(title)}</b><span>{_safe(subtitle)}</span></div>')
-        st.plotly_chart(_without_title(figure), key=f"chart {name}", config=CONFIG, theme="streamlit",
+        st.plotly_chart(_for_this_page(figure), key=f"chart {name}", config=CONFIG, theme=None,
                         alt=f"{html.unescape(title)}. {html.unescape(subtitle)}", on_select=on_pick or "ignore",
                         selection_mode="points")  # fmt: skip
         _behind(table, name, help, columns or {})
@@ -43,6 +45,12 @@ def _behind(table: pd.DataFrame, name: str, help: str, columns: Mapping[str, str
             st.caption("Tables count rounds from 0, as the trace does; the page counts them from 1.")
         if help:
             st.markdown(help)
+
+
+def _for_this_page(figure: go.Figure) -> go.Figure:
+    """In the colours of the theme that the page is shown in."""
+    made = _without_title(figure)
+    return in_dark(made) if st.context.theme.type == "dark" else made
 
 
 def _without_title(figure: go.Figure) -> go.Figure:

@@ -79,7 +79,7 @@ def _setup(bench: Bench) -> str:
 def _kinds(bench: Bench, formula: str) -> None:
     table = tables.by_kind(bench)
     try:
-        figure = figures.by_kind(table)
+        figure = figures.by_kind(table, tables.prompts_by_kind(bench))
     except InputError as error:
         st.info(plain(str(error)))
         return

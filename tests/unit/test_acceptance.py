@@ -202,11 +202,22 @@ def test_every_metric_has_its_figure_and_an_empty_frame_has_none(recorded, metri
 def test_figures_say_in_their_titles_what_the_frames_hold(small):
     """See the drawing at `small_run`."""
     titles = {metric: FIGURES[name](metric(small)).layout.title.text for name, metric in METRICS.items()}
-    assert titles[acceptance_by_depth] == "Accepted: 50 % at depth 1, 0 % at depth 3"
-    assert titles[acceptance_by_rank] == "The draft's first guess is taken in 33 % of cases, its second in 100 %"
+    assert titles[acceptance_lengths] == "Mean acceptance length 3.00 over 1 round"
+    for metric in (acceptance_by_depth, acceptance_by_rank, acceptance_by_q, acceptance_by_source):
+        assert titles[metric] == "Accepted: 2 of 4"  # a share of so few would say more than is known
+
+
+def test_shares_of_enough_guesses_are_told_with_their_number(small):
+    """The same step ten times over."""
+    often = {metric: metric(small).assign(**{name: 10 * metric(small)[name] for name in ("tested", "accepted")})
+             for metric in METRICS.values() if "tested" in metric(small)}  # fmt: skip
+    titles = {metric: FIGURES[metric.__name__](rows).layout.title.text for metric, rows in often.items()}
+    assert titles[acceptance_by_depth] == "Accepted: 50 % of 20 at depth 1, 0 % of 10 at depth 3"
+    assert titles[acceptance_by_rank] == (
+        "The draft's first guess is taken in 33 % of 30 cases, its second guess is taken in 100 % of 10 cases"
+    )
     assert titles[acceptance_by_q] == "The draft's q is 20.0 points too high on average"
-    assert titles[acceptance_by_source] == "Accepted guesses: 100 % by merge, 33 % by draft"
-    assert titles[acceptance_lengths] == "Mean acceptance length 3.00; 0 % of rounds accept nothing drafted"
+    assert titles[acceptance_by_source] == "Accepted: 100 % of 10 by merge, 33 % of 30 by draft"
 
 
 def test_every_column_is_described(recorded):

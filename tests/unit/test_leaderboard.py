@@ -1,4 +1,4 @@
-"""Benchmark results as tables and figures; two methods on eight prompts, one twice as fast as the other."""
+"""Benchmark results as tables and figures; two methods on twelve prompts, one twice as fast as the other."""
 
 import json
 from pathlib import Path
@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 
 from analysis.figures import leaderboard as figures
-from analysis.leaderboard import against, by_kind, read_bench, results
+from analysis.leaderboard import against, by_kind, prompts_by_kind, read_bench, results
 from gsd.errors import InputError
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 COUNTS = {"mean_acceptance_length": 3.0, "draft_forwards": 9, "target_forwards": 3, "overhead_ms_per_round": None,
-          "matches": 8, "prompts": 8}  # fmt: skip
-SLOW = [1.0, 1.1, 0.9, 1.0, 1.05, 0.95, 1.0, 1.0]
+          "matches": 12, "prompts": 12}  # fmt: skip
+SLOW = [1.0, 1.1, 0.9, 1.0, 1.05, 0.95, 1.0, 1.0, 0.9, 1.1, 1.05, 0.95]
 
 
 def result(**changes):
     fast = [2 * ratio for ratio in SLOW]
     methods = {"slow": COUNTS | {"speedups": SLOW}, "fast": COUNTS | {"speedups": fast}}
-    prompts = [{"id": f"p{i}", "kind": "code" if i < 4 else "<b>"} for i in range(8)]
+    prompts = [{"id": f"p{i}", "kind": "code" if i < 10 else "<b>"} for i in range(12)]
     found = {"methods": methods, "prompts": prompts, "baseline": "the faster", "settings": {}, "machine": {}}
     return json.dumps(found | changes).encode()
 
@@ -40,12 +40,27 @@ def test_without_names_prompts_are_numbered_and_kinds_are_not_guessed():
     bench = read_bench(result(prompts=None), "r")
     assert bench.prompts["prompt"].tolist()[:2] == ["prompt 1", "prompt 2"]
     with pytest.raises(InputError, match="kinds"):
-        figures.by_kind(by_kind(bench))
+        figures.by_kind(by_kind(bench), prompts_by_kind(bench))
+
+
+def test_the_best_kind_is_named_where_it_has_ten_prompts_and_each_says_how_many_it_has():
+    """Ten prompts are code, two of the other kind."""
+    bench = read_bench(result(), "r")
+    made = figures.by_kind(by_kind(bench), prompts_by_kind(bench))
+    assert made.layout.title.text == "fast on code prompts is fastest: 2.00×, measured"
+    assert set(made.data[0].x) == {"code (10)", "&lt;b&gt; (2)"}
+    few = figures.by_kind(by_kind(bench), prompts_by_kind(bench) - 1)
+    assert "fastest" not in few.layout.title.text
 
 
 def test_the_leader_is_named_and_whether_it_is_shown_to_lead():
-    assert figures.leaderboard(read_bench(result(), "r")).layout.title.text == "fast leads with 2.00×, measured"
+    assert figures.leaderboard(read_bench(result(), "r")).layout.title.text == (
+        "fast leads with 2.00×, measured on 12 prompts"
+    )
     close = {name: COUNTS | {"speedups": SLOW if name == "slow" else SLOW[::-1]} for name in ("slow", "fast")}
+    few = {name: COUNTS | {"prompts": 9, "speedups": [speedup] * 9} for name, speedup in (("slow", 1.0), ("fast", 2.0))}
+    made = figures.leaderboard(read_bench(result(methods=few, prompts=None), "r"))
+    assert made.layout.title.text == "fast: 2.00×, measured on 9 prompts"
     assert "no difference" in figures.leaderboard(read_bench(result(methods=close), "r")).layout.title.text
 
 
@@ -54,7 +69,7 @@ def test_two_methods_are_paired_by_prompt():
 
 
 def test_names_of_prompts_are_shown_as_text():
-    bench = read_bench(result(prompts=[{"id": f"<i>{i}", "kind": "<b>"} for i in range(8)]), "r")
+    bench = read_bench(result(prompts=[{"id": f"<i>{i}", "kind": "<b>"} for i in range(12)]), "r")
     assert "&lt;i&gt;0 · &lt;b&gt;" in figures.by_prompt(bench).data[0].y
 
 

@@ -70,9 +70,10 @@ def _mark(trace):
 
 
 def test_cells_of_the_matrix_say_their_number(draw):
-    [cells] = draw("hypothesis_pairs").data
-    assert "%{z" in cells.texttemplate
+    cells, numbers = draw("hypothesis_pairs").data
     assert (cells.zmin, cells.zmax) == (0, 1)
+    shown = {(x, y): text for x, y, text in zip(numbers.x, numbers.y, numbers.text)}
+    assert shown == {(x, y): f"{cells.z[y][x]:.0%}" for x in range(len(cells.z)) for y in range(len(cells.z))}
 
 
 def test_titles_are_computed_from_the_rows(draw, frames):
@@ -82,7 +83,9 @@ def test_titles_are_computed_from_the_rows(draw, frames):
     assert f"draft {look.percent(merged.redundancy)} of" in draw("redundancy_by_step", 1).layout.title.text
     complete = rows[rows["status"] == "complete"]
     share = 1 - complete["drafted"].sum() / complete["unrolled"].sum()
-    assert draw("redundancy_by_run").layout.title.text == f"Redundancy is {look.percent(share)} over 3 complete runs"
+    assert draw("redundancy_by_run").layout.title.text == (
+        f"Redundancy is {look.percent(share)} of {complete['unrolled'].sum():,.0f} unrolled nodes in 3 complete runs"
+    )
 
 
 def test_precision_of_merges_stands_beside_that_of_tree_edges(draw, frames):

@@ -110,7 +110,8 @@ def test_figures_draw_the_frames_and_their_titles_say_what_was_measured(two_roun
     rows = speedup_by_step(frames, {two_rounds.name: 5.0})
     made = figures.speedup_by_step(rows)
     assert [list(trace.y) for trace in made.data] == [rows["speedup"].tolist(), rows["speedup_so_far"].tolist()]
-    assert made.layout.title.text.startswith(f"{rows['speedup_so_far'].iloc[-1]:.2f}× as fast as ar, measured")
+    assert made.layout.title.text == "0 of 2 recorded rounds are slower than ar, measured"
+    assert f"{rows['speedup_so_far'].iloc[-1]:.2f}× together, cold and traced" in made.layout.title.subtitle.text
     stacked = figures.time_by_phase_and_step(time_by_phase_and_step(frames))
     assert [sum(trace.y[round_] for trace in stacked.data) for round_ in (0, 1)] == pytest.approx([20.0, 10.0])
     assert stacked.layout.title.text == "70 % of the time goes to verify, 23 % to draft"
@@ -167,6 +168,6 @@ def test_several_runs_are_lines_over_their_tokens(two_rounds, tmp_path):
     assert lines[1].y[-1] == pytest.approx(2 * lines[0].y[-1])
     assert lines[0].marker.symbol != lines[1].marker.symbol
     title = figures.speedup_so_far(rows).layout.title.text
-    assert title == f"{lines[0].y[-1]:.2f}× to {lines[1].y[-1]:.2f}× as fast as ar, measured"
+    assert title == f"{lines[0].y[-1]:.2f}× to {lines[1].y[-1]:.2f}× as fast as ar in 2 runs, measured"
     with pytest.raises(InputError, match="nothing to draw"):
         figures.speedup_so_far(rows.iloc[:0])

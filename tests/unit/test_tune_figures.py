@@ -1,5 +1,6 @@
 """Figures of tuning over the hand-made atlas: what is drawn, what a click on it carries, and what cannot be drawn."""
 
+import pandas as pd
 import pytest
 from fixtures.made_atlas import COSTS, made_atlas
 
@@ -27,13 +28,36 @@ def table(costs=COSTS):
     return summary(rows(*around(HERE, BOUNDS), costs=costs))
 
 
-def test_a_map_for_each_merge_context_with_the_setting_ringed_in_its_own():
+def middle(frame):
+    """Of the line around a cell."""
+    return tuple((min(side) + max(side)) / 2 for side in (frame.x, frame.y))
+
+
+def frames(made):
+    return [trace for trace in made.data if trace.name == "this setting"]
+
+
+def test_a_map_for_each_merge_context_with_the_setting_framed_in_its_own():
     made = maps(table(), row(HERE))
     cells = [trace for trace in made.data if trace.type == "heatmap"]
     assert [trace.z.shape for trace in cells] == [(2, 2)] * 5
-    rings = [trace for trace in made.data if trace.type == "scatter" and trace.customdata is None]
-    assert {trace.xaxis for trace in rings} == {cells[1].xaxis}
-    assert (rings[0].x, rings[0].y) == ((1.0,), (1.0,))  # the second column and row
+    assert {trace.xaxis for trace in frames(made)} == {cells[1].xaxis}
+    assert middle(frames(made)[0]) == (1.0, 1.0)  # the second column and row
+
+
+def test_the_frame_lies_within_the_axes_even_around_a_corner():
+    """A line beyond the range of its axes is cut off."""
+    made = maps(table(), row(HERE))
+    [halo, frame] = frames(made)
+    assert max(frame.x) < made.layout.xaxis2.range[1] and max(frame.y) < made.layout.yaxis2.range[1]
+    assert halo.line.width > frame.line.width
+
+
+def test_wide_maps_stand_in_several_rows():
+    wide = pd.concat([table().query("width == 1").assign(width=width) for width in range(1, 9)])
+    made = maps(wide, row(HERE))
+    tops = [made.layout[f"yaxis{i or ''}"].domain for i in (0, 2, 3, 4, 5)]
+    assert len(set(tops)) == 2
 
 
 def test_the_number_in_a_cell_is_its_settings_own():
@@ -44,11 +68,10 @@ def test_the_number_in_a_cell_is_its_settings_own():
             assert first.z[y][x] == pytest.approx(row(spec)["modelled_speedup"])
 
 
-def test_a_depth_between_two_rows_is_ringed_between_them():
+def test_a_depth_between_two_rows_is_framed_between_them():
     """Rows of depth 1 and 4: depth 2 is a third of the way up."""
     rows = table().replace({"depth": {2: 4}})
-    ring = next(one for one in maps(rows, row(HERE)).data if one.type == "scatter" and one.customdata is None)
-    assert ring.y[0] == pytest.approx(1 / 3)
+    assert middle(frames(maps(rows, row(HERE)))[0])[1] == pytest.approx(1 / 3)
 
 
 def test_a_click_carries_the_setting():
@@ -81,7 +104,20 @@ def test_by_kind_says_where_there_is_most_to_gain():
     assert found["kind"].tolist() == ["abc", "ab"]
     assert (found["best"] == found["reference"]).all()
     assert found["here"].iloc[0] < found["best"].iloc[0]
-    assert by_kind(found).layout.title.text.startswith("abc has most to gain")
+    assert by_kind(found.assign(texts=10)).layout.title.text.startswith("abc has most to gain")
+    assert "most" not in by_kind(found).layout.title.text  # one text of each kind
+    assert [*by_kind(found).data[0].y] == ["abc (1)", "ab (1)"]
+
+
+def test_settings_that_tie_are_said_to_and_the_cheapest_is_preferred():
+    """The second is 0.004 faster and verifies twice as many nodes; the third is slower."""
+    rows = table().head(3).assign(modelled_speedup=[1.461, 1.464, 1.40], verified_nodes=[10, 20, 5], merge_context=0)
+    assert maps(rows, row(HERE)).layout.title.text == (
+        f"2 settings here tie at 1.46×, modelled; the cheapest: width {rows['width'].iloc[0]}, "
+        f"depth {rows['depth'].iloc[0]}, context 0"
+    )
+    alone = rows.assign(modelled_speedup=[1.461, 1.47, 1.40])
+    assert maps(alone, row(HERE)).layout.title.text.startswith(f"Best here: width {rows['width'].iloc[1]}")
 
 
 def test_what_cannot_be_drawn_is_said():
@@ -90,7 +126,7 @@ def test_what_cannot_be_drawn_is_said():
     for draw in (lambda: maps(bare, row(HERE)), lambda: front(bare, row(HERE), row(HERE)), lambda: by_kind(no_kinds)):
         with pytest.raises(InputError, match="costs"):
             draw()
-    assert maps(bare, row(HERE), "mean_acceptance_length").layout.title.text.startswith("Best here")
+    assert maps(bare, row(HERE), "mean_acceptance_length").layout.title.text.startswith("10 settings here tie at 2.25")
 
 
 def test_a_kind_that_is_markup_is_shown_as_text():
