@@ -3,7 +3,8 @@
 A round's decisions hold every candidate of every node that was expanded, so its drafter's own rules can
 grow the graph again under narrower settings. The text that the run went on with is the target's whatever
 is drafted (fixed seed), so it says what would have been accepted. A node whose continuation was never
-drafted is never guessed at: the setting is then not covered.
+drafted is never guessed at, nor is the text behind the last round of a run that was cut off or is still
+going: the setting is then not covered.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from gsd.errors import InputError
 from gsd.graph import TokenGraph
 
 MOST = 1024  # levels and nodes to which no bound is set
+BROKEN_OFF = (None, "cancelled")  # what the last round of a run says whose text would have gone on
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,13 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Uncovered:
-    """The setting needs what the draft says after these texts, which this run never asked it."""
+    """The setting needs what a model says after these texts, which this run does not hold.
+
+    `model` is `draft`, which was never asked there, or `target`: the run's text breaks off there.
+    """
 
     texts: list[str]
+    model: str = "draft"
 
 
 class StepReplay:
@@ -67,6 +73,7 @@ class StepReplay:
         self.spec = recorded_settings(meta)
         self._tree = _draft_tree(self._record)
         self._text = _rest_of_text(meta, steps, index, self._tree)
+        self._broken_off = steps[-1]["stop"] in BROKEN_OFF
         bounds = Bounds(self.spec.width, MOST, MOST)
         self._replayer = Replayer(Atlas(bounds, meta["draft"]["context_length"], {}, [self._text]))
         again = self._replayer.step(0, 0, self.spec)
@@ -80,6 +87,8 @@ class StepReplay:
         after = self._replayer.step(0, 0, spec.as_drafted())
         if after is None:
             return Uncovered(self._missing(spec))
+        if self._broken_off and len(after.accepted) == len(self._text.tokens):
+            return Uncovered(["".join(self._text.texts)], "target")
         return _Union(self._record, after, self._text, self._texts).changed()
 
     def _missing(self, spec: DraftSpec) -> list[str]:

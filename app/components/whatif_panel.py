@@ -86,9 +86,10 @@ def _key(run: str, name: str) -> str:
 def _uncovered(found: Uncovered) -> None:
     places = ", ".join(code(text) for text in found.texts[:NAMED])
     more = f" and {len(found.texts) - NAMED} more" if len(found.texts) > NAMED else ""
+    why = "which this run never asked it" if found.model == "draft" else "where this run's text breaks off"
     st.html('<div class="words uncovered" role="status"><h4>Not covered by this recording</h4><p>These settings need '
-            f"what the draft says after {places}{more}, which this run never asked it. The graph stays as recorded: "
-            "go back towards its settings, or run these in the Playground.</p></div>")  # fmt: skip
+            f"what the {found.model} says after {places}{more}, {why}. The graph stays as recorded: go back towards "
+            "its settings, or run these in the Playground.</p></div>")  # fmt: skip
 
 
 def _table(before: Counts, after: Counts) -> str:

@@ -77,7 +77,7 @@ def run(seed, *, room=40):
         last = children[last, token]
     made = _record(run_spec(drafting=RECORDED), 0, len(PROMPT) - 1, graph, tree, choices)
     rest = text[len(made.new_tokens) :]
-    later = {"new_tokens": rest, "new_texts": list(map(str, rest)), "graph": None, "decisions": None}
+    later = {"new_tokens": rest, "new_texts": list(map(str, rest)), "graph": None, "decisions": None, "stop": "length"}
     spec = run_spec(drafting=RECORDED, max_new_tokens=room).model_dump(mode="json")
     model = {"context_length": 512}
     meta = {"spec": spec, "prompt_tokens": PROMPT, "prompt_texts": ["a", "b"], "target": model, "draft": model}
@@ -166,6 +166,38 @@ def test_what_the_target_said_is_kept_and_the_rest_is_not_known():
     said = found.step["tree"]["target_logp"][1:]
     assert any(math.isnan(logp) for logp in said)
     assert sum(not math.isnan(logp) for logp in said) == len(steps[0]["tree"]["node"]) - 1
+
+
+def cut_off(stop):
+    """A run that broke off, as rounds do that have no other behind them yet, right behind this:
+
+    root ─ a ─ b    recorded with budget 1: `a` is verified and accepted, and `b` is the target's own.
+
+    With budget 2 `b` would be verified and accepted, and whatever the target says behind it is unknown.
+    """
+    graph = TokenGraph(PROMPT[-1:], None)
+    spec = DraftSpec(width=1, depth=2, frontier=1, merge_context=None, sibling_threshold=0.0, prob_threshold=0.0,
+                     budget=1)  # fmt: skip
+    graph.grow(graph.grow([0], [[1]], [[-0.1]], spec), [[2]], [[-0.1]], spec)
+    made = _record(run_spec(drafting=spec), 0, len(PROMPT) - 1, graph, flatten(graph, 1, 40), [1, 2])
+    meta, _, _ = run(0)
+    meta = meta | {"spec": run_spec(drafting=spec, max_new_tokens=40).model_dump(mode="json")}
+    return StepReplay(meta, [made.record | {"stop": stop}], 0), spec
+
+
+@pytest.mark.parametrize("stop", [None, "cancelled"])
+def test_what_the_target_says_behind_a_text_that_breaks_off_is_not_known(stop):
+    replay, spec = cut_off(stop)
+    assert replay.under(spec).after.accepted == 1
+    found = replay.under(spec.model_copy(update={"budget": 2}))
+    assert isinstance(found, Uncovered) and found.model == "target" and len(found.texts) == 1
+
+
+@pytest.mark.parametrize("stop", ["eos", "length", "stop_string"])
+def test_a_text_that_ended_by_a_rule_goes_on_nowhere(stop):
+    replay, spec = cut_off(stop)
+    found = replay.under(spec.model_copy(update={"budget": 2}))
+    assert found.after.accepted == 2
 
 
 def test_what_is_wanted_is_named_by_the_text_of_its_path():
