@@ -5,13 +5,20 @@ const SVG = "http://www.w3.org/2000/svg";
 const FONT = '11.5px ui-monospace, "Cascadia Code", Menlo, Consolas, "DejaVu Sans Mono", monospace';
 const CHIP_COLUMNS = 9;      // up to so many columns, labels stand in chips beside their shape
 const LABEL_CHARS = 12;
-const READABLE = 7.2 / 11.5; // under this scale labels are hidden but for the important ones
+const READABLE = 9 / 11.5;   // under this scale labels keep their size, and stand where there is room for them
+const FAR_LABEL = 0.92;      // their size then
 const MAX_SCALE = 1.15, MAX_GAP = 190;
-const CHIP = { gap: 128, row: 32, end: 70 }, PLAIN = { gap: 72, row: 40 }; // least spacing of the two looks
+// Spacing of the two looks: at least `gap` and `row`; `wide` is a row's height where there is room for it.
+const CHIP = { gap: 128, row: 32, wide: 44, end: 70 }, PLAIN = { gap: 72, row: 40, wide: 52 };
+const FAR_ROW = 20;          // pixels on screen of a row seen from afar
 const LETTER = 6.95;         // width of one, at the labels' size
-const RULER = 42;            // pixels from the bottom
-const MARGIN = { left: 36, right: 60, top: 46, bottom: 58 };
-const HITS_UP_TO = 300, MOVES_UP_TO = 300; // nodes: edges that can be clicked, and changes of face that glide
+const LINE = 13;             // height of a label on screen
+const SLANT = 48, SLANTED_GAP = 15; // degrees, and pixels between two labels that slant
+const RULER = { flat: 30, slanted: 76 }; // pixels at the bottom for the labels of the spine seen from afar
+const MARGIN = { left: 36, right: 60, top: 30, bottom: 40 };
+const LEAST_HEIGHT = 120;    // pixels
+// Nodes up to which edges can be clicked, changes of face glide, and every label looks for room.
+const HITS_UP_TO = 300, MOVES_UP_TO = 300, NAMES_UP_TO = 300;
 const GLIDE_MS = 260;
 const LEVEL_MS = 420, REPLAY_MS = 5000; // a level of a replay, and a whole one at most
 const LEGEND = [["accepted", "accepted"], ["rejected", "rejected"], ["unverified", "not verified"],
@@ -52,12 +59,14 @@ class View {
     this.scene = make("g");
     this.svg.append(this.scene);
     this.tip = Object.assign(document.createElement("div"), { className: "tip", hidden: true });
-    this.box.append(this.svg, this.tools(), this.legend(), this.tip);
+    const foot = Object.assign(document.createElement("div"), { className: "foot" });
+    foot.append(this.legend(), this.tools());
+    this.box.append(this.svg, foot, this.tip);
     this.on(this.svg, "wheel", (event) => this.wheel(event), { passive: false });
     this.on(this.svg, "pointerdown", (event) => this.grab(event));
     this.on(this.svg, "keydown", (event) => this.press(event));
     this.resizing = new ResizeObserver(() => this.resize());
-    this.resizing.observe(this.box);
+    this.resizing.observe(this.svg);
   }
 
   end() {
@@ -108,7 +117,6 @@ class View {
 
   show(data) {
     this.box.dataset.theme = isDark(this.box) ? "dark" : "light";
-    this.box.style.height = data.height;
     const { selected, path, ...picture } = data;
     const now = JSON.stringify(picture);
     const other = data.key !== this.key;
@@ -175,27 +183,31 @@ class View {
     for (const edge of this.edges) edge.line.animate([{ opacity: 0 }, { opacity: 1 }], timing);
   }
 
-  // Spacing, and the extent that a fit shows. The root is always at the left.
+  // Spacing, the extent that a fit shows, and the height that it needs. The root is always at the left.
   measure(nodes, columns) {
-    const across = Math.max(columns, ...nodes.x) + 1;
+    const across = Math.max(columns, ...nodes.x);
     const [above, below] = [-Math.min(0, ...nodes.y), Math.max(0, ...nodes.y)];
     const rows = Math.max(1, above + below);
+    this.svg.style.height = this.picture.height; // at most
+    this.bottom = MARGIN.bottom;
     const room = this.room();
-    const share = room.x / (across - 1); // of each column, in pixels on screen
-    this.chips = across <= CHIP_COLUMNS && share >= CHIP.gap && rows * CHIP.row <= room.y;
+    const share = room.x / across; // of each column, in pixels on screen
+    this.chips = across < CHIP_COLUMNS && share >= CHIP.gap && rows * CHIP.row <= room.y;
     this.box.classList.toggle("chips", this.chips);
     const least = this.chips ? CHIP : PLAIN;
     // A high graph is drawn smaller: its columns may then stand as far apart as fills the width.
     const high = Math.min(1, room.y / (rows * least.row));
-    const widest = Math.max(MAX_GAP, 1.95 * rows * least.row / (across - 1));
+    const widest = Math.max(MAX_GAP, 1.95 * rows * least.row / across);
     this.gap = Math.max(Math.min(share / high, widest), least.gap);
-    this.letters = this.chips ? LABEL_CHARS : Math.min(LABEL_CHARS, Math.floor((this.gap - 6) / LETTER));
-    const width = (across - 1) * this.gap + (this.chips ? CHIP.end : 0);
-    const scale = Math.min(room.x / width, MAX_SCALE);
-    // Where there is room, rows spread out to twice their least height.
-    const spread = room.y / (scale * 2 * Math.max(above, below, 1));
-    this.row = Math.min(Math.max(spread, least.row), 2 * least.row);
+    this.labelRoom = Math.min(LABEL_CHARS * LETTER, this.chips ? Infinity : this.gap - 6);
+    const width = across * this.gap + (this.chips ? CHIP.end : 0);
+    const scale = Math.min(room.x / width, high, MAX_SCALE);
+    if (scale < READABLE) this.bottom = this.gap * scale < this.labelRoom ? RULER.slanted : RULER.flat;
+    const wanted = scale < READABLE ? FAR_ROW / scale : least.wide;
+    this.row = Math.max(least.row, Math.min(wanted, this.room().y / (scale * rows)));
     this.size = { width, above: above * this.row, below: below * this.row };
+    const height = MARGIN.top + (above + below) * this.row * scale + this.bottom;
+    this.svg.style.height = `min(${this.picture.height}, ${Math.max(LEAST_HEIGHT, Math.ceil(height))}px)`;
   }
 
   // The round as it went: level after level is drafted, then all of it is verified at once.
@@ -217,10 +229,11 @@ class View {
   dress(node) {
     const classes = ["node", node.kind, node.merged && "merged", node.copy && "copy", node.mark].filter(Boolean);
     const group = make("g", { class: classes.join(" "), tabindex: "-1", role: "button", "aria-label": said(node) });
-    const text = cut(node.label, this.letters);
-    const label = make("text", this.chips ? { x: 15, y: 4 } : { y: 22, "text-anchor": "middle" });
+    const text = cut(node.label, this.labelRoom, onSpine(node));
+    const label = make("text", this.chips ? { x: 15, y: 4 } : { y: 22 });
     label.textContent = text;
-    node.width = this.chips ? 15 + measureText(text, onSpine(node)) + 9 : 9;
+    node.labelWidth = measureText(text, onSpine(node));
+    node.width = this.chips ? 15 + node.labelWidth + 9 : 9;
     if (this.chips) {
       const box = { x: -13, y: -12, width: node.width + 13, height: 24, rx: 12 };
       group.append(make("rect", { class: "chip", ...box }),
@@ -231,6 +244,7 @@ class View {
     }
     const mark = make("g", { class: "mark" });
     mark.append(...shapes(node.kind, node.merged ? "merged" : node.copy ? "copy" : node.mark));
+    if (onSpine(node)) group.prepend(node.guide = make("path", { class: "guide" }));
     group.append(mark, label);
     node.badge = node.behind ? this.badge(node) : null;
     if (node.badge) group.append(node.badge);
@@ -296,26 +310,25 @@ class View {
 
   room() {
     return {
-      x: Math.max(this.box.clientWidth - MARGIN.left - MARGIN.right, 1),
-      y: Math.max(this.box.clientHeight - MARGIN.top - MARGIN.bottom, 1),
+      x: Math.max(this.svg.clientWidth - MARGIN.left - MARGIN.right, 1),
+      y: Math.max(this.svg.clientHeight - MARGIN.top - this.bottom, 1),
     };
   }
 
   fit() {
-    if (!this.nodes || !this.box.clientWidth) return;
+    if (!this.nodes || !this.svg.clientWidth) return;
     const room = this.room();
     const { width, above, below } = this.size;
     const scale = Math.min(room.x / width, room.y / Math.max(above + below, 1), MAX_SCALE);
-    const slack = Math.max(0, room.x - width * scale) / 2;
-    // The spine stands in the middle, unless the branches of one side need the room.
-    const middle = Math.max(above * scale, Math.min(room.y / 2, room.y - below * scale));
-    this.at = { scale, x: MARGIN.left + Math.min(slack, 60), y: MARGIN.top + middle };
+    const slack = { x: Math.max(0, room.x - width * scale), y: Math.max(0, room.y - (above + below) * scale) };
+    const over = scale < READABLE ? slack.y : slack.y / 2; // the ruler is near
+    this.at = { scale, x: MARGIN.left + Math.min(slack.x / 2, 60), y: MARGIN.top + above * scale + over };
     this.place();
   }
 
   refit() {
     this.touched = false;
-    this.fit();
+    this.resize();
   }
 
   fullScreen() {
@@ -326,29 +339,39 @@ class View {
   place() {
     const { x, y, scale } = this.at;
     this.scene.setAttribute("transform", `translate(${x} ${y}) scale(${scale})`);
-    this.svg.classList.toggle("far", scale < READABLE);
+    this.far = scale < READABLE;
+    this.svg.classList.toggle("far", this.far);
     const grow = Math.max(1, 0.55 / scale); // shapes stay at least that large on screen
-    const far = scale < READABLE;
+    const place = this.far ? this.farPlaces() : null;
     for (const node of this.nodes.values()) {
       node.mark.setAttribute("transform", `scale(${grow})`);
-      if (far) node.text.setAttribute("transform", this.farLabel(node));
-      else node.text.removeAttribute("transform");
+      node.text.setAttribute("transform", place ? place(node) : "");
+      node.guide?.setAttribute("d", place ? `M0 0V${this.ruler}` : "");
+      const starts = this.far ? this.slanted && onSpine(node) : this.chips;
+      node.text.setAttribute("text-anchor", starts ? "start" : "middle");
       const beside = this.chips ? `translate(${node.width - 4} -12)` : `translate(${9 * grow} ${-9 * grow})`;
       node.badge?.setAttribute("transform", `${beside} scale(${Math.max(1, 0.8 / scale)})`);
     }
+    this.name(this.hovered);
   }
 
-  // From afar, labels keep their size: the spine's on a ruler at the bottom, others above their node.
-  farLabel(node) {
+  // From afar, labels keep their size: those of the spine on a ruler at the bottom, which slant where they would
+  // run into each other, others above their node.
+  farPlaces() {
     const { y, scale } = this.at;
-    const size = `scale(${0.92 / scale})`;
-    const ruler = this.box.clientHeight - RULER - y;
-    if (onSpine(node)) return `translate(0 ${ruler / scale}) ${size} translate(0 -22)`;
-    return `translate(0 ${-9 / scale}) ${size} translate(0 -22)`;
+    const size = FAR_LABEL / scale;
+    const spine = [...this.nodes.values()].filter(onSpine).sort((one, other) => one.x - other.x);
+    const tight = (node, i) => i && (node.x - spine[i - 1].x) * scale < (node.labelWidth + spine[i - 1].labelWidth) / 2 + 6;
+    this.slanted = spine.some(tight);
+    this.ruler = (this.svg.clientHeight - (this.slanted ? RULER.slanted : RULER.flat) + 8 - y) / scale;
+    const turn = this.slanted ? ` rotate(${SLANT}) translate(0 -14)` : " translate(0 -10)";
+    const off = this.chips ? " translate(-15 18)" : ""; // chips have their labels elsewhere
+    return (node) => onSpine(node) ? `translate(0 ${this.ruler}) scale(${size})${turn}${off}`
+      : `translate(0 ${-9 / scale}) scale(${size}) translate(0 -22)${off}`;
   }
 
   zoom(factor, about) {
-    const point = about || { x: this.box.clientWidth / 2, y: this.box.clientHeight / 2 };
+    const point = about || { x: this.svg.clientWidth / 2, y: this.svg.clientHeight / 2 };
     const scale = Math.min(4, Math.max(0.05, this.at.scale * factor));
     const ratio = scale / this.at.scale;
     this.at = { scale, x: point.x - (point.x - this.at.x) * ratio, y: point.y - (point.y - this.at.y) * ratio };
@@ -411,16 +434,45 @@ class View {
     this.name(null);
   }
 
-  // Marks what keeps its label when the graph is seen from afar.
+  // Marks what has its label when the graph is seen from afar: what is looked at first, and no two in one place.
   name(hovered) {
-    const named = new Set([hovered, ...(hovered?.near ?? [])]);
-    const path = new Set(this.path);
-    for (const node of this.nodes.values()) {
-      const chosen = this.selected !== null && node.ref === this.selected;
-      if (chosen) node.near.forEach((other) => named.add(other));
-      if (chosen || onSpine(node) || path.has(node.id)) named.add(node);
+    this.hovered = hovered;
+    if (!this.far) return;
+    const path = new Set(this.path), nodes = [...this.nodes.values()];
+    const chosen = nodes.filter((node) => this.selected !== null && node.ref === this.selected);
+    const first = [hovered, ...chosen].filter(Boolean);
+    const next = first.flatMap((node) => [...node.near]).concat(nodes.filter((node) => path.has(node.id)));
+    const taken = nodes.length > NAMES_UP_TO ? [] : nodes.map((node) => this.markBox(node));
+    const named = new Set(this.onRuler(nodes.filter(onSpine)));
+    for (const node of [...first, ...next, ...(nodes.length > NAMES_UP_TO ? [] : nodes)]) {
+      const box = this.labelBox(node);
+      const free = first.includes(node) || !taken.some((other) => meet(box, other));
+      if (named.has(node) || onSpine(node) || !free) continue;
+      named.add(node);
+      taken.push(box);
     }
-    for (const node of this.nodes.values()) node.element.classList.toggle("named", named.has(node));
+    for (const node of nodes) node.element.classList.toggle("named", named.has(node));
+  }
+
+  // The labels of the spine that do not run into the one before.
+  onRuler(spine) {
+    let last = -Infinity;
+    return spine.sort((one, other) => one.x - other.x).filter(({ x }) => {
+      const free = !this.slanted || (x - last) * this.at.scale >= SLANTED_GAP;
+      if (free) last = x;
+      return free;
+    });
+  }
+
+  // On screen, from the scene's own origin: [left, right, top, bottom].
+  labelBox({ x, y, labelWidth }) {
+    const { scale } = this.at, half = labelWidth * FAR_LABEL / 2 + 2;
+    return [x * scale - half, x * scale + half, y * scale - 9 - LINE + 3, y * scale - 6];
+  }
+
+  markBox({ x, y }) {
+    const { scale } = this.at;
+    return [x * scale - 5, x * scale + 5, y * scale - 5, y * scale + 5];
   }
 
   hover(node) {
@@ -442,7 +494,7 @@ class View {
     this.tip.hidden = false;
     const left = this.at.x + x * this.at.scale - 12;
     const top = this.at.y + y * this.at.scale;
-    const over = top > this.box.clientHeight * 0.6;
+    const over = top > this.svg.clientHeight * 0.6;
     this.tip.style.left = `${Math.max(6, Math.min(left, this.box.clientWidth - this.tip.offsetWidth - 6))}px`;
     this.tip.style.top = over ? `${top - this.tip.offsetHeight - 18}px` : `${top + 22}px`;
   }
@@ -522,9 +574,17 @@ function onSpine(node) {
   return node.kind === "accepted" || node.kind === "bonus" || node.kind === "root";
 }
 
-function cut(label, letters) {
-  const characters = [...label];
-  return characters.length > letters ? characters.slice(0, letters - 1).join("") + "…" : label;
+// As much of a label as is so many pixels wide; some letters are twice as wide as others.
+function cut(label, width, bold) {
+  const letters = [...label];
+  if (letters.length <= 2 * LABEL_CHARS && measureText(label, bold) <= width) return label;
+  letters.length = Math.min(letters.length, 2 * LABEL_CHARS);
+  while (letters.length > 1 && measureText(`${letters.join("")}…`, bold) > width) letters.pop();
+  return `${letters.join("")}…`;
+}
+
+function meet([left, right, top, bottom], other) {
+  return left < other[1] && other[0] < right && top < other[3] && other[2] < bottom;
 }
 
 const pen = document.createElement("canvas").getContext("2d");

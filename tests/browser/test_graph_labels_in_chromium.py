@@ -1,0 +1,91 @@
+"""The drawn graph in whatever room it has: no label over another, and no higher than what is drawn."""
+
+import pytest
+from browser.conftest import ROOT, serve
+from fixtures.recorded import record_run
+
+from gsd.config import DraftSpec
+
+pytestmark = pytest.mark.browser
+CHAIN = DraftSpec(width=1, depth=20, frontier=1, merge_context=None, prob_threshold=0.0, budget=64)
+DEEP = DraftSpec(width=3, depth=20, frontier=3, merge_context=1, prob_threshold=0.0, sibling_threshold=0.1, budget=64)
+
+# Pairs of visible labels that overlap on screen. A label that slants is a thin band: all of them slant alike, so each
+# is turned back about one point and its box taken there; one that slants and one that does not are told by their boxes.
+OVERLAPS = """(box) => {
+  const view = box.querySelector(":scope > svg");
+  const shown = [...view.querySelectorAll(".node > text")].filter((text) => getComputedStyle(text).display !== "none");
+  const boxes = shown.map((text) => {
+    const matrix = text.getScreenCTM(), box = text.getBBox(), turn = Math.atan2(matrix.b, matrix.a);
+    const corners = [[box.x, box.y], [box.x + box.width, box.y], [box.x, box.y + box.height],
+      [box.x + box.width, box.y + box.height]].map(([x, y]) => new DOMPoint(x, y).matrixTransform(matrix));
+    const across = (angle) => corners.map(({ x, y }) => [x * Math.cos(angle) + y * Math.sin(angle),
+      y * Math.cos(angle) - x * Math.sin(angle)]);
+    return { text: text.textContent, turn, across };
+  });
+  const apart = (one, other, angle) => [0, 1].some((axis) => {
+    const [a, b] = [one, other].map((box) => box.across(angle).map((point) => point[axis]));
+    return Math.max(...a) <= Math.min(...b) + 2.5 || Math.max(...b) <= Math.min(...a) + 2.5; // letters fill less
+  });
+  const pairs = boxes.flatMap((one, i) => boxes.slice(i + 1).map((other) => [one, other]));
+  return { labels: boxes.length, overlaps: pairs.filter(([one, other]) => !apart(one, other, one.turn)
+    && !apart(one, other, other.turn)).map(([one, other]) => `${one.text} ${other.text}`) };
+}"""
+BELOW = """(box) => {
+  const view = box.querySelector(":scope > svg").getBoundingClientRect();
+  const foot = box.querySelector(".foot").getBoundingClientRect();
+  return foot.top - view.bottom;
+}"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("labels")
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    yield from serve(ROOT / "tests" / "fixtures" / "fake_app.py", folder)
+
+
+@pytest.fixture(scope="module")
+def runs(folder):
+    made = {"chain": CHAIN, "deep": DEEP}
+    return {name: record_run(folder / "runs", drafting=spec, max_new_tokens=200) for name, spec in made.items()}
+
+
+def visit(page, address, run, width, view="graph"):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{address}/{view}?run={run.name}")
+    page.locator(".graph-view > svg .node .mark").first.wait_for()
+    page.wait_for_selector('[data-test-script-state="notRunning"]')
+    page.wait_for_timeout(400)  # nodes glide
+
+
+@pytest.mark.parametrize("view", ["", "graph"])
+@pytest.mark.parametrize("width", [520, 900, 1440])
+@pytest.mark.parametrize("name", ["chain", "deep"])
+def test_no_label_lies_over_another_or_under_the_legend(page, address, runs, name, width, view):
+    visit(page, address, runs[name], width, view)
+    found = page.locator(".graph-view").evaluate(OVERLAPS)
+    assert found["overlaps"] == []
+    assert found["labels"] >= 8
+    assert page.locator(".graph-view").evaluate(BELOW) >= 0
+
+
+def test_zoomed_in_there_are_more_labels_and_none_over_another(page, address, runs):
+    visit(page, address, runs["deep"], 900)
+    before = page.locator(".graph-view").evaluate(OVERLAPS)["labels"]
+    for _ in range(3):
+        page.get_by_role("button", name="Zoom in").click()
+        found = page.locator(".graph-view").evaluate(OVERLAPS)
+        assert found["overlaps"] == []
+    assert found["labels"] > before
+
+
+def test_a_flat_graph_is_drawn_in_a_flat_field(page, address, runs):
+    heights = {}
+    for name, run in runs.items():
+        visit(page, address, run, 1440)
+        heights[name] = page.locator(".graph-view > svg").bounding_box()["height"]
+    assert heights["chain"] < 160 < heights["deep"]
