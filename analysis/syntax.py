@@ -75,12 +75,29 @@ def committed_tokens(run: RunTrace, language: str) -> pd.DataFrame:
     return pd.DataFrame({**about, "language": language, "index": range(len(pieces)), **rows})
 
 
+def written_in(run: RunTrace) -> str | None:
+    """The language that the text is to be read as: that of its first fenced block with a known tag, or of its kind.
+
+    Otherwise Python, where the kind is `code` or most of the text parses; prose is no language at all, so None.
+    """
+    kind = run.meta["spec"]["prompt"]["kind"]
+    named = _fenced(run) or (kind if kind in LANGUAGES else None)
+    if named or kind == "code":
+        return named or "python"
+    types = committed_tokens(run, "python")["type"]
+    return "python" if (types == UNPARSED).mean() < 0.5 else None
+
+
 def language_of(run: RunTrace) -> str:
     """The language that the first fenced block with a known tag names; Python where there is none."""
+    return _fenced(run) or "python"
+
+
+def _fenced(run: RunTrace) -> str | None:
     text = b"".join(map(_bytes, (text for step in run.steps for text in step["new_texts"])))
     tags = (found.group(1).decode().lower() for found in re.finditer(rb"^```[ ]*(\w+)", text, re.M))
     named = {tag: language for language, tags in LANGUAGES.items() for tag in tags}
-    return next((named[tag] for tag in tags if tag in named), "python")
+    return next((named[tag] for tag in tags if tag in named), None)
 
 
 def drafted_by_syntax(tokens: pd.DataFrame) -> pd.DataFrame:

@@ -46,7 +46,7 @@ def panel(
     try:
         figure = FIGURES[name](_counted_from_one(table), **options)
     except InputError as error:
-        nothing(name, str(error))
+        nothing(name, plain(str(error)))
         return
     if scope.marked is not None:
         figure.add_vrect(
@@ -68,7 +68,7 @@ def _counted_from_one(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def nothing(name: str, reason: str) -> None:
-    """In the place of a chart: why it cannot be drawn, and what would help."""
+    """In the place of a chart: why it cannot be drawn, and what would help; `reason` is Markdown of ours."""
     with st.container(border=True, key=f"chart-box {name}"):
         st.html(f'<div class="chart-title"><b>{name.replace("_", " ").capitalize()}</b></div>')
-        st.info(plain(reason[:1].upper() + reason[1:]), icon=":material/info:")
+        st.info(reason[:1].upper() + reason[1:], icon=":material/info:")

@@ -50,6 +50,13 @@ class Scope:
         """All rounds of the runs, that of a step marked among them."""
         return Scope.of(self.kind, self.names, marked=self.round)
 
+    def together(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows that may be put together: of several runs those of the complete ones, of one run all."""
+        if len(self.names) == 1:
+            return rows
+        runs = self.frames.runs
+        return rows[rows["run"].isin(runs.loc[runs["status"] == "complete", "run"])]
+
     def table(self, metric: Callable[[Frames], pd.DataFrame]) -> pd.DataFrame:
         """A metric's rows, computed once for as long as the runs stay as they are."""
         name = f"{metric.__module__}.{metric.__qualname__}"

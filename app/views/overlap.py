@@ -12,6 +12,7 @@ import streamlit as st
 from analysis import overlap
 from analysis.columns import COLUMNS
 from analysis.definitions import formula
+from analysis.figures.look import ENOUGH
 from analysis.merged import merged_sequences, merges_of, nodes_of
 from analysis.similarity import MEASURES
 from analysis.twins import is_unmerged_twin, merging_saved
@@ -55,35 +56,38 @@ def _why_nothing_drafted(scope: Scope) -> str:
 
 
 def _headline(run: OpenRun, scope: Scope) -> None:
-    """What the rest of the page explains, in five figures."""
-    drafted = scope.table(overlap.redundancy_by_step)[["drafted", "unrolled", "extra_copies"]].sum()
-    grams = scope.table(overlap.ngram_overlap_by_step).query("n == 3")[["shared", "occurrences"]].sum()
-    edges = scope.table(overlap.merges_by_context).groupby("edge")[["continued", "tested"]].sum()
-    merged, tree = (_precision(edges, edge) for edge in ("merge", "tree"))
+    """What the rest of the page explains, in five figures: counts summed over rounds and runs, then divided."""
+    tables = [scope.together(scope.table(metric)) for metric in (
+        overlap.redundancy_by_step, overlap.ngram_overlap_by_step, overlap.merges_by_context)]  # fmt: skip
+    drafted = tables[0][["drafted", "unrolled", "extra_copies"]].sum()
+    grams = tables[1].query("n == 3")[["shared", "occurrences"]].sum()
     with st.container(horizontal=True, border=True, key="figures"):
         redundancy, overlapping = formula("redundancy_by_step"), formula("ngram_overlap_by_step")
-        st.metric("Redundancy", _percent(drafted["extra_copies"], drafted["unrolled"]), help=redundancy)
+        st.metric("Redundancy", _percent(drafted["extra_copies"], drafted["unrolled"]), help=redundancy,
+                  delta_description=f"of {drafted['unrolled']:,.0f} unrolled nodes")  # fmt: skip
         st.metric("Unrolled copies", f"{drafted['extra_copies']:,.0f}",
                   help=f"{redundancy}\n`extra_copies`. {UNLIMITED}")  # fmt: skip
-        st.metric("3-gram overlap", _percent(grams["shared"], grams["occurrences"]), help=overlapping)
-        st.metric("Merge precision", "–" if merged is None else f"{merged:.0%}", _points_apart(merged, tree),
-                  delta_description="" if merged is None else "against tree edges",
-                  help=formula("merges_by_context"))  # fmt: skip
+        st.metric("3-gram overlap", _percent(grams["shared"], grams["occurrences"]), help=overlapping,
+                  delta_description=f"of {grams['occurrences']:,.0f} 3-grams")  # fmt: skip
+        _merge_precision(tables[2])
         _forwards_saved(run, scope)
 
 
-def _precision(edges: pd.DataFrame, edge: str) -> float | None:
-    if edge not in edges.index or not edges.loc[edge, "tested"]:
-        return None
-    return edges.loc[edge, "continued"] / edges.loc[edge, "tested"]
+def _merge_precision(rows: pd.DataFrame) -> None:
+    """Of merge edges, and how far it is from that of tree edges where enough of either were tested."""
+    sums = rows.groupby("edge")[["continued", "tested"]].sum().reindex(["merge", "tree"], fill_value=0)
+    continued, tested = sums["continued"], sums["tested"]
+    apart, behind = None, f"of {tested['merge']:,} tested"
+    if tested.min() >= ENOUGH:
+        merged, tree = continued / tested
+        apart = f"{100 * (merged - tree):+.0f} points"
+        behind += f"; {tested['tree']:,} tree edges"
+    st.metric("Merge precision", _percent(continued["merge"], tested["merge"], 0), apart, delta_description=behind,
+              help=formula("merges_by_context"))  # fmt: skip
 
 
-def _points_apart(merged: float | None, tree: float | None) -> str | None:
-    return None if merged is None or tree is None else f"{100 * (merged - tree):+.0f} points"
-
-
-def _percent(part: float, whole: float) -> str:
-    return f"{part / whole:.1%}" if whole else "–"
+def _percent(part: float, whole: float, digits: int = 1) -> str:
+    return f"{part / whole:.{digits}%}" if whole else "–"
 
 
 def _forwards_saved(run: OpenRun, scope: Scope) -> None:
@@ -266,6 +270,9 @@ def _hypotheses(run: OpenRun, scope: Scope) -> None:
     """How alike the hypotheses of one round are, and what they say."""
     if not run.steps:
         st.info("The open run has no round yet.", icon=":material/info:")
+        return
+    if scope.kind == "runs":
+        st.info("Hypotheses are compared within one round: choose *This step* above.", icon=":material/info:")
         return
     index = shown_step(session())
     step = run.steps[index]

@@ -15,12 +15,13 @@ from analysis import speed
 from analysis.columns import COLUMNS
 from analysis.definitions import definition, formula
 from analysis.modelled import cost_curves, modelled_by_step, modelled_speedup, same_models
-from analysis.syntax import LANGUAGES, committed_tokens, drafted_by_syntax
+from analysis.syntax import LANGUAGES, committed_tokens, drafted_by_syntax, written_in
 from app.components.page import head, opened
 from app.components.panels import grid, nothing, panel
 from app.components.scope import Scope, address, scope_bar, sections
 from app.library import atlases, entries, find, version
 from app.state import session, write_address
+from app.words import plain
 from gsd.cost import Costs
 from gsd.errors import InputError, TraceError
 from gsd.trace import RunTrace, read_run
@@ -47,38 +48,53 @@ def page() -> None:
 
 
 def _headline(scope: Scope) -> None:
-    """What the rest of the page explains, in five figures."""
-    steps, columns = scope.frames.steps, COLUMNS["runs"]
-    sums = steps[["accepted", "verified_nodes"]].sum()
-    totals = steps.groupby("run")[["new_tokens", "total_ms"]].sum()
+    """What the rest of the page explains, in five figures: of several runs the complete ones together."""
+    steps, columns = scope.together(scope.frames.steps), COLUMNS["runs"]
+    sums, runs = steps.sum(numeric_only=True), steps["run"].nunique()
     with st.container(horizontal=True, border=True, key="figures"):
         _measured_speedup(scope)
         _modelled_speedup(scope)
-        st.metric("Tokens per second", f"{(1e3 * totals['new_tokens'] / totals['total_ms']).median():.3g}",
-                  help=columns["tokens_per_s"] + _over(totals))  # fmt: skip
-        st.metric("Mean acceptance length", f"{1 + sums['accepted'] / len(steps):.2f}",
-                  help=columns["mean_acceptance_length"])  # fmt: skip
-        rate = f"{sums['accepted'] / sums['verified_nodes']:.1%}" if sums["verified_nodes"] else "–"
-        st.metric("Acceptance rate", rate, help=columns["draft_acceptance_rate"])
+        st.metric("Tokens per second", _ratio(1e3 * sums["new_tokens"], sums["total_ms"], "{:.3g}"),
+                  help=columns["tokens_per_s"], delta_description=_of(runs, "run"))  # fmt: skip
+        st.metric("Mean acceptance length", _ratio(len(steps) + sums["accepted"], len(steps), "{:.2f}"),
+                  help=columns["mean_acceptance_length"], delta_description=_of(len(steps), "round"))  # fmt: skip
+        st.metric("Acceptance rate", _ratio(sums["accepted"], sums["verified_nodes"], "{:.1%}"),
+                  help=columns["draft_acceptance_rate"],
+                  delta_description=_of(int(sums["verified_nodes"]), "verified node"))  # fmt: skip
 
 
-def _over(runs: pd.DataFrame) -> str:
-    """How a figure of several runs is one figure."""
-    return f"; the median of {len(runs)} runs" if len(runs) > 1 else ""
+def _ratio(part: float, whole: float, form: str) -> str:
+    return form.format(part / whole) if whole else "–"
+
+
+def _of(count: int, noun: str) -> str:
+    """How many stand behind a figure."""
+    return f"of {count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _measured_speedup(scope: Scope) -> None:
     """Of a whole run by its own warm repeats, where it has them; else by its recorded rounds."""
-    label, repeats = "Speed-up, measured", scope.frames.runs["speedup"]
-    if scope.kind == "run" and repeats.notna().all():
-        st.metric(label, f"{repeats.iloc[0]:.2f}×", help=COLUMNS["runs"]["speedup"])
+    label = "Speed-up, measured"
+    baseline = _baseline(scope.names[0]) if scope.kind == "run" else None
+    if baseline:
+        st.metric(label, f"{baseline['speedup']:.2f}×", help=COLUMNS["runs"]["speedup"],
+                  delta_description=f"median of {baseline['repeats']} warm repeats")  # fmt: skip
         return
-    sums = _speedups(scope).groupby("run")[["ar_ms", "total_ms"]].sum()
-    if sums.empty:
+    rows = scope.together(_speedups(scope))
+    if rows.empty:
         st.metric(label, "–", help=f"Not known: {HOW_TO_GET_A_BASELINE}")
         return
-    st.metric(label, f"{(sums['ar_ms'] / sums['total_ms']).median():.2f}×", help=definition("speedup_by_step")
-              + _over(sums))  # fmt: skip
+    behind = _of(len(rows), "recorded round") if scope.kind != "runs" else (
+        "recorded rounds " + _of(rows["run"].nunique(), "run"))  # fmt: skip
+    st.metric(label, _ratio(rows["ar_ms"].sum(), rows["total_ms"].sum(), "{:.2f}×"), delta_description=behind,
+              help=definition("speedup_by_step"))  # fmt: skip
+
+
+def _baseline(name: str) -> dict[str, Any] | None:
+    """What a run measured against `ar` in warm repeats; None where it did not."""
+    end = _trace(name).end
+    baseline = end["baseline"] if end else None
+    return baseline if baseline and baseline["speedup"] is not None else None
 
 
 def _modelled_speedup(scope: Scope) -> None:
@@ -135,10 +151,20 @@ def _draft(scope: Scope) -> None:
 
 
 def _syntax(scope: Scope) -> None:
-    language = st.selectbox("Which syntax came from the draft? Read the text as", list(LANGUAGES), key="language",
-                            width=360, persist_state="session")  # fmt: skip
+    """Of a run as it says or is told to be read, of several those that say that language."""
+    own = {name: written_in(_trace(name)) for name in scope.names}
+    known = [language for language in own.values() if language]
+    language = st.selectbox("Which syntax came from the draft? Read the text as", list(LANGUAGES), width=360,
+                            index=list(LANGUAGES).index(known[0]) if known else None, key=f"language of {own}",
+                            placeholder="Not code; choose a language all the same")  # fmt: skip
+    if language is None:
+        return
+    names = [name for name in scope.names if scope.kind != "runs" or own[name] == language]
+    if not names:
+        st.info(f"None of these runs is {language}.", icon=":material/info:")
+        return
     with grid("syntax"):
-        panel(scope, "drafted_by_syntax", rows=_by_syntax(scope.names, scope.changed, language))
+        panel(scope, "drafted_by_syntax", rows=_by_syntax(tuple(names), version(tuple(names)), language))
 
 
 def _costs(scope: Scope) -> None:
@@ -169,7 +195,7 @@ def _modelled_chart(scope: Scope, costs: Costs, name: str) -> None:
     try:
         rows = modelled_by_step(_trace(scope.names[0]), costs)
     except InputError as error:
-        nothing(name, str(error))
+        nothing(name, plain(str(error)))
         return
     if scope.round is not None:
         rows = rows[rows["round"] == scope.round]

@@ -41,3 +41,22 @@ def app(shared_client, tmp_path, monkeypatch):
         return test.run()
 
     return open_at
+
+
+def _view(name: str):
+    """A fixture that opens a view with the given address, once the app has started with it."""
+
+    @pytest.fixture
+    def opened(app):
+        def open_at(**address: str) -> AppTest:
+            page = app(**address).switch_page(f"views/{name}.py")
+            for key, value in address.items():
+                page.query_params[key] = value
+            return page.run()
+
+        return open_at
+
+    return opened
+
+
+graph, overlap, speed = _view("graph"), _view("overlap"), _view("speed")

@@ -3,24 +3,13 @@
 import pytest
 from fixtures.recorded import record_run
 
+from analysis.load import load
+from analysis.overlap import merges_by_context, redundancy_by_step
 from app.library import SAMPLES
 from gsd.config import DraftSpec, ModelSpec
 from gsd.trace import list_runs, read_run
 
 GRAPH = DraftSpec(width=4, depth=6, frontier=5, merge_context=0, prob_threshold=0.05, budget=24)
-
-
-@pytest.fixture
-def overlap(app):
-    """Opens the view with the given address."""
-
-    def open_at(**address):
-        page = app(**address).switch_page("views/overlap.py")
-        for name, value in address.items():
-            page.query_params[name] = value
-        return page.run()
-
-    return open_at
 
 
 @pytest.fixture
@@ -64,6 +53,44 @@ def test_every_section_stands_in_every_scope(overlap, run, scope, tab):
         None if scope == "run" else scope,
         None if tab == "Redundancy" else tab,
     )
+
+
+def described(page, label):
+    return next(metric.proto.delta_description for metric in page.metric if metric.label == label)
+
+
+def test_every_share_says_of_how_many_it_is(overlap, run):
+    page = overlap(run=run.name)
+    frames = load([run])
+    assert described(page, "Redundancy") == f"of {redundancy_by_step(frames)['unrolled'].sum():,.0f} unrolled nodes"
+    sums = merges_by_context(frames).groupby("edge")[["continued", "tested"]].sum()
+    assert described(page, "Merge precision").startswith(f"of {sums['tested']['merge']} tested")
+    assert metrics(page)["Merge precision"] == f"{sums['continued']['merge'] / sums['tested']['merge']:.0%}"
+
+
+@pytest.mark.parametrize(("rounds", "compared"), [(2, False), (40, True)])
+def test_merges_are_compared_with_tree_edges_only_where_ten_of_each_were_tested(overlap, tmp_path, rounds, compared):
+    run = record_run(tmp_path / "runs", count=rounds, drafting=GRAPH)
+    tested = merges_by_context(load([run])).groupby("edge")["tested"].sum()
+    assert (tested.min() >= 10) == compared
+    precision = next(metric for metric in overlap(run=run.name).metric if metric.label == "Merge precision")
+    assert bool(precision.delta) == compared
+
+
+def test_several_runs_have_one_redundancy_that_of_the_complete_ones_together(overlap, run, tmp_path):
+    other = record_run(tmp_path / "runs", count=3, drafting=GRAPH)
+    cut_off = record_run(tmp_path / "runs", count=5, drafting=GRAPH, end=None)
+    page = overlap(run=run.name, scope="runs", runs=",".join([run.name, other.name, cut_off.name]))
+    sums = redundancy_by_step(load([run, other]))[["extra_copies", "unrolled"]].sum()
+    assert metrics(page)["Redundancy"] == f"{sums['extra_copies'] / sums['unrolled']:.1%}"
+    [title] = [body for body in (element.proto.body for element in page.get("html")) if "Redundancy is" in body]
+    assert f"{100 * sums['extra_copies'] / sums['unrolled']:.0f} % of {sums['unrolled']:,.0f}" in title
+
+
+def test_hypotheses_of_several_runs_are_not_put_beside_each_other(overlap, run):
+    page = overlap(run=run.name, scope="runs", tab="Hypotheses")
+    assert not charts(page)
+    assert "within one round" in page.info[0].value
 
 
 def test_the_headline_is_that_of_the_trace(overlap, run):

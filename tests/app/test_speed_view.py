@@ -16,19 +16,6 @@ COSTS = Costs(Curve([1, 3], [1.0, 3.0], [1.0, 3.0], [1.0, 3.0]), Curve([1, 2], [
 
 
 @pytest.fixture
-def speed(app):
-    """Opens the view with the given address."""
-
-    def open_at(**address):
-        page = app(**address).switch_page("views/speed.py")
-        for name, value in address.items():
-            page.query_params[name] = value
-        return page.run()
-
-    return open_at
-
-
-@pytest.fixture
 def run(tmp_path):
     return record_run(tmp_path / "runs", count=8)
 
@@ -83,6 +70,35 @@ def test_an_ar_run_of_the_same_prompt_serves_as_baseline(speed, run, tmp_path):
     new = sum(len(step["new_tokens"]) for step in own.steps)
     expected = new * ar_ms_per_token(own, ar) / sum(step["ms"]["total"] for step in own.steps)
     assert metrics(page)["Speed-up, measured"] == f"{expected:.2f}×"
+
+
+def test_the_primary_speedup_is_that_of_warm_repeats_and_the_chart_says_that_it_is_another(speed):
+    """A sample timed `ar` in turn; its recorded rounds were cold."""
+    run = next(folder for folder in list_runs(SAMPLES) if read_run(folder).end["baseline"])
+    baseline = read_run(run).end["baseline"]
+    page = speed(run=run.name)
+    assert metrics(page)["Speed-up, measured"] == f"{baseline['speedup']:.2f}×"
+    described = next(metric.proto.delta_description for metric in page.metric if metric.label == "Speed-up, measured")
+    assert described == f"median of {baseline['repeats']} warm repeats"
+    [title] = [element.proto.body for element in page.get("html") if "slower than ar" in element.proto.body]
+    assert "×" not in title.partition("</b>")[0] and "cold and traced" in title
+
+
+def test_what_is_missing_is_told_without_raw_markup(speed, run):
+    [told] = [info.value for info in speed(run=run.name).info if "Measure a baseline" in info.value]
+    assert "`--baseline`" in told and "\\" not in told
+
+
+@pytest.mark.parametrize(("kind", "language"), [("maths", None), ("code", "python"), ("json", "json")])
+def test_syntax_is_read_where_the_text_is_code(speed, kind, language):
+    """The samples: prose is read as no language, unless one asks for it."""
+    runs = {read_run(folder).meta["spec"]["prompt"]["kind"]: folder.name for folder in list_runs(SAMPLES)}
+    page = speed(run=runs[kind], tab="Draft quality")
+    assert not page.exception
+    [chosen] = [box for box in page.selectbox if "syntax" in box.label]
+    assert (chosen.value, "drafted_by_syntax" in charts(page)) == (language, language is not None)
+    chosen.set_value("python").run()
+    assert "drafted_by_syntax" in charts(page)
 
 
 @pytest.fixture

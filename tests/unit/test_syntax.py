@@ -10,14 +10,22 @@ import pytest
 from fixtures.recorded import record_run
 
 from analysis.figures import acceptance as figures
-from analysis.syntax import COLUMNS, LANGUAGES, committed_tokens, drafted_by_syntax, language_of, longest_parsing
+from analysis.syntax import (
+    COLUMNS,
+    LANGUAGES,
+    committed_tokens,
+    drafted_by_syntax,
+    language_of,
+    longest_parsing,
+    written_in,
+)
 from gsd.errors import InputError
 from gsd.trace import RunTrace, read_run
 
 EOS = 0
 
 
-def run(texts, origins=None, *, prompt="", prompt_texts=None, end="complete"):
+def run(texts, origins=None, *, prompt="", prompt_texts=None, end="complete", kind="def"):
     """A run of one round that committed `texts`; an empty text stands for the token that ends it."""
     step = {
         "round": 0,
@@ -26,7 +34,7 @@ def run(texts, origins=None, *, prompt="", prompt_texts=None, end="complete"):
         "origins": origins or ["draft"] * len(texts),
     }
     meta = {"run": "made-up", "eos": [EOS], "prompt_texts": [prompt] if prompt_texts is None else prompt_texts,
-            "spec": {"prompt": {"prompt": prompt, "kind": "def"}}}  # fmt: skip
+            "spec": {"prompt": {"prompt": prompt, "kind": kind}}}  # fmt: skip
     return RunTrace(Path("made-up"), meta, [step], {"status": end} if end else None)
 
 
@@ -195,3 +203,13 @@ def test_every_token_of_a_recorded_run_has_one_row_and_its_origin(tmp_path, lang
 )  # fmt: skip
 def test_the_language_is_that_of_the_first_block_with_a_known_tag_else_python(text, language):
     assert language_of(run([text[:5], text[5:]])) == language
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "language"),
+    [("To fill the tank, divide.", "maths", None), ("To fill the tank, divide.", None, None),
+     ("To fill the tank, divide.", "code", "python"), ("x = 1\n", None, "python"), ("{}", "json", "json"),
+     ("Here:\n```sql\nSELECT 1\n```\n", "maths", "sql")],
+)  # fmt: skip
+def test_prose_is_read_as_no_language(text, kind, language):
+    assert written_in(run(re.findall(r"\W*\w+", text) or [text], kind=kind)) == language
