@@ -35,8 +35,9 @@ class Job:
               running | finished | failed | cancelled | crashed (the engine process died)
     `error`   one line, with failed and crashed
     `output`  the last lines that the process wrote to standard error, with crashed
-    `held`    it was asked to pause
-    `started` when its decoding began, by `time.monotonic`; `seconds` that it took
+    `since`   when its present state began, by `time.monotonic`
+    `held`    it was asked to pause, `held_since` so long; `paused_s` seconds of pauses that are over
+    `started` when its decoding began; `seconds` that it took, pauses left out
     """
 
     id: str
@@ -45,7 +46,10 @@ class Job:
     folder: Path | None = None
     error: str = ""
     output: str = ""
+    since: float = 0.0
     held: bool = False
+    held_since: float = 0.0
+    paused_s: float = 0.0
     started: float | None = None
     seconds: float | None = None
 
@@ -78,7 +82,7 @@ class EngineClient:
 
     def submit(self, spec: RunSpec, out: Path, *, baseline: bool = False) -> str:
         """Queue a run whose trace goes under `out`; returns the job's id."""
-        job = Job(uuid.uuid4().hex, spec.prompt.id)
+        job = Job(uuid.uuid4().hex, spec.prompt.id, since=time.monotonic())
         command = {"do": "run", "id": job.id, "spec": spec.model_dump(mode="json"), "out": str(out),
                    "baseline": baseline}  # fmt: skip
         with self._lock:
@@ -144,7 +148,7 @@ class EngineClient:
     def _hold(self, job: str, held: bool) -> None:
         with self._lock:
             if self._jobs[job].pending:
-                self._jobs[job] = replace(self._jobs[job], held=held)
+                self._jobs[job] = _held(self._jobs[job], held, time.monotonic())
                 self._send({"do": "pause" if held else "resume", "id": job})
 
     def _send(self, command: dict[str, Any]) -> None:
@@ -197,8 +201,20 @@ def _moved(job: Job, state: str, event: dict[str, Any], now: float) -> Job:
     """The job after an event of its own, at the time `now`."""
     folder = Path(event["folder"]) if "folder" in event else job.folder
     started = now if state == "running" else job.started
-    seconds = now - started if started is not None and state not in PENDING else None
-    return replace(job, state=state, folder=folder, error=event.get("error", ""), started=started, seconds=seconds)
+    seconds = None
+    if started is not None and state not in PENDING:
+        job = _held(job, False, now)
+        seconds = now - started - job.paused_s
+    return replace(job, state=state, folder=folder, error=event.get("error", ""), since=now, started=started,
+                   seconds=seconds)  # fmt: skip
+
+
+def _held(job: Job, held: bool, now: float) -> Job:
+    """The job held or let go at the time `now`; a pause counts once it is over."""
+    if held == job.held:
+        return job
+    paused_s = job.paused_s + (0.0 if held else now - job.held_since)
+    return replace(job, held=held, held_since=now, paused_s=paused_s)
 
 
 def _spawn(command: list[str]) -> subprocess.Popen[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 import pandas as pd
@@ -98,22 +99,37 @@ def _result(drawn_for: Job | None, headed: OpenRun | None) -> None:
 
 def _job_line(client: EngineClient, job: Job, run: OpenRun | None) -> None:
     """How the job stands: what it waits for, how far it is, or why it failed."""
+    waited = time.monotonic() - job.since
     if job.state == "queued" and (ahead := client.ahead(job.id)):
-        runs = "run is" if ahead == 1 else "runs are"
-        st.progress(0.0, f":material/hourglass_top: Waiting: {ahead} {runs} before this one in the engine's queue …")
+        _waiting(f"Waiting for {ahead} other run{'s' if ahead > 1 else ''} in the engine's queue", waited)
     elif job.state in STAGES:
-        st.progress(0.0, f":material/hourglass_top: {STAGES[job.state]} …")
+        _waiting(STAGES[job.state], waited)
     elif job.state == "running" and run and run.folder == job.folder:
-        new, most = sum(len(step["new_tokens"]) for step in run.steps), run.meta["spec"]["max_new_tokens"]
-        whole = bool(run.steps and run.steps[-1]["stop"])  # what goes on after the text is the comparison
-        doing = "The text is whole · measuring the baseline" if whole else f"Round {len(run.steps)}"
-        held = ":material/pause: Paused · " if job.held else ""
-        st.progress(1.0 if whole else new / most, f"{held}{doing} · {new:,} of at most {most:,} tokens")
+        _decoding(run, job.held)
     elif job.state in ("failed", "crashed"):
         st.error(plain(job.error))
         if job.output:
             with st.expander("The engine's last words"):
                 st.code(job.output, language=None, wrap_lines=True)
+
+
+def _decoding(run: OpenRun, held: bool) -> None:
+    """How much of the text there is; once it is whole, how long the comparison that comes behind it is going."""
+    new, most = sum(len(step["new_tokens"]) for step in run.steps), run.meta["spec"]["max_new_tokens"]
+    paused = ":material/pause: Paused · " if held else ""
+    if run.steps and run.steps[-1]["stop"]:
+        written = (run.folder / "events.jsonl").stat().st_mtime
+        _waiting(f"{paused}All {new:,} tokens are there · measuring the baseline: the text is decoded several times "
+                 "more, by `ar` and by this method in turn", time.time() - written)  # fmt: skip
+    else:
+        st.progress(new / most, f"{paused}Round {len(run.steps)} · {new:,} of at most {most:,} tokens")
+
+
+def _waiting(what: str, seconds: float) -> None:
+    """Something whose end is not known: what it is, and for how long it has been going."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="waiting"):
+        st.html('<div class="waiting" aria-hidden="true"></div>', width="content")
+        st.markdown(f"{what} · {_duration(seconds)}", width="stretch")
 
 
 def _batch(jobs: list[Job]) -> None:

@@ -7,6 +7,7 @@ import time
 import pytest
 from fixtures.recorded import run_spec
 
+from app.engine_client import Job, _held, _moved
 from gsd.config import ModelSpec, Prompt
 from gsd.trace import read_run
 
@@ -86,3 +87,12 @@ def test_unloading_keeps_the_process(client, tmp_path, prompt):
     client.unload()
     assert ended(client, submit(client, tmp_path)).state == "finished"
     assert client._process is process
+
+
+def test_pauses_are_left_out_of_the_time_that_a_run_takes():
+    """Decoding from 10 to 100 s, held from 20 to 50 s and from 90 s until it was cancelled: 50 s."""
+    job = _moved(Job("a", "x"), "running", {}, 10.0)
+    for held, now in ((True, 20.0), (True, 30.0), (False, 50.0), (True, 90.0)):
+        job = _held(job, held, now)
+    done = _moved(job, "cancelled", {}, 100.0)
+    assert (done.seconds, done.since, done.held) == (50.0, 100.0, False)
