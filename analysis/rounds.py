@@ -8,18 +8,18 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Landmarks:
-    """Indices of rounds. `longest` and `worst` are None for a run without rounds.
+    """Indices of rounds. `longest` and `shortest` are None for a run without rounds.
 
     `merges`      the accepted path crosses a merge edge
     `rejections`  the target went another way where the draft had offered one
     `longest`     most accepted tokens; of equals the one with the fewest drafted nodes
-    `worst`       fewest accepted tokens; of equals the one with the most drafted nodes
+    `shortest`    fewest accepted tokens; of equals the one with the most drafted nodes
     """
 
     merges: list[int]
     rejections: list[int]
     longest: int | None
-    worst: int | None
+    shortest: int | None
 
 
 def landmarks(steps: list[dict[str, Any]]) -> Landmarks:

@@ -57,6 +57,11 @@ def explain(step: dict[str, Any], spec: dict[str, Any], id: str) -> Explanation 
     return _merge(step, spec, index) if kind == "m" else _candidate(step, spec, index)
 
 
+def tell(step: dict[str, Any], spec: dict[str, Any], id: str | None) -> Explanation:
+    """What is selected, or else what happened in the round."""
+    return explain(step, spec, id or "") or story(step, spec)
+
+
 def story(step: dict[str, Any], spec: dict[str, Any]) -> Explanation:
     """What happened in a round, from the draft to the target's own token."""
     if not step["drafted_nodes"]:
@@ -68,7 +73,8 @@ def story(step: dict[str, Any], spec: dict[str, Any]) -> Explanation:
                     f"tree, it would be {spared:,} nodes more.")  # fmt: skip
     budget = spec["drafting"]["budget"]
     verified = f"The target looked at <b>{step['verified_nodes']}</b> in one forward"
-    verified += f", all that the budget of {budget} allows." if step["verified_nodes"] == budget else "."
+    verified += ", a merged node once for each path to it" if step["merged"] else ""
+    verified += f"; the budget of {budget} allows no more." if step["verified_nodes"] == budget else "."
     return Explanation(_gain(step), [drafted, verified, _end_of_walk(step)])
 
 

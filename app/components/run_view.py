@@ -1,4 +1,4 @@
-"""One run: its text, its figures, and the graph of the chosen round. Redrawn alone while a run is going."""
+"""One run: its text, the graph of the chosen round with its words, its figures. Redrawn alone while a run is going."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 import streamlit as st
 
 from analysis.export import zip_csv
-from analysis.faces import face, trimmed
-from app.components.graph_view import MANY_DRAWN, MOST_DRAWN, Frame, Shown, graph_data, graph_view
+from app.components.graph_view import Frame, Shown, graph_data, graph_view, manageable
 from app.components.metrics import metrics
 from app.components.node_table import node_table
 from app.components.run_actions import changes, compared_with, run_actions
 from app.components.stepper import go, round_line, shown_step, step_buttons
 from app.components.token_text import text_data, token_text
-from app.explain import as_html, explain
+from app.explain import as_html, explain, story
 from app.state import OpenRun, Session, session
 from app.words import plain
 
-STAGE_HEIGHT = 480  # pixels of the graph beside the text
+STAGE_HEIGHT = 420  # pixels of the graph beside the text, at most
+HINT = '<p class="hint">Click a node or a dashed merge edge to read about it. ← and → step through the rounds.</p>'
 TEXT, GRAPH, TABLE = "token_text", "graph", "node_table"  # widget keys
 
 
@@ -27,22 +27,25 @@ def run_view(*, live: bool) -> None:
     state = session()
     run = state.run
     _head(run, live)
-    with st.container(key="stage"):
-        left, right = st.columns([6, 7], gap="medium")
-    with left:
-        token_text(
-            text_data(run.name, run.meta["spec"]["prompt"]["prompt"], run.steps, selected=shown_step(state), live=live),
-            key=TEXT, on_pick=_pick_round,
-        )  # fmt: skip
-        other = compared_with(run)
-        metrics(run, other)
-        if other:
-            st.caption(changes(run, other))
-    with right:
+    index = shown_step(state)
+    with st.container(key="opened-run"), st.container(key="stage"):
+        with st.container(key="stage-text"):
+            token_text(text_data(run.name, run.meta["spec"]["prompt"]["prompt"], run.steps, selected=index, live=live),
+                       key=TEXT, on_pick=_pick_round)  # fmt: skip
         if run.steps:
-            _round(run, shown_step(state))
-    if run.steps:
-        _detail(state, run, run.steps[shown_step(state)])
+            with st.container(key="stage-round"):
+                _round(state, run, index)
+        with st.container(key="stage-figures"):
+            _figures(run)
+    if run.steps and run.steps[index]["graph"]:
+        node_table(run.steps[index], selected=_selected_row(state.node, run.steps[index]), key=TABLE, on_pick=_pick_row)
+
+
+def _figures(run: OpenRun) -> None:
+    other = compared_with(run)
+    metrics(run, other)
+    if other:
+        st.caption(changes(run, other))
 
 
 def _head(run: OpenRun, live: bool) -> None:
@@ -83,52 +86,30 @@ def _condition(run: OpenRun, live: bool) -> None:
         st.warning(plain(note))
 
 
-def _round(run: OpenRun, index: int) -> None:
+def _round(state: Session, run: OpenRun, index: int) -> None:
+    """The graph of a round, and below it what is selected, or else the round, in words."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="stepper"):
         step_buttons(run, index)
         round_line(run, index)
-    graph_panel(run, index, height=STAGE_HEIGHT)
+    _graph(run, index)
+    step = run.steps[index]
+    if step["graph"]:
+        found = explain(step, run.meta["spec"], state.node or "")
+        st.html(as_html(found) if found else as_html(story(step, run.meta["spec"])) + HINT)
 
 
-def _detail(state: Session, run: OpenRun, step: dict[str, Any]) -> None:
-    """The round's nodes as a table, and in words what is selected."""
-    if step["graph"] is None:
-        return
-    with st.container(key="detail"):
-        table, words = st.columns([8, 5], gap="medium")
-    with table:
-        node_table(step, selected=_selected_row(state.node, step), key=TABLE, on_pick=_pick_row)
-    with words:
-        explanation(state, run, step)
-
-
-def graph_panel(run: OpenRun, index: int, *, height: int | str | None = None) -> None:
-    """The graph of one round and nothing else, as large as fits; a click selects (`session().node`).
-
-    `height` in pixels or as a CSS length; by default by the round's size.
-    """
+def _graph(run: OpenRun, index: int) -> None:
+    """The graph of one round; a click selects (`session().node`)."""
     step = run.steps[index]
     if step["graph"] is None:
         st.info("This run recorded counts and times only, so there is no graph. Tick “Record every node” before a run.")
         return
-    whole = face(step)
     graph_view(
-        graph_data(step, run=run.name, frame=Frame.of([step], height), selected=session().node,
+        graph_data(step, run=run.name, frame=Frame.of([step], STAGE_HEIGHT), selected=session().node,
                    show_pruned=st.session_state.get("show_pruned", False),
-                   shown=Shown(trimmed(whole, MOST_DRAWN) if len(whole) > MANY_DRAWN else whole)),
+                   shown=Shown(manageable(step))),
         key=GRAPH, on_pick=_pick_in_graph,
     )  # fmt: skip
-
-
-def explanation(state: Session, run: OpenRun, step: dict[str, Any]) -> None:
-    """What happened to the thing selected, in words."""
-    found = explain(step, run.meta["spec"], state.node) if state.node else None
-    if found is None:
-        st.html('<div class="words empty"><h4>Nothing selected</h4><p>Click a node or a dashed merge edge in the '
-                "graph, or a row of the table, to read what the draft thought of it and what the target did.</p>"
-                "<p>← and → step through the rounds.</p></div>")  # fmt: skip
-        return
-    st.html(as_html(found))
 
 
 def _selected_row(node: str | None, step: dict[str, Any]) -> int | None:

@@ -11,9 +11,10 @@ import streamlit as st
 from analysis.figures import side_by_side as figures
 from analysis.side_by_side import boundaries, differences, divergence, ends, lanes, round_at, so_far
 from app.components.chart import chart
-from app.components.graph_view import Frame, graph_data, graph_view
+from app.components.graph_view import Frame, Shown, graph_data, graph_view, manageable
 from app.components.run_actions import VIEWS, changed_settings
-from app.components.stepper import round_line
+from app.components.stepper import outcome, round_line
+from app.explain import as_html, tell
 from app.library import entries, find, labels
 from app.state import OpenRun, session, write_address
 from app.words import plain, visible
@@ -56,16 +57,20 @@ def pick_two() -> Pair | None:
 
 def side_by_side(a: OpenRun, b: OpenRun) -> None:
     """Both texts as lanes of rounds, both rounds at the chosen position, and what they took up to there."""
-    rows, differ_at = lanes(a.steps, b.steps), divergence(a.steps, b.steps)
+    rows, same = lanes(a.steps, b.steps), _prompt(a) == _prompt(b)
+    differ_at = divergence(a.steps, b.steps) if same else 0
     _place_slider(a, b)
-    _tell(a, b, differ_at)
+    _tell(a, b, same, differ_at)
     chart(figures.rounds(rows, st.session_state[POSITION], differ_at), rows, name="rounds", on_pick=_take_block)
     place = _navigation(a, b)
     left, right = st.columns(2, gap="medium")
     for side, run, index, column in (("A", a, place.a, left), ("B", b, place.b, right)):
         with column, st.container(border=True):
             _side(side, run, index, place.position)
-    _totals(a, b, place, rows, differ_at)
+    if same:
+        _totals(a, b, place, rows, differ_at)
+    else:
+        _table(a, b, place, ["figure", "A", "B"])
     write_address(session(), a=a.name, b=b.name, at=str(place.position))
 
 
@@ -174,11 +179,18 @@ def _take_block() -> None:
         _go(int(points[0]["customdata"][0]))
 
 
-def _tell(a: OpenRun, b: OpenRun, differ_at: int | None) -> None:
+def _prompt(run: OpenRun) -> dict[str, Any]:
+    """What the models were given; a prompt's id and kind are but names."""
+    return {name: run.meta["spec"]["prompt"][name] for name in ("prompt", "chat")}
+
+
+def _tell(a: OpenRun, b: OpenRun, same_prompt: bool, differ_at: int | None) -> None:
     """How the two differ: in settings, and whether in their text."""
     words = changed_settings(a, b)
-    if a.meta["spec"]["prompt"]["prompt"] != b.meta["spec"]["prompt"]["prompt"]:
-        st.info("Two different prompts: a position is as far into the text, but not the same text.")
+    if not same_prompt:
+        st.warning("**A and B went on with two different prompts**, so neither their counts nor their times can be "
+                   "compared: a difference may come from the text alone. Choose two runs of one prompt for "
+                   "that.")  # fmt: skip
     elif differ_at is None:
         words += f" Both wrote the same text{_as_far(a, b)}."
     else:
@@ -212,24 +224,24 @@ def _side(side: str, run: OpenRun, index: int, position: int) -> None:
                      query_params={"run": run.name, "step": str(index + 1)})  # fmt: skip
     if position > ends(run.steps)[-1]:
         st.caption(f"This text ended at position {ends(run.steps)[-1]}; its last round is shown.")
-    round_line(run, index, _took(drafting["method"], step))
+    round_line(run, index, f"{drafting['method']}: {outcome(step)}, {step['ms']['total']:,.1f} ms")
     if step["graph"] is None:
         st.info("This run recorded counts and times only, so there is no graph.")
         return
-    graph_view(graph_data(step, run=run.name, frame=Frame.of(run.steps, GRAPH_HEIGHT), show_pruned=False,
-                          selected=st.session_state.get(f"picked {side}")),
-               key=f"graph {side}", on_pick=lambda: _picked(side))  # fmt: skip
+    round_shown = (run.name, index)
+    shown_for, node = st.session_state.get(f"picked {side}", (round_shown, None))
+    node = node if shown_for == round_shown else None
+    graph_view(graph_data(step, run=run.name, frame=Frame.of([step], GRAPH_HEIGHT), show_pruned=False, selected=node,
+                          shown=Shown(manageable(step))),
+               key=f"graph {side}", on_pick=lambda: _picked(side, round_shown))  # fmt: skip
+    st.html(as_html(tell(step, run.meta["spec"], node)))
 
 
-def _took(method: str, step: dict[str, Any]) -> str:
-    merges = f", {step['merged']} merged" if step["merged"] else ""
-    return (f"{method}: {step['drafted_nodes']} drafted{merges}, {step['verified_nodes']} verified, "
-            f"<b>{len(step['accepted'])} accepted</b>, {step['ms']['total']:,.1f} ms")  # fmt: skip
-
-
-def _picked(side: str) -> None:
+def _picked(side: str, round_shown: tuple[str, int]) -> None:
+    """A selection holds in its round; nodes of another round have the same names."""
     if picked := st.session_state[f"graph {side}"].get("pick"):
-        st.session_state[f"picked {side}"] = picked["id"]
+        hidden = (picked["id"] or "").startswith("+")
+        st.session_state[f"picked {side}"] = round_shown, None if hidden else picked["id"]
 
 
 def _totals(a: OpenRun, b: OpenRun, place: Place, rows: pd.DataFrame, differ_at: int | None) -> None:
@@ -237,11 +249,19 @@ def _totals(a: OpenRun, b: OpenRun, place: Place, rows: pd.DataFrame, differ_at:
     left, right = st.columns(2, gap="medium")
     with left:
         chart(figures.elapsed(rows, place.position, differ_at), rows, name="elapsed", help=TIMES)
-    with right, st.container(border=True):
+    with right:
+        _table(a, b, place)
+
+
+def _table(a: OpenRun, b: OpenRun, place: Place, columns: list[str] | None = None) -> None:
+    """What both took as sums over their rounds; `columns` where not all can be told."""
+    with st.container(border=True):
         whole = st.segmented_control("Up to", ["here", "the end"], key="compare up to", default="here", required=True)
         at = (place.a, place.b) if whole == "here" else (len(a.steps) - 1, len(b.steps) - 1)
         table = differences(so_far(a.steps, at[0]), so_far(b.steps, at[1]))
+        table = table[columns] if columns else table
         number = st.column_config.NumberColumn(format="%.4g")
         st.dataframe(table, key="differences", hide_index=True, placeholder="–", height="content",
                      column_config={name: number for name in table.columns[1:]})  # fmt: skip
-        st.caption(DIFFERENCES)
+        if columns is None:
+            st.caption(DIFFERENCES)

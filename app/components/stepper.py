@@ -10,6 +10,7 @@ from app.state import OpenRun, Session, session
 from app.words import code
 
 CUT = 24  # tokens of a round that its line shows
+AS_TREE = "The target is shown a tree: a merged node stands in it once for each path to it."
 
 
 def shown_step(state: Session) -> int | None:
@@ -35,18 +36,20 @@ def step_buttons(run: OpenRun, index: int) -> None:
                   disabled=by == 0 or not 0 <= index + by <= last)  # fmt: skip
 
 
-def round_line(run: OpenRun, index: int, outcome: str | None = None) -> None:
-    """What the round drafted, verified and committed; `outcome` is HTML in place of the counts."""
+def round_line(run: OpenRun, index: int, said: str | None = None) -> None:
+    """What the round drafted, verified and committed; `said` is HTML in place of the counts alone."""
     step = run.steps[index]
     tokens = "".join(code(text) for text in step["new_texts"][:CUT])
     more = f"<span>and {len(step['new_texts']) - CUT} more</span>" if len(step["new_texts"]) > CUT else ""
     count = f"<b>Round {index + 1}</b> of {len(run.steps)}"
-    st.html(f'<div class="round">{count}<span>{outcome or _outcome(step)}</span>{tokens}{more}</div>', width="stretch")
+    st.html(f'<div class="round">{count}<span>{said or outcome(step)}</span>{tokens}{more}</div>', width="stretch")
 
 
-def _outcome(step: dict[str, Any]) -> str:
-    merges = f", {step['merged']} merge{'s' if step['merged'] > 1 else ''}" if step["merged"] else ""
-    return (f"{step['drafted_nodes']} drafted{merges}, {step['verified_nodes']} verified, "
+def outcome(step: dict[str, Any]) -> str:
+    """How many nodes the round drafted, merged, verified and accepted, as HTML."""
+    merges = f", {step['merged']:,} merge{'s' if step['merged'] > 1 else ''}" if step["merged"] else ""
+    as_tree = f' <abbr title="{AS_TREE}">as a tree</abbr>' if step["merged"] else ""
+    return (f"{step['drafted_nodes']:,} drafted{merges} → {step['verified_nodes']:,} verified{as_tree} → "
             f"<b>{len(step['accepted'])} accepted</b>")  # fmt: skip
 
 

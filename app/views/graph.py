@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from analysis.faces import GRAPH, TREE, VERIFIED, Face, face, route, trimmed, unrolled_nodes
+from analysis.faces import GRAPH, TREE, VERIFIED, Face, face, route, trimmed
 from analysis.hypotheses import leaves, through
 from analysis.rounds import Landmarks, after, landmarks
 from analysis.step_whatif import Changed
@@ -20,12 +20,12 @@ from app.components.round_strip import round_strip, strip_data
 from app.components.stepper import go, round_line, shown_step, step_buttons
 from app.components.whatif_panel import what_if
 from app.engine_client import engine
-from app.explain import Explanation, as_html, explain, story
+from app.explain import Explanation, as_html, explain, tell
 from app.state import OpenRun, Session, session, write_address
 from app.words import code
 
 LIVE_EVERY_S = 1.0
-HEIGHT = "clamp(430px, calc(100vh - 400px), 900px)"  # what the window leaves below head, strip and buttons
+HEIGHT = "clamp(380px, calc(100vh - 450px), 900px)"  # at most what the window leaves below head, strip and buttons
 FACES = {TREE: "Tree", GRAPH: "Graph", VERIFIED: "Verified"}
 FACE_HELP = (
     "**Tree**: as if nothing had merged, each continuation drafted anew. **Graph**: as it was, every node once, merge "
@@ -77,7 +77,7 @@ def _navigation(run: OpenRun, index: int) -> str:
             _toggles()
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="faces"):
         chosen = _face()
-        round_line(run, index, _flow(run, run.steps[index]))
+        round_line(run, index)
     return chosen
 
 
@@ -89,11 +89,12 @@ def _landmarks(name: str, rounds: int, _run: OpenRun) -> Landmarks:
 def _jumps(marks: Landmarks, index: int) -> None:
     """Buttons to the rounds that are worth a look."""
     jumps = [
-        ("Merge", "m", after(marks.merges, index), "Next round whose accepted path crosses a merge edge"),
-        ("Rejection", "x", after(marks.rejections, index), "Next round in which the target chose a token beside those "
-         "it was shown"),
-        ("Longest", "l", marks.longest, "The round with the most accepted tokens"),
-        ("Worst", "w", marks.worst, "The round with the fewest accepted tokens; of several the one that drafted most"),
+        ("Next merge", "m", after(marks.merges, index), "The next round whose accepted path crosses a merge edge"),
+        ("Next rejection", "x", after(marks.rejections, index), "The next round in which the target chose a token "
+         "beside those it was shown"),
+        ("Longest path", "l", marks.longest, "The round with the most accepted tokens"),
+        ("Shortest path", "w", marks.shortest, "The round with the fewest accepted tokens; of several the one that "
+         "drafted most"),
     ]  # fmt: skip
     with st.container(horizontal=True, gap="xsmall", width="content", key="jumps"):
         for label, shortcut, to, help in jumps:
@@ -117,13 +118,6 @@ def _face() -> str:
 
 def _depth(run: OpenRun) -> int:
     return run.meta["spec"]["drafting"]["depth"]
-
-
-def _flow(run: OpenRun, step: dict[str, Any]) -> str:
-    """How many nodes the round had at each stage, as HTML."""
-    tree = f"{unrolled_nodes(step, _depth(run)):,} as a tree → " if step["merged"] and step["graph"] else ""
-    return (f"{tree}{step['drafted_nodes']:,} drafted → {step['verified_nodes']:,} verified → "
-            f"<b>{len(step['accepted'])} accepted</b>")  # fmt: skip
 
 
 # --- the picture and its words
@@ -208,11 +202,11 @@ def _path(drawn: Face, step: dict[str, Any], node: str | None) -> list[int]:
 def _words(state: Session, run: OpenRun, step: dict[str, Any], changed: Changed | None) -> Explanation:
     """What is selected, or else the round; under other settings first what they change about it."""
     spec, node = run.meta["spec"], state.node or ""
-    of_changed = changed and node[:1] in ("m", "b")  # merge edges and the bonus are those drawn
-    found = explain(changed.step if of_changed else step, spec, node)
     if changed and _needed(node):
-        found = _under_changed(changed, *_needed(node), found) or found
-    return found or story(step, spec)
+        return _under_changed(changed, *_needed(node), explain(step, spec, node)) or tell(step, spec, node)
+    of_changed = changed and node[:1] in ("m", "b")  # merge edges and the bonus are those drawn
+    found = explain(changed.step, spec, node) if of_changed else None
+    return found or tell(step, spec, None if of_changed else node)
 
 
 def _under_changed(changed: Changed, node: int, found: Explanation | None) -> Explanation | None:

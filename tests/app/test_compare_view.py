@@ -17,6 +17,10 @@ def data_of(page, key):
     return found
 
 
+def html_of(page):
+    return "\n".join(element.proto.body for element in page.get("html"))
+
+
 @pytest.fixture
 def compare(app):
     """Opens the view at an address."""
@@ -83,6 +87,36 @@ def test_texts_that_differ_say_where_and_how(compare, tmp_path):
     assert not page.exception
     assert "The texts differ from position" in page.warning[0].value
     assert any("seed 1 → 2" in caption.value for caption in page.caption)
+
+
+def test_two_prompts_are_not_compared(compare, tmp_path):
+    runs = [record_run(tmp_path / "runs", prompt=Prompt(prompt=prompt)) for prompt in ("one", "another")]
+    page = compare(a=runs[0].name, b=runs[1].name)
+    assert not page.exception
+    assert "two different prompts" in page.warning[0].value
+    assert list(page.dataframe[-1].value.columns) == ["figure", "A", "B"]
+    assert len(page.get("plotly_chart")) == 1  # the rounds alone, without a title that sets one against the other
+    assert not any("B ÷ A" in caption.value for caption in page.caption)
+
+
+def test_what_is_selected_is_explained_and_only_in_its_round(compare, two):
+    page = compare(a=two[0].name, b=two[1].name, at="1")
+    assert html_of(page).count("The draft proposed") == 2
+    page.session_state["picked A"] = ((two[0].name, 0), "n1")
+    page.run()
+    assert "Node 1, depth 1" in html_of(page) and html_of(page).count("The draft proposed") == 1
+    assert data_of(page, "graph A")["selected"] == "n1"
+    page.button(key="Next end of a round").click().run()
+    page.button(key="Next end of a round").click().run()
+    assert data_of(page, "graph A")["selected"] is None and "Node 1, depth 1" not in html_of(page)
+
+
+def test_of_a_large_round_the_likeliest_nodes_are_drawn(compare, tmp_path):
+    large = DraftSpec(width=8, depth=6, frontier=30, prob_threshold=0.0, sibling_threshold=0.0, budget=90)
+    runs = [record_run(tmp_path / "runs", count=2, drafting=large, max_new_tokens=most) for most in (40, 41)]
+    page = compare(a=runs[0].name, b=runs[1].name, at="1")
+    drawn = data_of(page, "graph A")["nodes"]
+    assert len(drawn["id"]) < 110 and sum(drawn["behind"]) > 0
 
 
 def test_the_pinned_run_is_a_and_another_of_its_prompt_is_b(compare, two, app):

@@ -92,10 +92,10 @@ def test_the_strip_has_a_bar_for_each_round_and_the_buttons_step(graph, run):
 def test_jumps_go_to_the_longest_and_the_worst_round(graph, run):
     page = graph(run=run.name, step="1")
     accepted = [len(step["accepted"]) for step in recorded(run)]
-    page.button(key="jump Longest").click().run()
+    page.button(key="jump Longest path").click().run()
     assert accepted[data_of(page, "round_strip")["selected"]] == max(accepted)
-    assert page.button(key="jump Longest").disabled
-    page.button(key="jump Worst").click().run()
+    assert page.button(key="jump Longest path").disabled
+    page.button(key="jump Shortest path").click().run()
     assert accepted[data_of(page, "round_strip")["selected"]] == min(accepted)
 
 

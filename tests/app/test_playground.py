@@ -1,16 +1,18 @@
 """The first page through AppTest: empty, with a run, with errors, and its address."""
 
 import json
+import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
-from fixtures.recorded import record_run
+from fixtures.recorded import record_run, run_spec
 
-from app.library import SAMPLES
+from app.library import SAMPLES, runs_folder
 from app.prompt_library import prompts
-from gsd.config import DraftSpec
+from gsd.config import DraftSpec, Prompt
 from gsd.trace import list_runs
 
 NO_TORCH = """
@@ -121,6 +123,23 @@ def test_the_address_names_round_and_node_and_the_node_is_explained(app, run):
     assert "Round 2" in html_of(page)
 
 
+def test_without_a_selection_the_round_is_told_beside_its_graph(app, run):
+    page = app(run=run.name, step="2")
+    assert "The draft proposed" in html_of(page) and "Click a node" in html_of(page)
+    page = app(run=run.name, step="2", node="n1")
+    assert "The draft proposed" not in html_of(page) and "Click a node" not in html_of(page)
+
+
+def test_more_nodes_verified_than_drafted_are_said_to_be_so_as_a_tree(app, tmp_path):
+    folder = record_run(tmp_path / "runs")
+    lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()][:-1]
+    merging = next(i for i, step in enumerate(lines) if step["merged"])
+    shown = html_of(app(run=folder.name, step=str(merging + 1)))
+    assert ">as a tree</abbr>" in shown and "a merged node once for each path to it" in shown
+    plain_tree = record_run(tmp_path / "runs", drafting=DraftSpec(method="tree"))
+    assert "as a tree" not in html_of(app(run=plain_tree.name, step="1"))
+
+
 def test_runs_that_look_alike_can_be_told_apart(app, tmp_path):
     runs = [record_run(tmp_path / "runs", count=2) for _ in range(3)]
     page = app(run=runs[0].name)
@@ -154,7 +173,7 @@ def test_an_address_of_no_run_is_told(app, run, name):
 def test_a_step_or_node_that_is_not_there_shows_the_run_all_the_same(app, run, address):
     page = app(run=run.name, **address)
     assert not page.exception
-    assert "Nothing selected" in html_of(page)
+    assert "Click a node" in html_of(page)
 
 
 @pytest.mark.parametrize(("end", "words"), [(None, "incomplete"), ("cancelled", "cancelled"), ("failed", "failed")])
@@ -222,6 +241,35 @@ def test_without_a_prompt_or_with_a_model_that_is_none_the_page_says_so(app, sha
     page.button(key="run").click().run()
     page = until_done(page, shared_client)
     assert page.error[0].value == "missing\\: no such model"
+
+
+def said_while(page, shared_client, monkeypatch, **changes):
+    """What the page says of a job that stands as `changes` say."""
+    job = shared_client.submit(run_spec(prompt=Prompt(prompt="slow"), max_new_tokens=100_000), runs_folder())
+    page.session_state["session"].jobs = [job]
+    monkeypatch.setattr(shared_client, "current", lambda jobs: replace(shared_client.job(job), **changes))
+    page.run()
+    monkeypatch.undo()
+    shared_client.cancel(job)
+    assert not page.exception
+    return " ".join(markdown.value for markdown in page.markdown)
+
+
+@pytest.mark.parametrize(("state", "words"), [("loading", "Loading the models · 42 s"), ("preparing", "Reading the")])
+def test_what_has_no_known_end_is_told_with_the_time_that_it_takes(app, shared_client, monkeypatch, state, words):
+    page = app()
+    said = said_while(page, shared_client, monkeypatch, state=state, since=time.monotonic() - 42.2, folder=None)
+    assert words in said
+
+
+def test_while_the_baseline_is_measured_the_time_since_the_last_round_is_told(app, shared_client, monkeypatch, run):
+    lines = (run / "events.jsonl").read_text().splitlines()
+    last = json.loads(lines[-2]) | {"stop": "length"}
+    (run / "events.jsonl").write_text("\n".join([*lines[:-2], json.dumps(last)]) + "\n")
+    os.utime(run / "events.jsonl", (time.time() - 75.2,) * 2)
+    page = app(run=run.name)
+    said = said_while(page, shared_client, monkeypatch, state="running", folder=run)
+    assert "measuring the baseline" in said and "75 s" in said
 
 
 def test_a_crash_is_shown_with_the_engines_last_words_and_the_rounds_so_far(app, shared_client):

@@ -115,7 +115,7 @@ def test_the_keyboard_reaches_nodes_and_leaves_the_round_alone(page, address, fo
     expect(words(page)).to_contain_text("depth 1")
     expect(page.locator(".round")).to_contain_text("Round 2")
     page.keyboard.press("Escape")
-    expect(words(page)).to_contain_text("Nothing selected")
+    expect(words(page)).to_contain_text("The draft proposed")
 
 
 def test_a_merge_edge_can_be_clicked(page, address, folder):

@@ -21,7 +21,7 @@ def test_landmarks():
     assert found.merges == [1]
     assert found.rejections == [0, 3]  # where children stood, and the target chose another token
     assert found.longest == 1
-    assert found.worst == 3  # nothing accepted, like round 2, but nine nodes drafted
+    assert found.shortest == 3  # nothing accepted, like round 2, but nine nodes drafted
 
 
 def test_a_path_that_a_stop_rule_cut_rejects_nothing():
@@ -30,7 +30,7 @@ def test_a_path_that_a_stop_rule_cut_rejects_nothing():
 
 
 def test_a_run_without_rounds_has_no_landmarks():
-    assert (landmarks([]).longest, landmarks([]).worst) == (None, None)
+    assert (landmarks([]).longest, landmarks([]).shortest) == (None, None)
 
 
 def test_the_next_one_starts_again_from_the_first():

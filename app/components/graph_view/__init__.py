@@ -13,7 +13,7 @@ from typing import Any
 
 import streamlit as st
 
-from analysis.faces import Face, face
+from analysis.faces import Face, face, trimmed
 from analysis.layout import Layout, Place, layout
 from app.words import percent, visible
 
@@ -39,9 +39,9 @@ def graph_view(data: dict[str, Any], *, key: str, on_pick: Callable[[], None]) -
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The room kept for every round of a run, so that stepping moves neither the page nor the root.
+    """The room of a picture: columns that it keeps at least, and its greatest height in pixels or as a CSS length.
 
-    `height` is in pixels, or a CSS length.
+    It is no higher than what is drawn.
     """
 
     columns: int
@@ -49,7 +49,7 @@ class Frame:
 
     @classmethod
     def of(cls, steps: list[dict[str, Any]], height: int | str | None = None) -> Frame:
-        """Room for the deepest graph and its bonus; unless said, more height where some graph has many nodes."""
+        """Room for the deepest graph and its bonus; unless said, up to more height where some graph has many nodes."""
         depth = max(max(step["graph"]["depth"]) for step in steps)
         many = max(len(step["graph"]["depth"]) for step in steps) > MANY_NODES
         return cls(depth + 1, height or (TALL if many else HEIGHT))
@@ -67,6 +67,12 @@ class Shown:
     face: Face
     marks: Sequence[str] = ()
     path: Sequence[int] = ()
+
+
+def manageable(step: dict[str, Any]) -> Face:
+    """The graph of a round; of a large one the likeliest nodes."""
+    whole = face(step)
+    return trimmed(whole, MOST_DRAWN) if len(whole) > MANY_DRAWN else whole
 
 
 def graph_data(

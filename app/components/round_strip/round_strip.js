@@ -27,7 +27,8 @@ class Strip {
     this.seq = Date.now();
     this.svg = make("svg", { role: "img" });
     this.tip = Object.assign(document.createElement("div"), { className: "tip", hidden: true });
-    box.append(this.svg, this.tip);
+    this.head = Object.assign(document.createElement("div"), { className: "head" });
+    box.append(this.head, this.svg, this.tip);
     this.listeners = new AbortController();
     const signal = { signal: this.listeners.signal };
     this.svg.addEventListener("click", (event) => this.pick(this.roundAt(event)), signal);
@@ -71,7 +72,19 @@ class Strip {
     const label = make("text", { class: "at", x: at, y: BASE + 13, "text-anchor": "middle" });
     label.textContent = String(selected + 1);
     this.svg.replaceChildren(...parts, label);
+    this.head.replaceChildren("Accepted tokens in each round", ...this.legend(merge));
     this.svg.setAttribute("aria-label", `Accepted tokens of ${count} rounds; round ${selected + 1} is shown`);
+  }
+
+  // What the dots mean, where there are any.
+  legend(merge) {
+    return [[2, "merge crossed", "path through a merge"], [1, "merge", "merges beside the path"]]
+      .filter(([kind]) => merge.includes(kind) && this.slot > 4).map(([, classes, text]) => {
+        const item = document.createElement("span"), picture = make("svg", { viewBox: "-4 -4 8 8", "aria-hidden": "true" });
+        picture.append(make("circle", { class: classes, r: 2.6 }));
+        item.append(picture, text);
+        return item;
+      });
   }
 
   roundAt(event) {
