@@ -36,6 +36,7 @@ from gsd.pairs import PairHolder
 
 EXIT_GRACE_S = 5.0  # how long a run may still take once nobody listens
 PAUSE_POLL_S = 0.05  # how soon a run that is held hears that it may go on
+NICENESS = 10  # of 19: the app and the browser go first where they share the cores
 
 
 class Runner(Protocol):
@@ -158,6 +159,7 @@ class Worker:
 
 def main() -> None:
     """Serve standard input. Whatever the libraries print goes to standard error."""
+    give_way()
     out = claim_stdout()
     import gsd.runner  # noqa: F401  (seconds of importing torch, before `ready` rather than in the first run)
 
@@ -190,6 +192,17 @@ def _parse(line: str) -> dict[str, Any]:
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
     return text if isinstance(error, GsdError) else f"{type(error).__name__}: {text}"
+
+
+def give_way() -> None:
+    """Decode on what the app and the browser leave free. To be called before torch is loaded, which reads it then.
+
+    A thread of torch that waits for the others spins by default; where somebody else has their core, that holds up
+    both. Waiting asleep costs next to nothing on free cores.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if hasattr(os, "nice"):  # not on Windows
+        os.nice(NICENESS)
 
 
 def claim_stdout() -> TextIO:
