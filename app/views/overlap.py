@@ -20,6 +20,7 @@ from app.components.page import head, opened
 from app.components.panels import grid, panel
 from app.components.scope import Scope, address, scope_bar, sections
 from app.components.stepper import go, shown_step
+from app.components.twin_run import twin_run
 from app.library import entries, find, frames, labels
 from app.state import OpenRun, open_run, session, write_address
 from app.words import code, plain, visible
@@ -96,8 +97,11 @@ def _forwards_saved(run: OpenRun, scope: Scope) -> None:
     twin = None if scope.kind != "run" else _twin(run)
     if twin is None:
         missing = ("There is no complete run of the same prompt and settings by the method *tree* to compare with: "
-                   "decode one in the Playground, and look at *this run*.")  # fmt: skip
-        st.metric(label, "–", help=f"{help}\n{missing}")
+                   "decode one, and look at *this run*.")  # fmt: skip
+        with st.container(gap="xsmall"):
+            st.metric(label, "–", help=f"{help}\n{missing}")
+            if scope.kind == "run":
+                twin_run(run)
         return
     saved = merging_saved(frames((run.name, twin)).runs, run.name, twin)
     help += (f"\nMeasured against {plain(twin)}. Merging also saved {saved['saved_drafted_nodes']:,} drafted nodes and "

@@ -13,6 +13,7 @@ from app.components.graph_view import Frame, graph_data, graph_view
 from app.components.page import head
 from app.components.run_view import run_view
 from app.components.settings import settings_sidebar
+from app.components.waiting import duration, waiting
 from app.engine_client import EngineClient, Job, engine
 from app.library import Entry, entries
 from app.state import OpenRun, Session, follow, open_run, session, write_address
@@ -101,9 +102,9 @@ def _job_line(client: EngineClient, job: Job, run: OpenRun | None) -> None:
     """How the job stands: what it waits for, how far it is, or why it failed."""
     waited = time.monotonic() - job.since
     if job.state == "queued" and (ahead := client.ahead(job.id)):
-        _waiting(f"Waiting for {ahead} other run{'s' if ahead > 1 else ''} in the engine's queue", waited)
+        waiting(f"Waiting for {ahead} other run{'s' if ahead > 1 else ''} in the engine's queue", waited)
     elif job.state in STAGES:
-        _waiting(STAGES[job.state], waited)
+        waiting(STAGES[job.state], waited)
     elif job.state == "running" and run and run.folder == job.folder:
         _decoding(run, job.held)
     elif job.state in ("failed", "crashed"):
@@ -119,17 +120,10 @@ def _decoding(run: OpenRun, held: bool) -> None:
     paused = ":material/pause: Paused · " if held else ""
     if run.steps and run.steps[-1]["stop"]:
         written = (run.folder / "events.jsonl").stat().st_mtime
-        _waiting(f"{paused}All {new:,} tokens are there · measuring the baseline: the text is decoded several times "
+        waiting(f"{paused}All {new:,} tokens are there · measuring the baseline: the text is decoded several times "
                  "more, by `ar` and by this method in turn", time.time() - written)  # fmt: skip
     else:
         st.progress(new / most, f"{paused}Round {len(run.steps)} · {new:,} of at most {most:,} tokens")
-
-
-def _waiting(what: str, seconds: float) -> None:
-    """Something whose end is not known: what it is, and for how long it has been going."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="waiting"):
-        st.html('<div class="waiting" aria-hidden="true"></div>', width="content")
-        st.markdown(f"{what} · {_duration(seconds)}", width="stretch")
 
 
 def _batch(jobs: list[Job]) -> None:
@@ -139,7 +133,7 @@ def _batch(jobs: list[Job]) -> None:
     left = len(jobs) - len(done)
     words = f"{len(done)} of {len(jobs)} prompts"
     if left and taken:
-        words += f" · about {_duration(left * sum(taken) / len(taken))} left, by those before"
+        words += f" · about {duration(left * sum(taken) / len(taken))} left, by those before"
     st.progress(len(done) / len(jobs), words)
     table = pd.DataFrame({"Prompt": [job.prompt for job in jobs], "State": [job.state for job in jobs],
                           "Seconds": [job.seconds for job in jobs]})  # fmt: skip
@@ -153,10 +147,6 @@ def _open_of_batch(jobs: list[Job]) -> None:
     rows = st.session_state["batch"]["selection"]["rows"]
     if rows and jobs[rows[0]].folder:
         open_run(jobs[rows[0]].folder.name)
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def _empty(samples: list[Entry]) -> None:

@@ -10,7 +10,7 @@ const FAR_LABEL = 0.92;      // their size then
 const MAX_SCALE = 1.15, MAX_GAP = 190;
 // Spacing of the two looks: at least `gap` and `row`; `wide` is a row's height where there is room for it.
 const CHIP = { gap: 128, row: 32, wide: 44, end: 70 }, PLAIN = { gap: 72, row: 40, wide: 52 };
-const FAR_ROW = 20;          // pixels on screen of a row seen from afar
+const FAR_ROW = 26;          // pixels on screen of a row seen from afar
 const LETTER = 6.95;         // width of one, at the labels' size
 const LINE = 13;             // height of a label on screen
 const SLANT = 48, SLANTED_GAP = 15; // degrees, and pixels between two labels that slant

@@ -1,0 +1,49 @@
+"""The run that merging is measured against, decoded from where it is missing."""
+
+import time
+
+import pytest
+from fixtures.recorded import record_run, run_spec
+
+from analysis.twins import is_unmerged_twin
+from app.components.twin_run import twin_of
+from app.state import OpenRun
+from gsd.config import DraftSpec, ModelSpec
+from gsd.trace import read_run
+
+HERE = ModelSpec(source="README.md")  # a file that is there stands for a model that is
+
+
+def opened(tmp_path, **changes):
+    return OpenRun.read(record_run(tmp_path / "runs", **({"target": HERE, "draft": HERE, "pair": None} | changes)))
+
+
+def test_the_twin_is_the_same_run_that_never_merges(tmp_path):
+    run = opened(tmp_path)
+    twin = twin_of(run)
+    assert twin.drafting.method == "tree"
+    assert is_unmerged_twin(run.meta["spec"], twin.model_dump(mode="json"))
+
+
+@pytest.mark.parametrize("changes", [
+    {"drafting": DraftSpec(method="tree")}, {"drafting": DraftSpec(merge_context=None)},
+    {"target": ModelSpec(source="made/up")}, {"end": "cancelled"},
+], ids=["a tree", "never merges", "no model", "cancelled"])  # fmt: skip
+def test_a_run_without_merges_models_or_end_has_none(tmp_path, changes):
+    assert twin_of(opened(tmp_path, **changes)) is None
+
+
+def test_overlap_decodes_it_where_its_figure_lacks_it(app, shared_client, tmp_path):
+    page = app(run=opened(tmp_path).name).switch_page("views/overlap.py").run()
+    saved = {metric.label: metric.value for metric in page.metric}["Draft forwards saved"]
+    assert saved == "–"
+    page.button(key="twin").click().run()
+    [job] = page.session_state["twins"].values()
+    while shared_client.job(job).pending:
+        time.sleep(0.02)
+    page.run()
+    assert not page.exception
+    decoded = read_run(shared_client.job(job).folder)
+    assert decoded.meta["spec"]["drafting"] == run_spec().drafting.model_dump(mode="json") | {"method": "tree"}
+    assert {metric.label: metric.value for metric in page.metric}["Draft forwards saved"] != "–"
+    assert "twin" not in [button.key for button in page.button]
