@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from gsd.atlas import Atlas, AtlasText, DraftTree, Regrowth
 from gsd.config import PREFILL_CHUNK, DraftSpec
 from gsd.graph import ROOT, TokenGraph
+from gsd.trace import mean_acceptance_length
 from gsd.tree import FlatTree, flatten
 
 
@@ -46,9 +47,9 @@ class TextReplay:
         return sum(one.new_tokens for one in self.rounds) / self.length
 
     @property
-    def mean_acceptance_length(self) -> float:
+    def mean_acceptance_length(self) -> float | None:
         """1 + accepted / rounds, as in a run."""
-        return 1 + sum(one.accepted for one in self.rounds) / len(self.rounds)
+        return mean_acceptance_length(sum(one.accepted for one in self.rounds), len(self.rounds))
 
     def counts(self) -> dict[str, int]:
         """What the rounds did in all, by the names of a run's totals."""

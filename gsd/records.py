@@ -8,7 +8,7 @@ from typing import Any
 from gsd.engine import Step
 from gsd.graph import TokenGraph
 from gsd.text import TokenTexts
-from gsd.trace import finite
+from gsd.trace import finite, mean_acceptance_length
 
 
 def step_record(step: Step, texts: TokenTexts, *, detail: bool) -> dict[str, Any]:
@@ -148,14 +148,6 @@ class Tally:
             "overhead_ms": self.wall_ms - self.draft_ms - self.verify_ms,
             "tokens_per_s": _ratio(1e3 * self.new_tokens, self.wall_ms),
         }
-
-
-def mean_acceptance_length(accepted: int, rounds: int) -> float | None:
-    """Tokens that a round's one target forward is good for: 1 + accepted / rounds; None without a round.
-
-    The 1 is the bonus, which counts even in a last round that a stop rule cut before it.
-    """
-    return 1 + accepted / rounds if rounds else None
 
 
 def _ratio(part: float, whole: float) -> float | None:

@@ -157,6 +157,14 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def mean_acceptance_length(accepted: int, rounds: int) -> float | None:
+    """Tokens that a round's one target forward is good for: 1 + accepted / rounds; None without a round.
+
+    The 1 is the bonus, which counts even in a last round that a stop rule cut before it.
+    """
+    return 1 + accepted / rounds if rounds else None
+
+
 def _new_folder(out: Path, name: str) -> Path:
     for suffix in ("", *(f"-{n}" for n in range(2, 1000))):
         try:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
 from app.library import Entry, entries
 from app.state import OpenRun
 from app.words import plain
+from gsd.trace import mean_acceptance_length
 
 PHASES = (("draft", "draft forwards"), ("verify", "target forwards"), ("overhead", "engine"))
 
@@ -27,7 +28,7 @@ def figures(run: OpenRun) -> dict[str, Any]:
     return {
         "new_tokens": new, "rounds": len(steps), "wall_ms": wall, "draft_ms": draft, "verify_ms": verify,
         "overhead_ms": wall - draft - verify, "tokens_per_s": 1e3 * new / wall if wall else None,
-        "mean_acceptance_length": 1 + accepted / len(steps) if steps else None,
+        "mean_acceptance_length": mean_acceptance_length(accepted, len(steps)),
         "draft_acceptance_rate": accepted / verified if verified else None,
         "draft_forwards": sum(step["draft_forwards"] for step in steps),
         "target_forwards": sum(step["target_forwards"] for step in steps),
@@ -38,47 +39,43 @@ def metrics(run: OpenRun, pinned: OpenRun | None = None) -> None:
     """One row of figures, each with its difference from the pinned run, then where the time went."""
     total, before = figures(run), figures(pinned) if pinned else {}
     row = [
-        _Figure("Tokens per second", "tokens_per_s", "{:.1f}", "normal",
+        Figure("Tokens per second", "tokens_per_s", "{:.1f}", "normal",
                 "`new tokens ÷ wall time of the rounds`, the prompt's own forward included."),
-        _Figure("Mean acceptance length", "mean_acceptance_length", "{:.2f}", "normal",
+        Figure("Mean acceptance length", "mean_acceptance_length", "{:.2f}", "normal",
                 "`1 + accepted ÷ rounds`: tokens that one target forward yields on average, its own token included."),
-        _Figure("Acceptance rate", "draft_acceptance_rate", "{:.1%}", "off",
+        Figure("Acceptance rate", "draft_acceptance_rate", "{:.1%}", "off",
                 "`accepted ÷ verified nodes`. A wide graph verifies many nodes of which one path can be accepted, so "
                 "it lowers this rate and may be faster all the same."),
-        _Figure("Target forwards", "target_forwards", "{:,.0f}", "inverse",
+        Figure("Target forwards", "target_forwards", "{:,.0f}", "inverse",
                 f"One a round; without a draft {total['new_tokens']} tokens need as many forwards."),
-        _Figure("Draft forwards", "draft_forwards", "{:,.0f}", "inverse", "One for each level of each round's graph."),
+        Figure("Draft forwards", "draft_forwards", "{:,.0f}", "inverse", "One for each level of each round's graph."),
     ]  # fmt: skip
     with st.container(horizontal=True, border=True, key="metrics"):
         for one in row:
-            one.draw(total, before)
+            one.draw(total, before, "than A")
         speedup(run)
     _time_bar(total)
 
 
 @dataclass(frozen=True, slots=True)
-class _Figure:
-    """One metric: its key in `figures`, how it is written, whether more is better, and its formula."""
+class Figure:
+    """A metric: its name in the totals, how it is written, whether more of it is better, and its formula."""
 
     label: str
-    key: str
+    name: str
     form: str
-    delta_color: str
+    delta_color: Literal["normal", "inverse", "off"]
     formula: str
 
-    def draw(self, total: dict[str, Any], before: dict[str, Any]) -> None:
-        value, old = total[self.key], before.get(self.key)
-        delta = None if value is None or old is None else value - old
-        st.metric(
-            self.label, _number(value, self.form), None if delta is None else _signed(delta, self.form),
-            delta_color=self.delta_color, delta_description=None if delta is None else "than A", help=self.formula,
-            width="content",
-        )  # fmt: skip
-
-
-def _signed(delta: float, form: str) -> str:
-    """With a plain minus, by which `st.metric` tells a loss."""
-    return ("-" if delta < 0 else "+") + form.format(abs(delta))
+    def draw(self, here: dict[str, Any], reference: dict[str, Any], against: str | None = None) -> None:
+        """The figure, and its difference from the reference where it has another; `against` names the reference."""
+        value, old = _written(here[self.name], self.form), _written(reference.get(self.name), self.form)
+        delta = None
+        if "–" not in (value, old) and value != old:
+            apart = here[self.name] - reference[self.name]
+            delta = ("-" if apart < 0 else "+") + self.form.format(abs(apart))  # `st.metric` knows a plain minus
+        st.metric(self.label, value, delta, delta_color=self.delta_color, help=self.formula, width="content",
+                  delta_description=delta and against)  # fmt: skip
 
 
 def speedup(run: OpenRun) -> None:
@@ -98,7 +95,7 @@ def speedup(run: OpenRun) -> None:
         help = ("`tokens per second here ÷ those of ar`, *measured*, but not side by side: `ar` was timed on this "
                 f"pair, device and number type in an earlier run ({plain(entry.label)}, {plain_speed:.1f} tokens per "
                 "second). Tick “Measure a baseline” for a ratio of the two in turn.")  # fmt: skip
-        st.metric("× earlier ar, measured", _number(speed and speed / plain_speed, "{:.2f}×"), help=help,
+        st.metric("× earlier ar, measured", _written(speed and speed / plain_speed, "{:.2f}×"), help=help,
                   width="content")  # fmt: skip
     else:
         st.metric("Speed-up, measured", "–", help=formula, width="content")
@@ -145,5 +142,5 @@ def _milliseconds(ms: float) -> str:
     return f"{ms / 1e3:.2f} s" if ms >= 1e3 else f"{ms:.0f} ms" if ms >= 10 else f"{ms:.1f} ms"
 
 
-def _number(value: float | None, form: str) -> str:
+def _written(value: float | None, form: str) -> str:
     return "–" if value is None else form.format(value)

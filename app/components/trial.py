@@ -21,6 +21,7 @@ from gsd.pairs import here
 
 ASKED_EVERY_S = 0.5
 TRIAL = "trial"  # in the session: the last one
+TRIAL_TEXT = "trial text"  # in the session: the id of the prompt to try
 COUNTS = {"rounds": "rounds", "draft_forwards": "draft forwards", "drafted_nodes": "drafted nodes",
           "verified_nodes": "verified nodes", "merges": "merges"}  # fmt: skip
 MODELLED = "*Modelled* from the atlas and its cost curves, for this prompt alone: `plain decoding ÷ replayed rounds`."
@@ -67,7 +68,7 @@ def _trial(opened: OpenAtlas, spec: DraftSpec, drawn_pending: bool) -> None:
     with st.container(border=True, key="trial"):
         texts = {text.id: text for text in opened.atlas.texts}
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-            st.selectbox("Try it for real", texts, key="trial text", width=320, help=TRIAL_HELP,
+            st.selectbox("Try it for real", texts, key=TRIAL_TEXT, width=320, help=TRIAL_HELP,
                          format_func=lambda name: f"{name} · {texts[name].kind or 'no kind'}")  # fmt: skip
             st.button("Measure", key="trial go", icon=":material/timer:", type="primary", disabled=bool(drawn_pending),
                       on_click=_start, args=(opened, spec))  # fmt: skip
@@ -81,7 +82,7 @@ def _trial(opened: OpenAtlas, spec: DraftSpec, drawn_pending: bool) -> None:
 
 def _start(opened: OpenAtlas, spec: DraftSpec) -> None:
     """Hand the run to the engine, and keep what the replay says of it."""
-    name = st.session_state["trial text"]
+    name = st.session_state[TRIAL_TEXT]
     text = next(one for one in opened.atlas.texts if one.id == name)
     st.session_state["trial refused"] = ""
     try:

@@ -33,9 +33,9 @@ def tune_settings(bounds: Bounds) -> DraftSpec:
     for name in ("sibling_threshold", "prob_threshold"):
         one = NUMBERS[name]
         st.slider(one.label, 0.0, 1.0, step=0.01, key=PREFIX + name, help=one.help, disabled=not _heeded(name))
-    with st.container(horizontal=True):
-        st.segmented_control("Rule", ["path", "local"], key=PREFIX + "prob_rule", required=True, help=RULE_HELP)
-        st.segmented_control("Below it", ["leaf", "drop"], key=PREFIX + "prob_action", required=True, help=ACTION_HELP)
+    st.segmented_control("Probability rule", ["path", "local"], key=PREFIX + "prob_rule", required=True, help=RULE_HELP)
+    st.segmented_control("Improbable candidates", ["leaf", "drop"], key=PREFIX + "prob_action", required=True,
+                         help=ACTION_HELP)  # fmt: skip
     spec = st.session_state[KEPT] = _chosen()
     return spec
 

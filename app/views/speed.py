@@ -24,7 +24,7 @@ from app.state import session, write_address
 from app.words import plain
 from gsd.cost import Costs
 from gsd.errors import InputError, TraceError
-from gsd.trace import RunTrace, read_run
+from gsd.trace import RunTrace, mean_acceptance_length, read_run
 
 KEY = "speed"  # of the tabs
 HOW_TO_GET_A_BASELINE = (
@@ -56,7 +56,8 @@ def _headline(scope: Scope) -> None:
         _modelled_speedup(scope)
         st.metric("Tokens per second", _ratio(1e3 * sums["new_tokens"], sums["total_ms"], "{:.3g}"),
                   help=columns["tokens_per_s"], delta_description=_of(runs, "run"))  # fmt: skip
-        st.metric("Mean acceptance length", _ratio(len(steps) + sums["accepted"], len(steps), "{:.2f}"),
+        length = mean_acceptance_length(sums["accepted"], len(steps))
+        st.metric("Mean acceptance length", "–" if length is None else f"{length:.2f}",
                   help=columns["mean_acceptance_length"], delta_description=_of(len(steps), "round"))  # fmt: skip
         st.metric("Acceptance rate", _ratio(sums["accepted"], sums["verified_nodes"], "{:.1%}"),
                   help=columns["draft_acceptance_rate"],

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shlex
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
 from analysis.tune import as_row, to_paste
 from app.atlas import OpenAtlas, open_atlas
+from app.components.metrics import Figure
 from app.components.page import head
-from app.components.trial import trial
+from app.components.trial import TRIAL_TEXT, trial
 from app.components.tune_charts import tune_charts
 from app.components.tune_settings import defaults, place_sliders, take, tune_settings
 from app.library import atlases, runs_folder
@@ -23,28 +23,6 @@ from gsd.errors import GsdError, InputError
 
 HERE = Path(__file__).parent
 KEPT = "kept atlas"  # its name, while another view is shown
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A metric: its name in a summary, how it is written, whether more of it is better, and its formula."""
-
-    label: str
-    name: str
-    form: str
-    delta_color: str
-    formula: str
-
-    def draw(self, here: dict[str, Any], reference: dict[str, Any]) -> None:
-        """The figure, and its difference from the reference where there is one."""
-        value, old = here[self.name], reference[self.name]
-        delta = None
-        if value is not None and old is not None and self.form.format(value) != self.form.format(old):
-            delta = ("-" if value < old else "+") + self.form.format(
-                abs(value - old)
-            )  # `st.metric` knows a plain minus
-        st.metric(self.label, "–" if value is None else self.form.format(value), delta, delta_color=self.delta_color,
-                  help=self.formula, width="content")  # fmt: skip
 
 
 FIGURES = (
@@ -137,13 +115,28 @@ def _use(opened: OpenAtlas, spec: DraftSpec, reference: DraftSpec) -> None:
     """The setting to paste, and where it can go."""
     texts = len(opened.atlas.texts)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.code(f"gsd generate {to_paste(as_row(spec))}".strip(), language="bash", wrap_lines=True)
+        st.code(_command(opened, spec), language="bash", wrap_lines=True)
         st.button("Defaults", key="to defaults", icon=":material/undo:", on_click=take, disabled=spec == reference,
                   args=(reference.model_dump(), opened.atlas.bounds),
                   help=f"Differences above are from the defaults{_ends(reference)}, over {texts} texts.")  # fmt: skip
         if st.button("Use in Playground", key="to playground", icon=":material/play_circle:"):
             st.session_state.update(spec.model_dump())
             st.switch_page(HERE / "playground.py")
+
+
+def _command(opened: OpenAtlas, spec: DraftSpec) -> str:
+    """What decodes the prompt chosen below, or the atlas's first, with its models and this setting."""
+    texts = {text.id: text for text in opened.atlas.texts}
+    text = texts.get(st.session_state.get(TRIAL_TEXT), opened.atlas.texts[0])
+    recorded = opened.atlas.meta.get("spec", {})
+    if pair := recorded.get("pair"):
+        given = ["--pair", pair]
+    else:
+        given = [part for role in ("target", "draft") if recorded.get(role)
+                 for part in (f"--{role}", recorded[role]["source"])]  # fmt: skip
+    if text.given is not None:
+        given += ["--prompt", text.given]
+    return " ".join(filter(None, ["gsd generate", shlex.join(given), to_paste(as_row(spec))]))
 
 
 def _ends(reference: DraftSpec) -> str:

@@ -1,5 +1,6 @@
 """Tune: without an atlas, on a hand-made one, on a broken one; its sliders, its address, its way to the Playground."""
 
+import shlex
 import time
 
 import pytest
@@ -54,8 +55,34 @@ def test_a_slider_gives_the_figures_of_its_setting_at_once(tune):
     page.slider(key="tune depth").set_value(1).run()
     assert not page.exception
     assert (figure(page, "Rounds").value, figure(page, "Rounds").delta) == ("4", "+1")
-    assert page.code[0].value == "gsd generate --width 2 --depth 1 --frontier 2"
+    assert page.code[0].value == "gsd generate --prompt P --width 2 --depth 1 --frontier 2"
     assert page.query_params["depth"] == "1"
+
+
+def test_the_command_names_models_and_prompt_of_the_atlas(tune, tmp_path):
+    """The made-up pair is named `tiny`; without one its models are."""
+    spec = run_spec().model_dump(mode="json")
+    atlas = made_atlas({"spec": spec})
+    atlas.texts[0].given = "it's  two  words"
+    atlas.save(tmp_path / "runs" / "named")
+    made_atlas({"spec": spec | {"pair": None}}).save(tmp_path / "runs" / "own")
+    page = tune(atlas="named")
+    assert shlex.split(page.code[0].value)[:6] == ["gsd", "generate", "--pair", "tiny", "--prompt", "it's  two  words"]
+    page.selectbox(key="trial text").set_value("ab-1").run()
+    assert "--prompt P" in page.code[0].value
+    page = tune(atlas="own")
+    assert page.code[0].value.startswith("gsd generate --target made/up-target --draft made/up-draft --prompt P")
+
+
+def test_a_setting_is_called_as_in_the_playground(tune, app):
+    def labels(page, prefix):
+        widgets = (*page.slider, *page.select_slider, *page.number_input, *page.selectbox, *page.button_group)
+        return {widget.key.removeprefix(prefix): widget.label for widget in widgets
+                if (widget.key or "").removeprefix(prefix) in DraftSpec.model_fields}  # fmt: skip
+
+    tuned, playground = labels(tune(), "tune "), labels(app(), "")
+    assert {"method", "width", "prob_rule", "prob_action"} < tuned.keys()
+    assert tuned == {name: playground[name] for name in tuned}
 
 
 def test_the_address_sets_the_sliders_and_nonsense_in_it_does_not(tune):
