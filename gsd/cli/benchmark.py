@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gsd.cli import options
-from gsd.cli.output import end_with_broken_lines, load, print_json, print_table, progress
-from gsd.config import DraftSpec, RunSpec, build
+from gsd.cli.output import end_with_broken_lines, load, print_json, print_table, progress, write_csv
+from gsd.config import DraftSpec, RunSpec, SamplingSpec, build
 from gsd.errors import InputError, PromptError
 from gsd.prompts import PromptFile, read_prompts
 
 if TYPE_CHECKING:
+    from gsd.bench import PromptResult
     from gsd.runner import Runner
+
+METHODS_HELP = (
+    "Comma-separated: ours, paper (the authors' settings), and hf-assisted, hf-assisted-q (draft quantised like ours) "
+    "and hf-lookup, these also with a length, as hf-assisted-8."
+)
 
 
 def bench(
@@ -27,58 +33,77 @@ def bench(
     draft_revision: options.DraftRevision = None,
     draft_quant: options.DraftQuant = "none",
     trust_remote_code: options.Trust = False,
-    methods: Annotated[str, typer.Option(help="Comma-separated.")] = "ar,chain,tree,graph,hf-assisted,hf-lookup",
+    methods: Annotated[str, typer.Option(help=METHODS_HELP)] = "ar,chain,tree,graph,hf-assisted,hf-lookup",
     preset_name: options.PresetName = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="OPTION=VALUE for all methods, or METHOD.OPTION=VALUE.")
     ] = None,
     max_new_tokens: options.NewTokens = "64",
+    temperature: options.Temperature = "0.0",
+    top_p: options.TopP = "1.0",
+    seed: options.Seed = "0",
     repeats: Annotated[int, typer.Option(min=1, help="Calls per method and prompt.")] = 3,
     device: options.Device = "auto",
     dtype: options.DtypeName = "auto",
     as_json: options.Json = False,
+    markdown: Annotated[Path | None, typer.Option(help="Write the tables to this file, to paste.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write every timed call to this file.")] = None,
 ) -> None:
-    """Measure methods and transformers' own against each other, side by side in one process."""
-    from gsd.bench import methods_to_run
+    """Measure methods and transformers' own against each other, side by side in one process.
 
-    names = methods_to_run([name.strip() for name in methods.split(",") if name.strip()])
+    Transformers decodes with models as it loads them, so the target is in memory twice.
+    """
+    from gsd.bench import methods_to_run
+    from gsd.peers import PEERS, check_assistant
+
+    sampling = build(SamplingSpec, {"temperature": temperature, "top_p": top_p, "seed": seed})
+    names = methods_to_run([name.strip() for name in methods.split(",") if name.strip()], sampling)
     drafting = _drafting(names, preset_name, settings or [])
     models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
     file = read_prompts(prompts)
-    shared = {**models, "max_new_tokens": max_new_tokens, "device": device, "dtype": dtype, "detail": "counters"}
-    shared["prompt"] = file.prompts[0]
+    shared = {**models, "sampling": sampling, "max_new_tokens": max_new_tokens, "device": device, "dtype": dtype,
+              "detail": "counters", "prompt": file.prompts[0]}  # fmt: skip
     for own in drafting.values():
         build(RunSpec, {**shared, "drafting": own})  # each must be able to run with these models
     spec = build(RunSpec, {**shared, "drafting": drafting["ar"]})
-    _Benchmark(spec, file, drafting, repeats).run(as_json=as_json)
+    for name in PEERS.keys() & names:
+        check_assistant(name, spec)
+    _Benchmark(spec, file, drafting, repeats).run(_Outputs(as_json, markdown, csv))
+
+
+@dataclass(frozen=True, slots=True)
+class _Outputs:
+    """Where results go; standard output gets JSON or a table."""
+
+    as_json: bool
+    markdown: Path | None
+    csv: Path | None
 
 
 @dataclass
 class _Benchmark:
-    """One call of `bench`."""
+    """One call of `bench`, and what was measured so far."""
 
     spec: RunSpec
     file: PromptFile
     drafting: dict[str, DraftSpec]
     repeats: int
+    results: list[PromptResult] = field(default_factory=list)
 
-    def run(self, *, as_json: bool) -> None:
+    def run(self, outputs: _Outputs) -> None:
         """Measure prompt by prompt, then report; what is measured when the user interrupts is reported, too."""
-        from gsd.bench import measure, summary
+        from gsd.bench import measure
 
         runner = load(self.spec)
         prompts = self._encoded(runner)
-        by_prompt = []
         try:
             with progress("prompts", len(prompts)) as advance:
-                for measured in measure(runner, self.spec, self.drafting, prompts, repeats=self.repeats):
-                    by_prompt.append(measured)
+                for result in measure(runner, self.spec, self.drafting, prompts, repeats=self.repeats):
+                    self.results.append(result)
                     advance()
-        except KeyboardInterrupt:
-            if by_prompt:
-                self._report(runner, summary(by_prompt), as_json)
-            raise
-        self._report(runner, summary(by_prompt), as_json)
+        finally:
+            if self.results:
+                self._write(self._report(runner), outputs)
         end_with_broken_lines(self.file)
 
     def _encoded(self, runner: Runner) -> list[list[int]]:
@@ -90,26 +115,44 @@ class _Benchmark:
                 raise PromptError(f"line {line}: {len(prompt)} tokens and {new} new ones; the context holds {limit}")
         return ids
 
-    def _report(self, runner: Runner, rows: dict[str, dict[str, Any]], as_json: bool) -> None:
-        from gsd.bench import machine
+    def _report(self, runner: Runner) -> dict[str, Any]:
+        from gsd.bench import best_peer, machine, plain_peer, summary
 
-        if not as_json:
-            _print_rows(rows)
-            return
-        print_json({
-            "methods": rows,
-            "prompts": [{"id": one.id, "kind": one.kind} for one in self.file.prompts[: rows["ar"]["prompts"]]],
-            "baseline": "the faster of ar and hf-greedy, per prompt",
+        plain = plain_peer(self.spec.sampling)
+        measured = self.file.prompts[: len(self.results)]
+        return {
+            "methods": summary(self.results, [one.kind for one in measured], plain),
+            "prompts": [{"id": one.id, "kind": one.kind} for one in measured],
+            "baseline": f"the faster of ar and {plain}, per prompt",
+            "best_peer": best_peer(self.results, plain),
             "settings": {"max_new_tokens": self.spec.max_new_tokens, "repeats": self.repeats,
-                         "dtype": str(runner.target.dtype),
+                         "dtype": str(runner.target.dtype), "sampling": self.spec.sampling.model_dump(mode="json"),
+                         "target": runner.target.describe(),
+                         "draft": runner.draft.describe() if runner.draft else None,
                          "drafting": {name: own.model_dump(mode="json") for name, own in self.drafting.items()}},
             "machine": machine(runner),
             "skipped": [asdict(line) for line in self.file.broken],
-        })  # fmt: skip
+        }  # fmt: skip
+
+    def _write(self, report: dict[str, Any], outputs: _Outputs) -> None:
+        from gsd.bench.report import TERMINAL, calls, markdown, table
+
+        if outputs.as_json:
+            print_json(report)
+        else:
+            print_table(["method", *TERMINAL], table(report["methods"], TERMINAL))
+        if outputs.csv:
+            write_csv(calls(self.results, self.file.prompts), outputs.csv)
+        if outputs.markdown:
+            _write_text(markdown(report), outputs.markdown)
 
 
 def _drafting(names: list[str], preset_name: str | None, settings: list[str]) -> dict[str, DraftSpec]:
-    """Settings of each method: those for all, then its own. A peer's are not used."""
+    """Settings of each method: those for all, then its own. A peer's are not used.
+
+    A method whose name fixes settings (`paper`) takes only its own on top, not those for all.
+    """
+    from gsd.bench import OWN
     from gsd.peers import PEERS
 
     shared: dict[str, str] = {}
@@ -122,18 +165,17 @@ def _drafting(names: list[str], preset_name: str | None, settings: list[str]) ->
         if name == "method" or method in PEERS:
             raise InputError(f"--set {setting!r}: only the draft settings of our own methods can be set")
         (own[method] if dot else shared)[name.replace("-", "_")] = value
-    return {
-        name: options.drafting(preset_name, {**shared, **own[name], "method": "ar" if name in PEERS else name})
-        for name in names
-    }
+    made = {}
+    for name in names:
+        fixed = OWN["ar"] if name in PEERS else OWN[name]
+        for_all = (None, {}) if len(fixed) > 1 else (preset_name, shared)
+        made[name] = options.drafting(for_all[0], {**for_all[1], **fixed, **own[name]})
+    return made
 
 
-def _print_rows(rows: dict[str, dict[str, Any]]) -> None:
-    header = ["method", "speed-up", "worst", "best", "acceptance", "draft fwd", "target fwd", "overhead ms", "matches"]
-    print_table(header, [
-        [name, f"{row['speedup']:.2f}", f"{row['speedup_worst']:.2f}", f"{row['speedup_best']:.2f}",
-         f"{row['mean_acceptance_length']:.2f}", str(row["draft_forwards"]), str(row["target_forwards"]),
-         "" if row["overhead_ms_per_round"] is None else f"{row['overhead_ms_per_round']:.2f}",
-         f"{row['matches']}/{row['prompts']}"]
-        for name, row in rows.items()
-    ])  # fmt: skip
+def _write_text(text: str, file: Path) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {file}: {error.strerror or error}; choose another --markdown") from error

@@ -1,41 +1,105 @@
-"""The bench's arithmetic and order, on made-up timings; peers' counts and refusals on the bundled pair."""
+"""The bench's arithmetic and order on made-up timings, and its tables."""
 
 import pytest
 
-from gsd.bench import Measurement, OwnMethod, PeerMethod, _interleaved, _row, methods_to_run
-from gsd.config import DraftSpec, Prompt, RunSpec
+from gsd.bench import OWN, Measurement, OwnMethod, PromptResult, best_peer, methods_to_run, summary
+from gsd.bench.divergence import Divergence
+from gsd.bench.measuring import interleaved
+from gsd.bench.report import calls, markdown
+from gsd.bench.rows import interval
+from gsd.config import PRESETS, DraftSpec, Prompt, RunSpec, SamplingSpec
+from gsd.engine import Times
 from gsd.errors import InputError
 from gsd.pairs import PAIRS
-from gsd.peers import Peer, counted, plain_defaults
-from gsd.runner import Runner
 
 MODELS = {"target": PAIRS["tiny"].target, "draft": PAIRS["tiny"].draft}
+GREEDY, SAMPLED = SamplingSpec(), SamplingSpec(temperature=0.7)
 
 
-def call(wall_ms, tokens=(1, 2), overhead_ms=None):
-    return Measurement(list(tokens), wall_ms, 1, 1, 0, 1, overhead_ms)
+def call(wall_ms, tokens=(1, 2), **more):
+    return Measurement(list(tokens), wall_ms, 1, 1, 0, 1, **more)
+
+
+def result(divergences=None, **wall_ms):
+    """One prompt with one call of two tokens a method; `hf_greedy=8.0` is 8 ms of hf-greedy."""
+    made = {name.replace("_", "-"): [call(ms)] for name, ms in wall_ms.items()}
+    return PromptResult(made, {name: (divergences or {}).get(name) for name in made})
+
+
+def row(method, *results, kinds=None):
+    return summary(results, kinds or [None] * len(results), "hf-greedy")[method]
 
 
 def test_a_speedup_is_against_the_faster_baseline_of_each_prompt():
-    first = {"ar": [call(8.0)], "hf-greedy": [call(10.0)], "graph": [call(4.0)]}
-    second = {"ar": [call(12.0)], "hf-greedy": [call(6.0)], "graph": [call(2.0)]}
-    row = _row("graph", [first, second])
-    assert row["speedups"] == [2.0, 3.0]
-    assert (row["speedup"], row["speedup_worst"], row["speedup_best"]) == (2.5, 2.0, 3.0)
+    made = row("graph", result(ar=8.0, hf_greedy=10.0, graph=4.0), result(ar=12.0, hf_greedy=6.0, graph=2.0))
+    assert made["speedups"] == [2.0, 3.0]
+    assert (made["speedup"], made["speedup_worst"], made["speedup_best"]) == (2.5, 2.0, 3.0)
+
+
+def test_the_speedup_over_transformers_is_against_its_plain_decoding_alone():
+    made = row("graph", result(ar=8.0, hf_greedy=10.0, graph=4.0), result(ar=12.0, hf_greedy=6.0, graph=2.0))
+    assert made["speedups_over_transformers"] == [2.5, 3.0]
+    assert made["speedup_over_transformers"] == 2.75
 
 
 def test_one_slow_repeat_does_not_move_the_median_and_time_counts_per_token():
     plain = [call(10.0)] * 3
     graph = [call(5.0), call(500.0), call(2.5, tokens=(1,))]
-    row = _row("graph", [{"ar": plain, "hf-greedy": plain, "graph": graph}])
-    assert row["speedup"] == 2.0
+    made = PromptResult({"ar": plain, "hf-greedy": plain, "graph": graph})
+    assert row("graph", made)["speedup"] == 2.0
 
 
-def test_matches_counts_outputs_equal_to_plain_greedy():
-    same = {"ar": [call(1.0)], "hf-greedy": [call(1.0)], "graph": [call(1.0)]}
-    other = {**same, "graph": [call(1.0, tokens=(1, 3))]}
-    row = _row("graph", [same, other])
-    assert (row["matches"], row["prompts"]) == (1, 2)
+def test_the_interval_is_the_bootstrap_of_the_mean_over_prompts():
+    """Of two prompts with ratios 1 and 3 a resample has the mean 1, 2 or 3, with odds of 1/4, 1/2 and 1/4."""
+    assert interval([1.0, 3.0]) == (1.0, 3.0)
+    assert interval([2.0, 2.0, 2.0]) == (2.0, 2.0)
+    low, high = interval([1.0, 2.0] * 20)
+    assert 1.3 < low < 1.45 < 1.55 < high < 1.7  # 1.5 ± 1.96 · 0.5 / √40
+
+
+def test_wins_are_counted_against_the_one_peer_that_is_best_in_the_mean():
+    """hf-assisted is 2 and 4 times as fast as plain greedy, hf-lookup 3 and 1; graph is behind the former once."""
+    results = [
+        result(ar=12.0, hf_greedy=12.0, hf_assisted=6.0, hf_lookup=4.0, graph=5.0),
+        result(ar=12.0, hf_greedy=12.0, hf_assisted=3.0, hf_lookup=12.0, graph=4.0),
+    ]
+    assert best_peer(results, "hf-greedy") == "hf-assisted"
+    made = row("graph", *results)
+    assert (made["wins"], made["worst_over_best_peer"]) == (0.5, 0.75)
+
+
+def test_kinds_have_means_of_their_own():
+    results = [result(ar=6.0, hf_greedy=6.0, graph=ms) for ms in (6.0, 2.0, 3.0)]
+    assert row("graph", *results, kinds=["code", "code", None])["by_kind"] == {"code": 2.0, "other": 2.0}
+
+
+def test_matches_counts_texts_equal_to_plain_greedy_and_flags_what_rounding_does_not_explain():
+    ms = {"ar": 1.0, "hf_greedy": 1.0, "graph": 1.0}
+    tie, wrong = Divergence(3, 0.125, 0.125), Divergence(0, 5.0, 0.125)
+    made = row("graph", result(**ms), result({"graph": tie}, **ms), result({"graph": wrong}, **ms))
+    assert (made["matches"], made["prompts"], made["beyond_rounding"]) == (1, 3, 1)
+    assert made["divergences"] == [
+        None,
+        {"position": 3, "gap": 0.125, "step": 0.125, "beyond_rounding": False},
+        {"position": 0, "gap": 5.0, "step": 0.125, "beyond_rounding": True},
+    ]
+
+
+def test_sampled_texts_are_not_compared():
+    made = summary([PromptResult({"ar": [call(1.0)], "hf-sample": [call(1.0)]})], [None], "hf-sample")["ar"]
+    assert made["matches"] is made["divergences"] is None
+
+
+def test_times_are_told_by_phase_and_the_engine_has_what_is_outside_the_forwards():
+    """20 ms of wall time over 2 rounds, 16 of them in forwards: a fifth is the engine's, 2 ms a round."""
+    times = Times(draft=6.0, grow=1.0, flatten=0.5, verify=10.0, commit=1.0, other=0.5)
+    own = Measurement([1, 2, 3, 4], 20.0, 2, 2, 3, 2, drafted_nodes=5, verified_nodes=4, times=times)
+    plain = [call(20.0, tokens=(1, 2, 3, 4))]
+    made = row("graph", PromptResult({"ar": plain, "hf-greedy": plain, "graph": [own]}))
+    assert made["engine_share"] == pytest.approx(0.2) and made["overhead_ms_per_round"] == pytest.approx(2.0)
+    assert made["phases_ms_per_round"] == {"draft": 3.0, "grow": 0.5, "flatten": 0.25, "verify": 5.0, "commit": 0.5,
+                                           "other": 0.25}  # fmt: skip
+    assert (made["drafted_nodes"], made["verified_nodes"], made["tokens_per_s"]) == (5, 4, 200.0)
 
 
 @pytest.mark.parametrize("count", [5, 24])
@@ -43,18 +107,12 @@ def test_generate_and_bench_tell_one_acceptance_length(tiny, count):
     """Both count 1 + accepted / rounds, also where the last round is cut before its bonus."""
     prompt = Prompt(prompt="def add(first, second):\n")
     spec = RunSpec(**MODELS, prompt=prompt, max_new_tokens=count, drafting=DraftSpec(prob_threshold=0.0, depth=6))
-    told = tiny.run(spec, None).totals["mean_acceptance_length"]
-    measured = {
-        "ar": [call(1.0)],
-        "hf-greedy": [call(1.0)],
-        "graph": [OwnMethod(tiny, spec).measure(tiny.encode(prompt))],
-    }
-    assert _row("graph", [measured])["mean_acceptance_length"] == told > 1.5
-
-
-def test_a_peer_without_a_draft_has_an_acceptance_length_of_one(tiny):
-    made = PeerMethod(tiny, "hf-greedy", 6).measure(tiny.tokenizer.encode("def add(first, second):\n"))
-    assert (made.rounds, made.accepted) == (len(made.tokens), 0)
+    told = tiny.run(spec, None).totals
+    call = OwnMethod(tiny, spec).measure(tiny.encode(prompt))
+    made = row("graph", PromptResult({"ar": [call], "hf-greedy": [call], "graph": [call]}))
+    assert made["mean_acceptance_length"] == told["mean_acceptance_length"] > 1.5
+    assert (made["drafted_nodes"], made["verified_nodes"]) == (told["drafted_nodes"], told["verified_nodes"])
+    assert 0 < call.times.total <= call.wall_ms
 
 
 def test_methods_take_turns_and_another_one_is_first_each_time():
@@ -68,28 +126,40 @@ def test_methods_take_turns_and_another_one_is_first_each_time():
             order.append(self.name)
             return call(1.0)
 
-    _interleaved({name: Contender(name) for name in "abc"}, [1], 3)
+    interleaved({name: Contender(name) for name in "abc"}, [1], 3)
     assert "".join(order) == "abcbcacab"
 
 
 def test_both_baselines_are_always_measured_and_nothing_twice():
-    assert methods_to_run(["graph", "ar", "graph"]) == ["ar", "hf-greedy", "graph"]
+    assert methods_to_run(["graph", "ar", "graph"], GREEDY) == ["ar", "hf-greedy", "graph"]
+    assert methods_to_run(["graph"], SAMPLED) == ["ar", "hf-sample", "graph"]
 
 
-def test_peers_use_the_draft_and_draft_no_more_than_they_were_told(tiny):
-    prompt = tiny.tokenizer.encode("def add(first, second):\n")
-    calls = {}
-    with plain_defaults(tiny.target.model), plain_defaults(tiny.draft.model):
-        greedy = Peer(tiny, "hf-greedy", 16).generate(prompt)
-        for name in ("hf-assisted", "hf-assisted-2", "hf-assisted-8"):
-            with counted(tiny.draft.model) as draft, counted(tiny.target.model) as target:
-                assert Peer(tiny, name, 16).generate(prompt) == greedy
-            calls[name] = draft[0] / target[0]
-    assert calls["hf-assisted"] > 0
-    assert calls["hf-assisted-2"] <= 2
-    assert calls["hf-assisted-8"] > 2
+@pytest.mark.parametrize(("name", "sampling"), [("hf-sample", GREEDY), ("hf-greedy", SAMPLED)])
+def test_transformers_plain_decoding_is_called_by_its_law(name, sampling):
+    with pytest.raises(InputError, match=name):
+        methods_to_run([name], sampling)
 
 
-def test_an_assisted_peer_without_a_draft_is_refused(tiny):
-    with pytest.raises(InputError, match="hf-assisted"):
-        Peer(Runner(tiny.target, None, tiny.tokenizer), "hf-assisted", 4)
+def test_paper_is_the_authors_algorithm_at_their_settings():
+    assert OWN["paper"] == {**PRESETS["paper"], "method": "graph"}
+
+
+def test_a_result_as_markdown_has_a_line_for_each_method_in_each_table():
+    times = Times(1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+    own = [call(4.0, drafted_nodes=3, verified_nodes=3, times=times)]
+    found = PromptResult({"ar": own, "hf-greedy": [call(8.0)]}, {"ar": None, "hf-greedy": None})
+    rows = summary([found], ["code"], "hf-greedy")
+    text = markdown({"methods": rows, "best_peer": "hf-greedy", "baseline": "the faster"})
+    assert text.count("| `ar` |") == 3 and text.count("| `hf-greedy` |") == 2  # a peer tells no phases
+    assert "| `hf-greedy` | 0.50 | 0.50–0.50 |" in text and "1/1" in text
+
+
+def test_every_timed_call_is_a_row():
+    times = Times(1.0, 0.0, 0.0, 2.0, 0.0, 0.0)
+    found = PromptResult({"ar": [call(4.0, times=times), call(5.0, times=times)], "hf-greedy": [call(8.0)] * 2})
+    table = calls([found], [Prompt(id="p", prompt="x", kind="code")])
+    assert table[["method", "repeat", "wall_ms"]].values.tolist() == [
+        ["ar", 0, 4.0], ["ar", 1, 5.0], ["hf-greedy", 0, 8.0], ["hf-greedy", 1, 8.0],
+    ]  # fmt: skip
+    assert table["verify_ms"].tolist()[:2] == [2.0, 2.0] and table["verify_ms"].isna().tolist()[2:] == [True, True]

@@ -15,7 +15,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from analysis.export import metrics
-from gsd.bench import _interleaved
+from gsd.bench.measuring import interleaved
+from gsd.config import PRESETS, DraftSpec
 from gsd.errors import OutOfMemory
 from gsd.pairs import BUNDLED
 from gsd.runner import Runner
@@ -143,6 +144,37 @@ def test_bench_has_a_row_for_every_method(gsd, tmp_path):
     assert [one["kind"] for one in report["prompts"]] == [None]
     assert report["settings"]["drafting"]["graph"]["width"] == 2
     assert report["settings"]["drafting"]["chain"]["depth"] == 3
+
+
+def test_bench_runs_the_authors_settings_as_they_are(gsd, tmp_path):
+    """Settings for all leave `paper` alone, its own do not; the draft is quantised for peers as for us."""
+    path = tmp_path / "prompts.jsonl"
+    path.write_text('{"prompt": "def f():"}\n')
+    code, out, _ = gsd("bench", "--prompts", path, "--max-new-tokens", 4, "--repeats", 1, "--draft-quant", "int8",
+                       "--methods", "paper,hf-assisted-q", "--set", "depth=3", "--set", "paper.budget=50", "--json",
+                       "--csv", tmp_path / "calls.csv", "--markdown", tmp_path / "tables.md")  # fmt: skip
+    report = json.loads(out)
+    assert code == 0 and report["settings"]["draft"]["quantization"] == "int8"
+    assert report["settings"]["drafting"]["paper"] == {**DraftSpec(**PRESETS["paper"]).model_dump(), "budget": 50}
+    assert len((tmp_path / "calls.csv").read_text().splitlines()) == 1 + len(report["methods"])
+    assert "| `paper` |" in (tmp_path / "tables.md").read_text()
+
+
+def test_bench_samples_where_a_temperature_is_given(gsd, tmp_path):
+    path = tmp_path / "prompts.jsonl"
+    path.write_text('{"prompt": "def f():"}\n')
+    code, out, _ = gsd("bench", "--prompts", path, "--max-new-tokens", 4, "--repeats", 1, "--methods", "graph",
+                       "--temperature", "0.8", "--top-p", "0.9", "--seed", 3, "--json")  # fmt: skip
+    report = json.loads(out)
+    assert code == 0 and set(report["methods"]) == {"ar", "hf-sample", "graph"}
+    assert report["methods"]["graph"]["matches"] is None and report["settings"]["sampling"]["seed"] == 3
+
+
+def test_bench_refuses_a_peer_that_would_not_be_what_its_name_says(gsd, tmp_path):
+    path = tmp_path / "prompts.jsonl"
+    path.write_text('{"prompt": "x"}\n')
+    refused(gsd("bench", "--prompts", path, "--methods", "hf-assisted-q"), "hf-assisted-q", "--draft-quant")
+    refused(gsd("bench", "--prompts", path, "--methods", "hf-greedy", "--temperature", "1"), "hf-greedy", "hf-sample")
 
 
 def test_export_writes_tables_and_metrics_and_a_bundle_runs_again(gsd, tmp_path):
@@ -347,7 +379,7 @@ def test_what_was_decoded_before_an_interrupt_is_reported(gsd, tmp_path, monkeyp
 def test_what_was_measured_before_an_interrupt_is_reported(gsd, tmp_path, monkeypatch):
     file = tmp_path / "prompts.jsonl"
     file.write_text('{"prompt": "a"}\n{"prompt": "b"}\n')
-    monkeypatch.setattr("gsd.bench._interleaved", after_the_first(_interleaved))
+    monkeypatch.setattr("gsd.bench.measuring.interleaved", after_the_first(interleaved))
     code, out, _ = gsd("bench", "--prompts", file, "--methods", "ar", "--max-new-tokens", 4, "--repeats", 1, "--json")
     assert code == 130 and json.loads(out)["methods"]["ar"]["prompts"] == 1
 

@@ -1,0 +1,26 @@
+"""Methods against each other: same prompts, weights, dtype and process, warm, interleaved, repeated.
+
+`contenders` decode and time one call, `measuring` lets them take turns, `divergence` says where and why a text
+leaves plain greedy's, `rows` makes a row of each method, `report` prints. Every time is measured around the
+whole call, everything included but the trace.
+"""
+
+from gsd.bench.contenders import OWN, Measurement, OwnMethod, PeerMethod, methods_to_run
+from gsd.bench.environment import machine
+from gsd.bench.measuring import PromptResult, measure
+from gsd.bench.rows import best_peer, summary
+from gsd.peers import plain_peer
+
+__all__ = [
+    "OWN",
+    "Measurement",
+    "OwnMethod",
+    "PeerMethod",
+    "PromptResult",
+    "best_peer",
+    "machine",
+    "measure",
+    "methods_to_run",
+    "plain_peer",
+    "summary",
+]

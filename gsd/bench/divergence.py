@@ -1,0 +1,74 @@
+"""Where a greedy text leaves the reference's, and whether rounding can be why."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedModel
+
+ROUNDING_STEPS = 4  # a gap of so many steps between neighbouring numbers may still be rounding
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The first token that differs from the reference's.
+
+    `position`  among the new tokens, from 0
+    `gap`       |logit of the reference's token - logit of ours|, by one more forward of the stock target over the text
+                that both share, in the run's own dtype; None where one text just ends
+    `step`      the distance of neighbouring numbers of that dtype at those logits: the scale of rounding
+    """
+
+    position: int
+    gap: float | None
+    step: float | None
+
+    @property
+    def beyond_rounding(self) -> bool:
+        """Whether the target was surer than rounding explains, so that something is wrong."""
+        return self.gap is None or self.gap > ROUNDING_STEPS * self.step
+
+
+def divergences(
+    target: PreTrainedModel, prompt: list[int], texts: dict[str, list[int]], reference: str
+) -> dict[str, Divergence | None]:
+    """By method where its text leaves the reference's, None where nowhere; a forward for each place."""
+    logits: dict[int, torch.Tensor] = {}
+    found: dict[str, Divergence | None] = {}
+    ours = texts[reference]
+    for name, text in texts.items():
+        position = first_difference(text, ours)
+        if position is None or position >= min(len(text), len(ours)):
+            found[name] = None if position is None else Divergence(position, None, None)
+            continue
+        if position not in logits:
+            logits[position] = _next_logits(target, prompt + ours[:position])
+        found[name] = _at(position, logits[position], ours[position], text[position])
+    return found
+
+
+def first_difference(one: list[int], other: list[int]) -> int | None:
+    """The first index at which two texts differ, the end of the shorter one included; None where they are equal."""
+    if one == other:
+        return None
+    pairs = zip(one, other)
+    return next((i for i, (mine, theirs) in enumerate(pairs) if mine != theirs), min(len(one), len(other)))
+
+
+def number_step(value: float, dtype: torch.dtype) -> float:
+    """The distance from `value` to the next larger number of a floating-point type."""
+    return torch.finfo(dtype).eps * 2.0 ** (math.frexp(value)[1] - 1)
+
+
+def _at(position: int, logits: torch.Tensor, theirs: int, ours: int) -> Divergence:
+    pair = logits[[theirs, ours]].tolist()
+    return Divergence(position, abs(pair[0] - pair[1]), number_step(max(map(abs, pair)), logits.dtype))
+
+
+@torch.inference_mode()
+def _next_logits(target: PreTrainedModel, tokens: list[int]) -> torch.Tensor:
+    """[V], on the host."""
+    ids = torch.tensor([tokens], device=target.get_input_embeddings().weight.device)
+    return target(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1].cpu()

@@ -1,0 +1,61 @@
+"""All methods on the same prompts, taking turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gsd.bench.contenders import Contender, Measurement, contender
+from gsd.bench.divergence import Divergence, divergences
+from gsd.config import DraftSpec, RunSpec
+from gsd.peers import StockModels, plain_peer
+from gsd.runner import Runner
+
+WARM_UP_PROMPTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PromptResult:
+    """All calls on one prompt by method, and where each one's text leaves plain greedy's (None: nowhere).
+
+    `divergences` is None where texts were sampled: different methods draw differently.
+    """
+
+    calls: dict[str, list[Measurement]]
+    divergences: dict[str, Divergence | None] | None = None
+
+
+def measure(
+    runner: Runner, spec: RunSpec, drafting: dict[str, DraftSpec], prompts: list[list[int]], *, repeats: int
+) -> Iterator[PromptResult]:
+    """Measure every method in `drafting` (peers too, with any settings), prompt after prompt.
+
+    `spec` gives what all share: models, sampling, new tokens, device and dtype.
+    """
+    stock = StockModels(runner, spec)
+    shared = spec.model_copy(update={"detail": "counters"})
+    contenders = {
+        name: contender(runner, stock, shared.model_copy(update={"drafting": settings}), name)
+        for name, settings in drafting.items()
+    }
+    for prompt in prompts[:WARM_UP_PROMPTS]:
+        for one in contenders.values():
+            one.measure(prompt)
+    for prompt in prompts:
+        calls = interleaved(contenders, prompt, repeats)
+        if spec.sampling.temperature:
+            yield PromptResult(calls)
+            continue
+        texts = {name: measured[0].tokens for name, measured in calls.items()}
+        yield PromptResult(calls, divergences(stock.target, prompt, texts, plain_peer(spec.sampling)))
+
+
+def interleaved(contenders: dict[str, Contender], prompt: list[int], repeats: int) -> dict[str, list[Measurement]]:
+    """`repeats` rounds of all methods on one prompt, another one first in each round."""
+    names = list(contenders)
+    measured: dict[str, list[Measurement]] = {name: [] for name in names}
+    for repeat in range(repeats):
+        shift = repeat % len(names)
+        for name in names[shift:] + names[:shift]:
+            measured[name].append(contenders[name].measure(prompt))
+    return measured
