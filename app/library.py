@@ -14,6 +14,7 @@ import streamlit as st
 
 from analysis.catalog import Head, RunInfo, read_head, run_info
 from analysis.load import Frames, load
+from app.words import shortened
 from gsd.errors import TraceError
 from gsd.trace import list_runs
 
@@ -21,6 +22,7 @@ RUNS_VARIABLE = "GSD_RUNS"
 SAMPLES = Path(__file__).resolve().parent / "samples"  # recorded runs and an atlas that come with the app
 LOADED_RUNS = 64  # runs whose frames are kept in memory
 LISTED_RUNS = 4096  # runs whose lines in lists are kept in memory
+LABELLED = 36  # letters of a prompt in its run's label
 
 
 def runs_folder() -> Path:
@@ -56,7 +58,7 @@ class Entry:
         created = self.head.created[:16].replace("T", " ")
         if self.spec is None:
             return f"{self.head.title or created or self.name} · {self.head.status}"
-        prompt = " ".join(self.spec["prompt"]["prompt"].split())[:36]
+        prompt = shortened(self.spec["prompt"]["prompt"], LABELLED)
         kind = self.spec["prompt"]["kind"]
         when = f"Sample{f', {kind}' if kind else ''}" if self.sample else created
         return f"{when} · {self.spec['drafting']['method']} · {self.head.title or prompt}"

@@ -29,6 +29,14 @@ def plain(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", text)
 
 
+def shortened(text: str, letters: int) -> str:
+    """Text on one line and at most so many letters of it, cut between words where there are any."""
+    line = " ".join(text.split())
+    if len(line) <= letters:
+        return line
+    return f"{line[: letters + 1].rpartition(' ')[0] or line[:letters]} …"
+
+
 def percent(logp: float | None) -> str:
     """A natural log probability as a percentage; None is what the trace writes for log 0, NaN is not known."""
     if logp is not None and math.isnan(logp):

@@ -10,7 +10,7 @@ import streamlit as st
 from app.components.settings import take_settings
 from app.library import find
 from app.state import OpenRun, session
-from app.words import plain
+from app.words import plain, shortened
 from gsd.errors import TraceError
 
 VIEWS = Path(__file__).parents[1] / "views"
@@ -78,7 +78,7 @@ def _flat(spec: dict[str, Any]) -> dict[str, Any]:
     own = {name: spec[name] for name in ("pair", "max_new_tokens", "stop", "device", "dtype", "detail")}
     models = {"target": spec["target"]["source"], "draft": draft.get("source"),
               "draft_weights": draft.get("quantization")}  # fmt: skip
-    prompt = {"prompt": spec["prompt"]["prompt"][:40], "chat": spec["prompt"]["chat"]}
+    prompt = {"prompt": shortened(spec["prompt"]["prompt"], 40), "chat": spec["prompt"]["chat"]}
     return own | models | prompt | spec["drafting"] | spec["sampling"]
 
 

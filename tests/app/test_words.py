@@ -1,6 +1,6 @@
 """Token text in words: visible, harmless, and never longer than a line can bear."""
 
-from app.words import LONGEST, code
+from app.words import LONGEST, code, shortened
 
 
 def test_markup_is_escaped_and_white_space_shown():
@@ -10,3 +10,10 @@ def test_markup_is_escaped_and_white_space_shown():
 def test_of_a_very_long_token_the_beginning_and_its_length_are_shown():
     assert code("<" * 10_000) == f"<code>{'&lt;' * LONGEST}…</code> (10,000 characters)"
     assert "…" not in code("x" * LONGEST)
+
+
+def test_a_long_text_is_cut_between_words():
+    assert shortened("live  near\nthe", 13) == "live near the"
+    assert shortened("live near the mountains", 20) == "live near the …"
+    assert shortened("live near the mountains", 13) == "live near the …"
+    assert shortened("a" * 50, 36) == "a" * 36 + " …"
