@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from gsd.config import RunSpec
 from gsd.errors import InputError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from gsd.runner import Runner
 
+UNCUT = 10_000  # columns: a table is as wide as its cells, and no wider
 console = Console(stderr=True)
 
 
@@ -44,11 +46,13 @@ def end_with_broken_lines(file: PromptFile) -> None:
 
 
 def print_table(header: list[str], rows: list[list[str]]) -> None:
-    """A table for people, on standard output."""
-    table = Table(*header, box=None, pad_edge=False)
+    """A table on standard output: cells wrap where a terminal is narrow; a file or a pipe gets whole lines."""
+    table = Table(box=None, pad_edge=False)
+    for name in header:
+        table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*row)
-    Console().print(table, highlight=False)
+        table.add_row(*map(Text, row))
+    Console(width=None if sys.stdout.isatty() else UNCUT).print(table, highlight=False)
 
 
 def print_json(value: dict[str, Any]) -> None:
