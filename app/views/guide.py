@@ -79,6 +79,8 @@ MARKS = {
     "pruned": ("pruned", "A candidate that a threshold dropped before it became a node."),
     "merge": ("merge edge", "Leads to a node that was drafted elsewhere. Plain edges lead to a node's own children."),
 }
+CONTENTS = ("[What each setting does](#settings) · [How to read the pictures](#reading) · [Glossary](#glossary) · "
+            "[How to cite](#cite)")  # fmt: skip
 assert MARKS.keys() == LEGEND.keys() | {"root"}
 PAPER = """@inproceedings{gong-etal-2024-graph,
   title     = {Graph-Structured Speculative Decoding},
@@ -100,6 +102,7 @@ SOFTWARE = f"""@software{{gsd-lab,
 def page() -> None:
     """The whole page, from the idea to the small print."""
     head("Guide", "The idea in one picture, every setting to try, and how to read what the lab shows.", pick=_next)
+    st.markdown(CONTENTS)
     _idea(page_tones())
     st.fragment(_miniature)()
     _reading(page_tones())
@@ -243,6 +246,16 @@ def _drawn(kind: str, tones: Tones) -> str:
 
 def _glossary() -> None:
     st.header("Glossary", anchor="glossary")
+    with st.expander("Every column of the tables"):
+        _measures()
+    st.caption("How the metrics in the charts are worked out:")
+    for topic, text in topics().items():
+        with st.expander(topic):
+            st.markdown(text)
+
+
+def _measures() -> None:
+    """The columns that every run and every CSV has, found by name or meaning."""
     wanted = st.text_input("Find a measure", key="find_measure", placeholder="Find a measure, such as acceptance",
                            label_visibility="collapsed", width=360).casefold()  # fmt: skip
     table = measures()
@@ -252,10 +265,6 @@ def _glossary() -> None:
                                 "column": st.column_config.Column(width="medium"),
                                 "unit": st.column_config.Column(width="small"),
                                 "meaning": st.column_config.Column(width="large")})  # fmt: skip
-    st.caption("Columns of the tables that every run and every CSV has. How the metrics in the charts are worked out:")
-    for topic, text in topics().items():
-        with st.expander(topic):
-            st.markdown(text)
 
 
 def _citing() -> None:

@@ -93,3 +93,10 @@ def test_it_says_how_to_cite_the_paper_and_the_software(guide):
     shown = " ".join(code.value for code in guide().code)
     assert "2407.16207" in shown
     assert "gsd-lab" in shown
+
+
+def test_its_contents_lead_to_every_part(guide):
+    page = guide()
+    contents = next(text.value for text in [*page.caption, *page.markdown] if "#settings" in text.value)
+    anchors = [header.proto.anchor for header in page.header]
+    assert [f"(#{anchor})" in contents for anchor in anchors] == [True] * 4
