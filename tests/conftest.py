@@ -24,7 +24,15 @@ def tiny():
 
 
 @pytest.fixture(scope="session")
-def plain(tiny):
+def stock():
+    """The bundled target just as transformers loads it, for the oracle."""
+    from gsd.models.loading import load_stock
+
+    return load_stock(PAIRS["tiny"].target, "cpu", "float32")
+
+
+@pytest.fixture(scope="session")
+def plain(tiny, stock):
     """What the oracle makes of a prompt with the bundled target; each text is computed once."""
     texts = {}
 
@@ -32,7 +40,7 @@ def plain(tiny):
         key = (spec.prompt.prompt, spec.sampling, spec.max_new_tokens)
         if key not in texts:
             prompt = tiny.encode(spec.prompt)
-            texts[key] = oracle.generate(tiny.target.model, prompt, spec.max_new_tokens, spec.sampling, tiny.eos)
+            texts[key] = oracle.generate(stock, prompt, spec.max_new_tokens, spec.sampling, tiny.eos)
         return texts[key]
 
     return generate

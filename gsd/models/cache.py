@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -90,6 +91,12 @@ class KVCache(Cache):
     def advance(self, count: int) -> None:
         """The forward wrote `count` slots behind the valid ones; they are valid now."""
         self.length += count
+
+    def span(self, start: int, stop: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Keys and values [H, stop - start, D] of each layer in these slots, views; for layers all of one shape."""
+        (buffer,) = self._buffers
+        views = buffer[:, :, start:stop].unbind(0)
+        return zip(views[::2], views[1::2])
 
     def keep(self, base: int, slots: list[int]) -> None:
         """Keep slots [0, base) and `base + s` for each s of `slots`, rising, moved up to follow them."""

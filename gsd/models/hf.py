@@ -1,7 +1,8 @@
 """Hugging Face causal models behind the `LanguageModel` protocol.
 
-No model file is forked: tree attention is an explicit 4-D mask, rotary positions are given, and
-the cache is ours. Whatever cannot be decoded losslessly that way, `gsd.models.loading` refuses.
+Tree attention is an explicit 4-D mask, rotary positions are given, and the cache is ours. Models of the Llama kind
+go through a forward of our own (`gsd.models.lean`), all others through their own. Whatever cannot be decoded
+losslessly that way, `gsd.models.loading` refuses.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from time import perf_counter
 
 import numpy as np
 import torch
+from torch import nn
 from transformers import DynamicCache, PreTrainedModel
 
 from gsd.config import ModelSpec
 from gsd.errors import ModelError
 from gsd.models.base import Counter, T, out_of_memory
 from gsd.models.cache import KVCache, LayerShape
+from gsd.models.lean import LeanDecoder, has_lean_forward
 
 LESS_MEMORY = "lower --budget, --frontier, --max-new-tokens or shorten the prompt, or use --dtype bfloat16"
 
@@ -24,10 +27,11 @@ LESS_MEMORY = "lower --budget, --frontier, --max-new-tokens or shorten the promp
 class HFModel:
     """A transformers causal model with a preallocated cache. See `LanguageModel` for the contract.
 
-    The revision of `spec` is the commit that was loaded, None where there is no such thing.
+    The revision of `spec` is the commit that was loaded, None where there is no such thing. `lean` false keeps to
+    transformers' own forward. Either way `model` goes on working, until `convert`.
     """
 
-    def __init__(self, model: PreTrainedModel, spec: ModelSpec) -> None:
+    def __init__(self, model: PreTrainedModel, spec: ModelSpec, *, lean: bool = True) -> None:
         self.model = model.eval().requires_grad_(False)  # nothing is recorded, in inference mode or not
         self.spec = spec
         config = model.config.get_text_config(decoder=True)
@@ -39,6 +43,7 @@ class HFModel:
         self.parameters: int = model.num_parameters()
         self.counter = Counter()
         self._cache = KVCache(_layer_shapes(model, spec))
+        self.decoder = LeanDecoder(model) if lean and has_lean_forward(model) else StockDecoder(model)
 
     @property
     def length(self) -> int:
@@ -49,6 +54,18 @@ class HFModel:
     def reset(self, capacity: int) -> None:
         """Forget everything and hold room for `capacity` slots."""
         self._cache.reset(capacity)
+        self.decoder.reserve(capacity)
+
+    def convert(self, replace: Callable[[nn.Module], None]) -> None:
+        """Let `replace` put other layers in the place of linear ones: quantised, or packed.
+
+        A lean model's `.model` loses its weights, which would be held twice; its configuration stays.
+        """
+        if isinstance(self.decoder, StockDecoder):
+            replace(self.model)
+        else:
+            self.model.to("meta")
+            replace(self.decoder)
 
     @out_of_memory(LESS_MEMORY)
     def forward(
@@ -65,24 +82,15 @@ class HFModel:
         Raises `ModelError` where `reduce` finds them not finite.
         """
         count = len(tokens)
-        if mask is None and count > 1 and self.length:
+        if mask is None and count > 1:
             mask = np.tri(count, dtype=bool)  # an explicit one: the library's own is slow to build
-        inputs = torch.tensor([tokens, positions], device=self.device)  # [2, N]
+        ids, places = torch.tensor([tokens, positions]).to(self.device, non_blocking=True)  # [N] each
         additive = None if mask is None else self._additive(mask, count)
-        # Indices, not a number: of a slice, which is not contiguous, the head would be copied whole to multiply.
-        kept = rows if rows == count else torch.arange(count - rows, count, device=self.device)
         start = perf_counter()
-        output = self.model(
-            input_ids=inputs[:1],
-            position_ids=inputs[1:],
-            attention_mask=additive,
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=kept,
-        )
+        logits = self.decoder(ids, places, additive, rows, self._cache)
         self._cache.advance(count)
         try:
-            reduced = reduce(output.logits[0])
+            reduced = reduce(logits)
         except FloatingPointError:
             raise self._not_finite() from None
         self.counter.ms += (perf_counter() - start) * 1e3
@@ -122,6 +130,7 @@ class HFModel:
             "source": self.spec.source,
             "revision": self.spec.revision,
             "architecture": type(self.model).__name__,
+            "forward": self.decoder.kind,
             "parameters": self.parameters,
             "quantization": self.spec.quantization,
             "layers": len(self._cache.layers),
@@ -130,6 +139,35 @@ class HFModel:
             "dtype": _name(self.dtype),
             "device": ", ".join(map(str, self.devices)),
         }
+
+
+class StockDecoder(nn.Module):
+    """transformers' own forward, as `LeanDecoder.forward` is called."""
+
+    kind = "transformers"
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self._model = model
+
+    def reserve(self, positions: int) -> None:
+        """Nothing to do: the model makes its own tables."""
+
+    def forward(
+        self, tokens: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None, rows: int, cache: KVCache
+    ) -> torch.Tensor:
+        """[N] tokens -> logits of the last `rows`, [rows, V]."""
+        count = len(tokens)
+        # Indices, not a number: of a slice, which is not contiguous, the head would be copied whole to multiply.
+        kept = rows if rows == count else torch.arange(count - rows, count, device=tokens.device)
+        return self._model(
+            input_ids=tokens[None],
+            position_ids=positions[None],
+            attention_mask=mask,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=kept,
+        ).logits[0]
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -24,23 +24,29 @@ from gsd.config import Dtype, ModelSpec
 from gsd.errors import GsdError, ModelError, PairError
 from gsd.models.base import out_of_memory
 from gsd.models.hf import HFModel
+from gsd.models.pack import can_pack, pack
 from gsd.models.quantize import quantize
 from gsd.pairs import located
 
 HUB_TIMEOUT_S = 5
 
 
-def load_model(spec: ModelSpec, device: str = "auto", dtype: Dtype = "auto") -> HFModel:
+def load_model(
+    spec: ModelSpec, device: str = "auto", dtype: Dtype = "auto", *, lean: bool = True, packed: bool = False
+) -> HFModel:
     """Load one model, or raise `ModelError` with the reason and the way out.
 
     `device` auto: all CUDA devices there are, else the CPU. `dtype` auto: bfloat16 on CUDA (float16 where the
-    device computes no bfloat16), float32 on the CPU. A quantised model computes in bfloat16.
+    device computes no bfloat16), float32 on the CPU. A quantised model computes in bfloat16. `lean` false keeps to
+    transformers' own forward. `packed` lays weights that are not quantised out for the CPU, where that is possible.
     """
     model = _read(spec, device, dtype)
     with _refusals(spec):
-        loaded = HFModel(model, spec.model_copy(update={"revision": _commit(spec, model.config)}))
+        loaded = HFModel(model, spec.model_copy(update={"revision": _commit(spec, model.config)}), lean=lean)
         if spec.quantization != "none":
-            quantize(model, spec.quantization)
+            loaded.convert(lambda module: quantize(module, spec.quantization))
+        elif packed and can_pack(model):
+            loaded.convert(pack)
         return loaded
 
 

@@ -45,7 +45,9 @@ def test_forwards_reported_are_forwards_made(long_models, method):
 
         return hook
 
-    handles = [target.model.register_forward_hook(count("target")), draft.model.register_forward_hook(count("draft"))]
+    handles = [
+        model.decoder.register_forward_hook(count(name)) for name, model in (("target", target), ("draft", draft))
+    ]
     spec = DraftSpec(method=method, depth=4, prob_threshold=0.0)
     steps = decode(target, draft, [1, 2, 3], spec, count=30)
     for handle in handles:

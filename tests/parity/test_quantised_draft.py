@@ -25,10 +25,10 @@ def draft(request):
 
 
 @pytest.mark.parametrize("sampling", [SamplingSpec(), SamplingSpec(temperature=0.9, seed=3)], ids=["greedy", "sampled"])
-def test_the_text_is_the_oracles(tiny, draft, sampling):
+def test_the_text_is_the_oracles(tiny, stock, draft, sampling):
     for text in PROMPTS:
         prompt = tiny.tokenizer.encode(text)
-        expected = oracle.generate(tiny.target.model, prompt, NEW_TOKENS, sampling)
+        expected = oracle.generate(stock, prompt, NEW_TOKENS, sampling)
         for spec in (DraftSpec(), DraftSpec(method="chain", prob_threshold=0.0, depth=5)):
             steps = decode(tiny.target, draft, prompt, spec, sampling, NEW_TOKENS, detail=True)
             assert tokens_of(steps) == expected, spec

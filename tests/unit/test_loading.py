@@ -199,9 +199,9 @@ def two_gpus(monkeypatch):
 def test_with_several_gpus_the_target_is_divided_and_the_draft_is_not(two_gpus, monkeypatch):
     asked = []
 
-    def load(spec, device, dtype):
+    def load(spec, device, dtype, packed):
         asked.append((spec.source, device))
-        return SimpleNamespace()
+        return SimpleNamespace(counter=None)
 
     monkeypatch.setattr("gsd.runner.load_model", load)
     monkeypatch.setattr("gsd.runner.load_tokenizer", lambda spec: None)

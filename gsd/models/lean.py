@@ -1,0 +1,201 @@
+"""A decoder of the Llama kind with little around its linear layers.
+
+A forward of few tokens is bound by reading weights, and what a general library does between two products
+takes about as long again. Here queries, keys and values are one product, gate and up another; the rotary
+tables are made once and read once a forward; keys and values go straight into the cache, and the query
+heads that share a key-value head are rows of one product with it. The plain twin is transformers' own forward.
+
+Symbols: N tokens, S cache slots up to the last of them, E hidden size, D head dimension, H key-value heads,
+G query heads to each, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import (
+    DynamicCache,
+    LlamaForCausalLM,
+    MistralForCausalLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+    Qwen2ForCausalLM,
+    Qwen3ForCausalLM,
+)
+from transformers.cache_utils import DynamicLayer
+
+from gsd.models.cache import KVCache
+
+MODELS = (LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM)
+ROPE_TYPES = ("default", "linear", "llama3", "yarn")  # whose angles depend on the position alone
+_LINEAR = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+_OTHERS = {"input_layernorm", "self_attn", "post_attention_layernorm", "mlp", "act_fn"}
+_HEAD_NORMS = {"q_norm", "k_norm"}
+KeysValues = tuple[torch.Tensor, torch.Tensor]  # [H, slots, D] each, views of the cache
+
+
+def has_lean_forward(model: PreTrainedModel) -> bool:
+    """Whether `LeanDecoder` computes what `model` does: its class, its configuration and its parts are all known."""
+    if type(model) not in MODELS:
+        return False
+    body, config = model.model, model.config
+    return (
+        config.hidden_act == "silu"
+        and config.rope_parameters.get("rope_type") in ROPE_TYPES
+        and all(type(layer) is DynamicLayer for layer in DynamicCache(config=config).layers)  # full attention
+        and len({(weight.dtype, weight.device) for weight in model.parameters()}) == 1
+        and type(body.embed_tokens) is nn.Embedding
+        and type(model.lm_head) is nn.Linear
+        and all(_is_known(layer) for layer in body.layers)
+    )
+
+
+def _is_known(layer: nn.Module) -> bool:
+    """Whether a layer has the parts that `LeanLayer` computes, the linear ones whole, and no others."""
+    children = (part.named_children() for part in (layer, layer.self_attn, layer.mlp))
+    parts = {name: type(part) for named in children for name, part in named}
+    known = _LINEAR | _OTHERS
+    return set(parts) in (known, known | _HEAD_NORMS) and all(parts[name] is nn.Linear for name in _LINEAR)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the N tokens of a forward stand, the same for every layer."""
+
+    cos: torch.Tensor  # [N, 1, D]
+    sin: torch.Tensor  # [N, 1, D], the first half negated
+    mask: torch.Tensor | None  # [N x G, S], added to the scores
+
+
+class LeanDecoder(nn.Module):
+    """The forward of `model`, for which `has_lean_forward` holds, on its own weights.
+
+    Fused weights are new tensors, of which the model's become views, layer by layer: it goes on working, and
+    nothing is held twice.
+    """
+
+    kind = "lean"
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        body = model.model
+        self.embedding = nn.Embedding.from_pretrained(body.embed_tokens.weight)
+        self.layers = nn.ModuleList(LeanLayer(layer, model.config) for layer in body.layers)
+        self.norm = _norm(body.norm)
+        self.head = _linear(model.lm_head.weight, model.lm_head.bias)
+        self._rotary = copy.deepcopy(body.rotary_emb)
+        self._angles = torch.empty(0)  # [positions, 2, 1, D]: cosines, signed sines
+
+    def reserve(self, positions: int) -> None:
+        """Have the rotary tables of all positions below `positions`."""
+        if positions <= len(self._angles):
+            return
+        weight = self.embedding.weight
+        cos, sin = self._rotary(weight, torch.arange(positions, device=weight.device)[None])  # [1, positions, D]
+        first, second = sin.chunk(2, -1)
+        self._angles = torch.stack((cos[0], torch.cat((-first, second), -1)[0]), 1)[:, :, None]
+
+    def forward(
+        self, tokens: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None, rows: int, cache: KVCache
+    ) -> torch.Tensor:
+        """Write the [N] tokens behind the cache's valid slots; give the logits of the last `rows`, [rows, V].
+
+        `mask` [1, 1, N, S] is added to the scores; `positions` [N] are below what was reserved.
+        """
+        count, start = len(tokens), cache.length
+        cos, sin = self._angles.index_select(0, positions).unbind(1)
+        if mask is not None:
+            mask = mask[0, 0].repeat_interleave(self.layers[0].group, 0)
+        place = Place(cos, sin, mask)
+        x = self.embedding(tokens)  # [N, E]
+        for layer, new, valid in zip(self.layers, cache.span(start, start + count), cache.span(0, start + count)):
+            x = layer(x, place, new, valid)
+        return self.head(self.norm(x[count - rows :]))
+
+    def get_output_embeddings(self) -> nn.Module:
+        """The head, by the name that transformers has for it."""
+        return self.head
+
+
+class LeanLayer(nn.Module):
+    """Attention and a gated perceptron, each behind a norm and added to what came in."""
+
+    def __init__(self, layer: nn.Module, config: PreTrainedConfig) -> None:
+        super().__init__()
+        attention, mlp = layer.self_attn, layer.mlp
+        self.heads, self.dim, self.scale = config.num_key_value_heads, attention.head_dim, attention.scaling
+        self.group = config.num_attention_heads // self.heads
+        self.attention_norm, self.mlp_norm = _norm(layer.input_layernorm), _norm(layer.post_attention_layernorm)
+        self.head_norm = HeadNorm(attention, self.heads, self.group) if hasattr(attention, "q_norm") else None
+        self.qkv = _fused(attention.q_proj, attention.k_proj, attention.v_proj)
+        self.out = _linear(attention.o_proj.weight, attention.o_proj.bias)
+        self.gate_up = _fused(mlp.gate_proj, mlp.up_proj)
+        self.down = _linear(mlp.down_proj.weight, mlp.down_proj.bias)
+
+    def forward(self, x: torch.Tensor, place: Place, new: KeysValues, valid: KeysValues) -> torch.Tensor:
+        """[N, E] -> [N, E]; the new keys and values are written to `new`, all are read from `valid`."""
+        x = x + self.out(self._attended(self.qkv(self.attention_norm(x)), place, new, valid))
+        gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, -1)
+        return x + self.down(F.silu(gate) * up)
+
+    def _attended(self, qkv: torch.Tensor, place: Place, new: KeysValues, valid: KeysValues) -> torch.Tensor:
+        """[N, (H x G + 2 H) x D] -> what each query head took from the values, [N, H x G x D]."""
+        count, queries = len(qkv), self.heads * self.group
+        heads = qkv.view(count, -1, self.dim)
+        rotated, values = heads[:, : queries + self.heads], heads[:, queries + self.heads :]
+        if self.head_norm is not None:
+            rotated = self.head_norm(rotated)
+        rotated = _rotate(rotated, place)
+        new[0].copy_(rotated[:, queries:].transpose(0, 1))
+        new[1].copy_(values.transpose(0, 1))
+        q = rotated[:, :queries].view(count, self.heads, self.group * self.dim).transpose(0, 1)
+        rows = q.reshape(1, self.heads, count * self.group, self.dim)  # a row for each query head of a group
+        taken = F.scaled_dot_product_attention(
+            rows, valid[0][None], valid[1][None], attn_mask=place.mask, scale=self.scale
+        )
+        return taken.view(self.heads, count, -1).transpose(0, 1).reshape(count, -1)
+
+
+class HeadNorm(nn.Module):
+    """The norms of query and key heads, in one: the same but for their weights."""
+
+    def __init__(self, attention: nn.Module, heads: int, group: int) -> None:
+        super().__init__()
+        q, k = attention.q_norm, attention.k_norm
+        self._shape, self._epsilon = q.weight.shape, q.variance_epsilon
+        self.register_buffer("weight", torch.stack([q.weight] * (heads * group) + [k.weight] * heads))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, H x G + H, D] -> the same."""
+        return F.rms_norm(x, self._shape, eps=self._epsilon) * self.weight
+
+
+def _rotate(x: torch.Tensor, place: Place) -> torch.Tensor:
+    """[N, heads, D] turned by the angles of the tokens' positions; the halves of D are the two coordinates."""
+    return torch.addcmul(x * place.cos, x.roll(x.shape[-1] // 2, -1), place.sin)
+
+
+def _norm(norm: nn.Module) -> nn.RMSNorm:
+    made = nn.RMSNorm(norm.weight.shape, norm.variance_epsilon, device="meta")
+    made.weight = norm.weight
+    return made
+
+
+def _linear(weight: nn.Parameter, bias: nn.Parameter | None) -> nn.Linear:
+    """A layer of its own on these weights."""
+    made = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
+    made.weight, made.bias = weight, bias
+    return made
+
+
+def _fused(*linears: nn.Linear) -> nn.Linear:
+    """One layer that gives the outputs of all, side by side; their weights become views of its own."""
+    weight = nn.Parameter(torch.cat([linear.weight for linear in linears]), requires_grad=False)
+    for linear, part in zip(linears, weight.split([linear.out_features for linear in linears])):
+        linear.weight = nn.Parameter(part, requires_grad=False)
+    biases = [linear.bias for linear in linears if linear.bias is not None]
+    return _linear(weight, nn.Parameter(torch.cat(biases), requires_grad=False) if biases else None)
