@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from gsd.errors import InputError
 
-Method = Literal["ar", "chain", "tree", "graph"]
+Method = Literal["ar", "chain", "tree", "graph", "auto"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Quantization = Literal["none", "int8", "int4"]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -32,6 +32,15 @@ FIXED: dict[str, dict] = {
         "merge_context": None,
     },  # Leviathan et al., 2211.17192
     "tree": {"merge_context": None},  # Miao et al., 2305.09781
+    # No rule but the costs: what cannot pay is neither expanded nor verified.
+    "auto": {
+        "width": 6,
+        "depth": 64,
+        "sibling_threshold": 0.02,
+        "prob_threshold": 0.0,
+        "frontier": 1024,
+        "budget": 128,
+    },
 }
 
 
@@ -66,6 +75,9 @@ class DraftSpec(Spec):
     `prob_action`        such a candidate stays as a leaf, or is dropped
     `frontier`           nodes expanded per level, the most probable first
     `budget`             drafted nodes verified per round; the root comes on top
+    `lookup`             auto: continuations found in the prompt and the text so far are hypotheses, too
+    `history`            auto: and those found among hypotheses that were rejected
+    `calibrated`         auto: estimate acceptance by what became of tokens of like q, not by q itself
 
     The defaults are the fastest of a grid on two pairs (benchmarks/): a draft level costs a forward,
     so it must be likely to be reached, and where the draft is sure it may run on.
@@ -81,6 +93,9 @@ class DraftSpec(Spec):
     prob_action: Literal["leaf", "drop"] = "leaf"
     frontier: Annotated[int, Field(ge=1, le=1024)] = 3
     budget: Annotated[int, Field(ge=1, le=1024)] = 32
+    lookup: bool = True
+    history: bool = True
+    calibrated: bool = True
 
     def as_drafted(self) -> DraftSpec:
         """The settings as the method reads them: a chain has width 1, a tree never merges."""
@@ -116,7 +131,10 @@ class Prompt(Spec):
 
 
 class RunSpec(Spec):
-    """One run: a prompt decoded by one method with one pair."""
+    """One run: a prompt decoded by one method with one pair.
+
+    `packed`: lay weights out for the CPU's matrix kernels where there are such, see `gsd.models.pack`.
+    """
 
     target: ModelSpec
     draft: ModelSpec | None = None
@@ -128,6 +146,7 @@ class RunSpec(Spec):
     stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     dtype: Dtype = "auto"
+    packed: bool = True
     detail: Literal["full", "counters"] = "full"
 
     @model_validator(mode="after")
@@ -145,9 +164,13 @@ class RunSpec(Spec):
     def digest(self) -> str:
         """SHA-256 of the canonical JSON, hexadecimal: the same settings give the same digest.
 
-        Whole weights are left unsaid, as they were before there was a choice.
+        Whole weights, and what method auto alone reads, are left unsaid where they are the default, as they
+        were before there was a choice. How weights are laid out changes neither text nor work.
         """
-        values = self.model_dump(mode="json")
+        values = self.model_dump(mode="json", exclude={"packed"})
+        for name in ("lookup", "history", "calibrated"):
+            if values["drafting"][name]:
+                del values["drafting"][name]
         for model in (values["target"], values["draft"]):
             if model and model["quantization"] == "none":
                 del model["quantization"]

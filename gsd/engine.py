@@ -19,7 +19,7 @@ from gsd.graph import TokenGraph
 from gsd.models.base import Counter, LanguageModel, catch_up
 from gsd.sampling import Choices, choose, pick
 from gsd.stops import StopRules
-from gsd.tree import FlatTree, flatten
+from gsd.tree import FlatTree
 from gsd.verify import Verdict, match
 
 
@@ -79,20 +79,20 @@ class Engine:
         rounds = 0
         while stop is None:
             with torch.inference_mode():  # entered anew each round, as a caller's own code runs in between
-                step = self._round(rounds, committed, spec, stops)
+                step = self._round(rounds, committed, stops)
             committed += step.new_tokens
             stop = step.stop
             rounds += 1
             yield step
 
-    def _round(self, number: int, committed: list[int], spec: DraftSpec, stops: StopRules) -> Step:
+    def _round(self, number: int, committed: list[int], stops: StopRules) -> Step:
         """Draft, flatten, forward, verify, commit."""
         target, drafter = self._target, self._drafter
         clock = _Clock(target.counter, drafter.counter)
         room = stops.room(len(committed))  # tokens that may still come, the bonus among them
         graph = drafter.draft(committed, room - 1)
         clock.mark("grow")
-        tree = flatten(graph, spec.budget, room - 1)
+        tree = drafter.flatten(graph, room - 1)
         clock.mark("flatten")
         choices, base = self._forward(tree, committed)
         verdict = match(tree, choices)
@@ -100,7 +100,7 @@ class Engine:
         new_tokens, stop = stops.cut(_emitted(tree, verdict), len(committed))
         accepted = verdict.accepted[: len(new_tokens)]
         target.keep(base, [i - 1 for i in accepted])
-        drafter.observe(tree, accepted)
+        drafter.observe(tree, accepted, new_tokens)
         clock.mark("commit")
         return Step(
             round=number,
@@ -124,7 +124,7 @@ class Engine:
             )
         stops.start(prompt_length, limit)
         capacity = stops.capacity
-        self._target.reset(capacity + spec.budget)
+        self._target.reset(capacity + spec.as_drafted().budget)
         self._drafter.start(capacity)
 
     def _forward(self, tree: FlatTree, committed: list[int]) -> tuple[Choices, int]:

@@ -37,7 +37,8 @@ class Decision:
 
     `kind`   added | merged | leaf | pruned | capped
     `rule`   for leaf and pruned: sibling or probability; for capped: frontier; for an added or
-             leaf candidate that matched nodes it could not merge into: cycle; else empty
+             leaf candidate that matched nodes it could not merge into: cycle; for an added one that
+             another source had proposed before the draft did: source; else empty
     `value`  the number that was compared, and `limit` what it was compared with, both natural logs: for
              frontier the node's path_logq, and that of the least probable node of its level that got in
     `node`   the node added, merged into or capped; -1 when there is none
@@ -68,10 +69,12 @@ class TokenGraph:
         self.path_logq = [0.0]  # sum of logq along the tree path
         self.sources = ["root"]
         self.expanded = [False]
+        self.forwards = [0]  # the draft forward that expanded the node, counted from 1; 0: none
         self.out_edges: list[list[tuple[int, float]]] = [[]]  # (child or merge target, logq)
         self.merges: list[Merge] = []
         self.decisions: list[Decision] = []
         self._record = record
+        self._grown = 0
         self._merge_context = merge_context
         self._ancestors = [0]  # bit a of entry n: node a reaches node n, by edges of either kind
         keep = (merge_context or 0) + 1
@@ -101,8 +104,10 @@ class TokenGraph:
         `tokens` and `logq` are [len(frontier)][>= width], each row by falling probability.
         """
         grown: list[int] = []
+        self._grown += 1
         for parent, row, row_logq in zip(frontier, tokens, logq, strict=True):
             self.expanded[parent] = True
+            self.forwards[parent] = self._grown
             self._expand(parent, row[: spec.width], row_logq, spec, source, grown)
         grown.sort(key=lambda node: (-self.path_logq[node], node))
         for node in grown[spec.frontier :]:
@@ -110,14 +115,30 @@ class TokenGraph:
                          "frontier", self.path_logq[node], self.path_logq[grown[spec.frontier - 1]])  # fmt: skip
         return grown[: spec.frontier]
 
+    def attach(self, tokens: Sequence[int], logq: Sequence[float], source: str) -> list[int]:
+        """Add a chain behind the root, from another source than the draft; return its nodes.
+
+        As far as nodes are there already it runs along them. `logq` are that source's own estimates.
+        """
+        chain = [ROOT]
+        for token, own in zip(tokens, logq, strict=True):
+            parent = chain[-1]
+            there = next((child for child, _ in self.out_edges[parent] if self.tokens[child] == token), None)
+            chain.append(self._add(parent, token, own, self._ngram(parent, token), source) if there is None else there)
+        return chain[1:]
+
     def _expand(
         self, parent: int, tokens: Sequence[int], logq: Sequence[float], spec: DraftSpec, source: str, grown: list[int]
     ) -> None:
         """Judge the candidates of one node, in order of probability."""
+        there = {self.tokens[child]: child for child, _ in self.out_edges[parent]}  # from another source
         sibling_limit = _log(spec.sibling_threshold) + logq[0]
         prob_limit = _log(spec.prob_threshold)
         base = self.path_logq[parent] if spec.prob_rule == "path" else 0.0
         for token, own in zip(tokens, logq):
+            if token in there:
+                self._decide(parent, token, own, "added", there[token], "source")
+                continue
             if own < sibling_limit:
                 self._decide(parent, token, own, "pruned", -1, "sibling", own, sibling_limit)
                 continue
@@ -151,6 +172,7 @@ class TokenGraph:
         self.path_logq.append(self.path_logq[parent] + logq)
         self.sources.append(source)
         self.expanded.append(False)
+        self.forwards.append(0)
         self.out_edges.append([])
         self.out_edges[parent].append((node, logq))
         self._ancestors.append(self._ancestors[parent] | 1 << parent)

@@ -81,7 +81,7 @@ class PairHolder(Generic[Loaded]):
 
 
 def _models_of(spec: RunSpec) -> str:
-    return spec.model_dump_json(include={"target", "draft", "device", "dtype"})
+    return spec.model_dump_json(include={"target", "draft", "device", "dtype", "packed"})
 
 
 def pair(name: str) -> PairSpec:

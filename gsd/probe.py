@@ -45,11 +45,11 @@ class Prober(GraphDrafter):
     def tree(self, committed: list[int], depth: int) -> DraftTree:
         """The draft's tree behind `committed`, `depth` levels deep."""
         tree = DraftTree(committed[-1])
-        self._base, self._lineage = self._model.length, {ROOT: []}
+        self._base, self._lineage = self._model.length, {}
         narrower = [Regrowth(tree, committed, spec) for spec in self._family]
-        for level in range(depth):
+        for _ in range(depth):
             wanted = sorted({node for one in narrower for node in one.wanted()})
-            _add(tree, wanted, self._expand(tree, wanted, committed) if level else self._expand_root(committed))
+            _add(tree, wanted, self._expand(tree, wanted, committed))
             for one in narrower:
                 one.step()
         self._model.keep(self._base, [])
@@ -58,8 +58,7 @@ class Prober(GraphDrafter):
     def fill(self, tree: DraftTree, wanted: Iterable[int], committed: list[int]) -> None:
         """Expand `wanted` nodes of a recorded tree: their ancestors are computed again, level by level."""
         wanted = set(wanted)
-        self._expand_root(committed)
-        self._lineage = {ROOT: []}
+        self._expand(tree, [ROOT], committed)
         needed = sorted(_with_ancestors(tree, wanted), key=lambda node: (tree.depths[node], node))
         for _, level in groupby(needed, key=tree.depths.__getitem__):
             nodes = list(level)

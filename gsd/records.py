@@ -45,6 +45,7 @@ def _graph(graph: TokenGraph, texts: TokenTexts) -> dict[str, list]:
         "path_logq": graph.path_logq,
         "source": graph.sources,
         "expanded": graph.expanded,
+        "forward": graph.forwards,
     }
 
 
@@ -92,12 +93,12 @@ def _tree(step: Step, texts: TokenTexts) -> dict[str, list]:
 
 
 def _origins(step: Step) -> list[str]:
-    """Where each new token came from; behind a merge edge everything is owed to the merge."""
+    """Where each new token came from: its source, but behind a merge edge everything is owed to the merge."""
     origins = []
     merged = False
     for i in step.accepted:
         merged = merged or step.tree.merged[i]
-        origins.append("merge" if merged else "draft")
+        origins.append("merge" if merged else step.graph.sources[step.tree.nodes[i]])
     if len(step.new_tokens) > len(origins):
         origins.append("bonus" if len(step.tree) > 1 else "target")
     return origins

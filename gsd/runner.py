@@ -20,6 +20,7 @@ from gsd.engine import Engine, Step
 from gsd.errors import GsdError, InputError
 from gsd.models.hf import HFModel
 from gsd.models.loading import check_pair, draft_device, load_model, load_tokenizer
+from gsd.pace import Pace
 from gsd.records import Tally, step_record
 from gsd.stops import StopRules, cut_text
 from gsd.text import TokenTexts, encode
@@ -59,19 +60,28 @@ class Runner:
         self.draft = draft
         self.tokenizer = tokenizer
         self._texts = TokenTexts(tokenizer)
+        self._pace = Pace(target.counter, draft.counter) if draft else None
 
     @classmethod
-    def load(cls, target: ModelSpec, draft: ModelSpec | None, *, device: str = "auto", dtype: Dtype = "auto") -> Runner:
+    def load(
+        cls,
+        target: ModelSpec,
+        draft: ModelSpec | None,
+        *,
+        device: str = "auto",
+        dtype: Dtype = "auto",
+        packed: bool = True,
+    ) -> Runner:
         """Load a target and, unless only `ar` is wanted, a draft with the same vocabulary.
 
         The draft goes first, so that a target divided between devices leaves it room.
         """
         tokenizer = load_tokenizer(target)
         if draft is None:
-            return cls(load_model(target, device, dtype), None, tokenizer)
+            return cls(load_model(target, device, dtype, packed=packed), None, tokenizer)
         draft_tokenizer = load_tokenizer(draft)
-        drafting = load_model(draft, draft_device(device), dtype)
-        runner = cls(load_model(target, device, dtype), drafting, tokenizer)
+        drafting = load_model(draft, draft_device(device), dtype, packed=packed)
+        runner = cls(load_model(target, device, dtype, packed=packed), drafting, tokenizer)
         check_pair(runner.target, drafting, tokenizer, draft_tokenizer)
         return runner
 
@@ -131,7 +141,7 @@ class Runner:
         """The engine's own steps for a tokenised prompt, for those who want neither trace nor text."""
         detail = spec.detail == "full"
         drafter = DRAFTERS[spec.drafting.method](
-            self.draft, spec.drafting, vocab_size=self.target.vocab_size, record=detail
+            self.draft, spec.drafting, vocab_size=self.target.vocab_size, record=detail, pace=self._pace
         )
         engine = Engine(self.target, drafter, spec.sampling, detail=detail)
         stops = StopRules(spec.max_new_tokens, self.eos, spec.stop, self._decode_text)

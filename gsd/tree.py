@@ -7,7 +7,7 @@ verification work; the budget decides which copies are worth verifying.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Container
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,11 @@ class FlatTree:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def first(self, nodes: int) -> FlatTree:
+        """The root and the first `nodes` nodes behind it, which are a tree again."""
+        columns = (self.tokens, self.parents, self.depths, self.nodes, self.merged, self.logq)
+        return FlatTree(*(column[: nodes + 1] for column in columns))
+
     def ancestor_mask(self) -> np.ndarray:
         """[N, N] bool: entry (i, j) is true when j is i or an ancestor of i."""
         mask = np.eye(len(self), dtype=bool)
@@ -42,11 +47,19 @@ class FlatTree:
         return mask
 
 
-def flatten(graph: TokenGraph, budget: int, max_depth: int, *, expanded: Container[int] | None = None) -> FlatTree:
+def flatten(
+    graph: TokenGraph,
+    budget: int,
+    max_depth: int,
+    *,
+    expanded: Container[int] | None = None,
+    edges: Callable[[int], Iterable[tuple[int, float]]] | None = None,
+) -> FlatTree:
     """Unroll best-first by the probability that the walk arrives, at most `budget` nodes and the root.
 
     Across a merge edge the estimate is the candidate's own q, then the shared continuation's.
     `expanded`: follow edges of these nodes only, which gives the tree of a draft with fewer levels.
+    `edges`: a node's out-edges with other estimates than the draft's own log q.
     """
     tree = FlatTree([], [], [], [], [], [])
     queue = [(-0.0, 0, ROOT, -1)]  # (-estimate, order of arrival, graph node, flat parent)
@@ -63,7 +76,7 @@ def flatten(graph: TokenGraph, budget: int, max_depth: int, *, expanded: Contain
         tree.logq.append(-cost)
         if depth == max_depth or (expanded is not None and node not in expanded):
             continue
-        for child, logq in graph.out_edges[node]:
+        for child, logq in edges(node) if edges else graph.out_edges[node]:
             heapq.heappush(queue, (cost - logq, arrivals, child, index))
             arrivals += 1
     return tree

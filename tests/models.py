@@ -20,7 +20,9 @@ from transformers import (
 from gsd.config import DraftSpec, ModelSpec, SamplingSpec
 from gsd.drafters import DRAFTERS
 from gsd.engine import Engine, Step
+from gsd.models.base import Counter
 from gsd.models.hf import HFModel
+from gsd.pace import Pace
 from gsd.stops import StopRules
 
 VOCABULARY = 40
@@ -71,12 +73,31 @@ def adapted(model: PreTrainedModel, name: str = "random") -> HFModel:
     return HFModel(model, ModelSpec(source=name))
 
 
+class StillPace(Pace):
+    """Costs and rate that no clock moves, so that method auto drafts the same again."""
+
+    def __init__(self, rate: float = 0.02) -> None:
+        super().__init__(Counter(), Counter())
+        self._still = rate
+        for tokens in (1, 8, 128):
+            self._draft.observe(tokens, 8.0 + tokens)
+            self._target.observe(tokens, 100.0 + tokens)
+
+    rate = property(lambda self: self._still)
+
+    def end(self, nodes: int, tokens: int) -> None:
+        """Nothing to learn of time."""
+
+    def end_forward(self, tokens: int) -> None:
+        """Nothing to learn of time."""
+
+
 def decode(
     target: HFModel, draft: HFModel, prompt: list[int], spec: DraftSpec, sampling: SamplingSpec | None = None,
     count: int = 24, *, detail: bool = True, stops: StopRules | None = None,
 ) -> list[Step]:  # fmt: skip
     """All steps of one text."""
-    drafter = DRAFTERS[spec.method](draft, spec, vocab_size=target.vocab_size, record=detail)
+    drafter = DRAFTERS[spec.method](draft, spec, vocab_size=target.vocab_size, record=detail, pace=StillPace())
     engine = Engine(target, drafter, sampling or SamplingSpec(), detail=detail)
     return list(engine.decode(prompt, spec, stops or StopRules(count)))
 

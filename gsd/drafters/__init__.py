@@ -1,5 +1,6 @@
 """Drafters by method name. A new one is a file here and a line in the table."""
 
+from gsd.drafters.auto import AutoDrafter
 from gsd.drafters.base import Drafter
 from gsd.drafters.graph import GraphDrafter
 from gsd.drafters.null import NullDrafter
@@ -9,4 +10,5 @@ DRAFTERS: dict[str, type[Drafter]] = {
     "chain": GraphDrafter,
     "tree": GraphDrafter,
     "graph": GraphDrafter,
+    "auto": AutoDrafter,
 }

@@ -7,6 +7,7 @@ from typing import Protocol
 from gsd.config import DraftSpec
 from gsd.graph import TokenGraph
 from gsd.models.base import Counter, LanguageModel
+from gsd.pace import Pace
 from gsd.tree import FlatTree
 
 
@@ -15,8 +16,13 @@ class Drafter(Protocol):
 
     counter: Counter
 
-    def __init__(self, model: LanguageModel | None, spec: DraftSpec, *, vocab_size: int, record: bool) -> None:
-        """`vocab_size` is the target's: no other token is proposed. `record` keeps every decision."""
+    def __init__(
+        self, model: LanguageModel | None, spec: DraftSpec, *, vocab_size: int, record: bool, pace: Pace | None = None
+    ) -> None:
+        """`vocab_size` is the target's: no other token is proposed. `record` keeps every decision.
+
+        `pace` knows what forwards cost and how drafts fared so far, for those who plan by it.
+        """
 
     def start(self, capacity: int) -> None:
         """Begin a new text of at most `capacity` tokens."""
@@ -24,5 +30,8 @@ class Drafter(Protocol):
     def draft(self, committed: list[int], max_depth: int) -> TokenGraph:
         """A graph rooted at the last committed token, at most `max_depth` levels deep."""
 
-    def observe(self, tree: FlatTree, accepted: list[int]) -> None:
-        """Learn which flat nodes of `tree`, the last draft flattened, were accepted."""
+    def flatten(self, graph: TokenGraph, max_depth: int) -> FlatTree:
+        """The part of the draft to verify, unrolled, at most `max_depth` levels deep and `budget` nodes large."""
+
+    def observe(self, tree: FlatTree, accepted: list[int], new_tokens: list[int]) -> None:
+        """Learn which flat nodes of `tree` were accepted, and the tokens that were committed."""

@@ -13,7 +13,8 @@ import torch
 from gsd.config import DraftSpec
 from gsd.graph import ROOT, TokenGraph
 from gsd.models.base import LanguageModel, catch_up, require_finite
-from gsd.tree import FlatTree
+from gsd.pace import Pace
+from gsd.tree import FlatTree, flatten
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,16 @@ class GraphDrafter:
     round's first forward recomputes it together with the new root.
     """
 
-    def __init__(self, model: LanguageModel, spec: DraftSpec, *, vocab_size: int, record: bool) -> None:
+    def __init__(
+        self, model: LanguageModel, spec: DraftSpec, *, vocab_size: int, record: bool, pace: Pace | None = None
+    ) -> None:
         self.counter = model.counter
         self.spec = spec.as_drafted()
         self._model = model
         self._vocab_size = min(vocab_size, model.vocab_size)
         self._record = record
         self._base = 0  # cache slots of the committed text in this round
-        self._lineage: dict[int, list[int]] = {}  # node -> slots behind the base of its tree path, its own last
+        self._lineage: dict[int, list[int]] = {}  # expanded node -> slots of its tree path behind the base
 
     def start(self, capacity: int) -> None:
         """Begin a new text of at most `capacity` tokens."""
@@ -48,18 +51,20 @@ class GraphDrafter:
     def draft(self, committed: list[int], max_depth: int) -> TokenGraph:
         """Grow level by level until nothing is left to expand, `depth` or `max_depth`."""
         spec = self.spec
-        graph = TokenGraph(committed[-(spec.merge_context or 0) - 1 :], spec.merge_context, record=self._record)
-        depth = min(spec.depth, max_depth, self._model.context_length - len(committed))
-        self._base, self._lineage = self._model.length, {ROOT: []}
+        graph = self._new_graph(committed)
         frontier = [ROOT]
-        for level in range(depth):
-            candidates = self._expand(graph, frontier, committed) if level else self._expand_root(committed)
+        for _ in range(min(spec.depth, max_depth, self._model.context_length - len(committed))):
+            candidates = self._expand(graph, frontier, committed)
             frontier = graph.grow(frontier, candidates.tokens, candidates.logq, spec)
             if not frontier:
                 break
         return graph
 
-    def observe(self, tree: FlatTree, accepted: list[int]) -> None:
+    def flatten(self, graph: TokenGraph, max_depth: int) -> FlatTree:
+        """The `budget` nodes that the walk reaches most probably."""
+        return flatten(graph, self.spec.budget, max_depth)
+
+    def observe(self, tree: FlatTree, accepted: list[int], new_tokens: list[int]) -> None:
         """Keep the cache entries of the accepted path up to its first merge edge or unexpanded node."""
         slots = []
         for i in accepted:
@@ -68,34 +73,42 @@ class GraphDrafter:
             slots.append(self._lineage[tree.nodes[i]][-1])
         self._model.keep(self._base, slots)
 
-    def _expand_root(self, committed: list[int]) -> Candidates:
-        """The first level: whatever of the committed text is not cached, and the root, in one forward."""
-        pending = catch_up(self._model, committed)
-        positions = list(range(len(committed) - len(pending), len(committed)))
-        known = [token if token < self._model.vocab_size else 0 for token in pending]  # a target may be padded wider
-        candidates = self._model.forward(known, positions, self._most_probable)
-        self._base = self._model.length
-        return candidates
+    def _new_graph(self, committed: list[int]) -> TokenGraph:
+        """The root, in a cache that holds nothing but committed text."""
+        self._base, self._lineage = self._model.length, {}
+        merge_context = self.spec.merge_context
+        return TokenGraph(committed[-(merge_context or 0) - 1 :], merge_context, record=self._record)
 
-    def _expand(self, graph: TokenGraph, frontier: list[int], committed: list[int]) -> Candidates:
-        """A further level: the frontier in one forward, each node seeing its own tree path."""
-        first = self._model.length - self._base
-        for slot, node in enumerate(frontier, first):
+    def _expand(self, graph: TokenGraph, nodes: list[int], committed: list[int]) -> Candidates:
+        """Run `nodes` in one forward, each seeing its own tree path; parents are run already or come before.
+
+        The root comes with whatever of the committed text is not cached.
+        """
+        tokens, positions, pending = [], [], 0
+        if nodes[0] == ROOT:
+            tokens = catch_up(self._model, committed)
+            pending = len(tokens)
+            positions = list(range(len(committed) - pending, len(committed)))
+            self._base, self._lineage[ROOT] = self._model.length + pending, []
+        drafted = nodes[1:] if pending else nodes
+        for slot, node in enumerate(drafted, self._model.length + pending - self._base):
             self._lineage[node] = [*self._lineage[graph.parents[node]], slot]
-        tokens = [graph.tokens[node] for node in frontier]
-        positions = [len(committed) - 1 + graph.depths[node] for node in frontier]
-        return self._model.forward(
-            tokens, positions, self._most_probable, rows=len(frontier), mask=self._mask(frontier)
-        )
+        tokens = tokens + [graph.tokens[node] for node in drafted]
+        positions += [len(committed) - 1 + graph.depths[node] for node in drafted]
+        known = [token if token < self._model.vocab_size else 0 for token in tokens]  # a target may be padded wider
+        mask = self._mask(drafted, pending) if drafted else None
+        return self._model.forward(known, positions, self._most_probable, rows=len(nodes), mask=mask)
 
-    def _mask(self, frontier: list[int]) -> np.ndarray | None:
-        """[F, T] over the slots behind the base: each frontier node sees its tree path. None: a lone chain."""
-        slots = self._lineage[frontier[-1]][-1] + 1
-        if len(frontier) == 1 and len(self._lineage[frontier[0]]) == slots:
+    def _mask(self, nodes: list[int], pending: int) -> np.ndarray | None:
+        """[N, T] over the slots behind the base, with `pending` tokens in a chain before it. None: a lone chain."""
+        slots = self._lineage[nodes[-1]][-1] + 1
+        if len(nodes) == 1 and not pending and len(self._lineage[nodes[0]]) == slots:
             return None
-        mask = np.zeros((len(frontier), slots), dtype=bool)
-        for row, node in enumerate(frontier):
-            mask[row, self._lineage[node]] = True
+        mask = np.zeros((pending + len(nodes), pending + slots), dtype=bool)
+        mask[:pending, :pending] = np.tri(pending, dtype=bool)
+        mask[pending:, :pending] = True
+        for row, node in enumerate(nodes, pending):
+            mask[row, [pending + slot for slot in self._lineage[node]]] = True
         return mask
 
     def _most_probable(self, logits: torch.Tensor) -> Candidates:

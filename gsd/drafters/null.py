@@ -5,13 +5,16 @@ from __future__ import annotations
 from gsd.config import DraftSpec
 from gsd.graph import TokenGraph
 from gsd.models.base import Counter, LanguageModel
-from gsd.tree import FlatTree
+from gsd.pace import Pace
+from gsd.tree import FlatTree, flatten
 
 
 class NullDrafter:
     """Proposes nothing."""
 
-    def __init__(self, model: LanguageModel | None, spec: DraftSpec, *, vocab_size: int, record: bool) -> None:
+    def __init__(
+        self, model: LanguageModel | None, spec: DraftSpec, *, vocab_size: int, record: bool, pace: Pace | None = None
+    ) -> None:
         self.counter = Counter()
 
     def start(self, capacity: int) -> None:
@@ -21,5 +24,9 @@ class NullDrafter:
         """The root alone."""
         return TokenGraph(committed[-1:], None)
 
-    def observe(self, tree: FlatTree, accepted: list[int]) -> None:
+    def flatten(self, graph: TokenGraph, max_depth: int) -> FlatTree:
+        """The root alone."""
+        return flatten(graph, 0, 0)
+
+    def observe(self, tree: FlatTree, accepted: list[int], new_tokens: list[int]) -> None:
         """Nothing to learn."""

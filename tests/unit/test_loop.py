@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from gsd.config import DraftSpec, SamplingSpec
 from gsd.drafters import DRAFTERS
+from gsd.drafters.auto import MOST_FORWARDS
 from gsd.engine import Engine
 from gsd.models.hf import HFModel
 from gsd.stops import StopRules
 from tests.drafts import specs
-from tests.models import adapted, decode, half_agreeing, target_of, tokens_of
+from tests.models import StillPace, adapted, decode, half_agreeing, target_of, tokens_of
 from tests.table_model import plain_text, table_pair
 
 SAMPLINGS = st.sampled_from([
@@ -21,19 +22,22 @@ SAMPLINGS = st.sampled_from([
 
 
 @settings(max_examples=1200)
-@given(specs(), st.sampled_from(sorted(DRAFTERS)), SAMPLINGS, st.integers(0, 10_000), st.integers(1, 14))
-def test_any_setting_emits_the_plain_text(spec, method, sampling, seed, count):
+@given(
+    specs(), st.sampled_from(sorted(DRAFTERS)), SAMPLINGS, st.integers(0, 10_000), st.integers(1, 14),
+    st.sampled_from([0.0, 0.001, 0.01, 0.1]),
+)  # fmt: skip
+def test_any_setting_emits_the_plain_text(spec, method, sampling, seed, count, rate):
     """The table model also checks that each forward shows every token one whole text, no more and no less."""
     target, draft = table_pair(2 + seed % 5, seed)
     prompt = [token % target.vocab_size for token in range(seed, seed + 1 + seed % 4)]
-    drafter = DRAFTERS[method](draft, spec, vocab_size=target.vocab_size, record=False)
+    drafter = DRAFTERS[method](draft, spec, vocab_size=target.vocab_size, record=False, pace=StillPace(rate))
     engine = Engine(target, drafter, sampling, detail=False)
     emitted = []
     for step in engine.decode(prompt, spec, StopRules(count)):
         emitted += step.new_tokens
-        levels = {step.graph.depths[node] for node in range(len(step.graph)) if step.graph.expanded[node]}
-        assert step.target_forwards == 1 and step.draft_forwards == len(levels) <= spec.depth
-        assert len(step.tree) <= spec.budget + 1
+        assert step.target_forwards == 1 and step.draft_forwards == max(step.graph.forwards)
+        assert step.draft_forwards <= (MOST_FORWARDS if method == "auto" else spec.depth)
+        assert len(step.tree) <= spec.as_drafted().budget + 1
     assert emitted == plain_text(target.table, prompt, count, sampling)
 
 

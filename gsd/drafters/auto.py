@@ -1,0 +1,172 @@
+"""Drafting with no setting to choose: what is likely to pay for its time is drafted and verified, and no more.
+
+The graph grows best-first instead of level by level: each draft forward expands the nodes that the walk
+most probably reaches, in whatever depth, as long as `Pace` says that it pays. So a sure draft runs on in
+a long chain and an unsure one branches; where no draft pays, none is made. Continuations found in the text
+so far or among rejected hypotheses are attached before the draft is asked, and compete with its own.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+
+from gsd.config import DraftSpec
+from gsd.drafters.graph import GraphDrafter
+from gsd.graph import ROOT, TokenGraph
+from gsd.lookup import Lookup
+from gsd.models.base import LanguageModel
+from gsd.pace import LARGEST, Pace
+from gsd.tree import FlatTree, flatten
+
+MOST_FORWARDS = 32  # of the draft, in one round
+TOGETHER = 8  # nodes expanded in one forward, at most
+LONGEST_FOUND = 24  # tokens of a continuation that is looked up
+LEAST = 1e-4  # the lowest estimate of a probability
+
+
+class AutoDrafter(GraphDrafter):
+    """A `GraphDrafter` whose depth, frontier and budget follow from costs and calibrated acceptance."""
+
+    def __init__(self, model: LanguageModel, spec: DraftSpec, *, vocab_size: int, record: bool, pace: Pace) -> None:
+        super().__init__(model, spec, vocab_size=vocab_size, record=record, pace=pace)
+        self._pace = pace
+        self._sources = {name: Lookup() for name, on in (("lookup", spec.lookup), ("history", spec.history)) if on}
+        self._read = 0  # committed tokens in the index
+        self._graph = TokenGraph([0], None)
+        self._edges: list[list[tuple[int, float]]] = []  # by node: child, log of the estimate that it is picked there
+        self._reach: list[float] = []  # by node: log of the estimate that the walk reaches it by its tree path
+        self._found: dict[int, tuple[str, int]] = {}  # looked-up node -> source, and the length of the match before it
+        self._asked: dict[int, dict[int, float]] = {}  # expanded node -> what the draft said: token -> log q
+
+    def start(self, capacity: int) -> None:
+        """Begin a new text of at most `capacity` tokens."""
+        self._model.reset(capacity + MOST_FORWARDS * TOGETHER)
+        self._sources = {name: Lookup() for name in self._sources}
+        self._read = 0
+
+    def draft(self, committed: list[int], max_depth: int) -> TokenGraph:
+        """Grow best-first while it pays, at most `max_depth` deep."""
+        self._pace.begin()
+        graph = self._graph = self._new_graph(committed)
+        self._edges, self._reach, self._found, self._asked = [], [], {}, {}
+        depth = min(max_depth, self._model.context_length - len(committed))
+        self._look_up(graph, committed, depth)
+        for _ in range(MOST_FORWARDS):
+            nodes = self._worthwhile(graph, depth)
+            if not nodes:
+                break
+            self._ask(graph, nodes, committed)
+        if not self._asked:
+            self._pace.idle()
+        return graph
+
+    def flatten(self, graph: TokenGraph, max_depth: int) -> FlatTree:
+        """The nodes, most probably reached first, whose verification pays."""
+        tree = flatten(graph, min(self.spec.budget, LARGEST - 1), max_depth, edges=self._edges.__getitem__)
+        return tree.first(self._pace.worth_verifying(tree.logq[1:]))
+
+    def observe(self, tree: FlatTree, accepted: list[int], new_tokens: list[int]) -> None:
+        """Keep the cache true, and learn from what the target picked behind every node that it reached."""
+        super().observe(tree, accepted, new_tokens)
+        for node, picked in zip((ROOT, *(tree.nodes[i] for i in accepted)), new_tokens):
+            self._learn(node, picked)
+        if "history" in self._sources:
+            self._remember(tree, accepted)
+        self._pace.end(len(tree), len(new_tokens))
+
+    def _look_up(self, graph: TokenGraph, committed: list[int], depth: int) -> None:
+        """Attach what the sources find behind the end of the text."""
+        if "lookup" in self._sources:
+            self._sources["lookup"].extend(committed[self._read :])
+            self._read = len(committed)
+        for name, source in self._sources.items():
+            found = source.find(committed, min(LONGEST_FOUND, depth))
+            if found is None:
+                continue
+            trust = [math.log(self._pace.found[name].estimate(found.matched + i)) for i in range(len(found.tokens))]
+            for i, node in enumerate(graph.attach(found.tokens, trust, name)):
+                self._found.setdefault(node, (name, found.matched + i))
+        self._estimate(graph, [ROOT, *self._found])
+
+    def _worthwhile(self, graph: TokenGraph, depth: int) -> list[int]:
+        """The nodes to expand together next, parents first; none where it does not pay."""
+        open_nodes = (node for node in range(len(graph)) if not graph.expanded[node] and graph.depths[node] < depth)
+        nodes = heapq.nlargest(TOGETHER, open_nodes, key=self._reach.__getitem__)
+        return nodes[: self._pace.worth_expanding([self._gain(node) for node in nodes])]
+
+    def _gain(self, node: int) -> float:
+        """Tokens that expanding `node` may bring: the walk gets there, and goes on to none of the children it has."""
+        there = sum(math.exp(logp) for _, logp in self._edges[node])
+        return math.exp(self._reach[node]) * max(self._pace.hit - there, 0.0)
+
+    def _ask(self, graph: TokenGraph, nodes: list[int], committed: list[int]) -> None:
+        """Expand `nodes` in one draft forward."""
+        before = self._model.length
+        self._pace.begin_forward()
+        candidates = self._expand(graph, nodes, committed)
+        self._pace.end_forward(self._model.length - before)
+        graph.grow(nodes, candidates.tokens, candidates.logq, self.spec)
+        for node, tokens, logq in zip(nodes, candidates.tokens, candidates.logq):
+            self._asked[node] = dict(zip(tokens, logq))
+        self._estimate(graph, nodes)
+
+    def _estimate(self, graph: TokenGraph, nodes: list[int]) -> None:
+        """Estimate the edges out of `nodes`, and how probably the walk reaches what hangs on them."""
+        new = len(graph) - len(self._reach)
+        self._reach += [0.0] * new
+        self._edges += [[] for _ in range(new)]
+        for node in nodes:
+            self._edges[node] = [
+                (child, math.log(self._share(graph, node, child))) for child, _ in graph.out_edges[node]
+            ]
+        stale = list(nodes)
+        while stale:
+            node = stale.pop()
+            for child, logp in self._edges[node]:
+                if graph.parents[child] == node:
+                    self._reach[child] = self._reach[node] + logp
+                    stale.append(child)
+
+    def _share(self, graph: TokenGraph, node: int, child: int) -> float:
+        """How probably the target picks `child` behind `node`."""
+        found = self._found.get(child) if graph.parents[child] == node else None
+        trust = self._pace.found[found[0]].estimate(found[1]) if found else 0.0
+        if node not in self._asked:
+            return trust
+        q = math.exp(self._asked[node].get(graph.tokens[child], -math.inf))
+        if not self.spec.calibrated:
+            return max(q, trust, LEAST)
+        return self._pace.confirmed.estimate(_agreed(q, trust)) if found else self._pace.drafted.estimate(q)
+
+    def _learn(self, node: int, picked: int) -> None:
+        """The walk reached `node`, and the target picked this token there."""
+        graph, asked = self._graph, self._asked.get(node)
+        for child, _ in graph.out_edges[node]:
+            hit = graph.tokens[child] == picked
+            found = self._found.get(child) if graph.parents[child] == node else None
+            if found:
+                trust = self._pace.found[found[0]]
+                if asked is not None:
+                    q = math.exp(asked.get(graph.tokens[child], -math.inf))
+                    self._pace.confirmed.learn(_agreed(q, trust.estimate(found[1])), hit)
+                trust.learn(found[1], hit)
+            elif asked is not None:
+                self._pace.drafted.learn(math.exp(asked[graph.tokens[child]]), hit)
+        if asked is not None:
+            self._pace.learn_hit(picked in asked)
+
+    def _remember(self, tree: FlatTree, accepted: list[int]) -> None:
+        """Index the longest hypothesis that was verified and not accepted to its end."""
+        path, last = [], max(range(len(tree)), key=tree.depths.__getitem__)
+        if len(tree) == 1 or last in accepted:
+            return
+        while last >= 0:
+            path.append(tree.tokens[last])
+            last = tree.parents[last]
+        self._sources["history"].extend(path[::-1])
+
+
+def _agreed(q: float, trust: float) -> float:
+    """One figure for a token that was looked up and then judged by the draft, whose word counts twice."""
+    return max(q, (2 * q + trust) / 3)

@@ -1,0 +1,44 @@
+"""Continuations looked up in tokens seen before: the prompt, the text so far, or what was drafted and rejected.
+
+No model is asked. Source of the idea: prompt lookup decoding (Saxena, 2023), LLMA (Yang et al., 2304.04487).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+LONGEST_MATCH = 8  # tokens; a longer match says little more
+SHORTEST_MATCH = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """Tokens that followed the last place where the text's end stood before; `matched` tokens agree."""
+
+    tokens: list[int]
+    matched: int
+
+
+class Lookup:
+    """An index of n-grams over a growing sequence of tokens."""
+
+    def __init__(self) -> None:
+        self._tokens: list[int] = []
+        self._ends: dict[tuple[int, ...], int] = {}  # n-gram -> place of the token behind its last occurrence
+
+    def extend(self, tokens: Sequence[int]) -> None:
+        """Append `tokens`."""
+        for token in tokens:
+            place = len(self._tokens)
+            for length in range(SHORTEST_MATCH, min(LONGEST_MATCH, place) + 1):
+                self._ends[tuple(self._tokens[place - length : place])] = place
+            self._tokens.append(token)
+
+    def find(self, text: Sequence[int], most: int) -> Continuation | None:
+        """Up to `most` tokens behind the longest match with the end of `text` that is indexed, the latest one."""
+        for length in range(min(LONGEST_MATCH, len(text)), SHORTEST_MATCH - 1, -1):
+            place = self._ends.get(tuple(text[-length:]))
+            if place is not None:
+                return Continuation(self._tokens[place : place + most], length)
+        return None

@@ -1,0 +1,208 @@
+"""What a round may spend: costs, rate and acceptance, learned from the rounds themselves. No torch.
+
+A level of the draft, a node of the verification: each is worth its time while the tokens that it is
+expected to bring, divided by what it costs, beat the rate at which text is coming out anyway. So with
+`worth` tokens gained and `ms` spent, do what makes `worth - rate · ms` largest; the best rate is the one
+that this rule itself attains (Dinkelbach's method for ratios), so it is measured over the last rounds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from time import perf_counter
+
+import numpy as np
+
+from gsd.models.base import Counter
+
+LARGEST = 129  # tokens of the largest forward that is planned: 128 nodes and the root
+KEPT = 8  # timings of one size that its median is taken of
+WINDOW = 12  # rounds that the rate is taken of
+FIRST_PRICE = 0.3  # tokens that a draft forward costs while no rate is known
+GROWTH = 0.02  # of a one-token forward's time, what a further token adds, where nothing is measured
+
+
+class LiveCurve:
+    """Milliseconds of a forward by its number of tokens, from the forwards that were made.
+
+    Each size stands for the median of its last timings; between sizes a straight line, beyond them the
+    first guess's slope. A larger forward is never taken to be cheaper: what a hiccup made dear is
+    corrected by the next larger size.
+    """
+
+    def __init__(self) -> None:
+        self._timings: dict[int, deque[float]] = {}
+        self._table: np.ndarray | None = None
+
+    def observe(self, tokens: int, ms: float) -> None:
+        """One forward of `tokens` tokens took `ms`."""
+        if tokens <= LARGEST:
+            self._timings.setdefault(tokens, deque(maxlen=KEPT)).append(ms)
+            self._table = None
+
+    def table(self) -> np.ndarray:
+        """[LARGEST + 1] milliseconds by number of tokens; all 0 where nothing was observed."""
+        if self._table is None:
+            self._table = self._estimates()
+        return self._table
+
+    def _estimates(self) -> np.ndarray:
+        if not self._timings:
+            return np.zeros(LARGEST + 1)
+        sizes = np.array(sorted(self._timings))
+        medians = np.array([_median(self._timings[size]) for size in sizes.tolist()])
+        medians = np.minimum.accumulate(medians[::-1])[::-1]
+        every = np.arange(LARGEST + 1)
+        guess = 1.0 + GROWTH * every  # the shape outside what is measured, scaled to the nearest measured size
+        table = np.interp(every, sizes, medians)
+        low, high = every < sizes[0], every > sizes[-1]
+        table[low] = medians[0] * guess[low] / guess[sizes[0]]
+        table[high] = medians[-1] * guess[high] / guess[sizes[-1]]
+        table[0] = 0.0
+        return table
+
+
+class Acceptance:
+    """The share of drafted tokens with such a q that the target picked, its parent being reached.
+
+    q itself, corrected by what was seen among its like: bins of the logit of q, each with the mean
+    difference of outcome and q. A bin without outcomes corrects nothing.
+    """
+
+    BINS = 12
+    PRIOR = 12.0  # outcomes that q itself is worth
+    MOST = 1000.0  # outcomes of a bin that are remembered; then the old ones count half
+
+    def __init__(self) -> None:
+        self._count = [0.0] * self.BINS
+        self._surplus = [0.0] * self.BINS  # outcomes minus q, summed
+
+    def estimate(self, q: float) -> float:
+        """Probability that the target picks a token of probability `q`."""
+        place = self._bin(q)
+        corrected = q + self._surplus[place] / (self._count[place] + self.PRIOR)
+        return min(max(corrected, 1e-4), 0.9999)
+
+    def learn(self, q: float, picked: bool) -> None:
+        """The target picked, or did not pick, a token of probability `q`."""
+        place = self._bin(q)
+        if self._count[place] >= self.MOST:
+            self._count[place] /= 2
+            self._surplus[place] /= 2
+        self._count[place] += 1
+        self._surplus[place] += picked - q
+
+    def _bin(self, q: float) -> int:
+        q = min(max(q, 1e-6), 1 - 1e-6)
+        return min(max(int(math.log(q / (1 - q)) + self.BINS / 2), 0), self.BINS - 1)
+
+
+class Trust:
+    """The share of looked-up tokens that the target picked, by the length of the match behind which they stand.
+
+    A token in the middle of a continuation stands behind a match that is longer by the tokens before it.
+    """
+
+    PRIOR = (0.1, 0.2, 0.4, 0.55, 0.65, 0.75, 0.8, 0.85, 0.9)  # by length, before anything was seen
+    WEIGHT = 6.0  # outcomes that it is worth
+    MOST = 200.0
+
+    def __init__(self) -> None:
+        self._hits = [self.WEIGHT * share for share in self.PRIOR]
+        self._count = [self.WEIGHT] * len(self.PRIOR)
+
+    def estimate(self, matched: int) -> float:
+        """Probability that the target picks the token behind a match of that length."""
+        place = min(matched, len(self.PRIOR) - 1)
+        return self._hits[place] / self._count[place]
+
+    def learn(self, matched: int, picked: bool) -> None:
+        """The target picked, or did not pick, the token behind a match of that length."""
+        place = min(matched, len(self.PRIOR) - 1)
+        if self._count[place] > self.MOST:
+            self._hits[place] /= 2
+            self._count[place] /= 2
+        self._hits[place] += picked
+        self._count[place] += 1
+
+
+class Pace:
+    """The two costs, the rate, and how often what the draft says comes true; kept from run to run of a pair."""
+
+    def __init__(self, target: Counter, draft: Counter) -> None:
+        self.drafted = Acceptance()
+        self.confirmed = Acceptance()  # of looked-up tokens, once the draft was asked
+        self.found = {"lookup": Trust(), "history": Trust()}
+        self.hit = 0.8  # how often the target's token is among the children of a node that was expanded and reached
+        self._draft = LiveCurve()
+        self._target = LiveCurve()
+        self._counters = target, draft
+        self._rounds: deque[tuple[int, float]] = deque(maxlen=WINDOW)
+        self._began = self._target_began = self._draft_began = 0.0
+
+    def begin(self) -> None:
+        """A round begins."""
+        self._began, self._target_began = perf_counter(), self._counters[0].ms
+
+    def end(self, nodes: int, tokens: int) -> None:
+        """The round that began verified so many nodes, the root among them, and brought so many tokens."""
+        self._rounds.append((tokens, (perf_counter() - self._began) * 1e3))
+        self._target.observe(nodes, self._counters[0].ms - self._target_began)
+
+    def begin_forward(self) -> None:
+        """A draft forward begins."""
+        self._draft_began = self._counters[1].ms
+
+    def end_forward(self, tokens: int) -> None:
+        """The draft forward that began ran so many tokens."""
+        self._draft.observe(tokens, self._counters[1].ms - self._draft_began)
+
+    def learn_hit(self, hit: bool) -> None:
+        """Whether the target's token was among the children of a reached and expanded node."""
+        self.hit += 0.05 * (hit - self.hit)
+
+    def idle(self) -> None:
+        """A round drafted nothing: what the draft is worth is slowly forgotten, so that it is tried again."""
+        self.hit += 0.02 * (1.0 - self.hit)
+
+    @property
+    def rate(self) -> float:
+        """Tokens per millisecond over the last rounds; at first 0, as if time cost nothing."""
+        return sum(tokens for tokens, _ in self._rounds) / sum(ms for _, ms in self._rounds) if self._rounds else 0.0
+
+    @property
+    def node_price(self) -> float:
+        """Tokens that the time for verifying one node more would bring at the present rate."""
+        table = self._target.table()
+        return self.rate * float(table[33] - table[1]) / 32
+
+    def worth_expanding(self, gains: Sequence[float]) -> int:
+        """How many of the nodes to expand in one draft forward, 0 to stop.
+
+        `gains`: the tokens that the children of each node are expected to bring, in the order to take them.
+        """
+        rate, table, price = self.rate, self._draft.table(), self.node_price
+        best, most, total = 0, 0.0, 0.0
+        for count, gain in enumerate(gains, 1):
+            total += gain - price
+            value = total - (rate * float(table[count]) if rate else FIRST_PRICE)
+            if value > most:
+                best, most = count, value
+        return best
+
+    def worth_verifying(self, logp: Sequence[float]) -> int:
+        """How many of the flat nodes to verify; `logp`: log-probabilities that the walk reaches them, falling."""
+        count = min(len(logp), LARGEST - 1)
+        if not count:
+            return 0
+        table = self._target.table()
+        value = np.exp(np.asarray(logp[:count])).cumsum() - self.rate * (table[2 : count + 2] - table[1])
+        best = int(value.argmax())
+        return best + 1 if value[best] > 0 else 0
+
+
+def _median(values: Sequence[float]) -> float:
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2]
