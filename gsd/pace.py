@@ -20,7 +20,7 @@ from gsd.models.base import Counter
 LARGEST = 129  # tokens of the largest forward that is planned: 128 nodes and the root
 KEPT = 8  # timings of one size that its median is taken of
 WINDOW = 12  # rounds that the rate is taken of
-FIRST_PRICE = 0.3  # tokens that a draft forward costs while no rate is known
+PRICED_FIRST = 0.3  # tokens that a draft forward costs while no rate is known
 GROWTH = 0.02  # of a one-token forward's time, what a further token adds, where nothing is measured
 
 
@@ -187,7 +187,7 @@ class Pace:
         best, most, total = 0, 0.0, 0.0
         for count, gain in enumerate(gains, 1):
             total += gain - price
-            value = total - (rate * float(table[count]) if rate else FIRST_PRICE)
+            value = total - (rate * float(table[count]) if rate else PRICED_FIRST)
             if value > most:
                 best, most = count, value
         return best

@@ -1,0 +1,116 @@
+"""What pays is decided by costs, rate and what became of drafts: by hand, and for any history."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gsd.pace import LARGEST, PRICED_FIRST, Acceptance, LiveCurve, Pace, Trust
+from tests.models import StillPace
+
+
+def test_a_size_costs_the_median_of_its_timings_and_between_sizes_a_line():
+    curve = LiveCurve()
+    for ms in (10.0, 90.0, 11.0):  # one hiccup
+        curve.observe(1, ms)
+    curve.observe(9, 19.0)
+    assert curve.table()[1] == 11.0 and curve.table()[5] == pytest.approx(15.0)
+
+
+def test_a_larger_forward_that_was_faster_corrects_the_smaller():
+    curve = LiveCurve()
+    curve.observe(4, 50.0)
+    curve.observe(8, 20.0)
+    assert curve.table()[4] == 20.0
+
+
+@given(st.lists(st.tuples(st.integers(1, LARGEST), st.floats(0.1, 1e3)), min_size=1))
+def test_a_curve_never_falls(timings):
+    curve = LiveCurve()
+    for tokens, ms in timings:
+        curve.observe(tokens, ms)
+    table = curve.table()[1:]
+    assert (table[1:] >= table[:-1] - 1e-9).all() and table[0] > 0
+
+
+def test_where_nothing_was_seen_q_is_taken_at_its_word():
+    assert Acceptance().estimate(0.7) == 0.7
+
+
+def test_what_is_seen_corrects_q_among_its_like_alone():
+    """100 tokens of q = 0.9, of which the target picked 60: 0.9 - 30 / (100 + 12)."""
+    acceptance = Acceptance()
+    for number in range(100):
+        acceptance.learn(0.9, number % 5 < 3)
+    assert acceptance.estimate(0.9) == pytest.approx(0.9 - 30 / 112)
+    assert acceptance.estimate(0.3) == 0.3
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=300), st.floats(0, 1))
+def test_an_estimate_is_a_probability_with_a_logarithm(outcomes, q):
+    acceptance, trust = Acceptance(), Trust()
+    for value, picked in outcomes:
+        acceptance.learn(value, picked)
+        trust.learn(int(value * 20), picked)
+    for share in (acceptance.estimate(q), trust.estimate(int(q * 20))):
+        assert 0 < share < 1
+
+
+def test_trust_is_the_share_of_hits_once_there_are_many():
+    trust = Trust()
+    for number in range(150):
+        trust.learn(3, number % 2 == 0)
+    assert trust.estimate(3) == pytest.approx(0.5, abs=0.02)
+    assert trust.estimate(8) == pytest.approx(Trust.PRIOR[8])
+
+
+def test_a_draft_forward_is_made_where_it_brings_more_than_its_time():
+    """At 0.02 tokens a ms a forward of 1 to 3 tokens costs 9, 10, 11 ms: 0.18, 0.20, 0.22 tokens; a node 0.02 more."""
+    pace = StillPace(rate=0.02)
+    assert pace.worth_expanding([]) == 0
+    assert pace.worth_expanding([0.19]) == 0
+    assert pace.worth_expanding([0.21]) == 1
+    assert pace.worth_expanding([0.15, 0.15]) == 2  # together, what neither would alone
+    assert pace.worth_expanding([0.9, 0.01, 0.01]) == 1
+
+
+def test_before_any_rate_is_known_a_forward_has_a_price_all_the_same():
+    pace = StillPace(rate=0.0)
+    assert pace.worth_expanding([PRICED_FIRST - 0.01]) == 0
+    assert pace.worth_expanding([PRICED_FIRST + 0.01]) == 1
+
+
+def test_nodes_are_verified_as_long_as_each_brings_more_than_its_time():
+    """A further token of the target takes 1 ms: 0.02 tokens at that rate."""
+    pace = StillPace(rate=0.02)
+    falling = [math.log(p) for p in (0.9, 0.5, 0.03, 0.01)]
+    assert pace.worth_verifying(falling) == 3
+    assert pace.worth_verifying([]) == 0
+    assert pace.worth_verifying([math.log(0.01)]) == 0
+
+
+def test_a_draft_that_never_hits_is_given_up_and_tried_again():
+    pace = StillPace(rate=0.02)
+    for _ in range(100):
+        pace.learn_hit(False)
+    assert pace.worth_expanding([pace.hit]) == 0
+    idle = 0
+    while not pace.worth_expanding([pace.hit]):
+        pace.idle()
+        idle += 1
+    assert 5 < idle < 50
+
+
+def test_the_rate_is_that_of_the_last_rounds(monkeypatch):
+    from gsd.models.base import Counter
+
+    now = iter([0.0, 0.1, 1.0, 1.3])
+    monkeypatch.setattr("gsd.pace.perf_counter", lambda: next(now))
+    pace = Pace(Counter(), Counter())
+    for tokens in (2, 6):
+        pace.begin()
+        pace.end(1, tokens)
+    assert pace.rate == pytest.approx(8 / 400)
