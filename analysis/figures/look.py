@@ -29,7 +29,7 @@ DARK = {
     LOW: "#1E2B36", HIGH: "#BFE3F8", ON_LOW: ON_HIGH, ON_HIGH: ON_LOW,
 }  # fmt: skip
 GRID = "rgba(128, 128, 128, 0.22)"
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
+FONT = "'Source Sans', system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
 MONO = "ui-monospace, 'Cascadia Code', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 HEIGHT = 380  # pixels
 MOST_IN_TICK = 28  # characters

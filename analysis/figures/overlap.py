@@ -105,7 +105,8 @@ def ngram_overlap_by_kind(rows: pd.DataFrame) -> go.Figure:
     """Share of n-grams that recur in another hypothesis by n, a line for each kind of prompt and method."""
     single = _some(rows)[rows["n"] == 1].sort_values("overlap", ascending=False)
     known = single[single["occurrences"] >= ENOUGH]
-    ends = [f"{percent(row.overlap)} of {row.occurrences:,} in {token(kind)}"
+    several = rows["method"].nunique() > 1
+    ends = [f"{percent(row.overlap)} of {row.occurrences:,} in {token(kind)}{f', {row.method}' * several}"
             for kind, row in zip(_kinds(known["kind"]), known.itertuples())]  # fmt: skip
     title = f"Tokens that recur: {' to '.join(dict.fromkeys([ends[0], ends[-1]]))}" if ends else _overlap_title(rows)
     made = figure(title, "by kind of prompt and method, complete runs", "n (tokens)", _SHARE_OF_NGRAMS)

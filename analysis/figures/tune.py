@@ -63,7 +63,7 @@ def maps(table: pd.DataFrame, here: dict[str, Any], value: str = "modelled_speed
             for line in (_HALO, HERE):
                 made.add_scatter(**outline, line=line, **place)
     made.update_layout(
-        template=TEMPLATE, height=100 + 300 * rows, clickmode="event+select",
+        template=TEMPLATE, height=100 + 300 * rows, margin={"l": 40, "r": 8}, clickmode="event+select",
         coloraxis={"colorscale": SCALE, "showscale": False, "cmin": ends[0], "cmax": ends[1]},
         title={"text": _best_here(drawn, value), "subtitle": {"text": f"{VALUES[value][0]}; the frame is the setting "
                                                               "above; click a cell to take it"}},

@@ -112,10 +112,12 @@ def address(scope: Scope, key: str, first: str) -> dict[str, str | None]:
 
 
 def _from_address(key: str, options: Sequence[str], default: str, *, name: str | None = None) -> None:
-    """A widget's first value: what the address asks for, if there is such an option."""
-    if key not in st.session_state:
-        asked = st.query_params.get(name or key)
-        st.session_state[key] = asked if asked in options else default
+    """A widget's first value: what the address asks for, if there is such an option.
+
+    It is set each time: another view's widget of the same key shows nothing as chosen by what is only kept.
+    """
+    asked = st.query_params.get(name or key)
+    st.session_state[key] = st.session_state.get(key, asked if asked in options else default)
 
 
 @st.cache_data(show_spinner=False, max_entries=KEPT_TABLES)

@@ -55,7 +55,7 @@ def _headline(scope: Scope) -> None:
         _measured_speedup(scope)
         _modelled_speedup(scope)
         st.metric("Tokens per second", _ratio(1e3 * sums["new_tokens"], sums["total_ms"], "{:.3g}"),
-                  help=columns["tokens_per_s"], delta_description=_of(runs, "run"))  # fmt: skip
+                  help=columns["tokens_per_s"], delta_description=_of(runs, "run") if runs > 1 else None)  # fmt: skip
         length = mean_acceptance_length(sums["accepted"], len(steps))
         st.metric("Mean acceptance length", "–" if length is None else f"{length:.2f}",
                   help=columns["mean_acceptance_length"], delta_description=_of(len(steps), "round"))  # fmt: skip

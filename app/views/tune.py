@@ -53,6 +53,8 @@ def page() -> None:
         _empty()
         st.stop()
     opened = _opened(st.session_state["atlas"])
+    if opened.atlas.unfinished:
+        st.warning(plain(f"{opened.atlas.unfinished[0].upper()}{opened.atlas.unfinished[1:]}."))
     if opened.why_no_costs:
         st.info(f"No speed-up is modelled: {plain(opened.why_no_costs)}.")
     place_sliders(_addressed(opened.atlas.bounds), opened.atlas.bounds)
@@ -92,7 +94,7 @@ def _bench(opened: OpenAtlas) -> None:
     bounds = opened.atlas.bounds
     with st.container(key="bench"):
         left, right = st.columns([3, 11], gap="medium")
-    with left, st.container(border=True):
+    with left, st.container(border=True, key="sliders"):
         spec = tune_settings(bounds)
         st.caption(f"The sliders end where this atlas does: width {bounds.width}, depth {bounds.depth}, frontier "
                    f"{bounds.frontier}. It holds nothing beyond.")  # fmt: skip

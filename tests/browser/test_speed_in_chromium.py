@@ -34,6 +34,24 @@ def test_sections_and_scopes_are_kept_by_the_address(page, address, folder):
     expect(page.get_by_role("tab", name="Acceptance")).to_have_attribute("aria-selected", "true")
 
 
+def test_the_scope_stays_marked_on_the_way_from_view_to_view(page, address, folder):
+    run = record_run(folder / "runs", count=8)
+    page.goto(f"{address}/overlap?run={run.name}")
+    expect(page.get_by_role("radio", name="This run")).to_be_checked()
+    page.get_by_test_id("stTopNavLink").filter(has_text="Speed").click()
+    expect(page.get_by_role("heading", level=1, name="Speed")).to_be_visible()
+    expect(page.get_by_role("radio", name="This run")).to_be_checked()
+
+
+def test_every_view_can_be_reached_beside_the_open_sidebar_of_a_narrow_page(page, address):
+    page.set_viewport_size({"width": 900, "height": 800})
+    page.goto(address)
+    expect(page.get_by_test_id("stSidebar").get_by_text("Settings of the next run")).to_be_visible()
+    assert page.get_by_test_id("stSidebar").bounding_box()["width"] <= 300
+    expect(page.get_by_test_id("stTopNavLink")).to_have_count(8)
+    expect(page.get_by_test_id("stTopNavLink").last).to_be_in_viewport()
+
+
 @pytest.mark.parametrize("width", [1440, 900])
 def test_nothing_is_wider_than_the_page(page, address, folder, width):
     run = record_run(folder / "runs", count=8)
