@@ -10,11 +10,15 @@ pytestmark = pytest.mark.browser
 CHAIN = DraftSpec(width=1, depth=20, frontier=1, merge_context=None, prob_threshold=0.0, budget=64)
 DEEP = DraftSpec(width=3, depth=20, frontier=3, merge_context=1, prob_threshold=0.0, sibling_threshold=0.1, budget=64)
 
-# Pairs of visible labels that overlap on screen. A label that slants is a thin band: all of them slant alike, so each
-# is turned back about one point and its box taken there; one that slants and one that does not are told by their boxes.
+LARGE = DraftSpec(width=10, depth=6, frontier=30, merge_context=2, prob_threshold=0.0, sibling_threshold=0.0,
+                  budget=200)  # fmt: skip
+
+# Pairs of visible labels, and of numbers of hidden nodes, that overlap on screen. A label that slants is a thin band:
+# two are apart where their boxes are in the frame of the one or of the other.
 OVERLAPS = """(box) => {
   const view = box.querySelector(":scope > svg");
-  const shown = [...view.querySelectorAll(".node > text")].filter((text) => getComputedStyle(text).display !== "none");
+  const texts = [...view.querySelectorAll(".node > text, .node > .behind > text")];
+  const shown = texts.filter((text) => getComputedStyle(text).display !== "none");
   const boxes = shown.map((text) => {
     const matrix = text.getScreenCTM(), box = text.getBBox(), turn = Math.atan2(matrix.b, matrix.a);
     const corners = [[box.x, box.y], [box.x + box.width, box.y], [box.x, box.y + box.height],
@@ -50,7 +54,7 @@ def address(folder):
 
 @pytest.fixture(scope="module")
 def runs(folder):
-    made = {"chain": CHAIN, "deep": DEEP}
+    made = {"chain": CHAIN, "deep": DEEP, "large": LARGE}
     return {name: record_run(folder / "runs", drafting=spec, max_new_tokens=200) for name, spec in made.items()}
 
 
@@ -81,6 +85,13 @@ def test_zoomed_in_there_are_more_labels_and_none_over_another(page, address, ru
         found = page.locator(".graph-view").evaluate(OVERLAPS)
         assert found["overlaps"] == []
     assert found["labels"] > before
+
+
+def test_labels_leave_the_numbers_of_hidden_nodes_free(page, address, runs):
+    visit(page, address, runs["large"], 1440)
+    found = page.locator(".graph-view").evaluate(OVERLAPS)
+    assert page.locator(".graph-view .behind").count() > 10 and found["labels"] > 30
+    assert found["overlaps"] == []
 
 
 def test_a_flat_graph_is_drawn_in_a_flat_field(page, address, runs):

@@ -262,7 +262,7 @@ class View {
   // How many nodes are hidden behind this one; a click opens them.
   badge(node) {
     const text = `+${node.behind}`;
-    const width = LETTER * text.length + 9;
+    const width = badgeWidth(node.behind);
     const badge = make("g", { class: "behind", role: "button", "aria-label": `${node.behind} hidden, open` });
     const label = make("text", { x: width / 2, y: 3.6, "text-anchor": "middle" });
     label.textContent = text;
@@ -349,7 +349,7 @@ class View {
       node.guide?.setAttribute("d", place ? `M0 0V${this.ruler}` : "");
       const starts = this.far ? this.slanted && onSpine(node) : this.chips;
       node.text.setAttribute("text-anchor", starts ? "start" : "middle");
-      const beside = this.chips ? `translate(${node.width - 4} -12)` : `translate(${9 * grow} ${-9 * grow})`;
+      const beside = this.chips ? `translate(${node.width - 4} -12)` : `translate(${9 * grow} ${this.far ? 0 : -9 * grow})`;
       node.badge?.setAttribute("transform", `${beside} scale(${Math.max(1, 0.8 / scale)})`);
     }
     this.name(this.hovered);
@@ -442,7 +442,7 @@ class View {
     const chosen = nodes.filter((node) => this.selected !== null && node.ref === this.selected);
     const first = [hovered, ...chosen].filter(Boolean);
     const next = first.flatMap((node) => [...node.near]).concat(nodes.filter((node) => path.has(node.id)));
-    const taken = nodes.length > NAMES_UP_TO ? [] : nodes.map((node) => this.markBox(node));
+    const taken = nodes.length > NAMES_UP_TO ? [] : nodes.flatMap((node) => this.markBoxes(node));
     const named = new Set(this.onRuler(nodes.filter(onSpine)));
     for (const node of [...first, ...next, ...(nodes.length > NAMES_UP_TO ? [] : nodes)]) {
       const box = this.labelBox(node);
@@ -470,9 +470,11 @@ class View {
     return [x * scale - half, x * scale + half, y * scale - 9 - LINE + 3, y * scale - 6];
   }
 
-  markBox({ x, y }) {
-    const { scale } = this.at;
-    return [x * scale - 5, x * scale + 5, y * scale - 5, y * scale + 5];
+  markBoxes({ x, y, behind }) {
+    const [left, top, scale] = [x * this.at.scale, y * this.at.scale, this.at.scale];
+    const width = badgeWidth(behind) * Math.max(scale, 0.8);
+    const badge = behind ? [[left + 6, left + 10 + width, top - 8, top + 8]] : [];
+    return [[left - 5, left + 5, top - 5, top + 5], ...badge];
   }
 
   hover(node) {
@@ -581,6 +583,10 @@ function cut(label, width, bold) {
   letters.length = Math.min(letters.length, 2 * LABEL_CHARS);
   while (letters.length > 1 && measureText(`${letters.join("")}…`, bold) > width) letters.pop();
   return `${letters.join("")}…`;
+}
+
+function badgeWidth(behind) {
+  return LETTER * `+${behind}`.length + 9;
 }
 
 function meet([left, right, top, bottom], other) {
