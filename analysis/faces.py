@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
+from analysis.rounds import expanded_in
 from gsd.tree import FlatTree, flatten
 
 TREE, GRAPH, VERIFIED = "tree", "graph", "verified"
@@ -166,9 +167,8 @@ def route(drawn: Face, step: dict[str, Any], leaf: int) -> list[int]:
 
 
 def levels(step: dict[str, Any]) -> int:
-    """Levels that were drafted, each one draft forward; the last may have brought merges alone."""
-    graph = step["graph"]
-    return len({depth for depth, expanded in zip(graph["depth"], graph["expanded"]) if expanded})
+    """Draft forwards of the round, most often one a level; the last may have brought merges alone."""
+    return max(expanded_in(step["graph"]), default=0)
 
 
 def unrolled_nodes(step: dict[str, Any], depth: int) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.replay import cached_nodes, draft_forwards
+from analysis.rounds import expanded_in
 from gsd.cost import Costs
 from gsd.errors import InputError
 from gsd.trace import RunTrace
@@ -85,9 +86,9 @@ def _measured(ms: dict[str, float]) -> tuple[float, ...]:
 
 
 def _level_sizes(graph: dict[str, list[Any]]) -> list[int]:
-    """Nodes expanded in each level: a level expands the nodes of one depth."""
-    depths = [depth for depth, expanded in zip(graph["depth"], graph["expanded"]) if expanded]
-    return [depths.count(level) for level in range(max(depths, default=-1) + 1)]
+    """Nodes expanded in each draft forward."""
+    forwards = expanded_in(graph)
+    return [forwards.count(number) for number in range(1, max(forwards, default=0) + 1)]
 
 
 def _cached(step: dict[str, Any]) -> int:

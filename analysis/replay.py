@@ -191,11 +191,14 @@ class _Graph:
 
 
 def draft_forwards(pending: int, sizes: list[int]) -> tuple[int, ...]:
-    """Tokens in each draft forward: the committed ones that are not cached, in chunks, then level by level."""
+    """Tokens in each draft forward: the committed ones that are not cached, in chunks, then level by level.
+
+    `sizes`: nodes expanded by each; the root, the last of the pending tokens, is one of the first.
+    """
     if not sizes:
         return ()
     chunks = (pending - 1) // PREFILL_CHUNK
-    return (*[PREFILL_CHUNK] * chunks, pending - chunks * PREFILL_CHUNK, *sizes[1:])
+    return (*[PREFILL_CHUNK] * chunks, pending - chunks * PREFILL_CHUNK + sizes[0] - 1, *sizes[1:])
 
 
 def cached_nodes(accepted: Sequence[int], merged: Sequence[bool], nodes: Sequence[int], expanded: set[int]) -> int:

@@ -39,6 +39,16 @@ def rejected(step: dict[str, Any]) -> bool:
     return bool(step["tree"] and step["bonus"] and last in step["tree"]["parent"])
 
 
+def expanded_in(graph: dict[str, list[Any]]) -> list[int]:
+    """By node, which draft forward of the round expanded it, from 1; 0: none.
+
+    Where a recording does not say, it is of a method that expands a depth at a time.
+    """
+    if "forward" in graph:
+        return graph["forward"]
+    return [(depth + 1) * expanded for depth, expanded in zip(graph["depth"], graph["expanded"])]
+
+
 def after(rounds: list[int], index: int) -> int | None:
     """The next of `rounds` behind `index`, from the start again at the end; None where there is no other."""
     others = [i for i in rounds if i != index]
