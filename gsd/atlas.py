@@ -143,12 +143,29 @@ class AtlasText:
 
 @dataclass(slots=True)
 class Atlas:
-    """Recorded texts with their bounds. `meta`: models, sampling and versions, as in a trace's run.json."""
+    """Recorded texts with their bounds.
+
+    `meta`: models, sampling and versions, as in a trace's run.json, and `pending`.
+    """
 
     bounds: Bounds
     draft_context: int  # tokens that the draft model can see
     meta: dict[str, Any]
     texts: list[AtlasText]
+
+    @property
+    def pending(self) -> list[dict[str, Any]]:
+        """Prompts still to be probed, each with its `line` and the `prompt`; some are left where probing broke off."""
+        return self.meta.get("pending", [])
+
+    @property
+    def unfinished(self) -> str:
+        """In words what is lacking, and what to do; empty where nothing is."""
+        if not self.pending:
+            return ""
+        asked = len(self.texts) + len(self.pending)
+        return (f"probing broke off: {len(self.pending)} of {asked} prompts are not in this atlas; "
+                "gsd probe --fill GRID with the same --out records them")  # fmt: skip
 
     def save(self, folder: Path) -> None:
         """Write `atlas.json` and `nodes.parquet`. Raises `TraceError` where the folder cannot be written."""

@@ -9,7 +9,7 @@ import typer
 
 from gsd.atlas import Atlas, Bounds
 from gsd.cli import options
-from gsd.cli.output import end_with_broken_lines, load, print_json, print_table, progress, write_csv
+from gsd.cli.output import console, end_with_broken_lines, load, print_json, print_table, progress, write_csv
 from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec, build
 from gsd.cost import Costs, Curve
 from gsd.errors import InputError, PromptError
@@ -68,36 +68,47 @@ def probe(
     specs = [build(RunSpec, {**shared, "prompt": one}) for one in file.prompts]
     check_writable(out)
     runner = load(specs[0])
-    atlas = Atlas(Bounds(width, depth, frontier), runner.draft.context_length, runner.meta(specs[0]), [])
-    try:
-        _record(runner, file, specs, atlas)
-    finally:  # an interrupt leaves the texts that are whole
-        if atlas.texts:
-            atlas.save(out)
-    calibrated(runner, build(RunSpec, {**shared, "prompt": Prompt(prompt=ENGINE_PROMPT), "max_new_tokens": 64})).save(
-        out / COSTS_FILE
-    )
+    pending = [{"line": line, "prompt": one.model_dump(mode="json")} for line, one in zip(file.lines, file.prompts)]
+    meta = {**runner.meta(specs[0]), "pending": pending}
+    atlas = Atlas(Bounds(width, depth, frontier), runner.draft.context_length, meta, [])
+    file.broken.extend(_record(runner, specs[0], atlas, out))
+    if not atlas.texts:
+        end_with_broken_lines(file)
+    _measure_costs(runner, specs[0], out)
     _report_atlas(out, atlas, as_json)
     end_with_broken_lines(file)
 
 
-def _record(runner: Runner, file: PromptFile, specs: list[RunSpec], atlas: Atlas) -> None:
-    """Probe every prompt; one that cannot be decoded is left out and named at the end."""
+def _record(runner: Runner, spec: RunSpec, atlas: Atlas, folder: Path) -> list[BrokenLine]:
+    """Probe every prompt that is pending and save; those that cannot be decoded are left out and returned."""
     from gsd.probe import probe_text
 
-    with progress("probing", len(specs)) as advance:
-        for line, spec in zip(file.lines, specs):
-            try:
-                atlas.texts.append(probe_text(runner, spec, atlas.bounds))
-            except PromptError as error:
-                file.broken.append(BrokenLine(line, str(error)))
-            advance()
-    if not atlas.texts:
-        end_with_broken_lines(file)
+    broken = []
+    try:
+        with progress("probing", len(atlas.pending)) as advance:
+            while atlas.pending:
+                asked = atlas.pending[0]
+                one = spec.model_copy(update={"prompt": build(Prompt, asked["prompt"])})
+                try:
+                    atlas.texts.append(probe_text(runner, one, atlas.bounds))
+                except PromptError as error:
+                    broken.append(BrokenLine(asked["line"], str(error)))
+                atlas.pending.pop(0)
+                advance()
+    finally:  # an interrupt leaves the texts that are whole, and says which are pending
+        if atlas.texts:
+            atlas.save(folder)
+    return broken
+
+
+def _measure_costs(runner: Runner, spec: RunSpec, folder: Path) -> None:
+    """Beside the atlas, what its models' forwards take here."""
+    short = spec.model_copy(update={"prompt": Prompt(prompt=ENGINE_PROMPT), "max_new_tokens": 64})
+    calibrated(runner, short).save(folder / COSTS_FILE)
 
 
 def _fill(folder: Path, grid: str, as_json: bool) -> None:
-    """Expand, with the atlas's own models, what replaying the grid wants, until it wants nothing more."""
+    """Record, with the atlas's own models, what probing left undone, and expand what replaying the grid wants."""
     from analysis.replay import Replayer
     from analysis.tune import parse_grid, settings_of
     from gsd.probe import check_models
@@ -109,6 +120,9 @@ def _fill(folder: Path, grid: str, as_json: bool) -> None:
     spec = here(build(RunSpec, atlas.meta["spec"]))
     runner = load(spec)
     check_models(atlas.meta, runner.meta(spec))
+    broken = _record(runner, spec, atlas, folder) if atlas.pending else []
+    if not (folder / COSTS_FILE).exists():
+        _measure_costs(runner, spec, folder)
     filled = 0
     try:
         while wanted := Replayer(atlas).wanted(settings):
@@ -119,6 +133,7 @@ def _fill(folder: Path, grid: str, as_json: bool) -> None:
         print_json({"atlas": str(folder), "expanded": filled})
     else:
         print(f"{filled} nodes expanded; every setting of the grid is covered")
+    end_with_broken_lines(PromptFile([], [], broken))
 
 
 def _refuse_beside_fill(context: typer.Context) -> None:
@@ -207,6 +222,8 @@ def tune(
 
     parsed = grids.parse_grid(grid) if grid is not None else None  # a grid that is none is said before a long load
     replayer = Replayer(Atlas.load(atlas))
+    if replayer.atlas.unfinished:
+        console.print(f"{atlas}: {replayer.atlas.unfinished}", highlight=False, markup=False, soft_wrap=True)
     settings = grids.settings_of(parsed or grids.default_grid(replayer.atlas.bounds))
     for spec in settings:
         replayer.atlas.bounds.check(spec)

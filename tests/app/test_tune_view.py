@@ -47,6 +47,15 @@ def test_an_atlas_that_cannot_be_read_is_told(tune, tmp_path):
     assert "is no atlas" in page.error[0].value.replace("\\", "")
 
 
+def test_an_atlas_whose_probing_broke_off_says_what_is_lacking_and_what_to_do(tune, tmp_path):
+    """Two texts are there, one of three prompts is pending."""
+    save_atlas(tmp_path / "runs" / "half", {"pending": [{"line": 3, "prompt": {"prompt": "P"}}]})
+    page = tune(atlas="half")
+    assert not page.exception
+    assert "1 of 3 prompts" in page.warning[0].value and "fill" in page.warning[0].value
+    assert not tune().warning
+
+
 def test_a_slider_gives_the_figures_of_its_setting_at_once(tune):
     """Depth 2: two rounds for five tokens, one for two; depth 1: a round more."""
     page = tune()

@@ -7,8 +7,9 @@ import shutil
 import pandas as pd
 import pytest
 
+import gsd.probe as gsd_probe
 from analysis.tune import SETTINGS
-from gsd.atlas import Bounds
+from gsd.atlas import Atlas, Bounds
 from gsd.cli import main
 from gsd.cli.tuning import probe
 from gsd.config import DraftSpec
@@ -64,6 +65,30 @@ def test_what_an_atlas_lacks_is_filled_in_by_its_own_models(gsd, tmp_path, promp
     _, out, _ = gsd("probe", "--out", tmp_path, "--fill", grid, "--json")
     assert json.loads(out)["expanded"] > 0
     assert "1 settings, 1 of them covered" in gsd("tune", tmp_path, "--grid", grid)[1]
+
+
+def test_a_probe_that_was_broken_off_says_so_and_fill_records_the_rest(gsd, tmp_path, prompts, monkeypatch):
+    """Two prompts, interrupted at the second: one text, one pending, no costs; then filled, both and costs."""
+    two = tmp_path / "two.jsonl"
+    two.write_text(prompts.read_text() + '{"id": "sub", "prompt": "def sub(a, b):\\n"}\n')
+    record, begun = gsd_probe.probe_text, []
+
+    def interrupted(*args):
+        begun.append(args)
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+        return record(*args)
+
+    out = tmp_path / "atlas"
+    monkeypatch.setattr(gsd_probe, "probe_text", interrupted)
+    gsd("probe", "--prompts", two, "--out", out, "--width", 2, "--depth", 2, "--frontier", 4, "--max-new-tokens", 6)
+    monkeypatch.undo()
+    grid = "width=1..2,depth=1..2,prob_threshold=0.0"
+    assert [text.id for text in Atlas.load(out).texts] == ["add"] and not (out / "costs.json").exists()
+    assert "1 of 2 prompts are not in this atlas" in (err := gsd("tune", out, "--grid", grid)[2]) and "--fill" in err
+    assert gsd("probe", "--out", out, "--fill", grid)[0] == 0
+    assert [text.id for text in Atlas.load(out).texts] == ["add", "sub"] and (out / "costs.json").exists()
+    assert "not in this atlas" not in gsd("tune", out, "--grid", grid)[2]
 
 
 def test_an_atlas_is_filled_by_its_own_models_alone(gsd, atlas, tmp_path):
