@@ -4,8 +4,9 @@
 
 Decodes a few runs with the bundled pair, starts the app on them, and measures: the first view usable once the
 server is up; stepping to another round of about 100 nodes, and of about 1,000 whole ones; the switch of faces;
-stepping while a run is decoding; and, where there is an atlas, a slider of Tune. Each is repeated; the
-median and the worst are told. Needs Chromium (`apt-get install chromium`) and playwright. Leave the machine alone.
+where there is an atlas, a slider of Tune; and stepping while another window decodes, with the tokens that it decodes
+in a second meanwhile and with no window open. Each is repeated; the median and the worst are told. Needs
+Chromium (`apt-get install chromium`) and playwright. Leave the machine alone.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -33,6 +35,7 @@ HUNDRED = {"--width": "6", "--depth": "6", "--frontier": "8", "--budget": "64", 
            "--sibling-threshold": "0", "--prob-threshold": "0"}  # fmt: skip
 THOUSAND = HUNDRED | {"--width": "10", "--depth": "8", "--frontier": "20", "--budget": "200", "--merge-context": "2"}
 SETTLE_MS = 2500  # Streamlit is idle, and listens for keys
+ALONE_S = 3.0  # of decoding without a window open
 # From the key or click to the frame after the graph has been drawn anew; components live in shadow roots.
 WATCH = """(what) => {
   const views = (root) => [...root.querySelectorAll("*")].flatMap((element) =>
@@ -140,17 +143,60 @@ def face_changed(page: Page, i: int) -> float:
     return timed(page, "scene", page.get_by_role("radio", name="Graph" if i % 2 else "Verified").click)
 
 
-def stepped_while_decoding(page: Page, address: str, run: Path, repeats: int) -> dict[str, float]:
-    """Rounds of one run, while another tab decodes a long one."""
-    other = page.context.new_page()
-    other.goto(address)
-    other.get_by_role("textbox", name="Prompt", exact=True).fill("class Matrix:\n")
-    other.get_by_role("textbox", name="Prompt", exact=True).press("Control+Enter")
-    other.locator(".token-text .token").first.wait_for(timeout=120_000)
-    opened(page, address, run)
-    found = repeated(lambda i: stepped(page, i), repeats)
+def window(chromium: Browser) -> Page:
+    """A page in a window of its own: one in the background would be drawn once a second."""
+    page = chromium.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.set_default_timeout(60_000)
+    return page
+
+
+def events(run: Path) -> list[dict[str, Any]]:
+    """A run's whole lines so far."""
+    return [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines(True) if line.endswith("\n")]
+
+
+def start_long_run(page: Page, address: str, runs: Path) -> Path:
+    """Decode on and on in this window; the run. At temperature 100 any token comes, an end of text hardly ever."""
+    page.goto(address)
+    page.wait_for_timeout(SETTLE_MS)
+    page.get_by_text("Sampling and length").click()
+    for name, value in (("New tokens", "2000"), ("Temperature", "100"), ("Seed", "2")):
+        page.get_by_role("spinbutton", name=name, exact=True).fill(value)
+        page.keyboard.press("Tab")
+        idle(page)
+    before = set(runs.glob("*/run.json"))
+    page.get_by_role("textbox", name="Prompt", exact=True).fill("class Matrix:\n")
+    page.get_by_role("textbox", name="Prompt", exact=True).press("Control+Enter")
+    page.locator(".token-text .token").first.wait_for(timeout=120_000)
+    (new,) = set(runs.glob("*/run.json")) - before
+    return new.parent
+
+
+def tokens_per_s(run: Path, act: Callable[[], Any]) -> float:
+    """New tokens a second while something is done; the run must not end meanwhile."""
+    before, started = len(events(run)), time.perf_counter()
+    act()
+    steps, seconds = events(run)[before:], time.perf_counter() - started
+    if not steps or any(step["type"] == "end" for step in steps):
+        raise SystemExit("the run ended before the measurement did: repeat less")
+    return round(sum(len(step["new_tokens"]) for step in steps) / seconds, 1)
+
+
+def while_decoding(chromium: Browser, page: Page, address: str, shown: Path, repeats: int) -> dict[str, Any]:
+    """Rounds of the run `shown` while another window decodes; how fast that is, looked at and alone."""
+    other, report = window(chromium), {}
+    run = start_long_run(other, address, shown.parent)
+    opened(page, address, shown)
+
+    def step() -> None:
+        report["step_100_nodes_while_decoding"] = repeated(lambda i: stepped(page, i), repeats)
+
+    report["tokens_per_s_looked_at"] = tokens_per_s(run, step)
+    for one in (page, other):
+        one.goto("about:blank")
+    report["tokens_per_s_alone"] = tokens_per_s(run, lambda: time.sleep(ALONE_S))
     other.close()
-    return found
+    return report
 
 
 def tuned(page: Page, address: str, repeats: int) -> dict[str, float]:
@@ -182,8 +228,7 @@ def measured(runs: Path, atlas: Path | None, repeats: int) -> dict[str, object]:
     report: dict[str, object] = {"nodes": {"hundred": nodes(hundred), "thousand": nodes(thousand)}}
     with served(runs) as address, sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        page = chromium.new_context(viewport={"width": 1440, "height": 900}).new_page()
-        page.set_default_timeout(60_000)
+        page = window(chromium)
         report["first_view_ms"] = round(first_view(page, address), 1)
         opened(page, address, hundred)
         report["step_100_nodes"] = repeated(lambda i: stepped(page, i), repeats)
@@ -193,7 +238,7 @@ def measured(runs: Path, atlas: Path | None, repeats: int) -> dict[str, object]:
         report["all_1000_nodes"] = repeated(lambda i: whole_stepped(page, i), repeats)
         if atlas:
             report["tune_slider"] = tuned(page, address, repeats)
-        report["step_100_nodes_while_decoding"] = stepped_while_decoding(page, address, hundred, repeats)
+        report |= while_decoding(chromium, page, address, hundred, repeats)
         chromium.close()
     return report
 
