@@ -79,7 +79,7 @@ def _row(
 
 
 def _work(calls: list[Measurement]) -> dict[str, Any]:
-    """Counts over the prompts; the same in each repeat."""
+    """Counts over the prompts, of the first call on each."""
     own = all(call.drafted_nodes is not None for call in calls)
     rounds = sum(call.rounds for call in calls)
     return {
