@@ -20,8 +20,12 @@ from gsd.models.base import Counter
 LARGEST = 129  # tokens of the largest forward that is planned: 128 nodes and the root
 KEPT = 8  # timings of one size that its median is taken of
 WINDOW = 12  # rounds that the rate is taken of
+FORGOTTEN = 0.02  # share, in each round without a draft, of what is held against drafting
 PRICED_FIRST = 0.3  # tokens that a draft forward costs while no rate is known
 GROWTH = 0.02  # of a one-token forward's time, what a further token adds, where nothing is measured
+
+_SIZES = np.arange(LARGEST + 1)
+_GUESS = 1.0 + GROWTH * _SIZES
 
 
 class LiveCurve:
@@ -34,13 +38,23 @@ class LiveCurve:
 
     def __init__(self) -> None:
         self._timings: dict[int, deque[float]] = {}
+        self._medians: dict[int, float] = {}
         self._table: np.ndarray | None = None
 
     def observe(self, tokens: int, ms: float) -> None:
         """One forward of `tokens` tokens took `ms`."""
         if tokens <= LARGEST:
-            self._timings.setdefault(tokens, deque(maxlen=KEPT)).append(ms)
+            timings = self._timings.setdefault(tokens, deque(maxlen=KEPT))
+            timings.append(ms)
+            self._medians[tokens] = sorted(timings)[len(timings) // 2]
             self._table = None
+
+    def fade(self, share: float) -> None:
+        """Take every timing to have been shorter by `share`: what is not made for long may have become cheaper."""
+        for tokens, timings in self._timings.items():
+            self._timings[tokens] = deque((ms * (1 - share) for ms in timings), maxlen=KEPT)
+            self._medians[tokens] *= 1 - share
+        self._table = None
 
     def table(self) -> np.ndarray:
         """[LARGEST + 1] milliseconds by number of tokens; all 0 where nothing was observed."""
@@ -49,17 +63,15 @@ class LiveCurve:
         return self._table
 
     def _estimates(self) -> np.ndarray:
-        if not self._timings:
+        if not self._medians:
             return np.zeros(LARGEST + 1)
-        sizes = np.array(sorted(self._timings))
-        medians = np.array([_median(self._timings[size]) for size in sizes.tolist()])
-        medians = np.minimum.accumulate(medians[::-1])[::-1]
-        every = np.arange(LARGEST + 1)
-        guess = 1.0 + GROWTH * every  # the shape outside what is measured, scaled to the nearest measured size
-        table = np.interp(every, sizes, medians)
-        low, high = every < sizes[0], every > sizes[-1]
-        table[low] = medians[0] * guess[low] / guess[sizes[0]]
-        table[high] = medians[-1] * guess[high] / guess[sizes[-1]]
+        sizes = sorted(self._medians)
+        medians = np.minimum.accumulate([self._medians[size] for size in reversed(sizes)])[::-1]
+        table = np.interp(_SIZES, sizes, medians)
+        # Outside what is measured: the first guess's shape, scaled to the nearest measured size.
+        low, high = sizes[0], sizes[-1]
+        table[:low] = medians[0] / _GUESS[low] * _GUESS[:low]
+        table[high:] = medians[-1] / _GUESS[high] * _GUESS[high:]
         table[0] = 0.0
         return table
 
@@ -141,10 +153,19 @@ class Pace:
         self._counters = target, draft
         self._rounds: deque[tuple[int, float]] = deque(maxlen=WINDOW)
         self._began = self._target_began = self._draft_began = 0.0
+        self._plan()
 
     def begin(self) -> None:
-        """A round begins."""
+        """A round begins: it is planned by what is known now."""
+        self._plan()
         self._began, self._target_began = perf_counter(), self._counters[0].ms
+
+    def _plan(self) -> None:
+        """The rate, and the prices at that rate: in tokens, for the time that a forward or a further node takes."""
+        rate, target = self.rate, self._target.table()
+        self._verifying = rate * (target[2:] - target[1])  # by nodes behind the root, from 1
+        self._node_price = float(self._verifying[31]) / 32
+        self._drafting = (rate * self._draft.table()).tolist() if rate else [PRICED_FIRST] * (LARGEST + 1)
 
     def end(self, nodes: int, tokens: int) -> None:
         """The round that began verified so many nodes, the root among them, and brought so many tokens."""
@@ -164,30 +185,24 @@ class Pace:
         self.hit += 0.05 * (hit - self.hit)
 
     def idle(self) -> None:
-        """A round drafted nothing: what the draft is worth is slowly forgotten, so that it is tried again."""
-        self.hit += 0.02 * (1.0 - self.hit)
+        """A round drafted nothing: what is held against the draft is slowly forgotten, so that it is tried again."""
+        self.hit += FORGOTTEN * (1.0 - self.hit)
+        self._draft.fade(FORGOTTEN)
 
     @property
     def rate(self) -> float:
         """Tokens per millisecond over the last rounds; at first 0, as if time cost nothing."""
         return sum(tokens for tokens, _ in self._rounds) / sum(ms for _, ms in self._rounds) if self._rounds else 0.0
 
-    @property
-    def node_price(self) -> float:
-        """Tokens that the time for verifying one node more would bring at the present rate."""
-        table = self._target.table()
-        return self.rate * float(table[33] - table[1]) / 32
-
     def worth_expanding(self, gains: Sequence[float]) -> int:
         """How many of the nodes to expand in one draft forward, 0 to stop.
 
         `gains`: the tokens that the children of each node are expected to bring, in the order to take them.
         """
-        rate, table, price = self.rate, self._draft.table(), self.node_price
         best, most, total = 0, 0.0, 0.0
         for count, gain in enumerate(gains, 1):
-            total += gain - price
-            value = total - (rate * float(table[count]) if rate else PRICED_FIRST)
+            total += gain - self._node_price
+            value = total - self._drafting[count]
             if value > most:
                 best, most = count, value
         return best
@@ -197,12 +212,6 @@ class Pace:
         count = min(len(logp), LARGEST - 1)
         if not count:
             return 0
-        table = self._target.table()
-        value = np.exp(np.asarray(logp[:count])).cumsum() - self.rate * (table[2 : count + 2] - table[1])
+        value = np.exp(np.asarray(logp[:count])).cumsum() - self._verifying[:count]
         best = int(value.argmax())
         return best + 1 if value[best] > 0 else 0
-
-
-def _median(values: Sequence[float]) -> float:
-    ordered = sorted(values)
-    return ordered[len(ordered) // 2]

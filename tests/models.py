@@ -77,11 +77,12 @@ class StillPace(Pace):
     """Costs and rate that no clock moves, so that method auto drafts the same again."""
 
     def __init__(self, rate: float = 0.02) -> None:
-        super().__init__(Counter(), Counter())
         self._still = rate
+        super().__init__(Counter(), Counter())
         for tokens in (1, 8, 128):
             self._draft.observe(tokens, 8.0 + tokens)
             self._target.observe(tokens, 100.0 + tokens)
+        self._plan()
 
     rate = property(lambda self: self._still)
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gsd.models.base import Counter
 from gsd.pace import LARGEST, PRICED_FIRST, Acceptance, LiveCurve, Pace, Trust
 from tests.models import StillPace
 
@@ -100,13 +101,26 @@ def test_a_draft_that_never_hits_is_given_up_and_tried_again():
     idle = 0
     while not pace.worth_expanding([pace.hit]):
         pace.idle()
+        pace.begin()
         idle += 1
     assert 5 < idle < 50
 
 
-def test_the_rate_is_that_of_the_last_rounds(monkeypatch):
-    from gsd.models.base import Counter
+def test_one_slow_forward_does_not_end_drafting_for_good():
+    pace = Pace(Counter(), Counter())
+    pace._rounds.append((1, 10.0))
+    pace._draft.observe(1, 400.0)
+    pace._target.observe(1, 10.0)
+    idle = 0
+    pace.begin()
+    while not pace.worth_expanding([1.0]):
+        pace.idle()
+        pace.begin()
+        idle += 1
+    assert 20 < idle < 300
 
+
+def test_the_rate_is_that_of_the_last_rounds(monkeypatch):
     now = iter([0.0, 0.1, 1.0, 1.3])
     monkeypatch.setattr("gsd.pace.perf_counter", lambda: next(now))
     pace = Pace(Counter(), Counter())
