@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel
 
-ROUNDING_STEPS = 4  # a gap of so many steps between neighbouring numbers may still be rounding
+# A gap of so many steps between neighbouring numbers may still be rounding. Over 360 gaps of a 1.5B model in bfloat16,
+# forwards of one token and one forward over the whole text differed by 0.5 steps in the median and by 2 at most.
+ROUNDING_STEPS = 4
 
 
 @dataclass(frozen=True, slots=True)
