@@ -35,9 +35,12 @@ class Bounds:
     frontier: int
 
     def check(self, spec: DraftSpec) -> None:
-        """Raise `InputError` naming the bound where `spec` goes beyond it."""
+        """Raise `InputError` naming the bound where `spec` goes beyond it, or the method where none replays it."""
         if spec.method == "ar":
             return
+        if spec.method == "auto":
+            raise InputError("--method auto: it goes by what forwards take while it runs, which no atlas holds; "
+                             "name graph, tree or chain")  # fmt: skip
         for name, most in asdict(self).items():
             value = getattr(spec.as_drafted(), name)
             if value > most:

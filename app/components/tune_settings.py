@@ -58,11 +58,11 @@ def place_sliders(start: DraftSpec, bounds: Bounds) -> None:
 
 
 def within(spec: DraftSpec, bounds: Bounds) -> DraftSpec:
-    """The setting with what lies beyond the sliders' ends set to them."""
+    """The setting with what lies beyond the sliders' ends set to them; a method that no atlas replays is `graph`."""
     ends = {name: min(getattr(spec, name), most) for name, most in _most(bounds).items()}
     if spec.merge_context is not None:
         ends["merge_context"] = min(spec.merge_context, CONTEXTS[-1])
-    return spec.model_copy(update=ends)
+    return spec.model_copy(update=ends | ({} if spec.method in METHODS else {"method": METHODS[0]}))
 
 
 def _chosen() -> DraftSpec:

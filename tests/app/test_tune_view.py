@@ -102,6 +102,13 @@ def test_the_address_sets_the_sliders_and_nonsense_in_it_does_not(tune):
     assert page.slider(key="tune width").value == 2
 
 
+@pytest.mark.parametrize("method", ["auto", "ar"])
+def test_a_method_that_no_atlas_replays_is_graph_here(tune, method):
+    page = tune(method=method)
+    assert not page.exception
+    assert page.button_group(key="tune method").value == "graph"
+
+
 def test_what_the_atlas_does_not_cover_has_no_figures_and_a_way_to_get_them(tune):
     page = tune(prob_threshold="0.0", sibling_threshold="0.0", merge_context="none")
     assert figure(page, "Speed-up, modelled").value == "–"

@@ -1,0 +1,25 @@
+"""Method auto where settings are compared: it has none to compare, so no atlas replays it and a grid has it once."""
+
+import pytest
+from fixtures.recorded import run_spec
+
+from gsd.atlas import Bounds
+from gsd.config import DraftSpec
+from gsd.errors import InputError
+from gsd.sweep import SweepSpec
+
+WIDEST = Bounds(64, 64, 1024)  # every number of method auto lies within
+
+
+@pytest.mark.parametrize("bounds", [WIDEST, Bounds(4, 8, 4)])
+def test_no_atlas_replays_auto_and_it_is_named(bounds):
+    with pytest.raises(InputError, match=r"^--method auto: .*name graph, tree or chain$"):
+        bounds.check(DraftSpec(method="auto"))
+
+
+def test_a_sweep_has_auto_once_whatever_the_grid_says_of_what_it_does_not_heed(tmp_path):
+    prompt = run_spec().prompt
+    cells = SweepSpec(pairs=["tiny"], prompts=[prompt], settings=[{"method": "auto"}, {"method": "graph"}],
+                      grid={"width": [2, 3], "budget": [8, 16]}, out=tmp_path).cells().values()  # fmt: skip
+    methods = [cell.drafting.method for cell in cells]
+    assert (methods.count("auto"), methods.count("graph")) == (1, 4)
