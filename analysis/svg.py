@@ -1,7 +1,7 @@
 """The drawn graph of a round as an SVG of its own: the marks, edges and labels of the view, in plain attributes.
 
 It takes a picture, the columns that the view itself draws (`nodes`: id, x and y in cells of the layout, label,
-kind, merged, copy, tip; `edges`: from, to, kind, walked), so both show the same. Every text is escaped.
+kind, source, merged, copy, tip; `edges`: from, to, kind, walked), so both show the same. Every text is escaped.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ LEGEND = {
     "accepted": "accepted", "rejected": "rejected", "unverified": "not verified", "merged": "merged", "copy": "copy",
     "bonus": "bonus", "pruned": "pruned", "merge": "merge edge",
 }  # fmt: skip
+SOURCES = {"lookup": "M-2 -2.8V2.8M2 -2.8V2.8", "history": "M2 -3.2L-2.2 0L2 3.2"}  # marks within a shape
+FOUND = {"lookup": "found in the text", "history": "found among rejected"}
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # in XML 1.0
 
@@ -73,10 +75,23 @@ def _document(body: str, title: str, tones: Tones, width: int, height: int) -> s
     )
 
 
-def mark(kind: str, what: str = "", tones: Tones = LIGHT) -> str:
-    """The mark of a node around the origin; `what` is empty, `merged` or `copy`. Each kind has a shape of its own."""
-    tone = {"accepted": tones.accepted, "rejected": tones.rejected, "bonus": tones.bonus,
+def mark(kind: str, what: str = "", tones: Tones = LIGHT, source: str = "") -> str:
+    """The mark of a node around the origin; `what` is empty, `merged` or `copy`. Each kind has a shape of its own.
+
+    `source`: `lookup` or `history` has a mark of its own within.
+    """
+    tone = tones.paper if kind == "accepted" else tones.merged if what == "merged" else _tone(kind, tones)
+    within = f'<path d="{SOURCES[source]}" fill="none" stroke="{tone}" stroke-width="1.7"/>' if source else ""
+    return _shape(kind, what, tones) + within
+
+
+def _tone(kind: str, tones: Tones) -> str:
+    return {"accepted": tones.accepted, "rejected": tones.rejected, "bonus": tones.bonus,
             "root": tones.ink}.get(kind, tones.quiet)  # fmt: skip
+
+
+def _shape(kind: str, what: str, tones: Tones) -> str:
+    tone = _tone(kind, tones)
     fill = tone if kind in ("accepted", "bonus", "root") else tones.paper
     dashes = ' stroke-dasharray="3 2.4"' if kind == "unverified" else ""
     style = f'fill="{fill}" stroke="{tone}" stroke-width="2"{dashes}'
@@ -188,7 +203,7 @@ class _Scene:
         label = f'<text {place} fill="{ink}"{bold}{halo} xml:space="preserve">{xml_text(self.labels[i])}</text>'
         chip = self._chip(i) if self.chips and kind != "pruned" else ""
         return (f'<g transform="translate({self.x[i]:.1f} {self.y[i]})"><title>{tip}</title>{chip}'
-                f"{mark(kind, what, tones)}{label}</g>")  # fmt: skip
+                f"{mark(kind, what, tones, self.nodes['source'][i])}{label}</g>")  # fmt: skip
 
     def _chip(self, i: int) -> str:
         kind, tones = self.nodes["kind"][i], self.tones
@@ -204,8 +219,8 @@ def _used(picture: dict[str, Any]) -> list[str]:
     """What of the legend is there."""
     nodes, edges = picture["nodes"], picture["edges"]
     there = {*nodes["kind"], *edges["kind"]} | ({"merged"} if any(nodes["merged"]) else set())
-    there |= {"copy"} if any(nodes["copy"]) else set()
-    return [kind for kind in LEGEND if kind in there]
+    there |= ({"copy"} if any(nodes["copy"]) else set()) | set(nodes["source"])
+    return [kind for kind in LEGEND | FOUND if kind in there]
 
 
 def _key(picture: dict[str, Any], tones: Tones) -> tuple[str, float]:
@@ -213,8 +228,11 @@ def _key(picture: dict[str, Any], tones: Tones) -> tuple[str, float]:
     x, parts = 0.0, []
     for kind in _used(picture):
         shape = {"merged": ("rejected", "merged"), "copy": ("unverified", "copy")}.get(kind, (kind, ""))
-        drawn = f'<path d="M-10 0H10" {merge_stroke(tones)}/>' if kind == "merge" else mark(*shape, tones)
+        if kind == "merge":
+            drawn = f'<path d="M-10 0H10" {merge_stroke(tones)}/>'
+        else:
+            drawn = mark("accepted", "", tones, kind) if kind in SOURCES else mark(*shape, tones)
         parts.append(f'<g transform="translate({x:.1f} 0)"><g transform="scale(0.85)">{drawn}</g>'
-                     f'<text x="14" y="4" fill="{tones.quiet}">{LEGEND[kind]}</text></g>')  # fmt: skip
-        x += 40 + _width(LEGEND[kind])
+                     f'<text x="14" y="4" fill="{tones.quiet}">{(LEGEND | FOUND)[kind]}</text></g>')  # fmt: skip
+        x += 40 + _width((LEGEND | FOUND)[kind])
     return "".join(parts), x

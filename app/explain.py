@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.faces import face, levels, saved_by_merges, unrolled_nodes
 from analysis.hypotheses import leaves, path
+from analysis.sources import FOUND, draft_logq, matched_tokens
 from app.components.graph_view import fates
 from app.words import code, percent
+from gsd.config import DraftSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,11 @@ def _share(logp: float | None) -> float:
     return 0.0 if logp is None else math.exp(logp)
 
 
-def explain(step: dict[str, Any], spec: dict[str, Any], id: str) -> Explanation | None:
+def explain(step: dict[str, Any], spec: dict[str, Any], id: str, before: Sequence[int] = ()) -> Explanation | None:
     """Explain `n7`, `m2`, `c5`, `h3` or `b` of a round; None where the round has no such thing.
 
-    `step` is a record with its graph, `spec` the run's `RunSpec` as in run.json.
+    `step` is a record with its graph, `spec` the run's `RunSpec` as in run.json, `before` the ids of the text up to
+    the round's root, as far as it is known.
     """
     kind, number = id[:1], id[1:]
     if id == "b" and step["bonus"]:
@@ -51,31 +56,53 @@ def explain(step: dict[str, Any], spec: dict[str, Any], id: str) -> Explanation 
     if not 0 <= index < sizes.get(kind, 0):
         return None
     if kind == "n":
-        return _node(step, spec, index)
+        return _node(step, drafted_by(spec), index, before)
     if kind == "h":
-        return _hypothesis(step, index)
-    return _merge(step, spec, index) if kind == "m" else _candidate(step, spec, index)
+        return _hypothesis(step, drafted_by(spec), index)
+    return _merge(step, drafted_by(spec), index) if kind == "m" else _candidate(step, drafted_by(spec), index)
 
 
-def tell(step: dict[str, Any], spec: dict[str, Any], id: str | None) -> Explanation:
+def tell(step: dict[str, Any], spec: dict[str, Any], id: str | None, before: Sequence[int] = ()) -> Explanation:
     """What is selected, or else what happened in the round."""
-    return explain(step, spec, id or "") or story(step, spec)
+    return explain(step, spec, id or "", before) or story(step, spec)
+
+
+def drafted_by(spec: dict[str, Any]) -> DraftSpec:
+    """A run's drafting as its method read it."""
+    return DraftSpec(**spec["drafting"]).as_drafted()
 
 
 def story(step: dict[str, Any], spec: dict[str, Any]) -> Explanation:
     """What happened in a round, from the draft to the target's own token."""
+    settings = drafted_by(spec)
     if not step["drafted_nodes"]:
-        return Explanation("Nothing was drafted", ["The target's forward gave one token, its own."])
-    drafted = f"The draft proposed <b>{step['drafted_nodes']:,} nodes</b> on {_counted(levels(step), 'level')}."
+        why = "Nothing was likely to pay for its time. " if settings.method == "auto" else ""
+        return Explanation("Nothing was drafted", [f"{why}The target's forward gave one token, its own."])
+    drafted = _proposed(step, settings)
     if step["merged"]:
-        spared = unrolled_nodes(step, spec["drafting"]["depth"]) - step["drafted_nodes"]
+        spared = unrolled_nodes(step, settings.depth) - step["drafted_nodes"]
         drafted += (f" {_counted(step['merged'], 'candidate')} merged into a node already there: without that, as a "
                     f"tree, it would be {spared:,} nodes more.")  # fmt: skip
-    budget = spec["drafting"]["budget"]
+    if not step["verified_nodes"]:
+        return Explanation(_gain(step), [drafted, "None was likely to pay for the time that its verification takes.",
+                                         _end_of_walk(step, settings)])  # fmt: skip
     verified = f"The target looked at <b>{step['verified_nodes']}</b> in one forward"
     verified += ", a merged node once for each path to it" if step["merged"] else ""
-    verified += f"; the budget of {budget} allows no more." if step["verified_nodes"] == budget else "."
-    return Explanation(_gain(step), [drafted, verified, _end_of_walk(step)])
+    full = step["verified_nodes"] == settings.budget
+    verified += f"; the budget of {settings.budget} allows no more." if full else "."
+    return Explanation(_gain(step), [drafted, verified, _end_of_walk(step, settings)])
+
+
+def _proposed(step: dict[str, Any], settings: DraftSpec) -> str:
+    """How many nodes there were, and who brought them."""
+    sources = Counter(step["graph"]["source"])
+    auto, said = settings.method == "auto", []
+    if levels(step):
+        times = f"in {_counted(levels(step), 'forward')}" if auto else f"on {_counted(levels(step), 'level')}"
+        said.append(f"The draft proposed <b>{_counted(sources['draft'], 'node')}</b> {times}.")
+    said += [f"<b>{_counted(sources[source], 'node')}</b> {'was' if sources[source] == 1 else 'were'} found {where}."
+             for source, where in FOUND.items() if sources[source]]  # fmt: skip
+    return " ".join(said)
 
 
 def _gain(step: dict[str, Any]) -> str:
@@ -83,7 +110,7 @@ def _gain(step: dict[str, Any]) -> str:
     return f"{_counted(accepted, 'drafted token')} accepted{bonus}" if accepted else "No drafted token accepted"
 
 
-def _end_of_walk(step: dict[str, Any]) -> str:
+def _end_of_walk(step: dict[str, Any], settings: DraftSpec) -> str:
     """Why the accepted path ended where it did."""
     tree = step["tree"]
     last = step["accepted"][-1] if step["accepted"] else 0
@@ -95,34 +122,65 @@ def _end_of_walk(step: dict[str, Any]) -> str:
     if not offered:
         return f"{place} nothing was left to verify; the target went on with {wanted}, its own."
     best = max(offered, key=lambda i: tree["logq"][i])
+    share = percent(tree["logq"][best] - tree["logq"][last])
+    share = f"estimated at {share}" if settings.method == "auto" else f"q = {share}"
     return (f"{place} the target wanted {wanted}, which was not among what it was shown; likeliest there was "
-            f"{code(tree['text'][best])} (q = {percent(tree['logq'][best] - tree['logq'][last])}).")  # fmt: skip
+            f"{code(tree['text'][best])} ({share}).")  # fmt: skip
 
 
-def _node(step: dict[str, Any], spec: dict[str, Any], node: int) -> Explanation:
+def _node(step: dict[str, Any], settings: DraftSpec, node: int, before: Sequence[int]) -> Explanation:
     graph = step["graph"]
     if node == 0:
         text = "The last committed token. Everything drafted in this round continues from here."
         return Explanation(f"{code(graph['text'][0])} <i>root</i>", [text])
     outcome = fates(step)[node]
     word = {"unverified": "not verified"}.get(outcome, outcome)
-    parent = graph["parent"][node]
-    drafted = (
-        f"Node {node}, depth {graph['depth'][node]}, token id {graph['token'][node]}. After "
-        f"{code(graph['text'][parent])} the draft gave it <b>q = {percent(graph['logq'][node])}</b>"
-        f"{_rank(step, parent, graph['token'][node])}."
-    )
+    q = draft_logq(step)[node]
+    is_found = graph["source"][node] in FOUND
     paragraphs = [
-        drafted,
-        _why_there(step, spec, node),
-        *_merges_into(step, spec, node),
-        *_verification(step, spec, node),
+        f"Node {node}, depth {graph['depth'][node]}, token id {graph['token'][node]}. "
+        f"{_found(step, node, before) if is_found else ''}{_drafted(step, node, q)}",
+        _why_there(step, settings, node),
+        *_merges_into(step, settings, node),
+        *_verification(step, settings, node),
     ]
-    measures = {"q": graph["logq"][node], "path q": graph["path_logq"][node]}
+    measures = ({"estimate": graph["logq"][node]} if is_found else {}) | ({} if q is None else {"q": q})
+    measures |= {"path estimate" if _looked_up_before(graph, node) else "path q": graph["path_logq"][node]}
     flat = face(step).flat[node]
     if flat >= 0:
         measures["p"] = step["tree"]["target_logp"][flat]
     return Explanation(f"{code(graph['text'][node])} <i>{word}</i>", paragraphs, measures)
+
+
+def _found(step: dict[str, Any], node: int, before: Sequence[int]) -> str:
+    """Where a node was looked up, and what that was held to be worth."""
+    graph = step["graph"]
+    source, depth = graph["source"][node], graph["depth"][node]
+    matched = matched_tokens(before) if source == "lookup" else None
+    same = f"the same last {matched} tokens" if matched else "the same last tokens"
+    place = "" if depth == 1 else f", as number {depth} of what follows there"
+    return (f"<b>Found {FOUND[source]}</b>, behind {same}{place}; by how often such finds came true it was estimated "
+            f"at {percent(graph['logq'][node])}. ")  # fmt: skip
+
+
+def _drafted(step: dict[str, Any], node: int, q: float | None) -> str:
+    """What the draft said of a node."""
+    graph = step["graph"]
+    parent, is_found = graph["parent"][node], graph["source"][node] in FOUND
+    if q is not None:
+        asked = "Asked afterwards, " if is_found else ""
+        return (f"{asked}{'after' if asked else 'After'} {code(graph['text'][parent])} the draft gave it "
+                f"<b>q = {percent(q)}</b>{_rank(step, parent, graph['token'][node])}.")  # fmt: skip
+    if graph["expanded"][parent]:
+        return f"Asked afterwards, the draft did not think of it after {code(graph['text'][parent])}."
+    return "The draft was not asked about it."
+
+
+def _looked_up_before(graph: dict[str, list[Any]], node: int) -> bool:
+    """Whether a node or one on its tree path was looked up, so that estimates stand in for q there."""
+    while node and graph["source"][node] not in FOUND:
+        node = graph["parent"][node]
+    return node > 0
 
 
 def _rank(step: dict[str, Any], parent: int, token: int) -> str:
@@ -133,7 +191,7 @@ def _rank(step: dict[str, Any], parent: int, token: int) -> str:
     return f", its choice number {row.index(token) + 1} of {len(row)}" if token in row else ""
 
 
-def _why_there(step: dict[str, Any], spec: dict[str, Any], node: int) -> str:
+def _why_there(step: dict[str, Any], settings: DraftSpec, node: int) -> str:
     """How the candidate became a node, and whether it was expanded."""
     decisions = step["decisions"]
     own = [i for i, n in enumerate(decisions["node"]) if n == node and decisions["kind"][i] != "merged"]
@@ -146,20 +204,22 @@ def _why_there(step: dict[str, Any], spec: dict[str, Any], node: int) -> str:
         sentences.append(f"Kept as a leaf by the probability rule: {percent(decisions['value'][i])} is below the "
                          f"limit of {percent(decisions['limit'][i])}, so nothing was drafted behind it.")  # fmt: skip
     elif "capped" in kinds:
-        sentences.append(f"Not expanded: it was not among the {spec['drafting']['frontier']} most probable nodes "
-                         "of its level (frontier).")  # fmt: skip
+        sentences.append(f"Not expanded: it was not among the {settings.frontier} most probable nodes of its level "
+                         "(frontier).")  # fmt: skip
     elif step["graph"]["expanded"][node]:
         sentences.append("Added as a new node and expanded: the draft went on from here.")
+    elif settings.method == "auto":
+        sentences.append("Not expanded: another draft forward was not likely to pay for its time here.")
     else:
         sentences.append("Added as a new node; drafting ended at this level.")
     return " ".join(sentences)
 
 
-def _merges_into(step: dict[str, Any], spec: dict[str, Any], node: int) -> list[str]:
+def _merges_into(step: dict[str, Any], settings: DraftSpec, node: int) -> list[str]:
     merges, text = step["merges"], step["graph"]["text"]
     if node not in merges["node"]:
         return []
-    saved = saved_by_merges(step, spec["drafting"]["depth"])
+    saved = saved_by_merges(step, settings.depth)
     return [
         f"<b>Merged into it:</b> a candidate of {code(text[merges['parent'][i]])} (node {merges['parent'][i]}, "
         f"q = {percent(merges['logq'][i])}): {_agreed(step, i)}. {_saved(saved[i])} "
@@ -185,12 +245,14 @@ def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _verification(step: dict[str, Any], spec: dict[str, Any], node: int) -> list[str]:
+def _verification(step: dict[str, Any], settings: DraftSpec, node: int) -> list[str]:
     tree = step["tree"]
     copies = [i for i, n in enumerate(tree["node"]) if n == node]
+    if not copies and settings.method == "auto":
+        return ["Not verified: it was not likely enough to be reached to pay for the time that this takes."]
     if not copies:
-        return [f"Not verified: the budget of {spec['drafting']['budget']} nodes went to paths that the draft "
-                "thought likelier to be reached."]  # fmt: skip
+        return [f"Not verified: the budget of {settings.budget} nodes went to paths that the draft thought likelier "
+                "to be reached."]  # fmt: skip
     reached = {0, *step["accepted"]}
     count = "" if len(copies) == 1 else f"It stands in the verified tree {len(copies)} times, once for each way to it. "
     accepted = [i for i in copies if i in reached]
@@ -211,7 +273,7 @@ def _verification(step: dict[str, Any], spec: dict[str, Any], node: int) -> list
             f"{percent(tree['target_logp'][copies[0]])}."]  # fmt: skip
 
 
-def _merge(step: dict[str, Any], spec: dict[str, Any], index: int) -> Explanation:
+def _merge(step: dict[str, Any], settings: DraftSpec, index: int) -> Explanation:
     merges, text = step["merges"], step["graph"]["text"]
     parent, node = merges["parent"][index], merges["node"][index]
     tree = step["tree"]
@@ -223,7 +285,7 @@ def _merge(step: dict[str, Any], spec: dict[str, Any], index: int) -> Explanatio
         outcome = "<b>The accepted path went through it.</b>"
     else:
         outcome = "Its copy was verified, but the accepted path did not go through it."
-    saved = saved_by_merges(step, spec["drafting"]["depth"])[index]
+    saved = saved_by_merges(step, settings.depth)[index]
     measures = {"q": merges["logq"][index]}
     if flat:
         measures["p"] = tree["target_logp"][flat[0]]
@@ -234,7 +296,7 @@ def _merge(step: dict[str, Any], spec: dict[str, Any], index: int) -> Explanatio
     ], measures)  # fmt: skip
 
 
-def _hypothesis(step: dict[str, Any], index: int) -> Explanation:
+def _hypothesis(step: dict[str, Any], settings: DraftSpec, index: int) -> Explanation:
     tree = step["tree"]
     nodes = path(step, leaves(step)[index])
     accepted = sum(i in step["accepted"] for i in nodes)
@@ -249,15 +311,15 @@ def _hypothesis(step: dict[str, Any], index: int) -> Explanation:
         said.append(f"The target followed it for <b>{_counted(accepted, 'token')}</b>. Then it wanted "
                     f"{code(tree['choice_text'][at])} (p = {percent(tree['choice_logp'][at])}), not "
                     f"{code(tree['text'][other])} (p = {percent(tree['target_logp'][other])}).")  # fmt: skip
-    return Explanation(f"{text} <i>hypothesis</i>", said, {"path q": tree["logq"][nodes[-1]]})
+    return Explanation(f"{text} <i>hypothesis</i>", said, {
+        "estimate" if settings.method == "auto" else "path q": tree["logq"][nodes[-1]]})  # fmt: skip
 
 
-def _candidate(step: dict[str, Any], spec: dict[str, Any], index: int) -> Explanation:
+def _candidate(step: dict[str, Any], settings: DraftSpec, index: int) -> Explanation:
     decisions = step["decisions"]
     value, limit = percent(decisions["value"][index]), percent(decisions["limit"][index])
     if decisions["rule"][index] == "sibling":
-        share = spec["drafting"]["sibling_threshold"]
-        reason = f"q = {value} is below {share:g} × its best sibling's, which is {limit}."
+        reason = f"q = {value} is below {settings.sibling_threshold:g} × its best sibling's, which is {limit}."
     else:
         reason = f"{value} is below the limit of {limit}."
     parent = step["graph"]["text"][decisions["parent"][index]]
@@ -267,10 +329,11 @@ def _candidate(step: dict[str, Any], spec: dict[str, Any], index: int) -> Explan
 
 def _bonus(step: dict[str, Any]) -> Explanation:
     last = step["accepted"][-1] if step["accepted"] else 0
-    drafted = step["drafted_nodes"] > 0
-    cost = ("It costs no forward: the one that verified the draft gave it, too." if drafted
-            else "Nothing was drafted in this round, so its forward gave this one token.")  # fmt: skip
-    word = "bonus" if drafted else "the target's own"
+    verified = step["verified_nodes"] > 0
+    nothing = f"Nothing was {'verified' if step['drafted_nodes'] else 'drafted'} in this round"
+    cost = ("It costs no forward: the one that verified the draft gave it, too." if verified
+            else f"{nothing}, so its forward gave this one token.")  # fmt: skip
+    word = "bonus" if verified else "the target's own"
     p = percent(step["tree"]["choice_logp"][last])
     return Explanation(f"{code(step['new_texts'][-1])} <i>{word}</i>",
                        [f"The target's own token after the accepted path, p = {p}. {cost}"])  # fmt: skip

@@ -46,6 +46,11 @@ class OpenRun:
             else:
                 self.steps.append(event)
 
+    def before(self, step: dict[str, Any]) -> list[int]:
+        """Ids of the tokens up to a round's root, prompt included."""
+        new = (token for one in self.steps for token in one["new_tokens"])
+        return [*self.meta["prompt_tokens"], *new][: step["position"] + 1]
+
     def telling_step(self) -> int | None:
         """The round to look at first: where the accepted path crossed a merge edge, and then the longest path."""
         weights = [("merge" in step["origins"], len(step["accepted"])) for step in self.steps]

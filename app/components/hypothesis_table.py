@@ -34,7 +34,8 @@ def hypothesis_table(
                                                 "left it"),
             "probability": st.column_config.NumberColumn(
                 "Probability", format="percent", width=88, help="The draft's estimate that the walk comes to its end: "
-                "the product of q along the path; across a merge edge the candidate's own q."),
+                "the product of q along the path; across a merge edge the candidate's own q. Method auto corrects q "
+                "by what became of tokens like it."),
             "accepted": st.column_config.TextColumn("Accepted", width=76, help="Tokens of it, from its start, that the "
                                                     "target chose itself"),
             "merged": st.column_config.NumberColumn("Merges", width=64, help="Merge edges that it crosses"),

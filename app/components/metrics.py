@@ -48,7 +48,8 @@ def metrics(run: OpenRun, pinned: OpenRun | None = None) -> None:
                 "it lowers this rate and may be faster all the same."),
         Figure("Target forwards", "target_forwards", "{:,.0f}", "inverse",
                 f"One a round; without a draft {total['new_tokens']} tokens need as many forwards."),
-        Figure("Draft forwards", "draft_forwards", "{:,.0f}", "inverse", "One for each level of each round's graph."),
+        Figure("Draft forwards", "draft_forwards", "{:,.0f}", "inverse",
+                "One for each set of nodes expanded together, most often a level."),
     ]  # fmt: skip
     with st.container(horizontal=True, border=True, key="metrics"):
         for one in row:

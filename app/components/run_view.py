@@ -94,7 +94,7 @@ def _round(state: Session, run: OpenRun, index: int) -> None:
     _graph(run, index)
     step = run.steps[index]
     if step["graph"]:
-        found = explain(step, run.meta["spec"], state.node or "")
+        found = explain(step, run.meta["spec"], state.node or "", run.before(step))
         st.html(as_html(found) if found else as_html(story(step, run.meta["spec"])) + HINT)
 
 

@@ -20,7 +20,7 @@ from app.components.round_strip import round_strip, strip_data
 from app.components.stepper import go, round_line, shown_step, step_buttons
 from app.components.whatif_panel import what_if
 from app.engine_client import engine
-from app.explain import Explanation, as_html, explain, tell
+from app.explain import Explanation, as_html, drafted_by, explain, tell
 from app.state import OpenRun, Session, session, write_address
 from app.words import code
 
@@ -117,7 +117,7 @@ def _face() -> str:
 
 
 def _depth(run: OpenRun) -> int:
-    return run.meta["spec"]["drafting"]["depth"]
+    return drafted_by(run.meta["spec"]).depth
 
 
 # --- the picture and its words
@@ -201,12 +201,13 @@ def _path(drawn: Face, step: dict[str, Any], node: str | None) -> list[int]:
 
 def _words(state: Session, run: OpenRun, step: dict[str, Any], changed: Changed | None) -> Explanation:
     """What is selected, or else the round; under other settings first what they change about it."""
-    spec, node = run.meta["spec"], state.node or ""
+    spec, node, before = run.meta["spec"], state.node or "", run.before(step)
     if changed and _needed(node):
-        return _under_changed(changed, *_needed(node), explain(step, spec, node)) or tell(step, spec, node)
+        found = explain(step, spec, node, before)
+        return _under_changed(changed, *_needed(node), found) or tell(step, spec, node)
     of_changed = changed and node[:1] in ("m", "b")  # merge edges and the bonus are those drawn
     found = explain(changed.step, spec, node) if of_changed else None
-    return found or tell(step, spec, None if of_changed else node)
+    return found or tell(step, spec, None if of_changed else node, before)
 
 
 def _under_changed(changed: Changed, node: int, found: Explanation | None) -> Explanation | None:

@@ -6,13 +6,17 @@ import math
 from html.parser import HTMLParser
 
 import pytest
-from fixtures.recorded import rounds, run_spec
+from fixtures.recorded import _record, rounds, run_spec
 
+from analysis.svg import svg
+from app.components.graph_view import Frame, graph_data
 from app.components.node_table import node_frame
 from app.components.token_text import text_data
-from app.explain import explain
+from app.explain import explain, story
 from app.words import plain, visible
 from gsd.config import DraftSpec
+from gsd.graph import TokenGraph
+from gsd.tree import flatten
 
 SPEC = run_spec(drafting=DraftSpec(width=5, depth=6, frontier=4, merge_context=0, prob_threshold=0.05, budget=20))
 STEPS = [made.record for made in itertools.islice(rounds(SPEC), 30)]
@@ -74,7 +78,7 @@ def test_a_path_cut_by_a_stop_rule_has_no_bonus_to_explain():
 
 def test_a_round_without_a_draft_promises_no_free_token():
     step = copy.deepcopy(STEPS[0])
-    step["drafted_nodes"] = 0
+    step["drafted_nodes"] = step["verified_nodes"] = 0
     [said] = explain(step, META, "b").paragraphs
     assert "Nothing was drafted" in said
     assert "costs no forward" in explain(STEPS[0], META, "b").paragraphs[0]
@@ -151,3 +155,92 @@ def test_white_space_and_control_characters_are_visible(text, shown):
 
 def test_plain_text_is_not_markdown():
     assert plain("a*b_[c](d) :red[e] $f$") == r"a\*b\_\[c\]\(d\) \:red\[e\] \$f\$"
+
+
+AUTO = run_spec(drafting=DraftSpec(method="auto"))
+BEFORE = [5, 6, 7, 8, 1, 5, 6]  # 5 6 stood there before, and 7 8 followed
+
+
+def looked_up(budget=2):
+    """A round of method auto, its draft asked at the root alone, where it says 9 and 7:
+
+    6 ─ 7 ─ 8     found in the text; the draft thinks of 7, too, and was not asked behind it
+     ├─ 2         found among rejected hypotheses; the draft does not think of it
+     └─ 9         the draft's own
+
+    The target picks 7 and 8. Verified are `budget` nodes: 7 and 8 first.
+    """
+    graph = TokenGraph([6], None)
+    graph.attach([7, 8], [math.log(0.7), math.log(0.9)], "lookup")
+    graph.attach([2], [math.log(0.4)], "history")
+    graph.grow([0], [[9, 7]], [[math.log(0.5), math.log(0.2)]], DraftSpec(width=2, sibling_threshold=0.0))
+    tree = flatten(graph, budget, 10)
+    return _record(AUTO, 0, len(BEFORE) - 1, graph, tree, [{6: 7, 7: 8}.get(token, 0) for token in tree.tokens]).record
+
+
+def said_of(node, step=None):
+    return " ".join(explain(step or looked_up(), AUTO.model_dump(mode="json"), f"n{node}", BEFORE).paragraphs)
+
+
+def test_where_a_token_was_looked_up_is_told_and_what_the_draft_said_of_it_afterwards():
+    assert "Found in the text so far</b>, behind the same last 2 tokens; by" in said_of(1)
+    assert "estimated at 70.0 %" in said_of(1)
+    assert "Asked afterwards, after" in said_of(1)
+    assert "q = 20.0 %</b>, its choice number 2 of 2" in said_of(1)
+    assert "the same last 2 tokens, as number 2 of what follows there" in said_of(2)
+    assert "The draft was not asked about it." in said_of(2)
+    assert "Found among rejected hypotheses</b>, behind the same last tokens" in said_of(3)
+    assert "the draft did not think of it" in said_of(3)
+    assert "Found" not in said_of(4) and "the draft gave it <b>q = 50.0 %" in said_of(4)
+
+
+def test_an_estimate_is_not_shown_as_the_drafts_q():
+    meta = AUTO.model_dump(mode="json")
+    measures = [explain(looked_up(), meta, f"n{node}").measures for node in (1, 2, 4)]
+    assert {name: round(math.exp(logp), 2) for name, logp in measures[0].items()} == {
+        "estimate": 0.7, "q": 0.2, "path estimate": 0.7, "p": 0.6}  # fmt: skip
+    assert "q" not in measures[1] and "estimate" not in measures[2] and "path q" in measures[2]
+    shown = text_data("run", "", [looked_up()], selected=None, live=False)
+    assert shown["tokens"]["origin"][:2] == ["lookup", "lookup"]
+    assert shown["tokens"]["q"] == [0.2, None, None]
+    assert shown["tokens"]["rank"] == [1, None, None]
+    assert [None if q != q else q for q in node_frame(looked_up())["q"].round(2)][1:] == [0.2, None, None, 0.5]
+    assert node_frame(looked_up())["source"].tolist() == ["root", "lookup", "lookup", "history", "draft"]
+
+
+def test_what_auto_left_alone_was_not_likely_to_pay():
+    assert "another draft forward was not likely to pay" in said_of(4)
+    assert "not likely enough to be reached to pay" in said_of(3)
+    assert "budget" not in said_of(3) + said_of(4) + " ".join(story(looked_up(), AUTO.model_dump()).paragraphs)
+
+
+def test_the_story_of_a_round_says_who_brought_the_nodes():
+    told = " ".join(story(looked_up(), AUTO.model_dump()).paragraphs)
+    assert "proposed <b>1 node</b> in 1 forward." in told
+    assert "<b>2 nodes</b> were found in the text so far. <b>1 node</b> was found among rejected hypotheses." in told
+
+
+def test_a_round_of_which_nothing_was_verified_promises_no_free_token():
+    step = looked_up(budget=4)
+    step["verified_nodes"], step["accepted"] = 0, []
+    step["tree"] = {name: column[:1] for name, column in step["tree"].items()}
+    assert "Nothing was verified" in explain(step, AUTO.model_dump(), "b").paragraphs[0]
+    assert "None was likely to pay" in " ".join(story(step, AUTO.model_dump()).paragraphs)
+
+
+def test_sources_are_in_the_legend_of_a_text_only_where_some_token_has_them():
+    assert "lookup" in text_data("run", "", [looked_up()], selected=None, live=False)["origins"]
+    assert not {"lookup", "history"} & set(text_data("run", "", STEPS, selected=None, live=False)["origins"])
+
+
+def test_what_was_looked_up_is_marked_in_the_picture_and_in_its_file():
+    picture = graph_data(looked_up(), run="run", frame=Frame(4, 300), show_pruned=False, selected=None)
+    nodes = picture["nodes"]
+    assert dict(zip(nodes["id"], nodes["source"])) == {
+        "n0": "", "n1": "lookup", "n2": "lookup", "n3": "history", "n4": "", "b": ""}  # fmt: skip
+    assert nodes["tip"][2] == "accepted\nfound in the text so far\nestimate 90.0 %  ·  p 60.0 %"
+    assert "estimate 70.0 %  ·  q 20.0 %" in nodes["tip"][1]
+    drawn = svg(picture, "title")
+    assert "found in the text<" in drawn and "found among rejected<" in drawn
+    plain_picture = graph_data(STEPS[0], run="run", frame=Frame(4, 300), show_pruned=False, selected=None)
+    assert "found in the text<" not in svg(plain_picture, "title")

@@ -15,6 +15,7 @@ import streamlit as st
 
 from analysis.faces import Face, face, trimmed
 from analysis.layout import Layout, Place, layout
+from analysis.sources import FOUND, draft_logq
 from app.words import percent, visible
 
 HEIGHT = 440  # pixels
@@ -109,12 +110,12 @@ class _Drawn:
     def __init__(self, ids: list[str]) -> None:
         self.ids = ids
         self.nodes: dict[str, list] = {name: [] for name in (
-            "id", "ref", "x", "y", "label", "kind", "merged", "copy", "mark", "behind", "tip")}  # fmt: skip
+            "id", "ref", "x", "y", "label", "kind", "source", "merged", "copy", "mark", "behind", "tip")}  # fmt: skip
         self.edges: dict[str, list] = {name: [] for name in ("ref", "from", "to", "kind", "walked", "tip")}
 
     def node(self, id: str, place: Place, text: str, kind: str, tip: str, **more: Any) -> None:
         row = {"id": id, "ref": id, "x": place.column, "y": place.row, "label": visible(text), "kind": kind,
-               "tip": tip, "merged": False, "copy": False, "mark": "", "behind": 0} | more  # fmt: skip
+               "source": "", "tip": tip, "merged": False, "copy": False, "mark": "", "behind": 0} | more  # fmt: skip
         for name, value in row.items():
             self.nodes[name].append(value)
 
@@ -129,17 +130,29 @@ def _css(height: int | str) -> str:
 
 
 def _add_nodes(drawn: _Drawn, step: dict[str, Any], made: Layout, shown: Shown) -> None:
-    graph, tree, one = step["graph"], step["tree"], shown.face
+    graph, one, drafted = step["graph"], shown.face, draft_logq(step)
     accepted = set(step["accepted"])
     merged = {node for _, node, _ in one.joins}
     for i, (place, node, flat) in enumerate(zip(made.nodes, one.nodes, one.flat)):
         kind = _fate(flat, accepted) if i else "root"
         mark = shown.marks[node] if shown.marks else ""
-        tip = kind if kind == "root" else f"{mark or kind}\nq {percent(graph['logq'][node])}"
-        if flat > 0 and tree["target_logp"][flat] == tree["target_logp"][flat]:  # NaN: not known
-            tip += f"  ·  p {percent(tree['target_logp'][flat])}"
-        drawn.node(drawn.ids[i], place, graph["text"][node], kind, tip, ref=f"n{node}", merged=i in merged,
-                   copy=one.copies[i], mark=mark, behind=one.behind[i])  # fmt: skip
+        source = graph["source"][node] if graph["source"][node] in FOUND else ""
+        tip = "\n".join(
+            filter(None, [mark or kind, source and f"found {FOUND[source]}", _shares(step, node, flat, drafted[node])])
+        )
+        drawn.node(drawn.ids[i], place, graph["text"][node], kind, tip, ref=f"n{node}", source=source,
+                   merged=i in merged, copy=one.copies[i], mark=mark, behind=one.behind[i])  # fmt: skip
+
+
+def _shares(step: dict[str, Any], node: int, flat: int, q: float | None) -> str:
+    """What source, draft and target thought of a node, as far as they said."""
+    if node == 0:
+        return ""
+    graph, p = step["graph"], step["tree"]["target_logp"][flat] if flat > 0 else None
+    said = [("estimate", graph["logq"][node])] if graph["source"][node] in FOUND else []
+    said += [("q", q)] if q is not None or not said else []
+    said += [("p", p)] if flat > 0 and p == p else []  # NaN: not known
+    return "  ·  ".join(f"{name} {percent(logp)}" for name, logp in said)
 
 
 def _add_edges(drawn: _Drawn, step: dict[str, Any], made: Layout, one: Face) -> None:

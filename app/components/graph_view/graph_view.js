@@ -23,7 +23,8 @@ const GLIDE_MS = 260;
 const LEVEL_MS = 420, REPLAY_MS = 5000; // a level of a replay, and a whole one at most
 const LEGEND = [["accepted", "accepted"], ["rejected", "rejected"], ["unverified", "not verified"],
   ["rejected merged", "merged"], ["rejected copy", "copy"], ["bonus", "bonus"], ["pruned", "pruned"],
-  ["unverified gained", "gained"], ["unverified lost", "lost"], ["join", "merge edge"]];
+  ["unverified gained", "gained"], ["unverified lost", "lost"], ["accepted lookup", "found in the text"],
+  ["accepted history", "found among rejected"], ["join", "merge edge"]];
 const views = new WeakMap();
 
 export default function ({ data, parentElement, setStateValue }) {
@@ -105,7 +106,7 @@ class View {
       const node = make("g", { class: `node ${kind}` });
       const [shape, what] = kind.split(" ");
       if (kind === "join") node.append(make("path", { class: "edge merge", d: "M-12 0H12" }));
-      else node.append(...shapes(shape, what));
+      else node.append(...shapes(shape, what), ...sourceMark(what));
       picture.append(node);
       item.append(picture, text);
       item.dataset.kind = kind;
@@ -141,7 +142,8 @@ class View {
     this.scene.replaceChildren();
     this.measure(nodes, columns);
     this.nodes = new Map(nodes.id.map((id, i) => [id, {
-      id, ref: nodes.ref[i], label: nodes.label[i], tip: nodes.tip[i], kind: nodes.kind[i], merged: nodes.merged[i],
+      id, ref: nodes.ref[i], label: nodes.label[i], tip: nodes.tip[i], kind: nodes.kind[i],
+      source: nodes.source[i], merged: nodes.merged[i],
       copy: nodes.copy[i], mark: nodes.mark[i], behind: nodes.behind[i], x: nodes.x[i] * this.gap, y: nodes.y[i] * this.row,
       near: new Set(), edges: [],
     }]));
@@ -167,6 +169,7 @@ class View {
     if (nodes.copy.includes(true)) used.add("rejected copy");
     if (edges.kind.includes("merge")) used.add("join");
     for (const mark of nodes.mark) if (mark) used.add(`unverified ${mark}`);
+    for (const source of nodes.source) if (source) used.add(`accepted ${source}`);
     for (const item of this.keyItems.children) item.style.display = used.has(item.dataset.kind) ? "" : "none";
   }
 
@@ -227,7 +230,7 @@ class View {
   }
 
   dress(node) {
-    const classes = ["node", node.kind, node.merged && "merged", node.copy && "copy", node.mark].filter(Boolean);
+    const classes = ["node", node.kind, node.source, node.merged && "merged", node.copy && "copy", node.mark].filter(Boolean);
     const group = make("g", { class: classes.join(" "), tabindex: "-1", role: "button", "aria-label": said(node) });
     const text = cut(node.label, this.labelRoom, onSpine(node));
     const label = make("text", this.chips ? { x: 15, y: 4 } : { y: 22 });
@@ -244,6 +247,7 @@ class View {
     }
     const mark = make("g", { class: "mark" });
     mark.append(...shapes(node.kind, node.merged ? "merged" : node.copy ? "copy" : node.mark));
+    if (!node.mark) mark.append(...sourceMark(node.source));
     if (onSpine(node)) group.prepend(node.guide = make("path", { class: "guide" }));
     group.append(mark, label);
     node.badge = node.behind ? this.badge(node) : null;
@@ -565,6 +569,12 @@ function shapes(kind, what) {
   const behind = make("g", { transform: "translate(3.6 -3.6)" }); // a second sheet behind the first
   behind.append(outline("sheet"));
   return [behind, outline("shape")];
+}
+
+// What was looked up bears a mark within its shape: a quotation's strokes, or a caret back to what was rejected.
+function sourceMark(source) {
+  const lines = { lookup: "M-2 -2.8V2.8M2 -2.8V2.8", history: "M2 -3.2L-2.2 0L2 3.2" };
+  return source in lines ? [make("path", { class: "source", d: lines[source] })] : [];
 }
 
 function said({ label, tip, merged, copy, mark, behind }) {

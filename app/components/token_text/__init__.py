@@ -9,13 +9,15 @@ from typing import Any
 
 import streamlit as st
 
+from analysis.sources import FOUND, draft_logq
 from gsd.tables import candidate_ranks
 
 ORIGINS = {
     "draft": "drafted, and the target agreed",
     "merge": "drafted behind a merge edge",
     "bonus": "the target's own, after a draft was walked",
-    "target": "the target's own, nothing was drafted",
+    "target": "the target's own, no draft was verified",
+    **{source: f"found {where}, and the target agreed" for source, where in FOUND.items()},
 }
 
 _HERE = Path(__file__).parent
@@ -45,23 +47,24 @@ def text_data(
         tokens["q"] += [_share(value) for value in logq]
         tokens["p"] += [_share(value) for value in logp]
         tokens["rank"] += rank
-    return {"key": run, "prompt": prompt, "tokens": tokens, "origins": ORIGINS, "selected": selected, "live": live}
+    origins = {name: words for name, words in ORIGINS.items() if name not in FOUND or name in tokens["origin"]}
+    return {"key": run, "prompt": prompt, "tokens": tokens, "origins": origins, "selected": selected, "live": live}
 
 
 def _about(step: dict[str, Any]) -> tuple[list[float | None], list[float | None], list[int | None]]:
-    """log q, log p and rank among its siblings of each new token; None where it has none, or it was not kept."""
+    """The draft's log q, log p and rank among its siblings of each new token; None where there is none, or not kept."""
     count = len(step["new_tokens"])
     if step["graph"] is None:
         return [None] * count, [None] * count, [None] * count
-    tree, graph, merges = step["tree"], step["graph"], step["merges"]
+    tree, merges, drafted = step["tree"], step["merges"], draft_logq(step)
     merge_logq = dict(zip(zip(merges["parent"], merges["node"]), merges["logq"]))
     ranks = candidate_ranks(step["decisions"])
     logq, logp, rank = [], [], []
     for i in step["accepted"]:
         edge = (tree["node"][tree["parent"][i]], tree["node"][i])
-        logq.append(merge_logq[edge] if tree["merged"][i] else graph["logq"][edge[1]])
+        logq.append(merge_logq[edge] if tree["merged"][i] else drafted[edge[1]])
         logp.append(tree["target_logp"][i])
-        rank.append(ranks[edge])
+        rank.append(ranks.get(edge))
     if step["bonus"]:
         last = step["accepted"][-1] if step["accepted"] else 0
         logq.append(None)

@@ -35,6 +35,7 @@ class TextView {
   show(data) {
     this.box.dataset.theme = isDark(this.box) ? "dark" : "light";
     if (data.key !== this.key || data.tokens.text.length < this.tokens.length) this.begin(data);
+    this.explainOrigins(data.origins);
     this.data = data;
     const atEnd = this.flow.scrollHeight - this.flow.scrollTop - this.flow.clientHeight < 40;
     for (let i = this.tokens.length; i < data.tokens.text.length; i += 1) this.add(data.tokens, i);
@@ -49,8 +50,14 @@ class TextView {
     this.tokens = [];
     this.prompt.textContent = data.prompt;
     this.flow.replaceChildren(this.prompt, this.caret);
+  }
+
+  explainOrigins(origins) {
+    const names = Object.keys(origins).join();
+    if (names === this.explained) return;
+    this.explained = names;
     this.legend.replaceChildren();
-    for (const [origin, meaning] of Object.entries(data.origins)) {
+    for (const [origin, meaning] of Object.entries(origins)) {
       const item = element("span", "");
       const sample = element("span", `token ${origin}`);
       sample.textContent = origin;
