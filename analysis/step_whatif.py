@@ -5,11 +5,15 @@ grow the graph again under narrower settings. The text that the run went on with
 is drafted (fixed seed), so it says what would have been accepted. A node whose continuation was never
 drafted is never guessed at, nor is the text behind the last round of a run that was cut off or is still
 going: the setting is then not covered.
+
+Method auto went by its times, which cannot be had again: of its rounds it is told what method graph would have
+done, from the same candidates of the draft and without what was looked up.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +65,11 @@ class Uncovered:
 
 
 class StepReplay:
-    """One round of a run, ready to be grown again. Raises `InputError` where its recording cannot be."""
+    """One round of a run, ready to be grown again. Raises `InputError` where its recording cannot be.
+
+    `start`  the settings to begin with: the run's own, or of method auto the default ones
+    `most`   the same with width, depth and frontier as far as the recording may reach
+    """
 
     def __init__(self, meta: dict[str, Any], steps: list[dict[str, Any]], index: int) -> None:
         self._record = steps[index]
@@ -70,14 +78,15 @@ class StepReplay:
             raise InputError("this run recorded counts alone: record every node (detail: full) to ask what if")
         if meta["draft"] is None:
             raise InputError("this run drafted nothing: open one of the graph, tree or chain method to ask what if")
-        self.spec = recorded_settings(meta)
+        self.start, self.most = _settings(meta, self._record)
         self._tree = _draft_tree(self._record)
         self._text = _rest_of_text(meta, steps, index, self._tree)
         self._broken_off = steps[-1]["stop"] in BROKEN_OFF
-        bounds = Bounds(self.spec.width, MOST, MOST)
+        bounds = Bounds(self.most.width, MOST, MOST)
         self._replayer = Replayer(Atlas(bounds, meta["draft"]["context_length"], {}, [self._text]))
-        again = self._replayer.step(0, 0, self.spec)
-        if again is None or not _same(again.graph, self._record):
+        again = None if is_auto(meta) else self._replayer.step(0, 0, self.start)
+        self.as_recorded = again is not None and _same(again.graph, self._record)
+        if not (self.as_recorded or is_auto(meta)):
             raise InputError("this round was drafted by rules other than those of a graph: no setting of it can be "
                              "replayed; choose a run of the graph, tree or chain method")  # fmt: skip
 
@@ -99,13 +108,28 @@ class StepReplay:
         return [_path_text(self._tree, node, self._texts) for node in regrowth.wanted()]
 
 
-def recorded_settings(meta: dict[str, Any]) -> DraftSpec:
-    """A run's drafting as its method read it, by the name `graph`: a tree is a graph that never merges."""
-    return DraftSpec(**meta["spec"]["drafting"]).as_drafted().model_copy(update={"method": "graph"})
+def is_auto(meta: dict[str, Any]) -> bool:
+    """Whether the run's drafting had no fixed settings."""
+    return meta["spec"]["drafting"]["method"] == "auto"
+
+
+def _settings(meta: dict[str, Any], record: dict[str, Any]) -> tuple[DraftSpec, DraftSpec]:
+    """`start` and `most` of a round, by the name `graph`: a tree is a graph that never merges."""
+    spec = DraftSpec(**meta["spec"]["drafting"]).as_drafted().model_copy(update={"method": "graph"})
+    if not is_auto(meta):
+        return spec, spec
+    depths = [depth for depth, was in zip(record["graph"]["depth"], record["graph"]["expanded"]) if was]
+    if not depths:
+        raise InputError("method auto did not ask the draft in this round: choose one in which it drafted to ask "
+                         "what if")  # fmt: skip
+    reach = {"width": spec.width, "depth": max(depths) + 1, "frontier": max(Counter(depths).values())}
+    usual = DraftSpec(merge_context=spec.merge_context)
+    start = usual.model_copy(update={name: min(getattr(usual, name), most) for name, most in reach.items()})
+    return start, start.model_copy(update=reach)
 
 
 def _draft_tree(record: dict[str, Any]) -> DraftTree:
-    """Every candidate of every expanded node, unmerged."""
+    """Every candidate of every expanded node, unmerged; not what was looked up and the draft did not think of."""
     graph, decisions = record["graph"], record["decisions"]
     candidates: dict[int, tuple[list[int], list[float]]] = {}
     for parent, token, logq, kind in zip(*(decisions[name] for name in ("parent", "token", "logq", "kind"))):
@@ -113,11 +137,13 @@ def _draft_tree(record: dict[str, Any]) -> DraftTree:
             tokens, row = candidates.setdefault(parent, ([], []))
             tokens.append(token)
             row.append(logq)
-    tree, recorded = DraftTree(graph["token"][0]), [0]
+    tree = DraftTree(graph["token"][0])
+    recorded: list[int | None] = [0]
     for node in range(len(graph["token"])):
         if node:
-            recorded.append(tree.child(recorded[graph["parent"][node]], graph["token"][node]))
-        if node in candidates:
+            parent = recorded[graph["parent"][node]]
+            recorded.append(None if parent is None else tree.child(parent, graph["token"][node]))
+        if node in candidates and recorded[node] is not None:
             tree.expand(recorded[node], *candidates[node])
     return tree
 
@@ -192,9 +218,9 @@ class _Union:
         graph = self._after.graph
         row = {"token": token, "text": self._texts[token], "parent": parent, "depth": graph.depths[node],
                "logq": graph.logq[node], "path_logq": graph.path_logq[node], "source": "draft",
-               "expanded": graph.expanded[node]}  # fmt: skip
-        for name, value in row.items():
-            self._graph[name].append(value)
+               "expanded": graph.expanded[node], "forward": graph.forwards[node]}  # fmt: skip
+        for name in self._graph:
+            self._graph[name].append(row[name])
         return len(self._graph["token"]) - 1
 
     def _step(self) -> dict[str, Any]:

@@ -23,6 +23,10 @@ HELP = (
     "the longest path of the new tree that the run's text, which is the target's own, goes on with. A **level** is one "
     "forward of the draft."
 )
+OF_AUTO = (
+    "Method *auto* goes by its times, so here it is told what *graph* would have done with fixed settings, without "
+    "what was looked up."
+)
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
@@ -39,7 +43,11 @@ def what_if(run: OpenRun, index: int) -> Changed | None:
         st.info(plain(str(error)))
         return None
     result = st.container()
-    spec = _controls(run.name, replay.spec)
+    if not replay.as_recorded:
+        st.caption(OF_AUTO)
+    # Of method auto each round has sliders of its own, as they reach as far as it was recorded.
+    place = run.name if replay.as_recorded else f"{run.name} {index}"
+    spec = _controls(place, replay)
     found = replay.under(spec)
     covered = isinstance(found, Changed)
     with result:
@@ -47,40 +55,41 @@ def what_if(run: OpenRun, index: int) -> Changed | None:
             st.html(_table(found.before, found.after))
         else:
             _uncovered(found)
-    _footer(run, spec, replay.spec)
-    return found if covered and spec != replay.spec else None
+    _footer(place, spec, replay.start)
+    return found if covered and not (replay.as_recorded and spec == replay.start) else None
 
 
-def _controls(run: str, spec: DraftSpec) -> DraftSpec:
+def _controls(place: str, replay: StepReplay) -> DraftSpec:
     """Sliders, by default where the run had them."""
     chosen: dict[str, Any] = {}
+    spec = replay.start
     left, right = st.columns(2, gap="medium", wrap=False)
     for i, name in enumerate(NUMBERS):
         with (left, right)[i % 2]:
-            chosen[name] = _slider(run, name, getattr(spec, name))
+            chosen[name] = _slider(place, name, getattr(spec, name), getattr(replay.most, name))
     with left:
         contexts = CONTEXTS if spec.merge_context in CONTEXTS else (*CONTEXTS, spec.merge_context)
         chosen["merge_context"] = st.select_slider(
-            "Merge context", contexts, spec.merge_context, key=_key(run, "merge_context"),
+            "Merge context", contexts, spec.merge_context, key=_key(place, "merge_context"),
             format_func=lambda value: "off" if value is None else str(value),
             help="Tokens before a candidate that must agree, too, for it to merge. `off` never merges.",
         )  # fmt: skip
     return spec.model_copy(update=chosen)
 
 
-def _slider(run: str, name: str, recorded: float) -> float:
+def _slider(place: str, name: str, start: float, recorded: float) -> float:
     """Counts go up to what was recorded, but for the budget: any tree of a known graph can be verified."""
     number = NUMBERS[name]
     if number.step < 1:
-        return st.slider(number.label, 0.0, 1.0, recorded, 0.01, key=_key(run, name), help=number.help)
+        return st.slider(number.label, 0.0, 1.0, start, 0.01, key=_key(place, name), help=number.help)
     most = max(2 * recorded, 64) if name == "budget" else recorded
     if most == 1:
-        return recorded
-    return st.slider(number.label, 1, most, recorded, key=_key(run, name), help=number.help)
+        return start
+    return st.slider(number.label, 1, most, start, key=_key(place, name), help=number.help)
 
 
-def _key(run: str, name: str) -> str:
-    return f"what if {run} {name}"
+def _key(place: str, name: str) -> str:
+    return f"what if {place} {name}"
 
 
 def _uncovered(found: Uncovered) -> None:
@@ -104,13 +113,13 @@ def _table(before: Counts, after: Counts) -> str:
     return f'<div class="before-after" role="status">{"".join(cells)}</div>'
 
 
-def _footer(run: OpenRun, spec: DraftSpec, recorded: DraftSpec) -> None:
+def _footer(place: str, spec: DraftSpec, recorded: DraftSpec) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Reset", key="reset what if", icon=":material/undo:", type="tertiary", disabled=spec == recorded,
-                  on_click=_reset, args=(run.name, recorded))  # fmt: skip
+                  on_click=_reset, args=(place, recorded))  # fmt: skip
         st.caption("Exact, from this recording", help=HELP, width="content")
 
 
-def _reset(run: str, recorded: DraftSpec) -> None:
+def _reset(place: str, recorded: DraftSpec) -> None:
     for name in (*NUMBERS, "merge_context"):
-        st.session_state[_key(run, name)] = getattr(recorded, name)
+        st.session_state[_key(place, name)] = getattr(recorded, name)

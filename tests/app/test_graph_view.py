@@ -119,6 +119,19 @@ def test_other_settings_are_replayed_at_once_and_reset(graph, run):
     assert set(data_of(page, "graph")["nodes"]["mark"]) == {""}
 
 
+def test_of_a_round_of_auto_it_is_told_what_fixed_settings_would_have_done(graph, tmp_path):
+    run = record_run(tmp_path / "runs", drafting=DraftSpec(method="auto"))
+    page = graph(run=run.name, step="3")
+    page.toggle(key="what_if").set_value(True).run()
+    page.slider(key=f"what if {run.name} 2 depth").set_value(1).run()
+    page.slider(key=f"what if {run.name} 2 prob_threshold").set_value(0.0).run()
+    assert not page.exception
+    assert any("what *graph* would have done" in caption.value for caption in page.caption)
+    assert "lost" in data_of(page, "graph")["nodes"]["mark"]
+    page.button(key="Next round").click().run()
+    assert not page.exception
+
+
 @pytest.mark.parametrize("node", ["n1", "m0", "b", "h0", "c0"])
 def test_whatever_is_selected_is_told_under_other_settings_too(graph, run, node):
     page = graph(run=run.name, step="1", node=node)

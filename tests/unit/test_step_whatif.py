@@ -117,7 +117,7 @@ def test_what_is_covered_is_what_drafting_anew_does():
     for seed, change in itertools.product(range(24), OTHERS):
         meta, steps, text = run(seed)
         replay = StepReplay(meta, steps, 0)
-        spec = replay.spec.model_copy(update=change)
+        spec = replay.start.model_copy(update=change)
         found = replay.under(spec)
         if isinstance(found, Uncovered):
             uncovered += 1
@@ -130,7 +130,7 @@ def test_what_is_covered_is_what_drafting_anew_does():
         assert found.after.merges == len(anew.merges)
         assert found.after.accepted == walked(tree, text)
         assert union_paths(found, {"", "gained"}) == paths(anew)
-        before = draft(replay.spec, seed)
+        before = draft(replay.start, seed)
         assert union_paths(found, {"lost"}) == paths(before) - paths(anew)
         assert union_paths(found, {"gained"}) == paths(anew) - paths(before)
     assert covered > 100 and uncovered > 20, (covered, uncovered)
@@ -140,7 +140,7 @@ def test_the_recorded_settings_change_nothing():
     for seed in range(8):
         meta, steps, _ = run(seed)
         replay = StepReplay(meta, steps, 0)
-        found = replay.under(replay.spec)
+        found = replay.under(replay.start)
         assert found.before == found.after
         assert set(found.marks) == {""}
         assert found.step["tree"]["node"] == steps[0]["tree"]["node"]
@@ -151,7 +151,7 @@ def test_what_changed_can_be_drawn_by_every_face():
     for seed, change in itertools.product(range(8), OTHERS):
         meta, steps, _ = run(seed)
         replay = StepReplay(meta, steps, 0)
-        found = replay.under(replay.spec.model_copy(update=change))
+        found = replay.under(replay.start.model_copy(update=change))
         if isinstance(found, Changed):
             for name in (GRAPH, VERIFIED, TREE):
                 one = face(found.step, name, RECORDED.depth)
@@ -162,7 +162,7 @@ def test_what_changed_can_be_drawn_by_every_face():
 def test_what_the_target_said_is_kept_and_the_rest_is_not_known():
     meta, steps, _ = run(1)
     replay = StepReplay(meta, steps, 0)
-    found = replay.under(replay.spec.model_copy(update={"budget": 64}))
+    found = replay.under(replay.start.model_copy(update={"budget": 64}))
     said = found.step["tree"]["target_logp"][1:]
     assert any(math.isnan(logp) for logp in said)
     assert sum(not math.isnan(logp) for logp in said) == len(steps[0]["tree"]["node"]) - 1
@@ -217,6 +217,69 @@ def test_a_room_that_ends_the_draft_early_ends_it_there_again():
     short = meta | {"spec": run_spec(drafting=RECORDED, max_new_tokens=1).model_dump(mode="json")}
     with pytest.raises(InputError, match="rules other than"):
         StepReplay(short, steps, 0)  # with room for one token nothing would have been drafted
+
+
+AUTO = DraftSpec(method="auto", merge_context=1)
+
+
+def auto_run(seed, *, asked=12):
+    """A run of one round by method auto: a chain that was looked up, then the likeliest nodes expanded, some at once.
+
+    The first of the chain is what the draft thinks of, too; of the others it need not.
+    """
+    spec = AUTO.as_drafted()
+    graph = TokenGraph(PROMPT[-2:], spec.merge_context)
+    first = law((), seed)[0][0]
+    graph.attach([first, *random.Random(seed).choices(range(VOCABULARY), k=3)], [-0.5] * 4, "lookup")
+    while sum(graph.expanded) < asked:
+        unasked = [node for node in range(len(graph)) if not graph.expanded[node]]
+        nodes = sorted(sorted(unasked, key=lambda node: -graph.path_logq[node])[:2])
+        nodes = [
+            node for node in nodes if node == 0 or graph.expanded[graph.parents[node]] or graph.sources[node] != "draft"
+        ]
+        rows = [law(to(graph, node), seed) for node in nodes]
+        graph.grow(nodes, [tokens for tokens, _ in rows], [logq for _, logq in rows], spec)
+    tree = flatten(graph, spec.budget, 40)
+    made = _record(run_spec(drafting=AUTO), 0, len(PROMPT) - 1, graph, tree, [first] * len(tree))
+    meta, _, _ = run(seed)
+    meta = meta | {"spec": run_spec(drafting=AUTO, max_new_tokens=40).model_dump(mode="json")}
+    return meta, [made.record | {"stop": "length"}], made.new_tokens
+
+
+def test_of_a_round_of_auto_it_is_told_what_graph_would_have_done_without_what_was_looked_up():
+    covered = uncovered = unthought = 0
+    for seed, change in itertools.product(range(24), [{}, *OTHERS]):
+        meta, steps, text = auto_run(seed)
+        replay = StepReplay(meta, steps, 0)
+        assert not replay.as_recorded and replay.start.method == "graph"
+        spec = replay.start.model_copy(update=change)
+        found = replay.under(spec)
+        if isinstance(found, Uncovered):
+            uncovered += 1
+            continue
+        covered += 1
+        anew = draft(spec, seed)
+        assert (found.after.drafted, found.after.merges) == (len(anew) - 1, len(anew.merges))
+        assert found.after.accepted == walked(flatten(anew, spec.budget, 40), text)
+        assert union_paths(found, {"", "gained"}) == paths(anew)
+        graph = found.step["graph"]
+        unthought += any(graph["source"][i] == "lookup" for i, mark in enumerate(found.marks) if mark == "lost")
+    assert covered > 50 and uncovered > 20 and unthought > 20, (covered, uncovered, unthought)
+
+
+def test_the_settings_for_a_round_of_auto_reach_as_far_as_its_draft_did():
+    meta, steps, _ = auto_run(3)
+    replay = StepReplay(meta, steps, 0)
+    depths = [d for d, was in zip(steps[0]["graph"]["depth"], steps[0]["graph"]["expanded"]) if was]
+    assert (replay.most.width, replay.most.depth) == (6, max(depths) + 1)
+    assert replay.start.width == DraftSpec().width and replay.start.prob_threshold == DraftSpec().prob_threshold
+    assert replay.start.depth <= replay.most.depth and replay.start.frontier <= replay.most.frontier
+
+
+def test_a_round_of_auto_that_asked_no_draft_has_nothing_to_grow_again():
+    meta, steps, _ = auto_run(0, asked=0)
+    with pytest.raises(InputError, match="did not ask the draft"):
+        StepReplay(meta, steps, 0)
 
 
 def test_counts_alone_cannot_be_asked():
