@@ -7,10 +7,11 @@ from typing import Any
 
 import streamlit as st
 
-from app.components.settings import take_settings
+from app.components.settings import HEEDED, take_settings
 from app.library import find
 from app.state import OpenRun, session
 from app.words import plain, shortened
+from gsd.config import DraftSpec
 from gsd.errors import TraceError
 
 VIEWS = Path(__file__).parents[1] / "views"
@@ -43,8 +44,8 @@ def changes(run: OpenRun, other: OpenRun) -> str:
 def changed_settings(before: OpenRun, after: OpenRun) -> str:
     """In words, what of the settings changed from one run to another."""
     old, new = _flat(before.meta["spec"]), _flat(after.meta["spec"])
-    changed = [f"{name.replace('_', ' ')} {_word(old.get(name))} → {_word(new[name])}" for name in new
-               if old.get(name) != new[name]]  # fmt: skip
+    changed = [f"{name.replace('_', ' ')} {_word(old[name])} → {_word(new[name])}" for name in new
+               if name in old and old[name] != new[name]]  # fmt: skip
     return f"Changed from A: {plain(', '.join(changed))}." if changed else "Same settings."
 
 
@@ -73,13 +74,15 @@ def _address(run: OpenRun) -> dict[str, str]:
 
 
 def _flat(spec: dict[str, Any]) -> dict[str, Any]:
-    """Every setting by a name of its own."""
+    """Every setting by a name of its own, of drafting those that the method heeds."""
+    drafting = spec["drafting"]
+    heeded = {name: drafting[name] for name in DraftSpec.model_fields if name in HEEDED[drafting["method"]]}
     draft = spec["draft"] or {}
     own = {name: spec[name] for name in ("pair", "max_new_tokens", "stop", "device", "dtype", "detail")}
     models = {"target": spec["target"]["source"], "draft": draft.get("source"),
               "draft_weights": draft.get("quantization")}  # fmt: skip
     prompt = {"prompt": shortened(spec["prompt"]["prompt"], 40), "chat": spec["prompt"]["chat"]}
-    return own | models | prompt | spec["drafting"] | spec["sampling"]
+    return own | models | prompt | heeded | spec["sampling"]
 
 
 def _word(value: Any) -> str:

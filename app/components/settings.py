@@ -12,13 +12,24 @@ from gsd.pairs import PAIRS, available, pair
 
 OWN = "own models"
 METHOD_HELP = (
+    "**auto**: drafts and verifies what is likely to pay for its time, and nothing need be set. "
     "**graph**: hypotheses that share continuations (this is GSD). **tree**: the same without merging. "
     "**chain**: one greedy line, standard speculative decoding. **ar**: no draft at all, the baseline."
 )
+# What method auto alone reads: label and help of each switch.
+SWITCHES = {
+    "lookup": ("Look in the text", "Continuations found in the prompt and the text so far are hypotheses, too."),
+    "history": ("Look among rejected", "And those found among hypotheses that were rejected earlier."),
+    "calibrated": ("Learn from outcomes", "A token is judged by what became of tokens that the draft gave a like q, "
+                   "not by its q itself."),
+}  # fmt: skip
+_OF_IMPROBABLE = {"prob_rule", "prob_action"}  # of no account where the threshold is 0
 # Which settings a method heeds; the others are shown greyed out.
-HEEDED = {method: set(DraftSpec.model_fields) - set(FIXED.get(method, ())) for method in get_args(Method)} | {
-    "ar": set()
+HEEDED: dict[str, set[str]] = {
+    method: set(DraftSpec.model_fields) - set(FIXED.get(method, ())) - set(SWITCHES) for method in get_args(Method)
 }
+HEEDED["auto"] = HEEDED["auto"] - _OF_IMPROBABLE | set(SWITCHES)
+HEEDED["ar"] = {"method"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +102,7 @@ def take_settings(spec: dict[str, Any]) -> None:
         "own_target": spec["target"]["source"] if own else "",
         "own_draft": spec["draft"]["source"] if own and spec["draft"] else "",
         "prompt": spec["prompt"]["prompt"], "chat": spec["prompt"]["chat"] is not False,
-        **spec["drafting"], **spec["sampling"], "max_new_tokens": spec["max_new_tokens"],
+        **DraftSpec(**spec["drafting"]).model_dump(), **spec["sampling"], "max_new_tokens": spec["max_new_tokens"],
         "stop": "\n".join(spec["stop"]), "device": spec["device"], "dtype": spec["dtype"],
         "draft_quant": (spec["draft"] or {}).get("quantization", "none"),
         "full_detail": spec["detail"] == "full",
@@ -112,7 +123,7 @@ def _defaults() -> dict[str, Any]:
     """Widget values before the first draw; a value already there is the user's."""
     return {
         "pair": _pairs_here()[0], "own_target": "", "own_draft": "", "prompt": "", "baseline": False,
-        **DraftSpec().model_dump(), "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0,
+        **DraftSpec(method="auto").model_dump(), "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0,
         "max_new_tokens": 64, "stop": "", "chat": True, "device": "auto", "dtype": "auto", "draft_quant": "none",
         "full_detail": True,
     }  # fmt: skip
@@ -139,12 +150,18 @@ def _pair() -> None:
 
 
 def _drafting() -> None:
-    heeded = HEEDED[st.session_state["method"]]
+    method = st.session_state["method"]
+    heeded = HEEDED[method]
     matching = next((name for name in PRESETS if _preset_values(name).items() <= _current().items()), None)
-    st.session_state["preset"] = matching
-    st.pills("Preset", PRESETS, key="preset", on_change=_take_preset, disabled=not heeded,
-             help="Fills in the settings below. **paper**: the authors' code; **fast**: the defaults; "
-                  "**wide**: many hypotheses, to see them merge. None is marked once one is changed.")  # fmt: skip
+    st.session_state["preset"] = matching if method != "auto" else None
+    st.pills("Preset", PRESETS, key="preset", on_change=_take_preset, disabled=method == "ar",
+             help="Fills in the settings below; from *auto* it goes to *graph*, which heeds them. **paper**: the "
+                  "authors' code; **fast**: the defaults; **wide**: many hypotheses, to see them merge. None is "
+                  "marked once one is changed.")  # fmt: skip
+    if method == "auto":
+        with st.expander("What auto goes by"):
+            for name, (label, help) in SWITCHES.items():
+                st.checkbox(label, key=name, help=help)
     left, right = st.columns(2, gap="small", wrap=False)
     for i, (name, number) in enumerate(NUMBERS.items()):
         whole = number.step == 1
@@ -198,7 +215,7 @@ def _machine() -> None:
 
 
 def _preset_values(name: str) -> dict[str, Any]:
-    return DraftSpec().model_dump(exclude={"method"}) | PRESETS[name]
+    return DraftSpec().model_dump(exclude={"method", *SWITCHES}) | PRESETS[name]
 
 
 def _current() -> dict[str, Any]:
@@ -208,3 +225,5 @@ def _current() -> dict[str, Any]:
 def _take_preset() -> None:
     if st.session_state["preset"] is not None:
         st.session_state.update(_preset_values(st.session_state["preset"]))
+        if st.session_state["method"] == "auto":
+            st.session_state["method"] = "graph"

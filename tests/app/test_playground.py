@@ -89,6 +89,31 @@ def test_a_prompt_of_the_library_fills_the_prompt_and_a_preset_fills_the_setting
     assert page.button_group(key="preset").value is None
 
 
+def test_at_first_nothing_need_be_set_and_a_preset_asks_for_fixed_settings(app):
+    page = app()
+    assert page.button_group(key="method").value == "auto"
+    assert all(page.number_input(key=name).disabled for name in ("width", "depth", "budget", "prob_threshold"))
+    assert not page.selectbox(key="merge_context").disabled
+    assert page.button_group(key="preset").value is None
+    page.button_group(key="preset").set_value("fast").run()
+    assert page.button_group(key="method").value == "graph"
+    assert page.button_group(key="preset").value == "fast"
+    assert not page.number_input(key="width").disabled
+    assert [one.key for one in page.checkbox if one.key == "lookup"] == []
+
+
+def test_what_auto_goes_by_can_be_switched_off_and_comes_back_with_its_run(app, shared_client):
+    page = own_pair(app(), "def f(x):")
+    page.checkbox(key="history").set_value(False)
+    page.button(key="run").click().run()
+    page = until_done(page, shared_client)
+    drafting = page.session_state["session"].run.meta["spec"]["drafting"]
+    assert (drafting["method"], drafting["lookup"], drafting["history"]) == ("auto", True, False)
+    page.checkbox(key="history").set_value(True).run()
+    page.button(key="take").click().run()
+    assert not page.checkbox(key="history").value
+
+
 def test_settings_that_a_method_does_not_heed_are_greyed_out(app):
     page = app()
     page.button_group(key="method").set_value("chain").run()
@@ -331,6 +356,27 @@ def test_a_pinned_run_gives_every_figure_its_difference_and_names_what_changed(a
     assert any("width 2 → 3" in caption.value for caption in page.caption)
 
 
+def test_of_two_methods_only_what_both_heed_is_said_to_have_changed(app, tmp_path):
+    runs = [record_run(tmp_path / "runs", drafting=DraftSpec(method=method, width=width))
+            for method, width in (("graph", 3), ("auto", 5))]  # fmt: skip
+    page = app(run=runs[0].name)
+    page.button(key="pin").click().run()
+    page.selectbox(key="open").set_value(runs[1].name).run()
+    assert any("method graph → auto" in caption.value for caption in page.caption)
+    assert not any("width" in caption.value for caption in page.caption)
+
+
+def test_a_run_of_auto_shows_what_was_found_in_text_and_graph(app, tmp_path):
+    run = record_run(tmp_path / "runs", drafting=DraftSpec(method="auto"))
+    steps = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()][:-1]
+    found = next(i for i, step in enumerate(steps) if "lookup" in step["origins"])
+    page = app(run=run.name, step=str(found + 1), node="n1")
+    assert not page.exception
+    assert "lookup" in data_of(page, "token_text")["origins"]
+    assert data_of(page, "graph")["nodes"]["source"][1] == "lookup"
+    assert "Found in the text so far" in html_of(page)
+
+
 def test_rerun_with_a_change_puts_the_runs_own_settings_into_the_form(app, tmp_path):
     run = record_run(tmp_path / "runs", drafting=DraftSpec(width=7, merge_context=None), max_new_tokens=33)
     page = app(run=run.name)
@@ -356,8 +402,10 @@ def test_the_drafts_weights_are_the_runs_and_come_back_with_it(app, shared_clien
 
 def test_settings_survive_another_view(app):
     page = app()
+    page.button_group(key="method").set_value("tree").run()
     page.number_input(key="width").set_value(9).run()
     page.switch_page("views/guide.py").run()
     assert not page.exception
     page.switch_page("views/playground.py").run()
     assert page.number_input(key="width").value == 9
+    assert page.button_group(key="method").value == "tree"
