@@ -184,7 +184,7 @@ def _ended(head: Head, end: dict[str, Any], size: int) -> RunInfo:
     status, totals = end["status"], end["totals"] or {}
     if status not in (COMPLETE, CANCELLED, FAILED):
         raise ValueError(f"its end says {status!r}")
-    why = {COMPLETE: "", CANCELLED: "cancelled; the rounds that were finished are kept"}.get(status, end["error"])
+    why = {COMPLETE: "", CANCELLED: "the rounds that were finished are kept"}.get(status, end["error"])
     return RunInfo(head, status, why or "", size, end["text"] or "", totals.get("new_tokens"), totals.get("rounds"),
                    totals.get("mean_acceptance_length"), totals.get("tokens_per_s"))  # fmt: skip
 

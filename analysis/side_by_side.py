@@ -13,6 +13,8 @@ from typing import Any
 
 import pandas as pd
 
+from gsd.trace import mean_acceptance_length
+
 Steps = Sequence[dict[str, Any]]
 COUNTS = {"draft_forwards": "draft forwards", "target_forwards": "target forwards", "drafted_nodes": "drafted nodes",
           "verified_nodes": "verified nodes", "merged": "merges"}  # fmt: skip
@@ -49,7 +51,7 @@ def so_far(steps: Steps, index: int) -> dict[str, float]:
     """What the rounds up to that one took in all, by words: counts, and measured milliseconds."""
     done = steps[: index + 1]
     new, accepted = sum(len(step["new_tokens"]) for step in done), sum(len(step["accepted"]) for step in done)
-    found = {"tokens": new, "rounds": len(done), "mean acceptance length": 1 + accepted / len(done)}
+    found = {"tokens": new, "rounds": len(done), "mean acceptance length": mean_acceptance_length(accepted, len(done))}
     found |= {words: sum(step[name] for step in done) for name, words in COUNTS.items()}
     ms = sum(step["ms"]["total"] for step in done)
     return found | {"measured ms": ms, "tokens per second": 1e3 * new / ms if ms else float("nan")}

@@ -15,6 +15,7 @@ SIGNS = {"complete": "●", "running": "▶", "incomplete": "◐", "cancelled": 
          "unreadable": "?"}  # fmt: skip
 ROWS = 11  # drawn before the table scrolls
 ROW_HEIGHT = 36  # pixels; the head is a row, too
+TITLE_WIDTH = 280  # pixels; the columns from title to speed then fit on a page of 900, and the cut next one says more
 OPEN, KEY = "open of table", "run table"  # widget keys
 TICKED = "ticked runs"
 
@@ -78,14 +79,14 @@ def run_frame(lines: Sequence[Line]) -> pd.DataFrame:
         "title": [f"Sample · {line.title}" if line.sample else line.title for line in lines],
         "status": [f"{SIGNS[line.status]} {line.status}" for line in lines],
         "method": [line.method for line in lines],
-        "pair": [line.pair for line in lines],
-        "kind": [line.kind for line in lines],
         "tokens": pd.array([info.tokens for info in infos], "Int64"),
-        "rounds": pd.array([info.rounds for info in infos], "Int64"),
         "acceptance_length": pd.array([info.acceptance_length for info in infos], "Float64"),
         "tokens_per_s": pd.array([info.tokens_per_s for info in infos], "Float64"),
-        "bytes": [info.bytes for info in infos],
+        "rounds": pd.array([info.rounds for info in infos], "Int64"),
+        "kind": [line.kind for line in lines],
+        "pair": [line.pair for line in lines],
         "created": pd.to_datetime([info.head.created for info in infos], utc=True, errors="coerce", format="ISO8601"),
+        "bytes": [info.bytes for info in infos],
     })  # fmt: skip
 
 
@@ -123,19 +124,19 @@ def _columns(lines: Sequence[Line]) -> dict:
     longest = max((line.info.acceptance_length or 1.0 for line in lines), default=1.0)
     return {
         "open": column.ButtonColumn("", width=44, type="tertiary", key=OPEN, help="Open in the Playground"),
-        "title": column.TextColumn("Run", width="large", help="Its title, or the prompt's beginning"),
-        "status": column.TextColumn("Status", width=112, help="A run with no end line is incomplete; select one row to "
+        "title": column.TextColumn("Run", width=TITLE_WIDTH, help="Its title, or the prompt's beginning"),
+        "status": column.TextColumn("Status", width=108, help="A run with no end line is incomplete; select one row to "
                                     "read why a run failed."),
-        "method": column.TextColumn("Method", width=68),
-        "pair": column.TextColumn("Pair", width=90),
-        "kind": column.TextColumn("Kind", width=80, help="What the prompt asks for, where it says"),
-        "tokens": column.NumberColumn("Tokens", width=68, format="localized", help="New ones, without the prompt"),
-        "rounds": column.NumberColumn("Rounds", width=68, format="localized", help="Each is one target forward"),
+        "method": column.TextColumn("Method", width=66),
+        "tokens": column.NumberColumn("Tokens", width=66, format="localized", help="New ones, without the prompt"),
         "acceptance_length": column.ProgressColumn(
             "Acceptance length", width=128, format="%.2f", min_value=0, max_value=longest,
             help="`1 + accepted ÷ rounds`: tokens that one target forward yields on average"),
         "tokens_per_s": column.NumberColumn("Tokens/s", width=78, format="%.1f", help="`new tokens ÷ wall time of the "
                                             "rounds`, measured on the machine that recorded the run"),
-        "bytes": column.NumberColumn("Size", width=74, format="bytes", help="On disk, its tables included"),
+        "rounds": column.NumberColumn("Rounds", width=68, format="localized", help="Each is one target forward"),
+        "kind": column.TextColumn("Kind", width=80, help="What the prompt asks for, where it says"),
+        "pair": column.TextColumn("Pair", width=90),
         "created": column.DatetimeColumn("Created (UTC)", width=134, format="YYYY-MM-DD HH:mm", timezone="UTC"),
+        "bytes": column.NumberColumn("Size", width=74, format="bytes", help="On disk, its tables included"),
     }  # fmt: skip

@@ -7,6 +7,7 @@ import time
 import pytest
 from fixtures.recorded import record_run
 
+from analysis import bundle
 from analysis.bundle import write_bundle
 from app import library
 from app.library import SAMPLES
@@ -14,6 +15,8 @@ from gsd.config import DraftSpec, Prompt
 from gsd.trace import list_runs
 
 LONG_AGO = time.time() - 3600
+NARROW = 828  # pixels of the table on a page of 900
+TICK_BOX = 33  # pixels of the column before the first
 
 
 @pytest.fixture
@@ -75,6 +78,19 @@ def test_runs_are_listed_with_status_and_counts_newest_first(view, tmp_path):
     assert "3 of your own" in page.caption[-1].value
 
 
+def test_on_a_narrow_page_the_columns_from_title_to_speed_are_whole_and_the_next_is_cut(view):
+    page = view()
+    widths = {name: column.get("width") for name, column in json.loads(page.dataframe[0].proto.columns).items()}
+    shown, room = [], NARROW - TICK_BOX
+    for name in table(page).columns:
+        if widths[name] > room:
+            break
+        shown.append(name)
+        room -= widths[name]
+    assert shown == ["open", "title", "status", "method", "tokens", "acceptance_length", "tokens_per_s"]
+    assert room > 20
+
+
 def test_words_and_filters_narrow_the_list_and_go_into_the_address(view, tmp_path):
     for method in ("graph", "tree"):
         for kind in ("code", "chat"):
@@ -122,6 +138,20 @@ def test_one_run_is_shown_in_words_and_opened(view, tmp_path):
     assert page.query_params["run"] == run.name
 
 
+def test_what_ended_a_run_is_said_once(view, tmp_path):
+    record(tmp_path, end="cancelled")
+    assert tick(view(), 0).warning[0].value == r"Cancelled\: the rounds that were finished are kept"
+
+
+def test_a_bundle_is_written_when_it_is_asked_for_and_not_before(view, tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(bundle, "write_bundle", lambda *given: written.append(given))
+    record(tmp_path)
+    page = tick(view(), 0)
+    assert "export" not in disabled(page) and not page.exception
+    assert written == []
+
+
 def test_a_run_is_renamed_in_lists_alone(view, tmp_path):
     run = record(tmp_path)
     before = (run / "run.json").read_bytes()
@@ -164,14 +194,14 @@ def test_what_another_version_wrote_or_is_damaged_is_listed_and_cannot_be_opened
 
 def test_a_bundle_is_taken_in_once_and_another_file_is_refused(view, tmp_path):
     runs = [record_run(tmp_path / "elsewhere", count=1) for _ in range(2)]
-    bundle = write_bundle(runs, tmp_path / "b.zip").read_bytes()
+    packed = write_bundle(runs, tmp_path / "b.zip").read_bytes()
     page = view()
-    page.file_uploader[0].set_value([("b.zip", bundle, "application/zip"), ("c.zip", b"junk", "application/zip")]).run()
+    page.file_uploader[0].set_value([("b.zip", packed, "application/zip"), ("c.zip", b"junk", "application/zip")]).run()
     assert not page.exception
     assert page.success[0].value == "Imported 2 runs."
     assert page.error[0].value.replace("\\", "").startswith("c.zip is no readable bundle")
     assert {run.name for run in runs} == {run.name for run in list_runs(tmp_path / "runs")}
-    page.file_uploader[0].set_value([("b.zip", bundle, "application/zip")]).run()
+    page.file_uploader[0].set_value([("b.zip", packed, "application/zip")]).run()
     assert page.success[0].value == "2 runs were here already and stayed as before."
 
 
