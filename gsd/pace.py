@@ -20,7 +20,8 @@ from gsd.models.base import Counter
 LARGEST = 129  # tokens of the largest forward that is planned: 128 nodes and the root
 KEPT = 8  # timings of one size that its median is taken of
 WINDOW = 12  # rounds that the rate is taken of
-FORGOTTEN = 0.02  # share, in each round without a draft, of what is held against drafting
+# In each round without a draft, the share that is forgotten of what is held against it: few hits, or its price.
+HIT_FORGOTTEN, PRICE_FORGOTTEN = 0.003, 0.05
 PRICED_FIRST = 0.3  # tokens that a draft forward costs while no rate is known
 GROWTH = 0.02  # of a one-token forward's time, what a further token adds, where nothing is measured
 
@@ -31,7 +32,7 @@ _GUESS = 1.0 + GROWTH * _SIZES
 class LiveCurve:
     """Milliseconds of a forward by its number of tokens, from the forwards that were made.
 
-    Each size stands for the median of its last timings; between sizes a straight line, beyond them the
+    Each size stands for the (lower) median of its last timings; between sizes a straight line, beyond them the
     first guess's slope. A larger forward is never taken to be cheaper: what a hiccup made dear is
     corrected by the next larger size.
     """
@@ -46,14 +47,14 @@ class LiveCurve:
         if tokens <= LARGEST:
             timings = self._timings.setdefault(tokens, deque(maxlen=KEPT))
             timings.append(ms)
-            self._medians[tokens] = sorted(timings)[len(timings) // 2]
+            self._medians[tokens] = sorted(timings)[(len(timings) - 1) // 2]
             self._table = None
 
     def fade(self, share: float) -> None:
         """Take every timing to have been shorter by `share`: what is not made for long may have become cheaper."""
-        for tokens, timings in self._timings.items():
-            self._timings[tokens] = deque((ms * (1 - share) for ms in timings), maxlen=KEPT)
-            self._medians[tokens] *= 1 - share
+        for tokens, ms in self._medians.items():
+            self._medians[tokens] = ms * (1 - share)
+            self._timings[tokens] = deque([ms * (1 - share)], maxlen=KEPT)
         self._table = None
 
     def table(self) -> np.ndarray:
@@ -186,8 +187,8 @@ class Pace:
 
     def idle(self) -> None:
         """A round drafted nothing: what is held against the draft is slowly forgotten, so that it is tried again."""
-        self.hit += FORGOTTEN * (1.0 - self.hit)
-        self._draft.fade(FORGOTTEN)
+        self.hit += HIT_FORGOTTEN * (1.0 - self.hit)
+        self._draft.fade(PRICE_FORGOTTEN)
 
     @property
     def rate(self) -> float:

@@ -7,8 +7,8 @@ import pytest
 from transformers import AutoModelForCausalLM
 
 from gsd.config import PREFILL_CHUNK, DraftSpec
+from gsd.drafters.graph import GraphDrafter
 from gsd.graph import TokenGraph
-from gsd.tree import flatten
 from gsd.verify import match
 from tests import oracle
 from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, tokens_of
@@ -106,7 +106,7 @@ def test_each_phase_gets_its_own_time_and_together_they_are_the_round_s(monkeypa
     """
     clock = Clock()
     monkeypatch.setattr("gsd.engine.perf_counter", clock)
-    monkeypatch.setattr("gsd.engine.flatten", clock.slow(flatten, 3))
+    monkeypatch.setattr(GraphDrafter, "flatten", clock.slow(GraphDrafter.flatten, 3))
     monkeypatch.setattr("gsd.engine.match", clock.slow(match, 7))
     monkeypatch.setattr(TokenGraph, "grow", clock.slow(TokenGraph.grow, 4))
     table = random_table(5, 0)

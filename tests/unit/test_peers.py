@@ -61,8 +61,8 @@ def test_peers_use_the_draft_and_draft_no_more_than_they_were_told(tiny, stock):
 def test_peers_decode_with_models_of_their_own_each_loaded_when_one_needs_it(tiny):
     stock = StockModels(tiny, quantised())
     greedy = Peer(stock, "hf-greedy", quantised(), tiny.eos)
-    ours = {weight.data_ptr() for weight in tiny.target.model.parameters()}
-    assert not ours & {weight.data_ptr() for weight in greedy.target.parameters()}
+    ours = {weight.data_ptr() for weight in tiny.target.decoder.parameters()}
+    assert ours and not ours & {weight.data_ptr() for weight in greedy.target.parameters()}
     assert greedy.assistant is None and not {"_given", "_quantised"} & vars(stock).keys()
     given = Peer(stock, "hf-assisted-4", quantised(), tiny.eos)
     assert given.target is greedy.target and not holds_int8(given.assistant) and "_quantised" not in vars(stock)
