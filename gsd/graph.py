@@ -69,12 +69,12 @@ class TokenGraph:
         self.path_logq = [0.0]  # sum of logq along the tree path
         self.sources = ["root"]
         self.expanded = [False]
+        self.forwards_made = 0
         self.forwards = [0]  # the draft forward that expanded the node, counted from 1; 0: none
         self.out_edges: list[list[tuple[int, float]]] = [[]]  # (child or merge target, logq)
         self.merges: list[Merge] = []
         self.decisions: list[Decision] = []
         self._record = record
-        self._grown = 0
         self._merge_context = merge_context
         self._ancestors = [0]  # bit a of entry n: node a reaches node n, by edges of either kind
         keep = (merge_context or 0) + 1
@@ -104,10 +104,10 @@ class TokenGraph:
         `tokens` and `logq` are [len(frontier)][>= width], each row by falling probability.
         """
         grown: list[int] = []
-        self._grown += 1
+        self.forwards_made += 1
         for parent, row, row_logq in zip(frontier, tokens, logq, strict=True):
             self.expanded[parent] = True
-            self.forwards[parent] = self._grown
+            self.forwards[parent] = self.forwards_made
             self._expand(parent, row[: spec.width], row_logq, spec, source, grown)
         grown.sort(key=lambda node: (-self.path_logq[node], node))
         for node in grown[spec.frontier :]:

@@ -20,8 +20,7 @@ from gsd.models.base import Counter
 LARGEST = 129  # tokens of the largest forward that is planned: 128 nodes and the root
 KEPT = 8  # timings of one size that its median is taken of
 WINDOW = 12  # rounds that the rate is taken of
-# In each round without a draft, the share that is forgotten of what is held against it: few hits, or its price.
-HIT_FORGOTTEN, PRICE_FORGOTTEN = 0.003, 0.05
+SHORTEST_PAUSE, LONGEST_PAUSE = 8, 64  # rounds without a draft, before it is tried again
 PRICED_FIRST = 0.3  # tokens that a draft forward costs while no rate is known
 GROWTH = 0.02  # of a one-token forward's time, what a further token adds, where nothing is measured
 
@@ -49,13 +48,6 @@ class LiveCurve:
             timings.append(ms)
             self._medians[tokens] = sorted(timings)[(len(timings) - 1) // 2]
             self._table = None
-
-    def fade(self, share: float) -> None:
-        """Take every timing to have been shorter by `share`: what is not made for long may have become cheaper."""
-        for tokens, ms in self._medians.items():
-            self._medians[tokens] = ms * (1 - share)
-            self._timings[tokens] = deque([ms * (1 - share)], maxlen=KEPT)
-        self._table = None
 
     def table(self) -> np.ndarray:
         """[LARGEST + 1] milliseconds by number of tokens; all 0 where nothing was observed."""
@@ -154,6 +146,7 @@ class Pace:
         self._counters = target, draft
         self._rounds: deque[tuple[int, float]] = deque(maxlen=WINDOW)
         self._began = self._target_began = self._draft_began = 0.0
+        self._idle, self._patience = 0, SHORTEST_PAUSE
         self._plan()
 
     def begin(self) -> None:
@@ -185,10 +178,22 @@ class Pace:
         """Whether the target's token was among the children of a reached and expanded node."""
         self.hit += 0.05 * (hit - self.hit)
 
+    @property
+    def overdue(self) -> bool:
+        """Whether nothing was drafted for so long that it is time to see if that has changed."""
+        return self._idle >= self._patience
+
+    def drafted_as_planned(self) -> None:
+        """The round drafted because it was likely to pay."""
+        self._idle, self._patience = 0, SHORTEST_PAUSE
+
     def idle(self) -> None:
-        """A round drafted nothing: what is held against the draft is slowly forgotten, so that it is tried again."""
-        self.hit += HIT_FORGOTTEN * (1.0 - self.hit)
-        self._draft.fade(PRICE_FORGOTTEN)
+        """The round drafted nothing, as nothing was likely to pay."""
+        self._idle += 1
+
+    def tried(self, accepted: bool) -> None:
+        """The round drafted only as that was overdue: where it succeeded it is tried again at once, else later."""
+        self._idle, self._patience = 0, 1 if accepted else min(2 * self._patience, LONGEST_PAUSE)
 
     @property
     def rate(self) -> float:

@@ -34,6 +34,7 @@ class AutoDrafter(GraphDrafter):
         self._sources = {name: Lookup() for name, on in (("lookup", spec.lookup), ("history", spec.history)) if on}
         self._read = 0  # committed tokens in the index
         self._graph = TokenGraph([0], None)
+        self._trying = False  # whether this round drafts only as that is overdue
         self._edges: list[list[tuple[int, float]]] = []  # by node: child, log of the estimate that it is picked there
         self._reach: list[float] = []  # by node: log of the estimate that the walk reaches it by its tree path
         self._found: dict[int, tuple[str, int]] = {}  # looked-up node -> source, and the length of the match before it
@@ -52,13 +53,13 @@ class AutoDrafter(GraphDrafter):
         self._edges, self._reach, self._found, self._asked = [], [], {}, {}
         depth = min(max_depth, self._model.context_length - len(committed))
         self._look_up(graph, committed, depth)
-        for _ in range(MOST_FORWARDS):
-            nodes = self._worthwhile(graph, depth)
-            if not nodes:
-                break
+        nodes = self._worthwhile(graph, depth)
+        self._trying = not nodes and depth > 0 and self._pace.overdue
+        if self._trying:
+            nodes = [ROOT]
+        while nodes and graph.forwards_made < MOST_FORWARDS:
             self._ask(graph, nodes, committed)
-        if not self._asked:
-            self._pace.idle()
+            nodes = self._worthwhile(graph, depth)
         return graph
 
     def flatten(self, graph: TokenGraph, max_depth: int) -> FlatTree:
@@ -73,6 +74,12 @@ class AutoDrafter(GraphDrafter):
             self._learn(node, picked)
         if "history" in self._sources:
             self._remember(tree, accepted)
+        if self._trying:
+            self._pace.tried(bool(accepted))
+        elif self._asked:
+            self._pace.drafted_as_planned()
+        else:
+            self._pace.idle()
         self._pace.end(len(tree), len(new_tokens))
 
     def _look_up(self, graph: TokenGraph, committed: list[int], depth: int) -> None:

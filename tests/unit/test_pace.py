@@ -93,32 +93,35 @@ def test_nodes_are_verified_as_long_as_each_brings_more_than_its_time():
     assert pace.worth_verifying([math.log(0.01)]) == 0
 
 
-def test_a_draft_that_never_hits_is_seldom_tried():
-    pace = StillPace(rate=0.02)
-    tried = 0
-    for _ in range(1000):
-        pace.begin()
-        if pace.worth_expanding([pace.hit]):
-            tried += 1
-            pace.learn_hit(False)
-            pace._draft.observe(1, 9.0)
-        else:
+def test_what_does_not_pay_is_tried_again_ever_more_seldom_and_at_once_where_it_succeeds():
+    pace = StillPace()
+    pauses = []
+    for _ in range(6):
+        pause = 0
+        while not pace.overdue:
             pace.idle()
-    assert 10 < tried < 250
+            pause += 1
+        pauses.append(pause)
+        pace.tried(False)
+    assert pauses == [8, 16, 32, 64, 64, 64]
+    pace.tried(True)
+    pace.idle()
+    assert pace.overdue
+    pace.drafted_as_planned()
+    assert not pace.overdue
 
 
 def test_one_slow_forward_does_not_end_drafting_for_good():
+    """Of two timings the shorter counts."""
     pace = Pace(Counter(), Counter())
     pace._rounds.append((1, 10.0))
-    pace._draft.observe(1, 400.0)
     pace._target.observe(1, 10.0)
-    idle = 0
+    pace._draft.observe(1, 400.0)
     pace.begin()
-    while not pace.worth_expanding([1.0]):
-        pace.idle()
-        pace.begin()
-        idle += 1
-    assert 20 < idle < 100
+    assert not pace.worth_expanding([0.9])
+    pace._draft.observe(1, 2.0)
+    pace.begin()
+    assert pace.worth_expanding([0.9])
 
 
 def test_the_rate_is_that_of_the_last_rounds(monkeypatch):
