@@ -45,6 +45,7 @@ def bench(
     repeats: Annotated[int, typer.Option(min=1, help="Calls per method and prompt.")] = 3,
     device: options.Device = "auto",
     dtype: options.DtypeName = "auto",
+    packed: options.Packed = True,
     as_json: options.Json = False,
     markdown: Annotated[Path | None, typer.Option(help="Write the tables to this file, to paste.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write every timed call to this file.")] = None,
@@ -62,7 +63,7 @@ def bench(
     models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
     file = read_prompts(prompts)
     shared = {**models, "sampling": sampling, "max_new_tokens": max_new_tokens, "device": device, "dtype": dtype,
-              "detail": "counters", "prompt": file.prompts[0]}  # fmt: skip
+              "packed": packed, "detail": "counters", "prompt": file.prompts[0]}  # fmt: skip
     for own in drafting.values():
         build(RunSpec, {**shared, "drafting": own})  # each must be able to run with these models
     spec = build(RunSpec, {**shared, "drafting": drafting["ar"]})
@@ -126,7 +127,8 @@ class _Benchmark:
             "baseline": f"the faster of ar and {plain}, per prompt",
             "best_peer": best_peer(self.results, plain),
             "settings": {"max_new_tokens": self.spec.max_new_tokens, "repeats": self.repeats,
-                         "dtype": str(runner.target.dtype), "sampling": self.spec.sampling.model_dump(mode="json"),
+                         "dtype": str(runner.target.dtype),
+                         "packed": self.spec.packed, "sampling": self.spec.sampling.model_dump(mode="json"),
                          "target": runner.target.describe(),
                          "draft": runner.draft.describe() if runner.draft else None,
                          "drafting": {name: own.model_dump(mode="json") for name, own in self.drafting.items()}},
