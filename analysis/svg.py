@@ -231,7 +231,7 @@ def _key(picture: dict[str, Any], tones: Tones) -> tuple[str, float]:
         if kind == "merge":
             drawn = f'<path d="M-10 0H10" {merge_stroke(tones)}/>'
         else:
-            drawn = mark("accepted", "", tones, kind) if kind in SOURCES else mark(*shape, tones)
+            drawn = mark("found", "", tones, kind) if kind in SOURCES else mark(*shape, tones)
         parts.append(f'<g transform="translate({x:.1f} 0)"><g transform="scale(0.85)">{drawn}</g>'
                      f'<text x="14" y="4" fill="{tones.quiet}">{(LEGEND | FOUND)[kind]}</text></g>')  # fmt: skip
         x += 40 + _width((LEGEND | FOUND)[kind])

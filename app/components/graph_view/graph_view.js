@@ -23,8 +23,8 @@ const GLIDE_MS = 260;
 const LEVEL_MS = 420, REPLAY_MS = 5000; // a level of a replay, and a whole one at most
 const LEGEND = [["accepted", "accepted"], ["rejected", "rejected"], ["unverified", "not verified"],
   ["rejected merged", "merged"], ["rejected copy", "copy"], ["bonus", "bonus"], ["pruned", "pruned"],
-  ["unverified gained", "gained"], ["unverified lost", "lost"], ["accepted lookup", "found in the text"],
-  ["accepted history", "found among rejected"], ["join", "merge edge"]];
+  ["unverified gained", "gained"], ["unverified lost", "lost"], ["found lookup", "found in the text"],
+  ["found history", "found among rejected"], ["join", "merge edge"]];
 const views = new WeakMap();
 
 export default function ({ data, parentElement, setStateValue }) {
@@ -169,7 +169,7 @@ class View {
     if (nodes.copy.includes(true)) used.add("rejected copy");
     if (edges.kind.includes("merge")) used.add("join");
     for (const mark of nodes.mark) if (mark) used.add(`unverified ${mark}`);
-    for (const source of nodes.source) if (source) used.add(`accepted ${source}`);
+    nodes.source.forEach((source, i) => { if (source && !nodes.mark[i]) used.add(`found ${source}`); });
     for (const item of this.keyItems.children) item.style.display = used.has(item.dataset.kind) ? "" : "none";
   }
 
