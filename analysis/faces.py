@@ -1,8 +1,9 @@
 """The three faces of one recorded round: as a tree, as the graph it was, and as the tree that was verified.
 
-*graph*: every drafted node once, merge edges between them. *tree*: as if nothing had merged, so each merge
-edge leads to a copy of what it shares, down to the depth that the settings allow. *verified*: the flattened
-tree under the budget, copies included. A face is plain columns; `analysis.layout` says where they are drawn.
+*graph*: every drafted node once, merge edges between them. *tree*: every way through the graph for itself, so each
+merge edge leads to a copy of what it shares, down to the depth that the settings allow; what a run without merging
+would have drafted is another tree. *verified*: the flattened tree under the budget, copies included. A face is plain
+columns; `analysis.layout` says where they are drawn.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from analysis.rounds import expanded_in
 from gsd.tree import FlatTree, flatten
 
 TREE, GRAPH, VERIFIED = "tree", "graph", "verified"
+AFTER_END = "after the end"
 MOST_UNROLLED = 1000  # copies are drawn up to so many nodes, the likeliest first
 OPENED = 24  # nodes that opening a hidden branch brings
 
@@ -166,21 +168,32 @@ def route(drawn: Face, step: dict[str, Any], leaf: int) -> list[int]:
     return [at[one] for one in wanted if one in at]
 
 
+def verdicts(step: dict[str, Any]) -> list[str]:
+    """What became of each node of the verified tree: root, accepted, rejected or after the end.
+
+    Where a stop rule cut the path, the target's pick behind it was not committed: what hangs there was neither
+    accepted nor rejected.
+    """
+    accepted, last = set(step["accepted"]), step["accepted"][-1] if step["accepted"] else 0
+    made = ["root"]
+    for i, parent in enumerate(step["tree"]["parent"][1:], 1):
+        ended = made[parent] == AFTER_END or (parent == last and not step["bonus"])
+        made.append(AFTER_END if ended else "accepted" if i in accepted else "rejected")
+    return made
+
+
 def levels(step: dict[str, Any]) -> int:
     """Draft forwards of the round, most often one a level; the last may have brought merges alone."""
     return max(expanded_in(step["graph"]), default=0)
 
 
 def unrolled_nodes(step: dict[str, Any], depth: int) -> int:
-    """Nodes of the round as a tree: every way through the graph down to `depth`, the root not counted."""
+    """Nodes of the graph unrolled: every way through it down to `depth`, the root not counted."""
     return _below(step)(0, depth)
 
 
-def saved_by_merges(step: dict[str, Any], depth: int) -> list[int]:
-    """For each merge edge the nodes of the continuation it shares, its own among them, down to `depth`.
-
-    So many a tree would have held in its place.
-    """
+def shared_by_merges(step: dict[str, Any], depth: int) -> list[int]:
+    """For each merge edge the nodes of the continuation it shares, its own among them, down to `depth`."""
     below, depths = _below(step), step["graph"]["depth"]
     merges = step["merges"]
     left = [depth - depths[parent] - 1 for parent in merges["parent"]]

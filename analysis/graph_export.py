@@ -11,7 +11,7 @@ from typing import Any
 
 import networkx as nx
 
-from analysis.faces import Face
+from analysis.faces import Face, verdicts
 from analysis.svg import LIGHT, TIP_LETTERS, Tones, cut, legal, legend_svg, mark, xml_text
 
 COLUMN, ROW = 120, 60  # pixels between the cells of a layout, at the start
@@ -51,11 +51,12 @@ def graphml(step: dict[str, Any], drawn: Face) -> str:
     cannot hold stand as `\\u0000`.
     """
     graph, merges = step["graph"], step["merges"]
-    made, names, accepted = nx.DiGraph(), drawn.ids(), set(step["accepted"])
+    made, names, became = nx.DiGraph(), drawn.ids(), verdicts(step)
     for name, node, flat in zip(names, drawn.nodes, drawn.flat):
+        fate = became[flat] if flat >= 0 else "not verified"
         values = {"node": node, "token": graph["token"][node], "text": _kept(graph["text"][node]),
                   "depth": graph["depth"][node], "q": math.exp(graph["logq"][node]),
-                  "path_q": math.exp(graph["path_logq"][node]), "fate": _fate(node, flat, accepted)}  # fmt: skip
+                  "path_q": math.exp(graph["path_logq"][node]), "fate": fate}  # fmt: skip
         p = step["tree"]["target_logp"][flat] if flat > 0 else None
         made.add_node(name, **values if p is None or math.isnan(p) else values | {"p": math.exp(p)})
     hanging = ((parent, i, merge) for i, (parent, merge) in enumerate(zip(drawn.parents, drawn.edges)) if parent >= 0)
@@ -74,12 +75,6 @@ def graphml(step: dict[str, Any], drawn: Face) -> str:
 def _kept(text: str) -> str:
     """XML reads a carriage return as a newline, so it is written by its number as well."""
     return legal(text).replace("\r", "\\u000d")
-
-
-def _fate(node: int, flat: int, accepted: set[int]) -> str:
-    if node == 0:
-        return "root"
-    return "not verified" if flat < 0 else "accepted" if flat in accepted else "rejected"
 
 
 def explorable_html(picture: dict[str, Any], title: str, tones: Tones = LIGHT) -> str:

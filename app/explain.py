@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.faces import face, levels, saved_by_merges, unrolled_nodes
+from analysis.faces import AFTER_END, face, levels, shared_by_merges, unrolled_nodes, verdicts
 from analysis.hypotheses import leaves, path
 from analysis.sources import FOUND, draft_logq, matched_tokens
 from app.components.graph_view import fates
@@ -80,9 +80,9 @@ def story(step: dict[str, Any], spec: dict[str, Any]) -> Explanation:
         return Explanation("Nothing was drafted", [f"{why}The target's forward gave one token, its own."])
     drafted = _proposed(step, settings)
     if step["merged"]:
-        spared = unrolled_nodes(step, settings.depth) - step["drafted_nodes"]
-        drafted += (f" {_counted(step['merged'], 'candidate')} merged into a node already there: without that, as a "
-                    f"tree, it would be {spared:,} nodes more.")  # fmt: skip
+        unrolled = _counted(unrolled_nodes(step, settings.depth), "node")
+        drafted += (f" {_counted(step['merged'], 'candidate')} merged into a node already there; unrolled, each path "
+                    f"for itself, the graph holds {unrolled}.")  # fmt: skip
     if not step["verified_nodes"]:
         return Explanation(_gain(step), [drafted, "None was likely to pay for the time that its verification takes.",
                                          _end_of_walk(step, settings)])  # fmt: skip
@@ -219,10 +219,10 @@ def _merges_into(step: dict[str, Any], settings: DraftSpec, node: int) -> list[s
     merges, text = step["merges"], step["graph"]["text"]
     if node not in merges["node"]:
         return []
-    saved = saved_by_merges(step, settings.depth)
+    shared = shared_by_merges(step, settings.depth)
     return [
         f"<b>Merged into it:</b> a candidate of {code(text[merges['parent'][i]])} (node {merges['parent'][i]}, "
-        f"q = {percent(merges['logq'][i])}): {_agreed(step, i)}. {_saved(saved[i])} "
+        f"q = {percent(merges['logq'][i])}): {_agreed(step, i)}. {_shared(shared[i])} "
         f"{_shift(merges['depth_shift'][i])}"
         for i, target in enumerate(merges["node"])
         if target == node
@@ -237,8 +237,8 @@ def _agreed(step: dict[str, Any], index: int) -> str:
     return f"{same} {code(merges['ngram_text'][index])}"
 
 
-def _saved(nodes: int) -> str:
-    return f"Saved {_counted(nodes, 'drafted node')}" + (": its own and those behind it." if nodes > 1 else ".")
+def _shared(nodes: int) -> str:
+    return f"They share {_counted(nodes, 'node')}" + (": its own and those behind it." if nodes > 1 else ".")
 
 
 def _counted(number: int, what: str) -> str:
@@ -256,7 +256,12 @@ def _verification(step: dict[str, Any], settings: DraftSpec, node: int) -> list[
     reached = {0, *step["accepted"]}
     count = "" if len(copies) == 1 else f"It stands in the verified tree {len(copies)} times, once for each way to it. "
     accepted = [i for i in copies if i in reached]
-    contested = [i for i in copies if tree["parent"][i] in reached]
+    became, drawn = verdicts(step), face(step).flat[node]
+    contested = [i for i in copies if tree["parent"][i] in reached and became[i] != AFTER_END]
+    if became[drawn] == AFTER_END:
+        last = step["accepted"][-1] if step["accepted"] else 0
+        return [f"{count}<b>After the end:</b> the text had ended here, with {code(tree['text'][last])}. So it was "
+                "neither accepted nor rejected."]  # fmt: skip
     if accepted:
         flat = accepted[0]
         parent = tree["parent"][flat]
@@ -270,7 +275,7 @@ def _verification(step: dict[str, Any], settings: DraftSpec, node: int) -> list[
                 f"{percent(tree['target_logp'][contested[0]])} and picked {code(tree['choice_text'][parent])} "
                 f"(p = {percent(tree['choice_logp'][parent])}) instead."]  # fmt: skip
     return [f"{count}<b>Rejected:</b> the walk had left its path before it got here. The target's p for it was "
-            f"{percent(tree['target_logp'][copies[0]])}."]  # fmt: skip
+            f"{percent(tree['target_logp'][drawn])}."]  # fmt: skip
 
 
 def _merge(step: dict[str, Any], settings: DraftSpec, index: int) -> Explanation:
@@ -285,14 +290,14 @@ def _merge(step: dict[str, Any], settings: DraftSpec, index: int) -> Explanation
         outcome = "<b>The accepted path went through it.</b>"
     else:
         outcome = "Its copy was verified, but the accepted path did not go through it."
-    saved = saved_by_merges(step, settings.depth)[index]
+    shared = shared_by_merges(step, settings.depth)[index]
     measures = {"q": merges["logq"][index]}
     if flat:
         measures["p"] = tree["target_logp"][flat[0]]
     return Explanation(f"{code(text[parent])} ⇢ {code(text[node])} <i>merge edge</i>", [
         f"The candidate {code(text[node])} after node {parent}{_rank(step, parent, step['graph']['token'][node])}, was "
         f"merged into <b>node {node}</b>: {_agreed(step, index)}.",
-        f"{_saved(saved)} {_shift(merges['depth_shift'][index])} {outcome}",
+        f"{_shared(shared)} {_shift(merges['depth_shift'][index])} {outcome}",
     ], measures)  # fmt: skip
 
 
@@ -308,7 +313,9 @@ def _hypothesis(step: dict[str, Any], settings: DraftSpec, index: int) -> Explan
         said.append("<b>Accepted to its end.</b>")
     else:
         at, other = nodes[accepted - 1] if accepted else 0, nodes[accepted]
-        said.append(f"The target followed it for <b>{_counted(accepted, 'token')}</b>. Then it wanted "
+        followed = f"The target followed it for <b>{_counted(accepted, 'token')}</b>. Then "
+        ended = verdicts(step)[other] == AFTER_END
+        said.append(f"{followed}the text ended." if ended else f"{followed}it wanted "
                     f"{code(tree['choice_text'][at])} (p = {percent(tree['choice_logp'][at])}), not "
                     f"{code(tree['text'][other])} (p = {percent(tree['target_logp'][other])}).")  # fmt: skip
     return Explanation(f"{text} <i>hypothesis</i>", said, {

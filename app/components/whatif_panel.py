@@ -81,7 +81,8 @@ def _slider(place: str, name: str, start: float, recorded: float) -> float:
     """Counts go up to what was recorded, but for the budget: any tree of a known graph can be verified."""
     number = NUMBERS[name]
     if number.step < 1:
-        return st.slider(number.label, 0.0, 1.0, start, 0.01, key=_key(place, name), help=number.help)
+        return st.slider(number.label, 0.0, 1.0, start, 0.001, "%.3f", key=_key(place, name),
+                         help=number.help)  # fmt: skip
     most = max(2 * recorded, 64) if name == "budget" else recorded
     if most == 1:
         return start

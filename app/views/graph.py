@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from analysis.faces import GRAPH, TREE, VERIFIED, Face, face, route, trimmed
+from analysis.faces import GRAPH, TREE, VERIFIED, Face, face, route, trimmed, verdicts
 from analysis.hypotheses import leaves, through
 from analysis.rounds import Landmarks, after, landmarks
 from analysis.step_whatif import Changed
@@ -17,10 +17,10 @@ from app.components.hypothesis_table import hypothesis_table
 from app.components.node_table import node_table
 from app.components.page import head, opened
 from app.components.round_strip import round_strip, strip_data
-from app.components.stepper import go, round_line, shown_step, step_buttons
+from app.components.stepper import go, outcome, round_line, shown_step, step_buttons
 from app.components.whatif_panel import what_if
 from app.engine_client import engine
-from app.explain import Explanation, as_html, drafted_by, explain, tell
+from app.explain import Explanation, as_html, drafted_by, explain, story
 from app.state import OpenRun, Session, session, write_address
 from app.words import code
 
@@ -28,7 +28,7 @@ LIVE_EVERY_S = 1.0
 HEIGHT = "clamp(380px, calc(100vh - 450px), 900px)"  # at most what the window leaves below head, strip and buttons
 FACES = {TREE: "Tree", GRAPH: "Graph", VERIFIED: "Verified"}
 FACE_HELP = (
-    "**Tree**: as if nothing had merged, each continuation drafted anew. **Graph**: as it was, every node once, merge "
+    "**Tree**: every way through the graph drawn for itself. **Graph**: as it was, every node once, merge "
     "edges dashed. **Verified**: what the target saw under the budget, unrolled again; a copy has a second sheet "
     "behind it and is the same node."
 )
@@ -77,7 +77,8 @@ def _navigation(run: OpenRun, index: int) -> str:
             _toggles()
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="faces"):
         chosen = _face()
-        round_line(run, index)
+        recorded = st.session_state["what_if"] and run.steps[index]["graph"] is not None
+        round_line(run, index, f"as recorded: {outcome(run.steps[index])}" if recorded else None)
     return chosen
 
 
@@ -202,12 +203,13 @@ def _path(drawn: Face, step: dict[str, Any], node: str | None) -> list[int]:
 def _words(state: Session, run: OpenRun, step: dict[str, Any], changed: Changed | None) -> Explanation:
     """What is selected, or else the round; under other settings first what they change about it."""
     spec, node, before = run.meta["spec"], state.node or "", run.before(step)
+    found = explain(step, spec, node, before)
     if changed and _needed(node):
-        found = explain(step, spec, node, before)
-        return _under_changed(changed, *_needed(node), found) or tell(step, spec, node)
-    of_changed = changed and node[:1] in ("m", "b")  # merge edges and the bonus are those drawn
-    found = explain(changed.step, spec, node) if of_changed else None
-    return found or tell(step, spec, None if of_changed else node, before)
+        found = _under_changed(changed, *_needed(node), found) or found
+    elif changed and node[:1] in ("m", "b"):  # merge edges and the bonus are those drawn
+        found = explain(changed.step, spec, node)
+    told = story(step, spec)
+    return found or (replace(told, heading=f"As recorded: {told.heading}") if st.session_state["what_if"] else told)
 
 
 def _under_changed(changed: Changed, node: int, found: Explanation | None) -> Explanation | None:
@@ -217,8 +219,8 @@ def _under_changed(changed: Changed, node: int, found: Explanation | None) -> Ex
     found = found or Explanation(f"{code(graph['text'][node])} <i>not in the recording</i>", [],
                                  {"q": graph["logq"][node], "path q": graph["path_logq"][node]})  # fmt: skip
     flat = face(changed.step).flat[node]
-    accepted = "accepted" if flat in changed.step["accepted"] else "rejected"
-    fate = "not drafted" if changed.marks[node] == "lost" else accepted if flat >= 0 else "not verified"
+    became = verdicts(changed.step)[flat] if flat >= 0 else "not verified"
+    fate = "not drafted" if changed.marks[node] == "lost" else became
     return replace(found, paragraphs=[f"<b>With the settings above: {fate}.</b>", *found.paragraphs])
 
 

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from fixtures.recorded import _record, rounds, run_spec
 
+from analysis.faces import unrolled_nodes
 from analysis.svg import svg
 from app.components.graph_view import Frame, graph_data
 from app.components.node_table import node_frame
@@ -74,6 +75,32 @@ def test_a_path_cut_by_a_stop_rule_has_no_bonus_to_explain():
     step = copy.deepcopy(STEPS[0])
     step["bonus"] = False
     assert explain(step, META, "b") is None
+
+
+def test_what_was_drafted_behind_the_end_of_the_text_was_not_rejected():
+    """A round of one accepted node and more, as if a stop rule had cut its path behind the first."""
+    seen = 0
+    for step in STEPS:
+        if not step["accepted"]:
+            continue
+        cut = step | {"accepted": step["accepted"][:1], "bonus": False}
+        fates = node_frame(cut)["fate"].tolist()
+        drawn = graph_data(cut, run="r", frame=Frame.of([cut]), show_pruned=False, selected=None)["nodes"]
+        for node in [i for i, fate in enumerate(fates) if fate == "after the end"]:
+            said = words(cut, node)
+            assert "the text had ended here" in said and "Rejected" not in said and "instead" not in said
+            place = drawn["ref"].index(f"n{node}")
+            assert (drawn["kind"][place], drawn["tip"][place].split("\n")[0]) == ("unverified", "after the end")
+            seen += 1
+    assert seen
+
+
+def test_of_merging_only_the_paths_through_the_graph_are_counted():
+    """What a run without merging would have drafted is not known from this one."""
+    step = next(step for step in STEPS if step["merged"])
+    said = " ".join(story(step, META).paragraphs)
+    assert f"the graph holds {unrolled_nodes(step, 6):,} nodes" in said
+    assert "as a tree" not in said and "nodes more" not in said
 
 
 def test_a_round_without_a_draft_promises_no_free_token():

@@ -119,6 +119,22 @@ def test_other_settings_are_replayed_at_once_and_reset(graph, run):
     assert set(data_of(page, "graph")["nodes"]["mark"]) == {""}
 
 
+def test_while_what_if_is_on_what_is_told_of_the_recording_is_marked_as_such(graph, run):
+    page = graph(run=run.name, step="1")
+    assert "s recorded: " not in html_of(page)
+    page.toggle(key="what_if").set_value(True).run()
+    page.slider(key=f"what if {run.name} depth").set_value(1).run()
+    assert "<h4>As recorded: " in html_of(page)
+    assert "<span>as recorded: " in html_of(page)
+
+
+def test_thresholds_are_set_as_finely_as_presets_have_them(graph, run):
+    page = graph(run=run.name, step="1")
+    page.toggle(key="what_if").set_value(True).run()
+    slider = page.slider(key=f"what if {run.name} prob_threshold")
+    assert (slider.step, slider.proto.format) == (0.001, "%.3f")
+
+
 def test_of_a_round_of_auto_it_is_told_what_fixed_settings_would_have_done(graph, tmp_path):
     run = record_run(tmp_path / "runs", drafting=DraftSpec(method="auto"))
     page = graph(run=run.name, step="3")

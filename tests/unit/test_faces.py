@@ -15,7 +15,18 @@ import math
 import pytest
 from fixtures.recorded import rounds, run_spec
 
-from analysis.faces import GRAPH, TREE, VERIFIED, face, route, saved_by_merges, trimmed, unrolled_nodes
+from analysis.faces import (
+    AFTER_END,
+    GRAPH,
+    TREE,
+    VERIFIED,
+    face,
+    route,
+    shared_by_merges,
+    trimmed,
+    unrolled_nodes,
+    verdicts,
+)
 from analysis.hypotheses import hypothesis_frame, leaves, through
 from analysis.layout import layout
 from gsd.config import DraftSpec, SamplingSpec
@@ -77,10 +88,17 @@ def test_a_tree_ends_at_its_depth_and_so_does_the_accepted_path():
     assert layout(STEP, one).bonus is None
 
 
-def test_what_a_tree_would_hold_and_what_the_merge_saved():
+def test_how_many_nodes_the_graph_unrolled_holds_and_how_many_the_merge_shares():
     assert unrolled_nodes(STEP, 3) == 6
-    assert saved_by_merges(STEP, 3) == [2]  # C and E
-    assert saved_by_merges(STEP, 2) == [1]
+    assert shared_by_merges(STEP, 3) == [2]  # C and E
+    assert shared_by_merges(STEP, 2) == [1]
+
+
+def test_what_hangs_behind_the_token_that_ended_the_text_is_neither_accepted_nor_rejected():
+    """The text ends with B. Behind it hang a copy of C and one of E; the others were left aside before."""
+    cut = STEP | {"accepted": [3], "bonus": False}
+    assert verdicts(cut) == ["root", "rejected", "rejected", "accepted", "rejected", AFTER_END, AFTER_END]
+    assert verdicts(cut | {"bonus": True})[5:] == ["rejected", "rejected"]  # the target's pick was another
 
 
 def test_trimming_keeps_the_accepted_path_and_says_how_many_hang_behind():

@@ -13,7 +13,7 @@ from typing import Any
 
 import streamlit as st
 
-from analysis.faces import Face, face, trimmed
+from analysis.faces import AFTER_END, Face, face, trimmed, verdicts
 from analysis.layout import Layout, Place, layout
 from analysis.sources import FOUND, draft_logq
 from app.words import percent, visible
@@ -95,13 +95,13 @@ def graph_data(
 
 
 def fates(step: dict[str, Any]) -> list[str]:
-    """What verification made of each graph node: root, accepted, rejected or unverified."""
-    accepted, one = set(step["accepted"]), face(step)
-    return ["root", *(_fate(flat, accepted) for flat in one.flat[1:])]
+    """What verification made of each graph node: root, accepted, rejected, after the end, or unverified."""
+    return _fates(step, face(step))
 
 
-def _fate(flat: int, accepted: set[int]) -> str:
-    return "unverified" if flat < 0 else "accepted" if flat in accepted else "rejected"
+def _fates(step: dict[str, Any], one: Face) -> list[str]:
+    became = verdicts(step)
+    return [became[flat] if flat >= 0 else "unverified" for flat in one.flat]
 
 
 class _Drawn:
@@ -131,15 +131,14 @@ def _css(height: int | str) -> str:
 
 def _add_nodes(drawn: _Drawn, step: dict[str, Any], made: Layout, shown: Shown) -> None:
     graph, one, drafted = step["graph"], shown.face, draft_logq(step)
-    accepted = set(step["accepted"])
+    became = _fates(step, one)
     merged = {node for _, node, _ in one.joins}
     for i, (place, node, flat) in enumerate(zip(made.nodes, one.nodes, one.flat)):
-        kind = _fate(flat, accepted) if i else "root"
         mark = shown.marks[node] if shown.marks else ""
         source = graph["source"][node] if graph["source"][node] in FOUND else ""
-        tip = "\n".join(
-            filter(None, [mark or kind, source and f"found {FOUND[source]}", _shares(step, node, flat, drafted[node])])
-        )
+        found = source and f"found {FOUND[source]}"
+        tip = "\n".join(filter(None, [mark or became[i], found, _shares(step, node, flat, drafted[node])]))
+        kind = "unverified" if became[i] == AFTER_END else became[i]
         drawn.node(drawn.ids[i], place, graph["text"][node], kind, tip, ref=f"n{node}", source=source,
                    merged=i in merged, copy=one.copies[i], mark=mark, behind=one.behind[i])  # fmt: skip
 
