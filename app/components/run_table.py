@@ -15,7 +15,7 @@ SIGNS = {"complete": "●", "running": "▶", "incomplete": "◐", "cancelled": 
          "unreadable": "?"}  # fmt: skip
 ROWS = 11  # drawn before the table scrolls
 ROW_HEIGHT = 36  # pixels; the head is a row, too
-TITLE_WIDTH = 280  # pixels; the columns from title to speed then fit on a page of 900, and the cut next one says more
+TITLE_WIDTH = 210  # pixels; the columns from title to status then fit on a page of 900, and the cut next one says more
 OPEN, KEY = "open of table", "run table"  # widget keys
 TICKED = "ticked runs"
 
@@ -77,12 +77,12 @@ def run_frame(lines: Sequence[Line]) -> pd.DataFrame:
     return pd.DataFrame({
         "open": [":material/visibility:" if line.readable else "" for line in lines],
         "title": [f"Sample · {line.title}" if line.sample else line.title for line in lines],
-        "status": [f"{SIGNS[line.status]} {line.status}" for line in lines],
-        "method": [line.method for line in lines],
         "tokens": pd.array([info.tokens for info in infos], "Int64"),
         "acceptance_length": pd.array([info.acceptance_length for info in infos], "Float64"),
         "tokens_per_s": pd.array([info.tokens_per_s for info in infos], "Float64"),
         "rounds": pd.array([info.rounds for info in infos], "Int64"),
+        "method": [line.method for line in lines],
+        "status": [f"{SIGNS[line.status]} {line.status}" for line in lines],
         "kind": [line.kind for line in lines],
         "pair": [line.pair for line in lines],
         "created": pd.to_datetime([info.head.created for info in infos], utc=True, errors="coerce", format="ISO8601"),

@@ -37,12 +37,12 @@ def page() -> None:
 
 
 def _lines() -> list[Line]:
-    """All runs; those that are being written are marked."""
+    """All runs, the newest first; those that are being written are marked."""
     lines = []
     for entry in entries():
         found = info(entry)
         lines.append(Line(found, entry.sample, found.status == INCOMPLETE and _writing(entry.folder)))
-    return lines
+    return sorted(lines, key=lambda line: line.name, reverse=True)  # a name begins with the time
 
 
 def _writing(folder: Path) -> bool:

@@ -78,7 +78,13 @@ def test_runs_are_listed_with_status_and_counts_newest_first(view, tmp_path):
     assert "3 of your own" in page.caption[-1].value
 
 
-def test_on_a_narrow_page_the_columns_from_title_to_speed_are_whole_and_the_next_is_cut(view):
+def test_the_list_is_by_time_samples_among_ones_own(view, tmp_path):
+    record(tmp_path)
+    created = table(view())["created"]
+    assert len(created) == 1 + len(list_runs(SAMPLES)) and created.is_monotonic_decreasing
+
+
+def test_on_a_narrow_page_the_figures_come_behind_the_title_whole_and_the_first_cut_column_is_what_the_prompt_is(view):
     page = view()
     widths = {name: column.get("width") for name, column in json.loads(page.dataframe[0].proto.columns).items()}
     shown, room = [], NARROW - TICK_BOX
@@ -87,7 +93,8 @@ def test_on_a_narrow_page_the_columns_from_title_to_speed_are_whole_and_the_next
             break
         shown.append(name)
         room -= widths[name]
-    assert shown == ["open", "title", "status", "method", "tokens", "acceptance_length", "tokens_per_s"]
+    figures = ["tokens", "acceptance_length", "tokens_per_s", "rounds"]
+    assert shown == ["open", "title", *figures, "method", "status"]
     assert room > 20
 
 
