@@ -15,6 +15,8 @@ from app.words import plain
 from gsd.trace import mean_acceptance_length
 
 PHASES = (("draft", "draft forwards"), ("verify", "target forwards"), ("overhead", "engine"))
+COLD = "this run, cold"
+NOTE: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}  # words below a figure, no difference
 
 
 def figures(run: OpenRun) -> dict[str, Any]:
@@ -51,9 +53,10 @@ def metrics(run: OpenRun, pinned: OpenRun | None = None) -> None:
         Figure("Draft forwards", "draft_forwards", "{:,.0f}", "inverse",
                 "One for each set of nodes expanded together, most often a level."),
     ]  # fmt: skip
+    warm = bool(run.end and run.end["baseline"])  # beside a warm speed-up it is said that these times are not
     with st.container(horizontal=True, border=True, key="metrics"):
         for one in row:
-            one.draw(total, before, "than A")
+            one.draw(total, before, "than A", COLD if warm and one.name == "tokens_per_s" else None)
         speedup(run)
     _time_bar(total)
 
@@ -68,15 +71,22 @@ class Figure:
     delta_color: Literal["normal", "inverse", "off"]
     formula: str
 
-    def draw(self, here: dict[str, Any], reference: dict[str, Any], against: str | None = None) -> None:
-        """The figure, and its difference from the reference where it has another; `against` names the reference."""
+    def draw(
+        self, here: dict[str, Any], reference: dict[str, Any], against: str | None = None, note: str | None = None
+    ) -> None:
+        """The figure, and its difference from the reference where it has another; `against` names the reference.
+
+        A `note` stands below, or behind the difference.
+        """
         value, old = _written(here[self.name], self.form), _written(reference.get(self.name), self.form)
         delta = None
         if "–" not in (value, old) and value != old:
             apart = here[self.name] - reference[self.name]
             delta = ("-" if apart < 0 else "+") + self.form.format(abs(apart))  # `st.metric` knows a plain minus
-        st.metric(self.label, value, delta, delta_color=self.delta_color, help=self.formula, width="content",
-                  delta_description=delta and against)  # fmt: skip
+        behind = " · ".join(filter(None, (against, note))) if delta else None
+        noted = {"delta_color": self.delta_color} if delta else NOTE
+        st.metric(self.label, value, delta or note, help=self.formula, width="content", delta_description=behind,
+                  **noted)  # fmt: skip
 
 
 def speedup(run: OpenRun) -> None:
@@ -87,9 +97,9 @@ def speedup(run: OpenRun) -> None:
     baseline = run.end["baseline"] if run.end else None
     if baseline and baseline["speedup"] is not None:
         same = "identical to" if baseline["matches_baseline"] else "different from"
-        found = f"{baseline['repeats']} ratios from {baseline['speedup_low']:.2f} to {baseline['speedup_high']:.2f}."
-        help = f"{formula} {found} The text is {same} the baseline's."
-        st.metric("Speed-up, measured", f"{baseline['speedup']:.2f}×", help=help, width="content")
+        found = f"{baseline['repeats']} ratios, {baseline['speedup_low']:.2f}–{baseline['speedup_high']:.2f}"
+        help = f"{formula} The text is {same} the baseline's."
+        st.metric("Speed-up, measured", f"{baseline['speedup']:.2f}×", found, help=help, width="content", **NOTE)
     elif found := baseline_of(run):
         entry, plain_speed = found
         speed = figures(run)["tokens_per_s"]

@@ -11,6 +11,7 @@ from app.components.graph_view import Frame, Shown, graph_data, graph_view, mana
 from app.components.metrics import metrics
 from app.components.node_table import node_table
 from app.components.run_actions import changes, compared_with, run_actions
+from app.components.settings import HEEDED
 from app.components.stepper import go, round_line, shown_step, step_buttons
 from app.components.token_text import text_data, token_text
 from app.explain import as_html, explain, story
@@ -50,16 +51,26 @@ def _figures(run: OpenRun) -> None:
 
 def _head(run: OpenRun, live: bool) -> None:
     spec = run.meta["spec"]
-    drafting = spec["drafting"]
-    parts = [spec["pair"] or spec["target"]["source"], drafting["method"], f"{spec['max_new_tokens']} tokens",
-             f"temperature {spec['sampling']['temperature']:g}", run.meta["target"]["device"],
-             run.meta["target"]["dtype"]]  # fmt: skip
+    new = sum(len(step["new_tokens"]) for step in run.steps)
+    parts = [f"{new:,} of at most {spec['max_new_tokens']:,} tokens", *drafted_with(spec["drafting"]),
+             spec["pair"] or spec["target"]["source"], f"temperature {spec['sampling']['temperature']:g}",
+             run.meta["target"]["device"], run.meta["target"]["dtype"]]  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(plain(" · ".join(parts)), width="content")
+        st.caption(plain(" · ".join(parts)), width="stretch")
         if not live:
             run_actions(run)
             _download(run)
     _condition(run, live)
+
+
+def drafted_with(drafting: dict[str, Any]) -> list[str]:
+    """The method, and what it heeds of the settings that shape a graph most; auto weighs costs instead."""
+    if drafting["method"] == "auto":
+        return ["auto"]
+    named = {name: name for name in ("width", "depth", "frontier", "budget")} | {"merge_context": "context"}
+    values = {word: "off" if drafting[name] is None else drafting[name]
+              for name, word in named.items() if name in HEEDED[drafting["method"]]}  # fmt: skip
+    return [drafting["method"], *(f"{word} {value}" for word, value in values.items())]
 
 
 def _download(run: OpenRun) -> None:

@@ -24,7 +24,7 @@ SIDES = ("A", "B")
 POSITION = "compare position"
 GRAPH_HEIGHT = 360  # pixels
 TIMES = "`time of the rounds up to there`, *measured*, the prompt's own forward included in the first."
-DIFFERENCES = "Sums over the rounds up to the position; `B ÷ A` below 1: B took less."
+DIFFERENCES = "Sums over the rounds up to the position. Of counts and times, B ÷ A below 1: B took less."
 Pair = tuple[OpenRun, OpenRun]
 
 
