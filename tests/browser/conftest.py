@@ -49,6 +49,11 @@ def idle(page) -> None:
     page.wait_for_selector('[data-test-script-state="notRunning"]')
 
 
+def stepper(page) -> None:
+    """Wait until the arrow keys step: Streamlit loads what its buttons are made of after a page is said to be done."""
+    page.locator('[class*="st-key-Next"] button').first.wait_for()
+
+
 def _wait_for(url: str, process: subprocess.Popen, log: str) -> None:
     for _ in range(200):
         assert process.poll() is None, Path(log).read_text()

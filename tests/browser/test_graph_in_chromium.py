@@ -1,7 +1,7 @@
 """The Graph view in a real browser: from round to round, a node, a hypothesis, faces, other settings, a large round."""
 
 import pytest
-from browser.conftest import ROOT, serve
+from browser.conftest import ROOT, serve, stepper
 from fixtures.recorded import record_run
 
 from gsd.config import DraftSpec
@@ -9,7 +9,6 @@ from gsd.config import DraftSpec
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect
 expect.set_options(timeout=15_000)
-SHORTCUTS_MS = 2000  # Streamlit listens for them a moment after it has drawn the buttons
 LARGE = DraftSpec(width=10, depth=12, frontier=40, merge_context=2, prob_threshold=0.0, sibling_threshold=0.0,
                   budget=200)  # fmt: skip
 
@@ -45,7 +44,7 @@ def round_of(page):
 def test_from_round_to_round_by_key_strip_and_jump(page, address, folder):
     run = record_run(folder / "runs", count=9)
     visit(page, address, run)
-    page.wait_for_timeout(SHORTCUTS_MS)
+    stepper(page)
     page.keyboard.press("ArrowRight")
     expect(round_of(page)).to_contain_text("Round 3 of 9")
     page.locator(".round-strip .slot").nth(6).click()

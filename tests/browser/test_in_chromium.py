@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from browser.conftest import ROOT, idle, serve
+from browser.conftest import ROOT, idle, serve, stepper
 from fixtures.recorded import record_run
 
 from gsd.tables import NAMES
@@ -91,7 +91,7 @@ def test_arrow_keys_and_tokens_step_through_the_rounds(page, address, folder):
     made = record_run(folder / "runs")
     visit(page, f"{address}/?run={made.name}&step=2")
     expect(page.locator(".round")).to_contain_text("Round 2")
-    page.wait_for_timeout(2000)  # Streamlit listens for shortcuts a moment after it has drawn the buttons
+    stepper(page)
     page.keyboard.press("ArrowRight")
     expect(page.locator(".round")).to_contain_text("Round 3")
     idle(page)

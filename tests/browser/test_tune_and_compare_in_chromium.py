@@ -5,7 +5,7 @@ import re
 from itertools import accumulate
 
 import pytest
-from browser.conftest import ROOT, serve
+from browser.conftest import ROOT, serve, stepper
 from fixtures.made_atlas import save_atlas
 from fixtures.recorded import record_run
 
@@ -69,6 +69,7 @@ def test_two_runs_are_stepped_through_together_by_arrow_keys(page, address, fold
     page.goto(f"{address}/compare?a={runs[0].name}&b={runs[1].name}&at={stops[0]}")
     expect(page.locator(".graph-view")).to_have_count(2, timeout=45_000)
     page.wait_for_selector('[data-test-script-state="notRunning"]')
+    stepper(page)
     page.keyboard.press("ArrowRight")
     page.wait_for_function(f"/at={stops[1]}(&|$)/.test(location.search)")
     page.keyboard.press("ArrowLeft")
