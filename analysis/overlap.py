@@ -29,7 +29,7 @@ COLUMNS = {
     "runs": "count: complete runs pooled in this row",
     "drafted": "nodes: distinct drafted nodes, the root not counted",
     "unrolled": "nodes: of the graph unrolled to a tree without limit, the root not counted; exact up to 2^53",
-    "extra_copies": "nodes: unrolled - drafted, copies that merging did not have to draft",
+    "extra_copies": "nodes: unrolled - drafted, further copies of drafted nodes; no tree need have drafted them",
     "merges": "edges: merge edges",
     "redundancy": "share: 1 - drafted / unrolled; empty where nothing was drafted",
     "n": "tokens: length of the n-gram",
@@ -104,7 +104,7 @@ def _steps(frames: Frames) -> _Steps:
 
 
 def redundancy_by_step(frames: Frames) -> pd.DataFrame:
-    """1 - drafted / unrolled of every step: the share of the unrolled graph that merging did not draft.
+    """1 - drafted / unrolled of every step: the share of the unrolled graph that is further copies of drafted nodes.
 
     copies(root) = 1, copies(n) = sum of copies(p) over the parents p of n by tree and merge edges;
     unrolled = sum of copies(n) over n other than the root. 0 where nothing merged.

@@ -41,18 +41,22 @@ MOST_LINEAR = 20  # times as many unrolled as drafted nodes, for both to be seen
 _SHARE_OF_NGRAMS = "shared n-grams (% of n-grams)"
 
 
-def redundancy_by_step(rows: pd.DataFrame) -> go.Figure:
-    """Nodes of the unrolled graph in every round of one run: those drafted, and the copies that merging saved."""
+def redundancy_by_step(rows: pd.DataFrame, saved: int | None = None) -> go.Figure:
+    """Nodes in every round of one run: those drafted, and those that its unrolled graph holds.
+
+    `saved`: drafted nodes that the same run without merging had more, where it was recorded.
+    """
     run = _one_run(rows)
     rows = _drafted(rows)
-    unrolled = rows["unrolled"].sum()
-    saved = rows["extra_copies"].sum() / unrolled
-    if saved:
-        title = f"Merging spared the draft {percent(saved)} of {unrolled:,.0f} unrolled nodes"
+    drafted, unrolled = rows["drafted"].sum(), rows["unrolled"].sum()
+    if saved is not None:
+        title = f"{_count(abs(saved), 'node')} {'fewer' if saved >= 0 else 'more'} drafted than as a tree, measured"
+    elif unrolled > drafted:
+        title = f"{_count(drafted, 'node')} drafted; every path drawn for itself: {unrolled:,.0f}"
     else:
-        title = f"Nothing merged: all of the {unrolled:,.0f} unrolled nodes were drafted"
+        title = f"Nothing merged: {_count(drafted, 'node')} drafted, each on one path"
     made = figure(title, run, "round", "nodes of the unrolled graph")
-    made.add_bar(x=rows["round"], y=rows["unrolled"], name="unrolled, not drafted", marker=hatched(MERGED),
+    made.add_bar(x=rows["round"], y=rows["unrolled"], name="further copies, unrolled", marker=hatched(MERGED),
                  customdata=rows[["extra_copies", "merges"]],
                  hovertemplate="round %{x}: %{customdata[0]} by %{customdata[1]} merges<extra></extra>")  # fmt: skip
     made.add_bar(x=rows["round"], y=rows["drafted"], name="drafted", marker={"color": ACCEPTED},
@@ -194,7 +198,8 @@ def _precision(rows: pd.DataFrame, by: str, x: str) -> go.Figure:
     if merges.empty:
         raise InputError("no merge was tested: the target's walk never came to one; take runs that merge")
     precision, tested = total["precision"], total["tested"]
-    title = f"{percent(precision['merge'])} of {_count(tested['merge'], 'tested merge')} led on"
+    axis = by.replace("_", " ").capitalize()
+    title = f"{axis}: {percent(precision['merge'])} of {_count(tested['merge'], 'tested merge')} led on"
     if min(tested["merge"], tested["tree"]) >= ENOUGH:
         title += f", {percent(precision['tree'])} of {_count(tested['tree'], 'tree edge')}"
     subtitle = f"led on: accepted, and at least one more token behind it; labels: merges tested; {_which(rows)}"

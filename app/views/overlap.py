@@ -16,6 +16,7 @@ from analysis.figures.look import ENOUGH
 from analysis.merged import merged_sequences, merges_of, nodes_of
 from analysis.similarity import MEASURES
 from analysis.twins import is_unmerged_twin, merging_saved
+from app.components.chart import follow_theme
 from app.components.page import head, opened
 from app.components.panels import grid, panel
 from app.components.scope import Scope, address, scope_bar, sections
@@ -29,7 +30,9 @@ from gsd.errors import TraceError
 KEY = "overlap"  # of the tabs
 SEQUENCES_OF = "sequences of"  # key of the choice among several runs
 JOINED, APART = "Merged", "Drafted twice"
-UNLIMITED = "The unrolling knows no limit: a tree under the same settings would have stopped at its frontier."
+UNLIMITED = ("The unrolling knows no limit; a tree under the same settings stops at its frontier. What merging saved "
+             "is another figure, measured against a tree that was decoded.")  # fmt: skip
+HARDLY = 0.05  # merges by drafted node, up to which there is nothing to draw
 LISTED = 12  # places of a sequence that have a link
 CUT = 60  # characters of a sequence in a list
 TAIL = 22  # characters of what leads to a place of it
@@ -39,6 +42,7 @@ def page() -> None:
     """The whole page."""
     head("Overlap", "How often hypotheses share token sequences, and what merging them saved.")
     run = opened()
+    follow_theme()
     scope = scope_bar(run)
     if scope.frames.nodes.empty:
         st.info("There is no draft to look at here: " + _why_nothing_drafted(scope), icon=":material/info:")
@@ -63,11 +67,11 @@ def _headline(run: OpenRun, scope: Scope) -> None:
     drafted = tables[0][["drafted", "unrolled", "extra_copies"]].sum()
     grams = tables[1].query("n == 3")[["shared", "occurrences"]].sum()
     with st.container(horizontal=True, border=True, key="figures"):
-        redundancy, overlapping = formula("redundancy_by_step"), formula("ngram_overlap_by_step")
+        redundancy = f"{formula('redundancy_by_step')}\n{UNLIMITED}"
+        overlapping = formula("ngram_overlap_by_step")
         st.metric("Redundancy", _percent(drafted["extra_copies"], drafted["unrolled"]), help=redundancy,
                   delta_description=f"of {drafted['unrolled']:,.0f} unrolled nodes")  # fmt: skip
-        st.metric("Unrolled copies", f"{drafted['extra_copies']:,.0f}",
-                  help=f"{redundancy}\n`extra_copies`. {UNLIMITED}")  # fmt: skip
+        st.metric("Unrolled copies", f"{drafted['extra_copies']:,.0f}", help=redundancy)
         st.metric("3-gram overlap", _percent(grams["shared"], grams["occurrences"]), help=overlapping,
                   delta_description=f"of {grams['occurrences']:,.0f} 3-grams")  # fmt: skip
         _merge_precision(tables[2])
@@ -81,8 +85,9 @@ def _merge_precision(rows: pd.DataFrame) -> None:
     apart, behind = None, f"of {tested['merge']:,} tested"
     if tested.min() >= ENOUGH:
         merged, tree = continued / tested
-        apart = f"{100 * (merged - tree):+.0f} points"
-        behind += f"; {tested['tree']:,} tree edges"
+        points = round(100 * (merged - tree))
+        apart = f"{points:+} points" if points else None  # an arrow says that there is a difference
+        behind += f"; {tree:.0%} for tree edges"
     st.metric("Merge precision", _percent(continued["merge"], tested["merge"], 0), apart, delta_description=behind,
               help=formula("merges_by_context"))  # fmt: skip
 
@@ -104,9 +109,15 @@ def _forwards_saved(run: OpenRun, scope: Scope) -> None:
                 twin_run(run)
         return
     saved = merging_saved(frames((run.name, twin)).runs, run.name, twin)
-    help += (f"\nMeasured against {plain(twin)}. Merging also saved {saved['saved_drafted_nodes']:,} drafted nodes and "
-             f"{saved['saved_rounds']:,} rounds.")  # fmt: skip
+    help += (f"\nMeasured against {plain(twin)}. It drafted {saved['saved_drafted_nodes']:+,} nodes and took "
+             f"{saved['saved_rounds']:+,} rounds.")  # fmt: skip
     st.metric(label, f"{saved['saved_draft_forwards']:,}".replace("-", "−"), help=help)
+
+
+def _drafted_nodes_saved(run: OpenRun) -> int | None:
+    """Against the twin; None where there is none."""
+    twin = _twin(run)
+    return twin and int(merging_saved(frames((run.name, twin)).runs, run.name, twin)["saved_drafted_nodes"])
 
 
 def _twin(run: OpenRun) -> str | None:
@@ -127,15 +138,28 @@ def _complete(name: str) -> bool:
 
 def _shares(run: OpenRun, scope: Scope) -> None:
     """Redundancy and n-gram overlap by whatever the scope can be split into."""
+    if scope.kind != "runs" and (why := _why_flat(scope.whole())):
+        st.info(why, icon=":material/info:")
+        return
     with grid("shares"):
         if scope.kind == "runs":
             panel(scope, "redundancy_by_run")
             panel(scope, "ngram_overlap_by_run")
             panel(scope, "ngram_overlap_by_kind")
         else:
-            panel(scope.whole(), "redundancy_by_step")
+            panel(scope.whole(), "redundancy_by_step", saved=_drafted_nodes_saved(run))
             panel(scope.whole(), "ngram_overlap_by_step")
         panel(scope, "ngram_overlap_by_depth")
+
+
+def _why_flat(scope: Scope) -> str | None:
+    """In place of charts that would all lie on their axis: next to no merges, and no two tokens that recur."""
+    grams = scope.table(overlap.ngram_overlap_by_step).query("n == 2")["shared"].sum()
+    merges, drafted = scope.table(overlap.redundancy_by_step)[["merges", "drafted"]].sum()
+    if grams or merges > HARDLY * drafted:
+        return None
+    return (f"This setting hardly merges: {merges:,} {'merge' if merges == 1 else 'merges'} beside {drafted:,} drafted "
+            "nodes. The preset *wide* does.")  # fmt: skip
 
 
 def _merges(run: OpenRun, scope: Scope) -> None:

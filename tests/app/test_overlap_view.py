@@ -75,6 +75,25 @@ def test_merges_are_compared_with_tree_edges_only_where_ten_of_each_were_tested(
     assert (tested.min() >= 10) == compared
     precision = next(metric for metric in overlap(run=run.name).metric if metric.label == "Merge precision")
     assert bool(precision.delta) == compared
+    assert precision.proto.delta_description.endswith(" for tree edges") == compared
+
+
+def test_where_next_to_nothing_merges_one_line_says_so_in_place_of_flat_charts(overlap):
+    """The sample of code merged nowhere and no two tokens recur in it; that of a chat did both."""
+    runs = {folder.name.split("-")[1]: folder.name for folder in list_runs(SAMPLES)
+            if read_run(folder).meta["spec"]["drafting"]["method"] == "graph"}  # fmt: skip
+    page = overlap(run=runs["code"])
+    assert not charts(page)
+    assert "hardly merges: 0 merges beside 97" in page.info[0].value
+    assert "redundancy_by_step" in charts(overlap(run=runs["chat"]))
+
+
+def test_what_merging_saved_is_measured_against_a_tree_and_never_against_the_unrolled_graph(overlap):
+    """The chat sample: a tree drafted 2,771 nodes, the graph 879; unrolled it would hold 112,510."""
+    run = next(folder.name for folder in list_runs(SAMPLES) if folder.name.endswith("chat-ee1bff3a"))
+    titles = [element.proto.body for element in overlap(run=run).get("html")]
+    assert any("1,892 nodes fewer drafted than as a tree, measured" in title for title in titles)
+    assert not any("spared" in title for title in titles)
 
 
 def test_several_runs_have_one_redundancy_that_of_the_complete_ones_together(overlap, run, tmp_path):

@@ -79,13 +79,22 @@ def test_cells_of_the_matrix_say_their_number(draw):
 def test_titles_are_computed_from_the_rows(draw, frames):
     rows = overlap.redundancy_by_run(frames)
     merged = rows.iloc[1]
-    assert draw("redundancy_by_step", 0).layout.title.text.startswith("Nothing merged: all of the")
-    assert f"draft {look.percent(merged.redundancy)} of" in draw("redundancy_by_step", 1).layout.title.text
+    assert draw("redundancy_by_step", 0).layout.title.text.startswith("Nothing merged:")
+    assert draw("redundancy_by_step", 1).layout.title.text == (
+        f"{merged.drafted:,} nodes drafted; every path drawn for itself: {merged.unrolled:,.0f}"
+    )
     complete = rows[rows["status"] == "complete"]
     share = 1 - complete["drafted"].sum() / complete["unrolled"].sum()
     assert draw("redundancy_by_run").layout.title.text == (
         f"Redundancy is {look.percent(share)} of {complete['unrolled'].sum():,.0f} unrolled nodes in 3 complete runs"
     )
+
+
+@pytest.mark.parametrize(("saved", "said"), [(1_339, "1,339 nodes fewer"), (-1, "1 node more")])
+def test_what_merging_saved_is_said_only_where_a_tree_was_decoded(draw, saved, said):
+    title = draw("redundancy_by_step", 1, saved=saved).layout.title.text
+    assert title == f"{said} drafted than as a tree, measured"
+    assert "tree" not in draw("redundancy_by_step", 1).layout.title.text
 
 
 def test_precision_of_merges_stands_beside_that_of_tree_edges(draw, frames):
@@ -94,6 +103,7 @@ def test_precision_of_merges_stands_beside_that_of_tree_edges(draw, frames):
     share = sums["continued"] / sums["tested"]
     for name in ("merges_by_rank", "merges_by_context", "merges_by_depth_shift"):
         made = draw(name)
+        assert made.layout.title.text.startswith(name.removeprefix("merges_by_").replace("_", " ").capitalize() + ": ")
         assert look.percent(share["merge"]) in made.layout.title.text
         assert look.percent(share["tree"]) in made.layout.title.text
         assert made.data[0].name == "merge" and "tree edge" in made.data[1].name
