@@ -43,10 +43,21 @@ def cost_curves(costs: Costs) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "tokens", "ms", "low_ms", "high_ms", "line_ms"])
 
 
-def same_models(meta: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two runs, or a run and an atlas, used the same models on the same kind of device."""
-    pairs = [(meta[role], other[role]) for role in ("target", "draft")]
-    return all(one and two and all(one.get(key) == two.get(key) for key in _SAME) for one, two in pairs)
+def difference(meta: dict[str, Any], other: dict[str, Any]) -> str | None:
+    """The first thing in which the models or the kind of device of two runs differ, in words; None where all agree.
+
+    `meta` is a run's, `other` a run's or an atlas's, which is told of. Older traces do not say `quantization`: there
+    was none.
+    """
+    for role in ("target", "draft"):
+        own, its = meta[role], other[role]
+        if not (own and its):
+            return f"a {role} is lacking"
+        for key in _SAME:
+            mine, theirs = (model.get(key, "none" if key == "quantization" else None) for model in (own, its))
+            if mine != theirs:
+                return f"{role} {key} {theirs}, not {mine}"
+    return None
 
 
 def modelled_by_step(run: RunTrace, costs: Costs) -> pd.DataFrame:

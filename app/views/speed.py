@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pandas as pd
@@ -14,8 +15,9 @@ import streamlit as st
 from analysis import speed
 from analysis.columns import COLUMNS
 from analysis.definitions import definition, formula
-from analysis.modelled import cost_curves, modelled_by_step, modelled_speedup, same_models
+from analysis.modelled import cost_curves, difference, modelled_by_step, modelled_speedup
 from analysis.syntax import LANGUAGES, committed_tokens, drafted_by_syntax, written_in
+from app.components.chart import follow_theme
 from app.components.page import head, opened
 from app.components.panels import grid, nothing, panel
 from app.components.scope import Scope, address, scope_bar, sections
@@ -37,6 +39,7 @@ def page() -> None:
     """The whole page."""
     head("Speed", "Where the milliseconds went, and what each round gained over plain decoding.")
     run = opened()
+    follow_theme()
     scope = scope_bar(run)
     if scope.frames.steps.empty:
         st.info("No round has been recorded yet.", icon=":material/info:")
@@ -74,21 +77,35 @@ def _of(count: int, noun: str) -> str:
 
 
 def _measured_speedup(scope: Scope) -> None:
-    """Of a whole run by its own warm repeats, where it has them; else by its recorded rounds."""
+    """By the warm repeats of whole runs, where they have them; else by the recorded rounds, which is another figure."""
     label = "Speed-up, measured"
     baseline = _baseline(scope.names[0]) if scope.kind == "run" else None
+    warm = _warm_by_method(scope) if scope.kind == "runs" else {}
     if baseline:
         st.metric(label, f"{baseline['speedup']:.2f}×", help=COLUMNS["runs"]["speedup"],
                   delta_description=f"median of {baseline['repeats']} warm repeats")  # fmt: skip
         return
+    for method, ratios in warm.items():
+        st.metric(f"{label}: {method}", f"{median(ratios):.2f}×", help=COLUMNS["runs"]["speedup"],
+                  delta_description=f"warm, median {_of(len(ratios), 'run')}")  # fmt: skip
+    if warm:
+        return
     rows = scope.together(_speedups(scope))
     if rows.empty:
-        st.metric(label, "–", help=f"Not known: {HOW_TO_GET_A_BASELINE}")
+        st.metric(label, "–", help=f"Not known: {HOW_TO_GET_A_BASELINE}", delta_description="no baseline")
         return
-    behind = _of(len(rows), "recorded round") if scope.kind != "runs" else (
-        "recorded rounds " + _of(rows["run"].nunique(), "run"))  # fmt: skip
-    st.metric(label, _ratio(rows["ar_ms"].sum(), rows["total_ms"].sum(), "{:.2f}×"), delta_description=behind,
-              help=definition("speedup_by_step"))  # fmt: skip
+    behind = _of(len(rows), "round") if scope.kind != "runs" else "rounds " + _of(rows["run"].nunique(), "run")
+    st.metric("Recorded rounds, cold", _ratio(rows["ar_ms"].sum(), rows["total_ms"].sum(), "{:.2f}×"),
+              delta_description=f"measured, {behind}", help=definition("speedup_by_step"))  # fmt: skip
+
+
+def _warm_by_method(scope: Scope) -> dict[str, list[float]]:
+    """The measured speed-ups of the complete runs that timed `ar` in turn."""
+    found: dict[str, list[float]] = {}
+    for run in scope.together(scope.frames.runs).itertuples():
+        if baseline := _baseline(run.run):
+            found.setdefault(run.method, []).append(baseline["speedup"])
+    return found
 
 
 def _baseline(name: str) -> dict[str, Any] | None:
@@ -99,19 +116,30 @@ def _baseline(name: str) -> dict[str, Any] | None:
 
 
 def _modelled_speedup(scope: Scope) -> None:
+    """By cost curves of the run's own models; where there are none, why not."""
     label, help = "Speed-up, modelled", formula("modelled_by_step")
-    found = _costs_of(scope.names[0]) if scope.kind == "run" else None
-    if found is None:
-        missing = "Of one whole run, where an atlas holds the cost curves of its models and device."
-        st.metric(label, "–", help=f"{help}\n{missing}")
+    if scope.kind != "run":
+        st.metric(label, "–", help=help, delta_description="of one whole run")
         return
-    run = _trace(scope.names[0])
+    run, found = _trace(scope.names[0]), _costs_of(scope.names[0])
+    if found is None:
+        st.metric(label, "–", help=f"{help}\n{_why_no_curves(run)}", delta_description="no curves of its models")
+        return
     try:
         rows = modelled_by_step(run, found[1])
     except InputError as error:
-        st.metric(label, "–", help=f"{help}\n{error}")
+        st.metric(label, "–", help=f"{help}\n{error}", delta_description="counts alone")
         return
     st.metric(label, f"{modelled_speedup(run, rows, found[1]):.2f}×", help=f"{help}\nCurves of the atlas {found[0]}.")
+
+
+def _why_no_curves(run: RunTrace) -> str:
+    """What each atlas's curves are of that the run was not made with."""
+    known = _calibrated()
+    if not known:
+        return "No atlas with cost curves is here: make one with `gsd probe`."
+    apart = "; ".join(f"{plain(name)}: {plain(difference(run.meta, one.meta))}" for name, one in known.items())
+    return f"The curves here are of other models, or of another device. {apart}."
 
 
 def _time(scope: Scope) -> None:
@@ -183,8 +211,8 @@ def _costs(scope: Scope) -> None:
         panel(scope, "cost_curves", rows=cost_curves(known[chosen].costs))
         if scope.kind == "runs":
             nothing("modelled_by_step", "Choose one run above to see its measured times beside the modelled ones.")
-        elif not same_models(_trace(scope.names[0]).meta, known[chosen].meta):
-            nothing("modelled_by_step", "These curves are of other models, or of another device, than the open run's. "
+        elif apart := difference(_trace(scope.names[0]).meta, known[chosen].meta):
+            nothing("modelled_by_step", f"These curves are not of the open run's models and device: {plain(apart)}. "
                     "Open a run of the atlas's pair, or make an atlas of this one with gsd probe.")  # fmt: skip
         else:
             draw("modelled_by_phase")
@@ -240,7 +268,7 @@ def _by_syntax(names: tuple[str, ...], changed: tuple[float, ...], language: str
 def _costs_of(name: str) -> tuple[str, Costs] | None:
     """The first atlas, and its curves, that was made with the run's models on its kind of device."""
     meta = _trace(name).meta
-    return next(((atlas, one.costs) for atlas, one in _calibrated().items() if same_models(meta, one.meta)), None)
+    return next(((atlas, one.costs) for atlas, one in _calibrated().items() if not difference(meta, one.meta)), None)
 
 
 @dataclass(frozen=True, slots=True)

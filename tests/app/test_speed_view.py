@@ -1,6 +1,7 @@
 """The Speed view through AppTest: empty, with a run in every scope, measured beside modelled."""
 
 import json
+from statistics import median
 
 import pytest
 from fixtures.recorded import meta, record_run, run_spec
@@ -69,7 +70,19 @@ def test_an_ar_run_of_the_same_prompt_serves_as_baseline(speed, run, tmp_path):
     own = read_run(run)
     new = sum(len(step["new_tokens"]) for step in own.steps)
     expected = new * ar_ms_per_token(own, ar) / sum(step["ms"]["total"] for step in own.steps)
-    assert metrics(page)["Speed-up, measured"] == f"{expected:.2f}×"
+    assert metrics(page)["Recorded rounds, cold"] == f"{expected:.2f}×"
+    assert "Speed-up, measured" not in metrics(page)
+
+
+def test_several_runs_have_their_warm_medians_by_method_and_no_cold_rounds_under_the_same_name(speed):
+    names, by_method = [folder.name for folder in list_runs(SAMPLES)], {}
+    for run in map(read_run, list_runs(SAMPLES)):
+        if run.end["baseline"]:
+            by_method.setdefault(run.meta["spec"]["drafting"]["method"], []).append(run.end["baseline"]["speedup"])
+    shown = metrics(speed(run=names[0], scope="runs", runs=",".join(names)))
+    assert by_method and not {"Speed-up, measured", "Recorded rounds, cold"} & shown.keys()
+    for method, ratios in by_method.items():
+        assert shown[f"Speed-up, measured: {method}"] == f"{median(ratios):.2f}×"
 
 
 def test_the_primary_speedup_is_that_of_warm_repeats_and_the_chart_says_that_it_is_another(speed):
@@ -123,8 +136,17 @@ def test_curves_of_other_models_are_not_applied(speed, run, atlas):
     (atlas / "atlas.json").write_text(json.dumps({"meta": other}))
     page = speed(run=run.name, tab="Cost model")
     assert charts(page) == ["cost_curves"]
-    assert any("other models" in info.value for info in page.info)
+    assert any("target parameters 7, not 1000000" in info.value for info in page.info)
     assert metrics(page)["Speed-up, modelled"] == "–"
+    [modelled] = [metric for metric in page.metric if metric.label == "Speed-up, modelled"]
+    assert modelled.proto.delta_description and "target parameters 7, not 1000000" in modelled.help
+
+
+def test_every_sample_is_modelled_by_the_curves_of_the_sample_atlas(speed):
+    """Made with the same models on the same kind of device, whether their `run.json` says all of it or not."""
+    for folder in list_runs(SAMPLES):
+        if read_run(folder).meta["draft"]:
+            assert metrics(speed(run=folder.name))["Speed-up, modelled"].endswith("×")
 
 
 def test_a_run_of_counts_alone_shows_its_times(speed, tmp_path):

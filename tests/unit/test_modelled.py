@@ -7,7 +7,7 @@ import pytest
 from fixtures.recorded import record_run
 
 from analysis.figures.modelled import FIGURES
-from analysis.modelled import _level_sizes, cost_curves, modelled_by_step, modelled_speedup, same_models
+from analysis.modelled import _level_sizes, cost_curves, difference, modelled_by_step, modelled_speedup
 from analysis.replay import draft_forwards
 from gsd.cost import Costs, Curve, Overhead
 from gsd.errors import InputError
@@ -76,10 +76,19 @@ def test_counts_alone_cannot_be_modelled(tmp_path):
 def test_curves_hold_for_their_own_models_only(run):
     meta = run.meta
     other = json.loads(json.dumps(meta))
-    assert same_models(meta, other)
+    assert difference(meta, other) is None
     other["target"]["dtype"] = "bfloat16"
-    assert not same_models(meta, other)
-    assert not same_models(meta, meta | {"draft": None})
+    assert difference(meta, other) == "target dtype bfloat16, not float32"
+    assert difference(meta, meta | {"draft": None}) == "a draft is lacking"
+
+
+def test_a_trace_that_does_not_say_quantization_has_none(run):
+    """Older ones, the samples among them."""
+    said = {role: {**run.meta[role], "quantization": "none"} for role in ("target", "draft")}
+    assert "quantization" not in run.meta["target"]
+    assert difference(run.meta, said) is None
+    said["draft"]["quantization"] = "int8"
+    assert difference(run.meta, said) == "draft quantization int8, not none"
 
 
 @pytest.mark.parametrize("name", FIGURES)
