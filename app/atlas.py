@@ -16,6 +16,7 @@ from gsd.atlas import Atlas
 from gsd.config import DraftSpec
 from gsd.cost import Costs
 from gsd.errors import TraceError
+from gsd.pairs import PAIRS, available
 
 COSTS = "costs.json"  # in an atlas: the curves of the machine that probed it
 
@@ -30,6 +31,12 @@ class OpenAtlas:
     atlas: Atlas
     costs: Costs | None
     why_no_costs: str
+
+    @property
+    def pair_here(self) -> str | None:
+        """The preset that it was recorded with, where its models are on this machine."""
+        name = self.atlas.meta.get("spec", {}).get("pair")
+        return name if name in PAIRS and available(PAIRS[name]) else None
 
     def replayed(self, spec: DraftSpec) -> pd.DataFrame:
         """A row for each text, as of `analysis.tune.tune`."""

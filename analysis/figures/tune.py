@@ -39,7 +39,9 @@ _INVISIBLE = {"color": GREY, "size": 22, "symbol": "square", "opacity": 0.0}
 
 
 def maps(table: pd.DataFrame, here: dict[str, Any], value: str = "modelled_speedup") -> go.Figure:
-    """`value` by width and depth, a map for each merge context; `here` is framed, what is not covered is blank.
+    """`value` by width and depth, a map for each merge context; what is not covered is blank.
+
+    `here` is framed where it is covered and has a cell: maps may leave widths and depths out.
 
     `table` and `here` have the settings as of `summary`; all but width, depth and merge context are the same.
     """
@@ -53,20 +55,21 @@ def maps(table: pd.DataFrame, here: dict[str, Any], value: str = "modelled_speed
     made = make_subplots(rows, abreast, shared_yaxes=True, horizontal_spacing=0.018, vertical_spacing=0.3 / rows,
                          subplot_titles=[_context(one) for one in contexts])  # fmt: skip
     ends = ends_of(drawn[value])
+    framed = bool(here["covered"]) and here["width"] in widths and here["depth"] in depths
     for index, context in enumerate(contexts):
         place = {"row": 1 + index // abreast, "col": 1 + index % abreast}
         part = table[table["merge_context"] == context]
         made.add_heatmap(**_cells(part, value), **place)
         made.add_scatter(**_targets(part, value, ends), **place)
-        if here["merge_context"] == context:
-            outline = _outline(_place(here["width"], widths), _place(here["depth"], depths))
+        if framed and here["merge_context"] == context:
+            outline = _outline(widths.index(here["width"]), depths.index(here["depth"]))
             for line in (_HALO, HERE):
                 made.add_scatter(**outline, line=line, **place)
+    shown = [VALUES[value][0], *["the frame is the setting above"] * framed, "click a cell to take it"]
     made.update_layout(
         template=TEMPLATE, height=100 + 300 * rows, margin={"l": 40, "r": 8}, clickmode="event+select",
         coloraxis={"colorscale": SCALE, "showscale": False, "cmin": ends[0], "cmax": ends[1]},
-        title={"text": _best_here(drawn, value), "subtitle": {"text": f"{VALUES[value][0]}; the frame is the setting "
-                                                              "above; click a cell to take it"}},
+        title={"text": _best_here(drawn, value), "subtitle": {"text": "; ".join(shown)}},
     )  # fmt: skip
     made.update_annotations(font_size=12)
     for axes, ticks in ((made.update_xaxes, widths), (made.update_yaxes, depths)):
@@ -123,6 +126,8 @@ def by_kind(rows: pd.DataFrame) -> go.Figure:
              ("best", "best replayed", {"symbol": "star", "color": ACCEPTED, "size": 13}),
              ("here", "this setting", {"symbol": "x-thin", "color": BONUS, "size": 10}))  # fmt: skip
     for name, label, marker in marks:
+        if rows[name].isna().all():
+            continue
         best = {"customdata": _customdata(rows, SETTINGS), "text": rows["settings"]} if name == "best" else {}
         settings = "<br>%{text}" if best else ""
         made.add_scatter(
@@ -136,6 +141,10 @@ def by_kind(rows: pd.DataFrame) -> go.Figure:
 
 def _gain(rows: pd.DataFrame) -> str:
     """What there is to gain; on which kind the most, where that kind has enough texts to say so."""
+    covered = rows.dropna(subset="here")["kind"]
+    if len(covered) < len(rows):
+        but = f", but for {', '.join(token(str(kind)) for kind in covered)} ({len(covered)} of {len(rows)})"
+        return "This setting is not covered" + (but if len(covered) else "")
     known = rows.dropna(subset=["here", "best"])
     if known.empty:
         return "Modelled speed-up by kind of text"
@@ -184,11 +193,6 @@ def _kind(kind: str | None) -> str:
 
 def _context(context: int | str) -> str:
     return "no merging" if context == "none" else f"context {context}"
-
-
-def _place(value: int, ticks: list[int]) -> float:
-    """Where a value stands among the rows or columns of a map, which may leave some out."""
-    return float(np.interp(value, ticks, range(len(ticks))))
 
 
 def _cells(part: pd.DataFrame, value: str) -> dict[str, Any]:

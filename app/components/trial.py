@@ -17,7 +17,7 @@ from app.words import plain
 from gsd.atlas import AtlasText
 from gsd.config import DraftSpec, Prompt, RunSpec, build
 from gsd.errors import GsdError, InputError
-from gsd.pairs import here
+from gsd.pairs import here, located
 
 ASKED_EVERY_S = 0.5
 TRIAL = "trial"  # in the session: the last one
@@ -60,6 +60,15 @@ def run_spec(opened: OpenAtlas, text: AtlasText, spec: DraftSpec) -> RunSpec:
     return recorded.model_copy(update={"prompt": prompt, "drafting": spec, "detail": "full"})
 
 
+def lacking_models(opened: OpenAtlas) -> list[str]:
+    """Models of the atlas that would have to be downloaded first; of one that does not say its models none."""
+    try:
+        spec = here(build(RunSpec, opened.atlas.meta.get("spec", {})))
+        return [model.source for model in (spec.target, spec.draft) if model and located(model) is None]
+    except GsdError:
+        return []
+
+
 def _trial(opened: OpenAtlas, spec: DraftSpec, drawn_pending: bool) -> None:
     found: Trial | None = st.session_state.get(TRIAL)
     job = engine().job(found.job) if found else None
@@ -70,8 +79,11 @@ def _trial(opened: OpenAtlas, spec: DraftSpec, drawn_pending: bool) -> None:
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
             st.selectbox("Try it for real", texts, key=TRIAL_TEXT, width=320, help=TRIAL_HELP,
                          format_func=lambda name: f"{name} · {texts[name].kind or 'no kind'}")  # fmt: skip
-            st.button("Measure", key="trial go", icon=":material/timer:", type="primary", disabled=bool(drawn_pending),
-                      on_click=_start, args=(opened, spec))  # fmt: skip
+            lacking = lacking_models(opened)
+            st.button("Measure", key="trial go", icon=":material/timer:", type="primary", on_click=_start,
+                      disabled=bool(drawn_pending or lacking), args=(opened, spec))  # fmt: skip
+            if lacking:
+                st.caption(plain(f"Not on this machine: {', '.join(lacking)}."), width="content")
             if drawn_pending:
                 st.button("Cancel", key="trial stop", on_click=lambda: engine().cancel(found.job))
         if problem := st.session_state.get("trial refused"):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from analysis.tune import as_row, to_paste
 from app.atlas import OpenAtlas, open_atlas
+from app.components.chart import follow_theme
 from app.components.metrics import Figure
 from app.components.page import head
+from app.components.settings import HEEDED
 from app.components.trial import TRIAL_TEXT, trial
 from app.components.tune_charts import tune_charts
 from app.components.tune_settings import defaults, place_sliders, take, tune_settings
@@ -23,7 +26,8 @@ from gsd.errors import GsdError, InputError
 
 HERE = Path(__file__).parent
 KEPT = "kept atlas"  # its name, while another view is shown
-
+PAIR_TAKEN = "With the atlas's pair of models."
+PAIR_LEFT = "Without the atlas's models, which are not a preset that is on this machine: the pair chosen there stays."
 
 FIGURES = (
     Figure("Speed-up, modelled", "modelled_speedup", "{:.2f}×", "normal",
@@ -52,13 +56,32 @@ def page() -> None:
     if not found:
         _empty()
         st.stop()
+    follow_theme()
     opened = _opened(st.session_state["atlas"])
     if opened.atlas.unfinished:
         st.warning(plain(f"{opened.atlas.unfinished[0].upper()}{opened.atlas.unfinished[1:]}."))
     if opened.why_no_costs:
         st.info(f"No speed-up is modelled: {plain(opened.why_no_costs)}.")
+    st.caption(plain(recorded_in_words(opened)))
     place_sliders(_addressed(opened.atlas.bounds), opened.atlas.bounds)
     st.fragment(_bench)(opened)
+
+
+def recorded_in_words(opened: OpenAtlas) -> str:
+    """What the figures are of: texts, tokens, models, and whose machine the curves were measured on."""
+    texts, meta = opened.atlas.texts, opened.atlas.meta
+    tokens = sum(len(one.tokens) for one in texts)
+    words = [f"{len(texts):,} {'text' if len(texts) == 1 else 'texts'}, {tokens:,} tokens together"]
+    if models := [meta[role] for role in ("target", "draft") if meta.get(role)]:
+        names = " with ".join(model["source"].rstrip("/").split("/")[-1] for model in models)
+        words.append(f"{names}, {models[0]['dtype']} on {models[0]['device']}")
+    if opened.costs and (machine := opened.costs.machine):
+        words.append(f"times measured on {_machine(machine)}, {machine['repeats']} repeats")
+    return " · ".join(words)
+
+
+def _machine(machine: dict[str, Any]) -> str:
+    return machine["gpu"] or f"{machine['processor']}, {machine['threads']} threads"
 
 
 def _pick(names: list[str]) -> None:
@@ -121,8 +144,10 @@ def _use(opened: OpenAtlas, spec: DraftSpec, reference: DraftSpec) -> None:
         st.button("Defaults", key="to defaults", icon=":material/undo:", on_click=take, disabled=spec == reference,
                   args=(reference.model_dump(), opened.atlas.bounds),
                   help=f"Differences above are from the defaults{_ends(reference)}, over {texts} texts.")  # fmt: skip
-        if st.button("Use in Playground", key="to playground", icon=":material/play_circle:"):
-            st.session_state.update(spec.model_dump())
+        pair = opened.pair_here
+        if st.button("Use in Playground" if pair else "Use settings in Playground", key="to playground",
+                     icon=":material/play_circle:", help=PAIR_TAKEN if pair else PAIR_LEFT):  # fmt: skip
+            st.session_state.update(spec.model_dump() | ({"pair": pair} if pair else {}))
             st.switch_page(HERE / "playground.py")
 
 
@@ -149,7 +174,7 @@ def _ends(reference: DraftSpec) -> str:
 
 
 def _not_covered(opened: OpenAtlas, spec: DraftSpec, coverage: float) -> None:
-    grid = ",".join(f"{name}={value}" for name, value in as_row(spec).items())
+    grid = ",".join(f"{name}={value}" for name, value in as_row(spec).items() if name in HEEDED[spec.method])
     st.warning(f"**Not covered.** This setting expands nodes that the atlas does not hold: {coverage:.0%} of the "
                "tokens could be replayed up to there. Nothing is guessed, so there are no figures. This records what "
                "is lacking:")  # fmt: skip

@@ -114,6 +114,31 @@ def test_what_the_atlas_does_not_cover_has_no_figures_and_a_way_to_get_them(tune
     assert figure(page, "Speed-up, modelled").value == "–"
     assert "Not covered" in page.warning[0].value
     assert "--fill" in page.code[0].value
+    assert "lookup" not in page.code[0].value and "width=2" in page.code[0].value
+    assert "merge_context" not in tune(prob_threshold="0.0", sibling_threshold="0.0", method="tree").code[0].value
+
+
+def test_one_line_says_what_the_figures_are_of(tune, tmp_path):
+    page = tune(atlas="six-kinds-atlas")
+    assert page.caption[0].value.replace("\\", "") == (
+        "6 texts, 192 tokens together · Qwen2.5-Coder-1.5B-Instruct with Qwen2.5-Coder-0.5B-Instruct, bfloat16 on cpu"
+        " · times measured on AMD EPYC, 2 threads, 20 repeats"
+    )
+
+
+def test_models_that_are_not_here_cannot_be_measured_nor_taken_along(tune, tmp_path, monkeypatch):
+    """The sample's pair is a hub's; the bundled one is here."""
+    monkeypatch.delenv("GSD_MODELS", raising=False)
+    monkeypatch.setattr("gsd.pairs._in_hub_cache", lambda spec: None)
+    page = tune(atlas="six-kinds-atlas")
+    assert page.button(key="trial go").disabled
+    assert any("Not on this machine: Qwen" in caption.value.replace("\\", "") for caption in page.caption)
+    assert page.button(key="to playground").label == "Use settings in Playground"
+    save_atlas(tmp_path / "runs" / "real", {"spec": run_spec().model_dump(mode="json")})
+    page = tune(atlas="real")
+    assert not page.button(key="trial go").disabled
+    page.button(key="to playground").click().run()
+    assert page.session_state["pair"] == "tiny"
 
 
 def test_use_in_playground_takes_the_setting_there(tune):

@@ -68,10 +68,12 @@ def test_the_number_in_a_cell_is_its_settings_own():
             assert first.z[y][x] == pytest.approx(row(spec)["modelled_speedup"])
 
 
-def test_a_depth_between_two_rows_is_framed_between_them():
-    """Rows of depth 1 and 4: depth 2 is a third of the way up."""
-    rows = table().replace({"depth": {2: 4}})
-    assert middle(frames(maps(rows, row(HERE)))[0])[1] == pytest.approx(1 / 3)
+def test_a_setting_without_a_cell_is_not_framed_and_the_frame_not_spoken_of():
+    """Rows of depth 1 and 4: there is none of depth 2. And where the setting is not covered its cell says nothing."""
+    between = maps(table().replace({"depth": {2: 4}}), row(HERE))
+    for made in (between, maps(table(), row(HERE) | {"covered": False})):
+        assert not frames(made) and "frame" not in made.layout.title.subtitle.text
+    assert "frame" in maps(table(), row(HERE)).layout.title.subtitle.text
 
 
 def test_a_click_carries_the_setting():
@@ -107,6 +109,16 @@ def test_by_kind_says_where_there_is_most_to_gain():
     assert by_kind(found.assign(texts=10)).layout.title.text.startswith("abc has most to gain")
     assert "most" not in by_kind(found).layout.title.text  # one text of each kind
     assert [*by_kind(found).data[0].y] == ["abc (1)", "ab (1)"]
+
+
+def test_by_kind_says_for_which_kinds_a_setting_is_covered():
+    """Of the text of five the here-setting is not covered, of the one of two it is; then of neither."""
+    found = kinds(rows(HERE), rows(HERE), best_by_kind(rows(HERE)))
+    part = found.assign(here=[None, 2.0])
+    assert by_kind(part).layout.title.text == "This setting is not covered, but for ab (1 of 2)"
+    none = by_kind(found.assign(here=None))
+    assert none.layout.title.text == "This setting is not covered"
+    assert [trace.name for trace in none.data] == ["the defaults", "best replayed"]
 
 
 def test_settings_that_tie_are_said_to_and_the_cheapest_is_preferred():
