@@ -24,11 +24,11 @@ def composer(job: Job | None) -> None:
     with st.container(border=True, key="composer"):
         st.session_state.setdefault("mode", ONE)
         if st.session_state["mode"] == ONE:
-            st.text_area("Prompt", key="prompt", height=112, placeholder="def quicksort(items):",
+            st.text_area("Prompt", key="prompt", height=112, placeholder="for example: def quicksort(items):",
                          label_visibility="collapsed", on_change=_forget_refusal)  # fmt: skip
         else:
             _several()
-        with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(horizontal=True, vertical_alignment="center", key="composer-row"):
             st.segmented_control("How many", [ONE, SEVERAL], key="mode", required=True, label_visibility="collapsed",
                                  width="content", on_change=_forget_refusal)  # fmt: skip
             if st.session_state["mode"] == ONE:
