@@ -55,7 +55,7 @@ def _head(run: OpenRun, live: bool) -> None:
     parts = [f"{new:,} of at most {spec['max_new_tokens']:,} tokens", *drafted_with(spec["drafting"]),
              spec["pair"] or spec["target"]["source"], f"temperature {spec['sampling']['temperature']:g}",
              run.meta["target"]["device"], run.meta["target"]["dtype"]]  # fmt: skip
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+    with st.container(horizontal=True, vertical_alignment="center", key="run-head"):
         st.caption(plain(" · ".join(parts)), width="stretch")
         if not live:
             run_actions(run)
