@@ -71,6 +71,7 @@ class EngineClient:
         self._process: subprocess.Popen[str] | None = None
         self._jobs: dict[str, Job] = {}
         self._owners: dict[str, subprocess.Popen[str]] = {}  # job -> the process it was given to
+        self._batches: dict[str, list[str]] = {}  # job -> what was asked for in one go with it, in order
         self._memory: dict[str, Any] = {}
 
     def start(self) -> None:
@@ -82,14 +83,14 @@ class EngineClient:
 
     def submit(self, spec: RunSpec, out: Path, *, baseline: bool = False) -> str:
         """Queue a run whose trace goes under `out`; returns the job's id."""
-        job = Job(uuid.uuid4().hex, spec.prompt.id, since=time.monotonic())
-        command = {"do": "run", "id": job.id, "spec": spec.model_dump(mode="json"), "out": str(out),
-                   "baseline": baseline}  # fmt: skip
+        return self.submit_all([spec], out, baseline=baseline)[0]
+
+    def submit_all(self, specs: Sequence[RunSpec], out: Path, *, baseline: bool = False) -> list[str]:
+        """Queue runs in order, with nobody else's in between; returns the jobs' ids."""
         with self._lock:
-            self.start()
-            self._jobs[job.id], self._owners[job.id] = job, self._process
-            self._send(command)
-        return job.id
+            jobs = [self._submit(spec, out, baseline) for spec in specs]
+            self._batches |= dict.fromkeys(jobs, jobs)
+        return jobs
 
     def cancel(self, job: str) -> None:
         """Ask for the run's end after its current round."""
@@ -115,6 +116,11 @@ class EngineClient:
         """How a run stands now."""
         with self._lock:
             return self._jobs[job]
+
+    def batch(self, job: str) -> list[str]:
+        """What was asked for in one go with this run, in order and itself included; empty where it is not known."""
+        with self._lock:
+            return list(self._batches.get(job, []))
 
     def writing(self, folder: Path) -> Job | None:
         """The pending job whose trace is `folder`, if any: a tab that was reloaded finds its run by it."""
@@ -144,6 +150,14 @@ class EngineClient:
         if process is not None:
             process.stdin.close()
             process.wait()
+
+    def _submit(self, spec: RunSpec, out: Path, baseline: bool) -> str:
+        job = Job(uuid.uuid4().hex, spec.prompt.id, since=time.monotonic())
+        self.start()
+        self._jobs[job.id], self._owners[job.id] = job, self._process
+        self._send({"do": "run", "id": job.id, "spec": spec.model_dump(mode="json"), "out": str(out),
+                    "baseline": baseline})  # fmt: skip
+        return job.id
 
     def _hold(self, job: str, held: bool) -> None:
         with self._lock:

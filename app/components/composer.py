@@ -131,8 +131,7 @@ def _run() -> None:
     except GsdError as error:
         st.session_state["refused"] = str(error)
         return
-    baseline = st.session_state["baseline"]
-    await_runs([engine().submit(spec, runs_folder(), baseline=baseline) for spec in specs])
+    await_runs(engine().submit_all(specs, runs_folder(), baseline=st.session_state["baseline"]))
 
 
 def _hold() -> None:

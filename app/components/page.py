@@ -10,6 +10,8 @@ from app.library import Entry, entries, labels
 from app.state import OpenRun, open_run, session
 from app.words import plain
 
+PICKED = "picked run"  # what the picker shows, and how often that was changed elsewhere
+
 
 def head(title: str, lead: str, pick: Callable[[], object] | None = None) -> None:
     """A view's name and one sentence of what it is for, and beside it what it looks at: the open run, or `pick`."""
@@ -24,8 +26,10 @@ def pick_run() -> None:
     """The run that every view looks at; choosing one opens it."""
     names = labels(entries())
     run = session().run
-    st.session_state["open"] = run.name if run and run.name in names else None
-    st.selectbox("Run", names, key="open", format_func=names.get, on_change=_open, width=360,
+    shown = run.name if run and run.name in names else None
+    key = _key(shown)
+    st.session_state[key] = shown
+    st.selectbox("Run", names, key=key, format_func=names.get, on_change=_open, args=(key,), width=360,
                  placeholder="Open a run or a sample")  # fmt: skip
 
 
@@ -50,6 +54,22 @@ def _offer(samples: list[Entry]) -> None:
                           args=(entry.name,))  # fmt: skip
 
 
-def _open() -> None:
-    if name := st.session_state["open"]:
+def _open(key: str) -> None:
+    """Open what was chosen. A page that still shows the run before sends that one, by a key of former times."""
+    _, count = st.session_state[PICKED]
+    name = st.session_state[key]
+    if name and key == _numbered(count):
         open_run(name)
+        st.session_state[PICKED] = name, count
+
+
+def _key(shown: str | None) -> str:
+    """Another key for each run that is shown without having been chosen here, as the next of several prompts is."""
+    before, count = st.session_state.get(PICKED, (shown, 0))
+    count += before not in (None, shown)
+    st.session_state[PICKED] = shown, count
+    return _numbered(count)
+
+
+def _numbered(count: int) -> str:
+    return f"open {count}"

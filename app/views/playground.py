@@ -20,6 +20,7 @@ from app.state import OpenRun, Session, follow, open_run, session, write_address
 from app.words import plain
 
 LIVE_EVERY_S = 0.4
+JOB = "job"  # in the address while something is going: the first run of what was asked for in one go
 PREVIEWED = 1  # samples whose graph the empty page draws; the others are a line each
 PREVIEW = "preview "  # widget keys of the samples' graphs begin with it
 STAGES = {
@@ -45,13 +46,15 @@ def page() -> None:
 
 
 def _adopt(client: EngineClient, state: Session) -> None:
-    """Take up a run that is still going and was opened by its address: after a reload, or in a second tab."""
-    if state.jobs or not state.run or state.run.end:
+    """Take up what is still going, after a reload or in a second tab: the run that the address opened, or the job
+    that it names, with all that was asked for in one go with it. Where the address has no step, each is followed.
+    """
+    if state.jobs:
         return
-    if job := client.writing(state.run.folder):
-        state.jobs = [job.id]
-        if "step" not in st.query_params:
-            state.step = None
+    writing = client.writing(state.run.folder) if state.run else None
+    state.jobs = client.batch(writing.id if writing else st.query_params.get(JOB, ""))
+    if state.jobs and "step" not in st.query_params:
+        state.step, state.following = None, True
 
 
 def _memory(client: EngineClient) -> None:
@@ -95,7 +98,7 @@ def _result(drawn_for: Job | None, headed: OpenRun | None) -> None:
         run_view(live=bool(job and job.pending and job.folder == state.run.folder))
     elif not drawn_for:
         _empty([entry for entry in entries() if entry.sample])
-    write_address(state)
+    write_address(state, **{JOB: state.jobs[0] if job and job.pending else None})
 
 
 def _job_line(client: EngineClient, job: Job, run: OpenRun | None) -> None:

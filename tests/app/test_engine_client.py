@@ -73,6 +73,14 @@ def test_a_queued_run_behind_a_crash_is_reported_too(client, tmp_path):
     assert ended(client, first).state == ended(client, second).state == "crashed"
 
 
+def test_what_was_asked_for_in_one_go_is_known_by_any_run_of_it(client, tmp_path):
+    jobs = client.submit_all([run_spec(), run_spec()], tmp_path)
+    alone = submit(client, tmp_path)
+    assert client.batch(jobs[0]) == client.batch(jobs[1]) == jobs
+    assert client.batch(alone) == [alone]
+    assert client.batch("nobody's") == []
+
+
 def test_cancelling_what_has_ended_does_nothing(client, tmp_path):
     job = submit(client, tmp_path)
     assert ended(client, job).state == "finished"

@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 from fixtures.recorded import record_run, run_spec
 
+from app.components import page as picker
 from app.library import SAMPLES, runs_folder
 from app.prompt_library import prompts
 from gsd.config import DraftSpec, Prompt
@@ -73,7 +74,7 @@ def test_the_empty_page_offers_recorded_runs_that_open(app):
         assert not page.warning
         merged += True in data_of(page, "graph")["nodes"]["merged"]
         assert page.query_params["run"] == key.removeprefix("sample ")
-        assert page.selectbox(key="open").value == key.removeprefix("sample ")
+        assert page.selectbox(key="open 0").value == key.removeprefix("sample ")
     assert merged >= 3
 
 
@@ -137,7 +138,7 @@ def test_a_run_opens_by_its_address_at_its_most_telling_round(app, run):
     assert graph["key"] == f"{run.name}:{longest['round']}"
     assert "".join(text["tokens"]["text"]) == "".join(t for step in steps for t in step["new_texts"])
     assert page.query_params["run"] == run.name
-    assert page.selectbox(key="open").value == run.name
+    assert page.selectbox(key="open 0").value == run.name
     assert [metric.value for metric in page.metric][3] == str(len(steps))
 
 
@@ -169,9 +170,9 @@ def test_more_nodes_verified_than_drafted_are_said_to_be_so_as_a_tree(app, tmp_p
 def test_runs_that_look_alike_can_be_told_apart(app, tmp_path):
     runs = [record_run(tmp_path / "runs", count=2) for _ in range(3)]
     page = app(run=runs[0].name)
-    options = page.selectbox(key="open").options
+    options = page.selectbox(key="open 0").options
     assert len(set(options)) == len(options) >= 3
-    page.selectbox(key="open").set_value(runs[1].name).run()
+    page.selectbox(key="open 0").set_value(runs[1].name).run()
     assert data_of(page, "graph")["key"].startswith(runs[1].name)
 
 
@@ -257,6 +258,43 @@ def test_a_run_that_is_going_is_taken_up_by_its_address(app, shared_client):
     second.button(key="cancel").click().run()
     second = until_done(second, shared_client)
     assert "cancelled" in second.info[0].value
+
+
+def test_several_prompts_are_taken_up_by_their_address_and_each_is_shown_as_it_starts(app, shared_client):
+    jobs = shared_client.submit_all([run_spec(prompt=Prompt(prompt=text)) for text in ("slow", "x")], runs_folder())
+    page = until_done(app(job=jobs[0]), shared_client)
+    assert not page.exception
+    assert page.session_state["session"].run.folder == shared_client.job(jobs[1]).folder
+    assert list(page.get("progress")[0].proto.text.split())[:4] == ["2", "of", "2", "prompts"]
+    assert "job" not in page.query_params
+
+
+def test_a_run_that_has_not_started_yet_is_taken_up_by_its_address(app, shared_client):
+    going = shared_client.submit(run_spec(prompt=Prompt(prompt="slow"), max_new_tokens=100_000), runs_folder())
+    first = own_pair(app(), "waits")
+    first.button(key="run").click().run()
+    [job] = first.session_state["session"].jobs
+    assert first.query_params["job"] == job
+    second = app(job=job)
+    assert not second.button(key="cancel").disabled
+    assert any("1 other run" in markdown.value for markdown in second.markdown)
+    shared_client.cancel(going)
+    until_done(second, shared_client)
+    assert second.session_state["session"].run.folder == shared_client.job(job).folder
+
+
+def test_a_late_word_of_the_run_before_opens_nothing(monkeypatch):
+    state, opened = {}, []
+    monkeypatch.setattr(picker.st, "session_state", state)
+    monkeypatch.setattr(picker, "open_run", opened.append)
+    state[before := picker._key("a")] = "a"
+    state[now := picker._key("b")] = "b"
+    picker._open(before)
+    assert opened == []
+    state[now] = "c"
+    picker._open(now)
+    assert opened == ["c"]
+    assert picker._key("c") == now
 
 
 def test_without_a_prompt_or_with_a_model_that_is_none_the_page_says_so(app, shared_client):
@@ -352,7 +390,7 @@ def test_a_pinned_run_gives_every_figure_its_difference_and_names_what_changed(a
     page = app(run=runs[0].name)
     page.button(key="pin").click().run()
     assert [metric.delta for metric in page.metric if metric.delta] == []
-    page.selectbox(key="open").set_value(runs[1].name).run()
+    page.selectbox(key="open 0").set_value(runs[1].name).run()
     assert page.metric[0].delta
     assert any("width 2 → 3" in caption.value for caption in page.caption)
 
@@ -362,7 +400,7 @@ def test_of_two_methods_only_what_both_heed_is_said_to_have_changed(app, tmp_pat
             for method, width in (("graph", 3), ("auto", 5))]  # fmt: skip
     page = app(run=runs[0].name)
     page.button(key="pin").click().run()
-    page.selectbox(key="open").set_value(runs[1].name).run()
+    page.selectbox(key="open 0").set_value(runs[1].name).run()
     assert any("method graph → auto" in caption.value for caption in page.caption)
     assert not any("width" in caption.value for caption in page.caption)
 

@@ -1,4 +1,4 @@
-"""Several tabs, a reload in mid-run, and the whole way by keyboard alone; with a made-up engine."""
+"""Several tabs, a reload in mid-run and in mid-batch, and the whole way by keyboard alone; with a made-up engine."""
 
 import json
 import zipfile
@@ -57,12 +57,12 @@ def test_two_sessions_each_with_its_own_run_and_a_queue_that_is_seen(page, other
     start(page, address, "slow and mine", new_tokens=ENDLESS)
     grows(page)
     start(other, address, "hers")
-    expect(other.get_by_text("1 run is before this one")).to_be_visible()
+    expect(other.get_by_text("Waiting for 1 other run in the engine")).to_be_visible()
     grows(page)
     other.get_by_role("link", name="Guide").click()  # a queued run holds nobody up
     expect(other.get_by_role("heading", level=1, name="Guide")).to_be_visible()
     other.get_by_role("link", name="Playground").click()
-    expect(other.get_by_text("1 run is before this one")).to_be_visible()
+    expect(other.get_by_text("Waiting for 1 other run in the engine")).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("This run was cancelled")).to_be_visible()
     expect(other.get_by_test_id("stDownloadButton").get_by_role("button")).to_be_visible()
@@ -80,6 +80,31 @@ def test_a_reload_in_mid_run_finds_the_run_again(page, address):
     grows(page)
     assert run_of(page) == run
     page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("This run was cancelled")).to_be_visible()
+
+
+def test_a_reload_in_mid_batch_finds_all_of_it_again(page, address, tmp_path):
+    file = tmp_path / "three.jsonl"
+    prompts = {"first": "quick", "second": "slow", "third": "quick"}
+    file.write_text("\n".join(json.dumps({"id": name, "prompt": prompt}) for name, prompt in prompts.items()))
+    page.goto(address)
+    page.get_by_text("Sampling and length").click()
+    page.get_by_role("spinbutton", name="New tokens").fill("3000")
+    page.keyboard.press("Tab")
+    idle(page)
+    page.get_by_text("Several", exact=True).click()
+    page.locator("[data-testid=stMain] input[type=file]").set_input_files(file)
+    expect(page.get_by_text("three.jsonl")).to_be_visible()
+    idle(page)
+    page.get_by_test_id("stMain").get_by_role("button", name="Run", exact=False).first.click()
+    expect(page.get_by_text("1 of 3 prompts")).to_be_visible()
+    expect(page.locator(".token-text .prompt")).to_have_text("slow")
+    page.reload()
+    expect(page.get_by_text("1 of 3 prompts")).to_be_visible()
+    expect(page.locator(".token-text .prompt")).to_have_text("slow")
+    grows(page)
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("3 of 3 prompts")).to_be_visible()
     expect(page.get_by_text("This run was cancelled")).to_be_visible()
 
 
