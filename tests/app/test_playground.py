@@ -319,11 +319,11 @@ def said_while(page, shared_client, monkeypatch, **changes):
     return " ".join(markdown.value for markdown in page.markdown)
 
 
-@pytest.mark.parametrize(("state", "words"), [("loading", "Loading the models · 42 s"), ("preparing", "Reading the")])
+@pytest.mark.parametrize(("state", "words"), [("loading", "Loading the models · 4[2-9] s"), ("preparing", "Reading the")])
 def test_what_has_no_known_end_is_told_with_the_time_that_it_takes(app, shared_client, monkeypatch, state, words):
     page = app()
     said = said_while(page, shared_client, monkeypatch, state=state, since=time.monotonic() - 42.2, folder=None)
-    assert words in said
+    assert re.search(words, said)
 
 
 def test_while_the_baseline_is_measured_the_time_since_the_last_round_is_told(app, shared_client, monkeypatch, run):
