@@ -319,7 +319,9 @@ def said_while(page, shared_client, monkeypatch, **changes):
     return " ".join(markdown.value for markdown in page.markdown)
 
 
-@pytest.mark.parametrize(("state", "words"), [("loading", "Loading the models · 4[2-9] s"), ("preparing", "Reading the")])
+@pytest.mark.parametrize(
+    ("state", "words"), [("loading", "Loading the models · 4[2-9] s"), ("preparing", "Reading the")]
+)
 def test_what_has_no_known_end_is_told_with_the_time_that_it_takes(app, shared_client, monkeypatch, state, words):
     page = app()
     said = said_while(page, shared_client, monkeypatch, state=state, since=time.monotonic() - 42.2, folder=None)
