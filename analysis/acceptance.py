@@ -73,9 +73,10 @@ def acceptance_by_rank(frames: Frames) -> pd.DataFrame:
     """Accepted / tested guesses by place behind their parent, of every run: accepted(r) / tested(r).
 
     The likeliest child has rank 0, so the shares are the chances that the draft's first, second …
-    guess is the target's pick.
+    guess is the target's pick. What was looked up and not proposed by the draft has none.
     """
-    return _shares(frames, ["rank"])
+    rows = _shares(frames, ["rank"])
+    return rows[rows["rank"] >= 0].reset_index(drop=True)
 
 
 def acceptance_by_source(frames: Frames) -> pd.DataFrame:
@@ -86,9 +87,10 @@ def acceptance_by_source(frames: Frames) -> pd.DataFrame:
 def acceptance_by_q(frames: Frames) -> pd.DataFrame:
     """Reliability curve: in each of `BINS` equal bins of q = exp(logq) the mean q and accepted / tested.
 
-    A draft that is calibrated for this target has share = mean q in every bin. Empty bins have no row.
+    A draft that is calibrated for this target has share = mean q in every bin. Empty bins have no row. Of what
+    was looked up there is no q to judge.
     """
-    return _shares(frames, ["bin_low", "bin_high"])
+    return _shares(frames, ["bin_low", "bin_high"], sources=("draft", "merge"))
 
 
 def acceptance_lengths(frames: Frames) -> pd.DataFrame:
@@ -140,9 +142,11 @@ def wilson(accepted: np.ndarray, tested: np.ndarray) -> tuple[np.ndarray, np.nda
     return np.clip(middle - reach, 0.0, 1.0), np.clip(middle + reach, 0.0, 1.0)
 
 
-def _shares(frames: Frames, by: list[str]) -> pd.DataFrame:
-    """Tested guesses of every run counted by the columns `by`."""
-    groups = _tested(frames).groupby([*_ABOUT, *by], dropna=False)
+def _shares(frames: Frames, by: list[str], sources: Sequence[str] | None = None) -> pd.DataFrame:
+    """Tested guesses of every run, or those of some sources, counted by the columns `by`."""
+    guesses = _tested(frames)
+    chosen = guesses if sources is None else guesses[guesses["source"].isin(sources)]
+    groups = chosen.groupby([*_ABOUT, *by], dropna=False)
     counted = groups.agg(tested=("accepted", "size"), accepted=("accepted", "sum"), q_sum=("q", "sum"))
     return _divided(counted.reset_index())
 

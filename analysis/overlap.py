@@ -181,7 +181,8 @@ def merges_by_depth_shift(frames: Frames) -> pd.DataFrame:
 
 def merges_by_rank(frames: Frames) -> pd.DataFrame:
     """Outcomes of merges and of tree edges by the candidate's rank among its siblings; see `_outcomes`."""
-    return _outcomes(frames, "rank")
+    rows = _outcomes(frames, "rank")
+    return rows[rows["rank"] >= 0].reset_index(drop=True)  # what was looked up and not proposed has none
 
 
 def pool(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:

@@ -174,7 +174,7 @@ def _nodes(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
         target_logp = _best_target_logp(tree)
         parents = step["graph"]["parent"]
         columns["node"] += range(count)
-        columns["rank"] += [ranks[parents[node], node] if node else -1 for node in range(count)]
+        columns["rank"] += [ranks.get((parents[node], node), -1) for node in range(count)]
         columns["verified"] += [copies[node] for node in range(count)]
         columns["target_logp"] += [target_logp.get(node) for node in range(count)]
         columns["tested"] += [node in tested for node in range(count)]

@@ -30,7 +30,7 @@ def generate(
     prompt: Annotated[str | None, typer.Option(help="The text to continue.")] = None,
     prompt_file: Annotated[Path | None, typer.Option(help="JSON lines with id, prompt, kind, chat.")] = None,
     preset_name: options.PresetName = None,
-    method: Annotated[str | None, typer.Option("--method", help="ar, chain, tree or graph.")] = None,
+    method: Annotated[str | None, typer.Option("--method", help="ar, chain, tree, graph or auto.")] = None,
     width: Annotated[str | None, typer.Option(metavar="INT", help="Candidates per expanded node.")] = None,
     depth: Annotated[str | None, typer.Option(metavar="INT", help="Levels, each one draft forward.")] = None,
     merge_context: Annotated[

@@ -1,0 +1,42 @@
+"""A run of method auto whose hypotheses were partly looked up, from decoding to tables and measures."""
+
+from __future__ import annotations
+
+import pytest
+
+from analysis.acceptance import METRICS as ACCEPTANCE
+from analysis.load import load
+from analysis.overlap import METRICS as OVERLAP
+from gsd.config import DraftSpec, RunSpec
+from gsd.pairs import PAIRS
+
+FUNCTION = "def add_items(items):\n    total = 0\n    for item in items:\n        total += item\n    return total\n\n\n"
+
+
+@pytest.fixture(scope="module")
+def frames(tiny, tmp_path_factory):
+    """A text that begins by saying the same thing three times."""
+    pair = PAIRS["tiny"]
+    spec = RunSpec(
+        target=pair.target, draft=pair.draft, prompt={"prompt": 3 * FUNCTION + "def add_"},
+        drafting=DraftSpec(method="auto"), max_new_tokens=40,
+    )  # fmt: skip
+    result = tiny.run(spec, tmp_path_factory.mktemp("runs"))
+    return load([result.folder])
+
+
+def test_looked_up_nodes_are_recorded_and_have_a_rank_where_the_draft_proposed_them(frames):
+    found = frames.nodes[frames.nodes["source"] == "lookup"]
+    assert len(found)
+    assert (frames.nodes.loc[frames.nodes["source"] == "draft", "rank"] >= 0).all()
+    assert (frames.nodes.loc[frames.nodes["depth"] == 0, "rank"] == -1).all()
+    assert (found["rank"] >= -1).all()
+
+
+def test_every_measure_takes_them(frames):
+    for name, metric in {**ACCEPTANCE, **OVERLAP}.items():
+        assert metric(frames) is not None, name
+    assert (ACCEPTANCE["acceptance_by_rank"](frames)["rank"] >= 0).all()
+    by_source = ACCEPTANCE["acceptance_by_source"](frames)
+    judged = ACCEPTANCE["acceptance_by_q"](frames)["tested"].sum()
+    assert judged == by_source.loc[by_source["source"].isin(["draft", "merge"]), "tested"].sum()
