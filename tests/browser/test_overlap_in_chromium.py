@@ -6,6 +6,7 @@ import pytest
 from browser.conftest import ROOT, idle, serve
 from fixtures.recorded import record_run
 
+from analysis.figures.look import DARK, TEXT
 from analysis.load import load
 from analysis.merged import merged_sequences
 from gsd.config import DraftSpec
@@ -73,3 +74,14 @@ def test_no_token_becomes_markup(page, address, folder):
         expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=FIRST_CHART_MS)
         idle(page)
         assert page.locator(".place b b, .place code *, .chart-title b *").count() == 0
+
+
+def test_charts_follow_the_theme_while_their_page_is_open(page, address, run):
+    """Labels of an axis are in the ink of the palette for the paper that they stand on."""
+    page.emulate_media(color_scheme="light")
+    page.goto(f"{address}/overlap?run={run.name}")
+    label = page.locator(".js-plotly-plot .xtick text").first
+    for scheme, colour in (("light", TEXT), ("dark", DARK[TEXT]), ("light", TEXT)):
+        page.emulate_media(color_scheme=scheme)
+        red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+        expect(label).to_have_css("fill", f"rgb({red}, {green}, {blue})", timeout=FIRST_CHART_MS)
