@@ -33,6 +33,7 @@ class AutoDrafter(GraphDrafter):
         self._pace = pace
         self._sources = {name: Lookup() for name, on in (("lookup", spec.lookup), ("history", spec.history)) if on}
         self._read = 0  # committed tokens in the index
+        self._first = True  # whether the round is the text's first, whose forwards take the prompt along
         self._graph = TokenGraph([0], None)
         self._trying = False  # whether this round drafts only as that is overdue
         self._edges: list[list[tuple[int, float]]] = []  # by node: child, log of the estimate that it is picked there
@@ -44,7 +45,7 @@ class AutoDrafter(GraphDrafter):
         """Begin a new text of at most `capacity` tokens."""
         self._model.reset(capacity + MOST_FORWARDS * TOGETHER)
         self._sources = {name: Lookup() for name in self._sources}
-        self._read = 0
+        self._read, self._first = 0, True
 
     def draft(self, committed: list[int], max_depth: int) -> TokenGraph:
         """Grow best-first while it pays, at most `max_depth` deep."""
@@ -80,7 +81,9 @@ class AutoDrafter(GraphDrafter):
             self._pace.drafted_as_planned()
         else:
             self._pace.idle()
-        self._pace.end(len(tree), len(new_tokens))
+        if not self._first:
+            self._pace.end(len(tree), len(new_tokens))
+        self._first = False
 
     def _look_up(self, graph: TokenGraph, committed: list[int], depth: int) -> None:
         """Attach what the sources find behind the end of the text."""
