@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.components.chart import follow_theme
 from app.components.leaderboard import leaderboard
 from app.components.page import head
 from app.components.side_by_side import pick_two, side_by_side
@@ -16,6 +17,7 @@ SHOWN = "compare shown"
 def page() -> None:
     """The whole page."""
     session()
+    follow_theme()
     if SHOWN not in st.session_state:
         st.session_state[SHOWN] = ALL if st.query_params.get("show") == "leaderboard" else TWO
     head("Compare", "Two runs at the same place of the text, or all methods at once.",
