@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -195,11 +196,18 @@ def calibrate(
 
 
 def calibrated(runner: Runner, spec: RunSpec, repeats: int = REPEATS) -> Costs:
-    """The cost curves of loaded models."""
+    """The cost curves of loaded models, whose names stand beside the machine's."""
     from gsd.calibrate import calibrate as measure
 
     with progress("calibrating", repeats + 1) as advance:
-        return measure(runner, spec, repeats=repeats, progress=advance)
+        costs = measure(runner, spec, repeats=repeats, progress=advance)
+    return replace(costs, machine=costs.machine | _models(spec))
+
+
+def _models(spec: RunSpec) -> dict[str, str]:
+    """Target and draft by what their forwards' times hang on: the last part of the source, and how weights are held."""
+    return {role: f"{PurePath(model.source).name.lower()}, quantization {model.quantization}"
+            for role, model in (("target", spec.target), ("draft", spec.draft))}  # fmt: skip
 
 
 def _fit(curve: Curve) -> str:
@@ -227,7 +235,7 @@ def tune(
     settings = grids.settings_of(parsed or grids.default_grid(replayer.atlas.bounds))
     for spec in settings:
         replayer.atlas.bounds.check(spec)
-    curves = Costs.load(costs or atlas / COSTS_FILE) if costs or (atlas / COSTS_FILE).exists() else None
+    curves = _curves(costs, replayer.atlas, atlas)
     with progress("settings", len(settings)) as advance:
         rows = grids.tune(replayer, settings, curves, progress=advance)
     table = grids.summary(rows)
@@ -237,6 +245,21 @@ def tune(
         print_json(grids.report(rows, table))
     else:
         _print_best(grids.report(rows, table))
+
+
+def _curves(named: Path | None, atlas: Atlas, folder: Path) -> Costs | None:
+    """The curves to model with: those named, which must be of the atlas's models, or else the atlas's own, if any."""
+    if named is None:
+        return Costs.load(folder / COSTS_FILE) if (folder / COSTS_FILE).exists() else None
+    costs = Costs.load(named)
+    for role, model in _models(build(RunSpec, atlas.meta["spec"])).items():
+        if role not in costs.machine:
+            console.print(f"{named} does not name its {role}: the speed-up holds if it is the atlas's, {model}",
+                          highlight=False, markup=False, soft_wrap=True)  # fmt: skip
+        elif costs.machine[role] != model:
+            raise InputError(f"--costs {named} has the curves of the {role} {costs.machine[role]}, the atlas was probed "
+                             f"with {model}: measure that with gsd calibrate")  # fmt: skip
+    return costs
 
 
 def _print_best(report: dict[str, Any]) -> None:

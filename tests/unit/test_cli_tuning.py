@@ -123,8 +123,22 @@ def test_curves_of_another_machine_can_be_named(gsd, atlas, tmp_path):
     curves = json.loads((tmp_path / "curves.json").read_text())
     curves["draft"]["ms"] = [1000.0 for _ in curves["draft"]["ms"]]  # a machine on which drafting never pays
     (tmp_path / "curves.json").write_text(json.dumps(curves))
-    _, out, _ = gsd("tune", atlas, "--grid", GRID, "--costs", tmp_path / "curves.json", "--json")
+    _, out, err = gsd("tune", atlas, "--grid", GRID, "--costs", tmp_path / "curves.json", "--json")
     assert json.loads(out)["best"]["modelled_speedup"] < 1.0
+    assert "does not name" not in err
+
+
+def test_curves_of_other_models_are_refused_and_those_that_name_none_are_said_to(gsd, atlas, tmp_path):
+    costs, file = json.loads((atlas / "costs.json").read_text()), tmp_path / "curves.json"
+    own = costs["machine"]["draft"]
+    costs["machine"]["draft"] = own.replace("quantization none", "quantization int8")
+    file.write_text(json.dumps(costs))
+    code, _, err = gsd("tune", atlas, "--grid", "width=1,depth=1", "--costs", file)
+    assert code == 2 and "quantization int8" in err and own in err and "gsd calibrate" in err
+    del costs["machine"]["draft"]
+    file.write_text(json.dumps(costs))
+    code, _, err = gsd("tune", atlas, "--grid", "width=1,depth=1", "--costs", file)
+    assert code == 0 and "does not name its draft" in err and "its target" not in err
 
 
 def test_a_sweep_from_a_file_is_resumed(gsd, tmp_path):
