@@ -257,7 +257,7 @@ def _curves(named: Path | None, atlas: Atlas, folder: Path) -> Costs | None:
             console.print(f"{named} does not name its {role}: the speed-up holds if it is the atlas's, {model}",
                           highlight=False, markup=False, soft_wrap=True)  # fmt: skip
         elif costs.machine[role] != model:
-            raise InputError(f"--costs {named} has curves of the {role} {costs.machine[role]}, the atlas is of {model}: "
+            raise InputError(f"--costs {named}: curves of the {role} {costs.machine[role]}, the atlas's is {model}: "
                              "measure that with gsd calibrate")  # fmt: skip
     return costs
 
