@@ -6,7 +6,7 @@ _RUN = {"run": "name: the run's folder"}
 _ROUND = _RUN | {"round": "index: round of the run, from 0"}
 _LOGQ = "nat: natural logarithm of the draft's probability"
 _DRAFTING = {
-    "method": "name: drafting method: ar, chain, tree or graph",
+    "method": "name: drafting method: ar, chain, tree, graph or auto",
     "width": "count: candidates taken per expanded node",
     "depth": "levels: draft forwards of a round, at most",
     "merge_context": "tokens: before a candidate that must agree for a merge; empty: never merge",
@@ -91,7 +91,8 @@ _NODES = {
     "path_logq": "nat: sum of logq along the tree path",
     "source": "name: what drafted it; root for the root",
     "expanded": "yes/no: the draft computed its continuations",
-    "rank": "index: place among its parent's candidates by q, dropped and merged ones counted; -1 for the root",
+    "rank": "index: place among its parent's candidates by q, dropped and merged ones counted; -1 for the root, and for a "
+    "looked-up node that the draft was not asked about or did not propose",
     "verified": "copies: of the node in the flattened tree",
     "target_logp": "nat: natural logarithm of the target's probability, of its best copy; empty where not verified",
     "tested": "yes/no: the target's pick decided about one of its copies, whichever edge led to it",
