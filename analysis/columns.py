@@ -91,8 +91,8 @@ _NODES = {
     "path_logq": "nat: sum of logq along the tree path",
     "source": "name: what drafted it; root for the root",
     "expanded": "yes/no: the draft computed its continuations",
-    "rank": "index: place among its parent's candidates by q, dropped and merged ones counted; -1 for the root, and for "
-    "a looked-up node that the draft was not asked about or did not propose",
+    "rank": "index: place among its parent's candidates by q, dropped and merged ones counted; -1 for the root, and "
+    "for a looked-up node that the draft was not asked about or did not propose",
     "verified": "copies: of the node in the flattened tree",
     "target_logp": "nat: natural logarithm of the target's probability, of its best copy; empty where not verified",
     "tested": "yes/no: the target's pick decided about one of its copies, whichever edge led to it",
