@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -100,6 +101,13 @@ def atlases() -> dict[str, Path]:
     return {folder.name: folder for folder in (*own, *(one for one in samples if one.name not in names))}
 
 
+def atlas_labels(found: Mapping[str, Path]) -> dict[str, str]:
+    """Name → label, which says how many prompts probing left undone."""
+    files = {name: folder / "atlas.json" for name, folder in found.items()}
+    pending = {name: _pending(file, _stamp(file)) for name, file in files.items()}
+    return {name: f"{name} · {count} not probed" if count else name for name, count in pending.items()}
+
+
 def frames(names: Sequence[str]) -> Frames:
     """The tables of runs by name. Raises `TraceError` where one cannot be read."""
     folders = [entry.folder for entry in entries() if entry.name in set(names)]
@@ -142,3 +150,12 @@ def _head(folder: Path, changed: int) -> Head:
 def _info(folder: Path, listed: int, written: int) -> RunInfo:
     """Cached by when the tables appeared and the events grew."""
     return run_info(_head(folder, listed))
+
+
+@lru_cache(maxsize=LISTED_RUNS)
+def _pending(file: Path, changed: int) -> int:
+    """Prompts of an atlas that are still to be probed; 0 of one that cannot be read, of which its view says why."""
+    try:
+        return len(json.loads(file.read_bytes())["meta"].get("pending", []))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return 0

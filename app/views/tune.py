@@ -17,7 +17,7 @@ from app.components.settings import HEEDED
 from app.components.trial import TRIAL_TEXT, trial
 from app.components.tune_charts import tune_charts
 from app.components.tune_settings import defaults, place_sliders, take, tune_settings
-from app.library import atlases, runs_folder
+from app.library import atlas_labels, atlases, runs_folder
 from app.state import session, write_address
 from app.words import plain
 from gsd.atlas import Bounds
@@ -52,7 +52,7 @@ def page() -> None:
     session()
     found = atlases()
     head("Tune", "Move a slider: recorded texts are decoded again, with no model.",
-         lambda: _pick(list(found)))  # fmt: skip
+         lambda: _pick(atlas_labels(found)))  # fmt: skip
     if not found:
         _empty()
         st.stop()
@@ -84,15 +84,16 @@ def _machine(machine: dict[str, Any]) -> str:
     return machine["gpu"] or f"{machine['processor']}, {machine['threads']} threads"
 
 
-def _pick(names: list[str]) -> None:
+def _pick(labels: dict[str, str]) -> None:
     """The atlas; at first the one that the address names."""
-    if not names:
+    if not labels:
         return
-    if st.session_state.get("atlas") not in names:
+    if st.session_state.get("atlas") not in labels:
         wanted = st.session_state.get(KEPT, st.query_params.get("atlas"))
-        st.session_state["atlas"] = wanted if wanted in names else names[0]
-    st.session_state[KEPT] = st.selectbox("Atlas", names, key="atlas", width=360, help="A recording of what the draft "
-                                          "says behind every token of some texts.")  # fmt: skip
+        st.session_state["atlas"] = wanted if wanted in labels else next(iter(labels))
+    st.session_state[KEPT] = st.selectbox(
+        "Atlas", labels, key="atlas", format_func=labels.get, width=360,
+        help="A recording of what the draft says behind every token of some texts.")  # fmt: skip
 
 
 def _empty() -> None:

@@ -53,6 +53,7 @@ def test_an_atlas_whose_probing_broke_off_says_what_is_lacking_and_what_to_do(tu
     page = tune(atlas="half")
     assert not page.exception
     assert "1 of 3 prompts" in page.warning[0].value and "fill" in page.warning[0].value
+    assert {"half · 1 not probed", "six-kinds-atlas"} <= set(page.selectbox(key="atlas").options)
     assert not tune().warning
 
 
