@@ -86,6 +86,18 @@ def browser():
         started.close()
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Where the module's runs are, in `runs`."""
+    return tmp_path_factory.mktemp("lab")
+
+
+@pytest.fixture(scope="module")
+def address(folder) -> Iterator[str]:
+    """The app with a made-up engine, one for the module."""
+    yield from serve(ROOT / "tests" / "fixtures" / "fake_app.py", folder)
+
+
 @pytest.fixture
 def page(browser):
     """A tab; what went wrong in it is an error of the test."""

@@ -1,7 +1,7 @@
 """The Graph view in a real browser: from round to round, a node, a hypothesis, faces, other settings, a large round."""
 
 import pytest
-from browser.conftest import ROOT, serve, stepper
+from browser.conftest import stepper
 from fixtures.recorded import record_run
 
 from gsd.config import DraftSpec
@@ -11,16 +11,6 @@ expect = pytest.importorskip("playwright.sync_api").expect
 expect.set_options(timeout=15_000)
 LARGE = DraftSpec(width=10, depth=12, frontier=40, merge_context=2, prob_threshold=0.0, sibling_threshold=0.0,
                   budget=200)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("graph")
-
-
-@pytest.fixture(scope="module")
-def address(folder):
-    yield from serve(ROOT / "tests" / "fixtures" / "fake_app.py", folder)
 
 
 def visit(page, address, run, more=""):

@@ -1,7 +1,6 @@
 """The drawn graph in whatever room it has: no label over another, and no higher than what is drawn."""
 
 import pytest
-from browser.conftest import ROOT, serve
 from fixtures.recorded import record_run
 
 from gsd.config import DraftSpec
@@ -40,16 +39,6 @@ BELOW = """(box) => {
   const foot = box.querySelector(".foot").getBoundingClientRect();
   return foot.top - view.bottom;
 }"""
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("labels")
-
-
-@pytest.fixture(scope="module")
-def address(folder):
-    yield from serve(ROOT / "tests" / "fixtures" / "fake_app.py", folder)
 
 
 @pytest.fixture(scope="module")

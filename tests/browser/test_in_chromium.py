@@ -6,23 +6,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from browser.conftest import ROOT, idle, serve, stepper
+from browser.conftest import idle, stepper
 from fixtures.recorded import record_run
 
 from gsd.tables import NAMES
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("lab")
-
-
-@pytest.fixture(scope="module")
-def address(folder):
-    yield from serve(ROOT / "tests" / "fixtures" / "fake_app.py", folder)
 
 
 def fill(page, address, prompt):

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from browser.conftest import ROOT, idle, serve
+from browser.conftest import idle
 from fixtures.recorded import record_run
 
 from analysis.figures.look import DARK, TEXT
@@ -15,16 +15,6 @@ pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect
 
 FIRST_CHART_MS = 40_000  # plotly is a large script
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("lab")
-
-
-@pytest.fixture(scope="module")
-def address(folder):
-    yield from serve(ROOT / "tests" / "fixtures" / "fake_app.py", folder)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import os
 import zipfile
 
 import pytest
-from browser.conftest import ROOT, idle, serve
+from browser.conftest import idle
 from fixtures.recorded import record_run
 
 from gsd.config import Prompt
@@ -13,16 +13,6 @@ from gsd.config import Prompt
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect
 ROW = 36  # pixels of a row, the head's as well
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("lab")
-
-
-@pytest.fixture(scope="module")
-def address(folder):
-    yield from serve(ROOT / "tests" / "fixtures" / "fake_app.py", folder)
 
 
 def record(folder, prompt):

@@ -4,21 +4,11 @@ import json
 import zipfile
 
 import pytest
-from browser.conftest import ROOT, idle, new_page, serve
+from browser.conftest import idle, new_page
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect
 ENDLESS = 100_000  # tokens; cancelled long before
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("lab")
-
-
-@pytest.fixture(scope="module")
-def address(folder):
-    yield from serve(ROOT / "tests" / "fixtures" / "fake_app.py", folder)
 
 
 @pytest.fixture

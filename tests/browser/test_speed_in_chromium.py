@@ -1,23 +1,13 @@
 """Speed in a real browser: sections open one by one, and every figure says what it is."""
 
 import pytest
-from browser.conftest import ROOT, idle, serve
+from browser.conftest import idle
 from fixtures.recorded import record_run
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect
 
 FIRST_CHART_MS = 40_000  # plotly is a large script
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("lab")
-
-
-@pytest.fixture(scope="module")
-def address(folder):
-    yield from serve(ROOT / "tests" / "fixtures" / "fake_app.py", folder)
 
 
 def test_sections_and_scopes_are_kept_by_the_address(page, address, folder):

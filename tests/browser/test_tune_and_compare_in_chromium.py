@@ -5,7 +5,7 @@ import re
 from itertools import accumulate
 
 import pytest
-from browser.conftest import ROOT, serve, stepper
+from browser.conftest import stepper
 from fixtures.made_atlas import save_atlas
 from fixtures.recorded import record_run
 
@@ -21,11 +21,6 @@ def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("lab")
     save_atlas(made / "runs" / "made")
     return made
-
-
-@pytest.fixture(scope="module")
-def address(folder):
-    yield from serve(ROOT / "tests" / "fixtures" / "fake_app.py", folder)
 
 
 def figures(page):
