@@ -118,13 +118,18 @@ class TokenGraph:
     def attach(self, tokens: Sequence[int], logq: Sequence[float], source: str) -> list[int]:
         """Add a chain behind the root, from another source than the draft; return its nodes.
 
-        As far as nodes are there already it runs along them. `logq` are that source's own estimates.
+        As far as nodes are there already it runs along them. `logq` are that source's own estimates. Nothing merges
+        into the new nodes: the draft was not asked what follows them.
         """
         chain = [ROOT]
         for token, own in zip(tokens, logq, strict=True):
             parent = chain[-1]
             there = next((child for child, _ in self.out_edges[parent] if self.tokens[child] == token), None)
-            chain.append(self._add(parent, token, own, self._ngram(parent, token), source) if there is None else there)
+            chain.append(
+                self._add(parent, token, own, self._ngram(parent, token), source, shared=False)
+                if there is None
+                else there
+            )
         return chain[1:]
 
     def _expand(
@@ -163,7 +168,9 @@ class TokenGraph:
     def _ngram(self, parent: int, token: int) -> tuple[int, ...]:
         return (*self._ngrams[parent], token)[-(self._merge_context or 0) - 1 :]
 
-    def _add(self, parent: int, token: int, logq: float, ngram: tuple[int, ...], source: str) -> int:
+    def _add(
+        self, parent: int, token: int, logq: float, ngram: tuple[int, ...], source: str, *, shared: bool = True
+    ) -> int:
         node = len(self.tokens)
         self.tokens.append(token)
         self.parents.append(parent)
@@ -177,7 +184,7 @@ class TokenGraph:
         self.out_edges[parent].append((node, logq))
         self._ancestors.append(self._ancestors[parent] | 1 << parent)
         self._ngrams.append(ngram)
-        if self._merge_context is not None and len(ngram) == self._merge_context + 1:
+        if shared and self._merge_context is not None and len(ngram) == self._merge_context + 1:
             self._index.setdefault(ngram, []).append(node)
         return node
 

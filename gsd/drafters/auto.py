@@ -37,7 +37,7 @@ class AutoDrafter(GraphDrafter):
         self._graph = TokenGraph([0], None)
         self._trying = False  # whether this round drafts only as that is overdue
         self._edges: list[list[tuple[int, float]]] = []  # by node: child, log of the estimate that it is picked there
-        self._reach: list[float] = []  # by node: log of the estimate that the walk reaches it by its tree path
+        self._reach: list[float] = []  # by node: log of the estimate that the walk reaches it, by the likeliest way
         self._found: dict[int, tuple[str, int]] = {}  # looked-up node -> source, and the length of the match before it
         self._asked: dict[int, dict[int, float]] = {}  # expanded node -> what the draft said: token -> log q
 
@@ -124,7 +124,8 @@ class AutoDrafter(GraphDrafter):
     def _estimate(self, graph: TokenGraph, nodes: list[int]) -> None:
         """Estimate the edges out of `nodes`, and how probably the walk reaches what hangs on them."""
         new = len(graph) - len(self._reach)
-        self._reach += [0.0] * new
+        self._reach += [-math.inf] * new
+        self._reach[ROOT] = 0.0
         self._edges += [[] for _ in range(new)]
         for node in nodes:
             self._edges[node] = [
@@ -134,8 +135,9 @@ class AutoDrafter(GraphDrafter):
         while stale:
             node = stale.pop()
             for child, logp in self._edges[node]:
-                if graph.parents[child] == node:
-                    self._reach[child] = self._reach[node] + logp
+                through = self._reach[node] + logp
+                if child in self._found or through > self._reach[child]:  # the draft may have lowered what was found
+                    self._reach[child] = through
                     stale.append(child)
 
     def _share(self, graph: TokenGraph, node: int, child: int) -> float:
