@@ -12,6 +12,7 @@ G query heads to each, V vocabulary.
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 
 import torch
@@ -85,7 +86,7 @@ class LeanDecoder(nn.Module):
         body = model.model
         self.embedding = nn.Embedding.from_pretrained(body.embed_tokens.weight)
         self.layers = nn.ModuleList(LeanLayer(layer, model.config) for layer in body.layers)
-        self.norm = _norm(body.norm)
+        self.norm = Norm(body.norm)
         self.head = _linear(model.lm_head.weight, model.lm_head.bias)
         self._rotary = copy.deepcopy(body.rotary_emb)
         self._angles = torch.empty(0)  # [positions, 2, 1, D]: cosines, signed sines
@@ -113,7 +114,7 @@ class LeanDecoder(nn.Module):
         place = Place(cos, sin, mask)
         x = self.embedding(tokens)  # [N, E]
         for layer, new, valid in zip(self.layers, cache.span(start, start + count), cache.span(0, start + count)):
-            x = layer(x, place, new, valid)
+            x = layer.forward(x, place, new, valid)
         return self.head(self.norm(x[count - rows :]))
 
     def get_output_embeddings(self) -> nn.Module:
@@ -122,14 +123,17 @@ class LeanDecoder(nn.Module):
 
 
 class LeanLayer(nn.Module):
-    """Attention and a gated perceptron, each behind a norm and added to what came in."""
+    """Attention and a gated perceptron, each behind a norm and added to what came in.
+
+    A part's `forward` is called itself, as what a module's call does besides takes as long as a small operation.
+    """
 
     def __init__(self, layer: nn.Module, config: PreTrainedConfig) -> None:
         super().__init__()
         attention, mlp = layer.self_attn, layer.mlp
         self.heads, self.dim, self.scale = config.num_key_value_heads, attention.head_dim, attention.scaling
         self.group = config.num_attention_heads // self.heads
-        self.attention_norm, self.mlp_norm = _norm(layer.input_layernorm), _norm(layer.post_attention_layernorm)
+        self.attention_norm, self.mlp_norm = Norm(layer.input_layernorm), Norm(layer.post_attention_layernorm)
         self.head_norm = HeadNorm(attention, self.heads, self.group) if hasattr(attention, "q_norm") else None
         self.qkv = _fused(attention.q_proj, attention.k_proj, attention.v_proj)
         self.out = _linear(attention.o_proj.weight, attention.o_proj.bias)
@@ -138,9 +142,10 @@ class LeanLayer(nn.Module):
 
     def forward(self, x: torch.Tensor, place: Place, new: KeysValues, valid: KeysValues) -> torch.Tensor:
         """[N, E] -> [N, E]; the new keys and values are written to `new`, all are read from `valid`."""
-        x = x + self.out(self._attended(self.qkv(self.attention_norm(x)), place, new, valid))
-        gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, -1)
-        return x + self.down(F.silu(gate) * up)
+        qkv = self.qkv.forward(self.attention_norm(x))
+        x = x + self.out.forward(self._attended(qkv, place, new, valid))
+        gate, up = self.gate_up.forward(self.mlp_norm(x)).chunk(2, -1)
+        return x + self.down.forward(F.silu(gate) * up)
 
     def _attended(self, qkv: torch.Tensor, place: Place, new: KeysValues, valid: KeysValues) -> torch.Tensor:
         """[N, (H x G + 2 H) x D] -> what each query head took from the values, [N, H x G x D]."""
@@ -148,7 +153,7 @@ class LeanLayer(nn.Module):
         heads = qkv.view(count, -1, self.dim)
         rotated, values = heads[:, : queries + self.heads], heads[:, queries + self.heads :]
         if self.head_norm is not None:
-            rotated = self.head_norm(rotated)
+            rotated = self.head_norm.forward(rotated)
         rotated = _rotate(rotated, place)
         new[0].copy_(rotated[:, queries:].transpose(0, 1))
         new[1].copy_(values.transpose(0, 1))
@@ -158,6 +163,26 @@ class LeanLayer(nn.Module):
             rows, valid[0][None], valid[1][None], attn_mask=place.mask, scale=self.scale
         )
         return taken.view(self.heads, count, -1).transpose(0, 1).reshape(count, -1)
+
+
+class Norm:
+    """`x · w / √(mean(x²) + ε)` of each row of E numbers, computed in float32 and rounded once.
+
+    A GPU has one kernel for it. On a CPU torch's own is a longer chain of small operations, of up to twice the time.
+    """
+
+    def __init__(self, norm: nn.Module) -> None:
+        self._weight, self._epsilon = norm.weight, norm.variance_epsilon
+        self._scaled = norm.weight.float() * math.sqrt(len(norm.weight))  # √mean = length / √E
+        self._least = torch.tensor(math.sqrt(len(norm.weight) * norm.variance_epsilon), device=norm.weight.device)
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, E] -> the same."""
+        if x.device.type != "cpu":
+            return F.rms_norm(x, self._weight.shape, self._weight, self._epsilon)
+        wide = x.float()
+        length = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
+        return (wide / torch.hypot(length, self._least)).mul_(self._scaled).to(x.dtype)
 
 
 class HeadNorm(nn.Module):
@@ -177,12 +202,6 @@ class HeadNorm(nn.Module):
 def _rotate(x: torch.Tensor, place: Place) -> torch.Tensor:
     """[N, heads, D] turned by the angles of the tokens' positions; the halves of D are the two coordinates."""
     return torch.addcmul(x * place.cos, x.roll(x.shape[-1] // 2, -1), place.sin)
-
-
-def _norm(norm: nn.Module) -> nn.RMSNorm:
-    made = nn.RMSNorm(norm.weight.shape, norm.variance_epsilon, device="meta")
-    made.weight = norm.weight
-    return made
 
 
 def _linear(weight: nn.Parameter, bias: nn.Parameter | None) -> nn.Linear:

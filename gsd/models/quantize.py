@@ -32,7 +32,7 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[..., in] -> [..., out] in bfloat16."""
-        flat = torch.ops.aten._weight_int8pack_mm(x.reshape(-1, x.shape[-1]), self.weight, self.scales)
+        flat = torch.ops.aten._weight_int8pack_mm(x.flatten(0, -2), self.weight, self.scales)
         return _finished(flat, x, self.bias)
 
 
@@ -53,7 +53,7 @@ class Int4Linear(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[..., in] -> [..., out] in bfloat16."""
-        flat = _int4_matmul(x.reshape(-1, x.shape[-1]), self.packed, self.scales_and_zeros)
+        flat = _int4_matmul(x.flatten(0, -2), self.packed, self.scales_and_zeros)
         return _finished(flat, x, self.bias)
 
 
@@ -98,5 +98,5 @@ def _int4_matmul(x: torch.Tensor, packed: torch.Tensor, scales_and_zeros: torch.
 
 
 def _finished(flat: torch.Tensor, x: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    y = flat.unflatten(0, x.shape[:-1])
+    y = flat.view(*x.shape[:-1], -1)
     return y if bias is None else y + bias

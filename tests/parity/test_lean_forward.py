@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
+from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
 
 from gsd.config import ModelSpec
 from gsd.models.hf import HFModel
-from gsd.models.lean import has_lean_forward
+from gsd.models.lean import Norm, has_lean_forward
 from gsd.models.pack import PackedLinear, pack
 from gsd.models.quantize import Int4Linear, Int8Linear, quantize
 
@@ -99,6 +100,21 @@ def test_fused_layers_are_quantised_as_their_parts_are(bits, made):
         assert torch.equal(fused.gate_up(x), torch.cat((whole.mlp.gate_proj(x), whole.mlp.up_proj(x)), -1))
         assert {type(layer) for layer in (fused.qkv, fused.out, fused.gate_up, fused.down)} == {made}
     assert type(ours.decoder.head) is Int8Linear
+
+
+@pytest.mark.parametrize("size", [1e-4, 1.0, 1e3])
+def test_a_norm_is_rounded_once(size):
+    """In bfloat16 the exact result, rounded; were the normalised number rounded as well, a quarter would differ."""
+    torch.manual_seed(0)
+    norm = Qwen2RMSNorm(64, eps=1e-6).to(torch.bfloat16).requires_grad_(False)
+    norm.weight.copy_(1 + 0.3 * torch.randn(64))
+    x = (size * torch.randn(50, 64)).to(torch.bfloat16)
+    x[7] = 0
+    mean = x.double().square().mean(-1, keepdim=True)
+    exact = (x.double() * norm.weight.double() / (mean + 1e-6).sqrt()).to(torch.bfloat16)
+    made = Norm(norm)(x)
+    assert (made == exact).double().mean() > 0.995  # float32's own rounding may tip what is nearly half-way
+    torch.testing.assert_close(made, exact)
 
 
 def test_a_fused_weight_is_held_once_and_the_model_it_came_from_still_works():
