@@ -17,6 +17,9 @@ STEP = 16  # inputs that the int8 kernel, and outputs that the int4 kernel take 
 CUDA_INPUTS = 128  # inputs that the int4 kernel of a GPU takes together
 LEAST = 0.5  # share of the weights that must be quantised for the name to be true
 INT4_LEVELS = 15
+SCREENED = 1 << 15  # outputs from which a head is screened: choosing among fewer takes longer than it saves
+SCREENED_ROWS = 2  # rows up to which: the int4 kernel slows down with every row, the int8 one hardly
+BEST = 64  # outputs that pass
 
 
 class Int8Linear(nn.Module):
@@ -34,6 +37,12 @@ class Int8Linear(nn.Module):
         """[..., in] -> [..., out] in bfloat16."""
         flat = torch.ops.aten._weight_int8pack_mm(x.flatten(0, -2), self.weight, self.scales)
         return _finished(flat, x, self.bias)
+
+    def outputs(self, x: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+        """[in] -> some of the outputs, those of indices `chosen` [K]; the same numbers as among all."""
+        weight, scales = self.weight.index_select(0, chosen), self.scales.index_select(0, chosen)
+        y = torch.ops.aten._weight_int8pack_mm(x[None], weight, scales)[0]
+        return y if self.bias is None else y + self.bias[chosen]
 
 
 class Int4Linear(nn.Module):
@@ -57,11 +66,33 @@ class Int4Linear(nn.Module):
         return _finished(flat, x, self.bias)
 
 
+class ScreenedHead(nn.Module):
+    """An int8 head that reads half as much for a row or two: int4 weights find the best outputs, int8 ones compute those.
+
+    The others keep what int4 gives. For more rows it is the int8 head.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.screen, self.exact = Int4Linear(linear), Int8Linear(linear)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[..., in] -> [..., out] in bfloat16."""
+        rows = x.flatten(0, -2)
+        if len(rows) > SCREENED_ROWS:
+            return self.exact(x)
+        y = self.screen(rows)
+        best = y.topk(BEST, sorted=False).indices
+        y = y.scatter(1, best, torch.stack([self.exact.outputs(row, chosen) for row, chosen in zip(rows, best)]))
+        return y.view(*x.shape[:-1], -1)
+
+
 def quantize(model: nn.Module, kind: str) -> None:
     """Replace the linear layers of a bfloat16 `model` in place; `kind` is int8 or int4.
 
-    The head stays int8 with int4 as well: it tells the best tokens apart. So does a layer that does not
-    divide into groups of 32 inputs and 16 outputs; one that the int8 kernel cannot take either stays whole.
+    The head stays int8 with int4 as well, as it tells the best tokens apart; a large one on a CPU is screened
+    first. So does a layer that does not divide into groups of 32 inputs and 16 outputs; one that the int8 kernel
+    cannot take either stays whole.
     Raises `ModelError` where less than half of the weights could be replaced.
     """
     head, whole, replaced = model.get_output_embeddings(), sum(weight.numel() for weight in model.parameters()), 0
@@ -69,14 +100,23 @@ def quantize(model: nn.Module, kind: str) -> None:
     for parent in parents:
         for name, child in parent.named_children():
             if type(child) is nn.Linear and child.in_features % STEP == 0:
-                four = kind == "int4" and child is not head and _takes_int4(child)
-                setattr(parent, name, (Int4Linear if four else Int8Linear)(child))
+                setattr(parent, name, _held(child, kind, head=child is head))
                 replaced += child.weight.numel()
     if replaced < LEAST * whole:
         raise ModelError(
             f"only {replaced / whole:.0%} of the weights of {type(model).__name__} are in layers that {kind} can hold: "
             "use --draft-quant none"
         )
+
+
+def _held(linear: nn.Linear, kind: str, *, head: bool) -> nn.Module:
+    """What takes the place of a layer that the int8 kernel can take."""
+    if kind == "int8" or not _takes_int4(linear):
+        return Int8Linear(linear)
+    if not head:
+        return Int4Linear(linear)
+    screened = linear.out_features >= SCREENED and linear.weight.device.type == "cpu"
+    return ScreenedHead(linear) if screened else Int8Linear(linear)
 
 
 def _takes_int4(linear: nn.Linear) -> bool:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gsd.errors import ModelError
-from gsd.models.quantize import GROUP, Int4Linear, Int8Linear, quantize
+from gsd.models.quantize import BEST, GROUP, SCREENED, Int4Linear, Int8Linear, ScreenedHead, quantize
 
 
 def linear(outputs, inputs, bias=True):
@@ -68,6 +68,30 @@ def test_int4_spares_the_head_and_layers_without_whole_groups():
     quantize(model, "int8")
     assert [type(layer) for layer in (*model.body, model.odd, model.head)] == [
         Int8Linear, Int8Linear, nn.Linear, Int8Linear]  # fmt: skip
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_the_best_outputs_of_a_screened_head_are_the_int8_heads(rows, bias):
+    """To the bit, in order; for one row and two the other outputs are int4's, for three all are int8's."""
+    old = linear(512, 4 * GROUP, bias)
+    head, exact, coarse = ScreenedHead(old), Int8Linear(old), Int4Linear(old)
+    x = torch.randn(1, rows, 4 * GROUP, dtype=torch.bfloat16)
+    y = head(x)
+    assert y.shape == (1, rows, 512)
+    assert torch.equal(y.topk(4).values, exact(x).topk(4).values)
+    passed = (y == exact(x)).sum(-1)
+    assert (passed >= BEST).all() if rows <= 2 else (passed == 512).all()
+    assert ((y == exact(x)) | (y == coarse(x))).all()
+
+
+@pytest.mark.parametrize(("outputs", "kind", "made"), [
+    (SCREENED, "int4", ScreenedHead), (SCREENED, "int8", Int8Linear), (SCREENED - 16, "int4", Int8Linear)])  # fmt: skip
+def test_a_large_int4_head_is_screened(outputs, kind, made):
+    model = Small()
+    model.head = linear(outputs, GROUP)
+    quantize(model, kind)
+    assert type(model.head) is made
 
 
 def test_a_model_of_other_layers_is_refused():
