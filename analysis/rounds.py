@@ -49,6 +49,12 @@ def expanded_in(graph: dict[str, list[Any]]) -> list[int]:
     return [(depth + 1) * expanded for depth, expanded in zip(graph["depth"], graph["expanded"])]
 
 
+def drafted_in(graph: dict[str, list[Any]]) -> list[int]:
+    """By node, which draft forward of the round brought it, from 1; 0: it was there before the draft was asked."""
+    asked = expanded_in(graph)
+    return [asked[parent] if source == "draft" else 0 for parent, source in zip(graph["parent"], graph["source"])]
+
+
 def after(rounds: list[int], index: int) -> int | None:
     """The next of `rounds` behind `index`, from the start again at the end; None where there is no other."""
     others = [i for i in rounds if i != index]

@@ -19,6 +19,7 @@ from typing import Any
 
 from analysis.faces import levels
 from analysis.replay import Replayer, Step
+from analysis.rounds import expanded_in
 from gsd.atlas import Atlas, AtlasText, Bounds, DraftTree, Regrowth
 from gsd.config import DraftSpec
 from gsd.errors import InputError
@@ -194,7 +195,11 @@ class _Union:
     def __init__(self, record: dict[str, Any], after: Step, text: AtlasText, texts: dict[int, str]) -> None:
         self._record, self._after, self._text, self._texts = record, after, text, texts
         self._graph = {name: list(column) for name, column in record["graph"].items()}
+        self._graph["forward"] = list(expanded_in(record["graph"]))
         self._at = self._place_nodes()  # node after -> node of the union
+        for node, forward in zip(self._at, after.graph.forwards):
+            if forward:  # what only the recorded one expanded has what is lost behind it
+                self._graph["forward"][node] = forward
 
     def changed(self) -> Changed:
         """Both, with their counts."""

@@ -1,10 +1,13 @@
 """The Graph view through AppTest: empty, with a run, in its three faces, under other settings, with errors."""
 
+import itertools
 import json
 
 import pytest
-from fixtures.recorded import record_run
+from fixtures.recorded import record_run, rounds, run_spec
 
+from analysis.faces import GRAPH, TREE, VERIFIED, face
+from app.components.graph_view import Frame, Shown, graph_data
 from app.library import SAMPLES
 from gsd.config import DraftSpec
 from gsd.trace import list_runs
@@ -58,8 +61,8 @@ def test_without_a_run_the_samples_are_offered_and_one_opens(graph):
 
 def test_every_sample_opens_in_every_face(graph):
     for folder in list_runs(SAMPLES):
-        for face in ("tree", "graph", "verified"):
-            page = graph(run=folder.name, face=face)
+        for name in ("tree", "graph", "verified"):
+            page = graph(run=folder.name, face=name)
             assert not page.exception
             assert data_of(page, "graph")["nodes"]["kind"].count("accepted") >= 1
 
@@ -202,3 +205,49 @@ def test_a_run_that_is_not_there_is_told(graph):
     page = graph(run="nonsense")
     assert not page.exception
     assert "There is no run" in page.error[0].value.replace("\\", "")
+
+
+def drawn_with(method, name=GRAPH):
+    """What is drawn of eight made-up rounds, and their records."""
+    spec = run_spec(drafting=DraftSpec(method=method, width=3, depth=4, frontier=8, merge_context=0,
+                                        prob_threshold=0.01))  # fmt: skip
+    for made in itertools.islice(rounds(spec), 8):
+        whole = face(made.record, name, 6)
+        yield made.record, graph_data(made.record, run="r", frame=Frame(6, 300), show_pruned=True, selected=None,
+                                      shown=Shown(whole))  # fmt: skip
+
+
+def test_level_by_level_a_node_comes_with_the_forward_of_its_depth():
+    for step, drawn in drawn_with("graph"):
+        depth = step["graph"]["depth"]
+        count = len(depth)
+        assert drawn["nodes"]["drafted_in"][:count] == depth
+        ends = dict(zip(drawn["nodes"]["id"], drawn["nodes"]["drafted_in"]))
+        for start, end, kind, came in zip(*(drawn["edges"][name] for name in ("from", "to", "kind", "drafted_in"))):
+            assert kind == "bonus" or came == (ends[start] + 1 if kind == "merge" else ends[end])
+
+
+def test_best_first_what_was_found_is_there_and_each_forward_adds_what_it_brought():
+    found = other = 0
+    for step, drawn in drawn_with("auto"):
+        nodes, forward = drawn["nodes"], step["graph"]["forward"]
+        for node, parent in enumerate(step["graph"]["parent"]):
+            there = node == 0 or nodes["source"][node] != ""
+            assert nodes["drafted_in"][node] == (0 if there else forward[parent])
+            found += there
+            other += nodes["drafted_in"][node] != nodes["x"][node]
+        assert max(nodes["drafted_in"]) == step["draft_forwards"]
+    assert found > 8 and other > 8  # roots alone, or columns, would be no claim
+
+
+@pytest.mark.parametrize("name", [TREE, VERIFIED])
+def test_a_copy_comes_once_all_of_the_way_to_it_is_there(name):
+    copies = 0
+    for _, drawn in drawn_with("graph", name):
+        nodes, edges = drawn["nodes"], drawn["edges"]
+        came, copied = dict(zip(nodes["id"], nodes["drafted_in"])), dict(zip(nodes["id"], nodes["copy"]))
+        for start, end, kind, forward in zip(*(edges[column] for column in ("from", "to", "kind", "drafted_in"))):
+            if kind != "bonus":
+                assert came[end] == forward >= came[start]
+                copies += copied[end]
+    assert copies > 8

@@ -5,6 +5,7 @@ from browser.conftest import stepper
 from fixtures.recorded import record_run
 
 from gsd.config import DraftSpec
+from gsd.trace import read_run
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -13,8 +14,8 @@ LARGE = DraftSpec(width=10, depth=12, frontier=40, merge_context=2, prob_thresho
                   budget=200)  # fmt: skip
 
 
-def visit(page, address, run, more=""):
-    page.goto(f"{address}/graph?run={run.name}&step=2{more}")
+def visit(page, address, run, more="", step=2):
+    page.goto(f"{address}/graph?run={run.name}&step={step}{more}")
     expect(marks(page).first).to_be_visible()
     page.wait_for_selector('[data-test-script-state="notRunning"]')
 
@@ -101,3 +102,24 @@ def test_the_keyboard_alone_reaches_a_node_and_its_words(page, address, folder):
     page.keyboard.press("Enter")
     expect(words(page)).to_contain_text("depth 1")
     expect(round_of(page)).to_contain_text("Round 2")
+
+
+def test_a_replay_shows_what_was_found_then_forward_by_forward_what_the_draft_added(page, address, folder):
+    """In beats of one draft forward; best-first, a forward is no column."""
+    run = record_run(folder / "runs", drafting=DraftSpec(method="auto"))
+    steps = read_run(run).steps
+    index = next(i for i, step in enumerate(steps) if "lookup" in step["graph"]["source"])
+    visit(page, address, run, step=index + 1)
+    times = page.get_by_role("button", name="Replay the draft forwards").evaluate("""button => {
+        button.click();
+        return [...button.closest(".graph-view").querySelectorAll(":scope > svg .node")].map(node => {
+            const { delay, duration } = node.getAnimations()[0].effect.getTiming();
+            return [node.getAttribute("class"), Math.round(delay / duration)];
+        });
+    }""")
+    graph = steps[index]["graph"]
+    expected = [graph["forward"][parent] if source == "draft" else 0
+                for parent, source in zip(graph["parent"], graph["source"])]  # fmt: skip
+    assert sorted(beat for kind, beat in times if "bonus" not in kind) == sorted(expected)
+    assert [beat for kind, beat in times if "bonus" in kind] == [max(expected) + 2]
+    assert {beat for kind, beat in times if "lookup" in kind} == {0}

@@ -13,6 +13,7 @@ from fixtures.recorded import _record, run_spec
 
 from analysis.faces import GRAPH, TREE, VERIFIED, face
 from analysis.layout import layout
+from analysis.rounds import drafted_in
 from analysis.step_whatif import Changed, StepReplay, Uncovered
 from gsd.config import DraftSpec
 from gsd.errors import InputError
@@ -134,6 +135,21 @@ def test_what_is_covered_is_what_drafting_anew_does():
         assert union_paths(found, {"lost"}) == paths(before) - paths(anew)
         assert union_paths(found, {"gained"}) == paths(anew) - paths(before)
     assert covered > 100 and uncovered > 20, (covered, uncovered)
+
+
+def test_what_other_settings_draft_comes_level_by_level_whatever_came_first_in_the_recording():
+    """The recording says that its nodes were expanded one at a time, in the order in which they came."""
+    for seed, change in itertools.product(range(8), OTHERS):
+        meta, steps, _ = run(seed)
+        graph = steps[0]["graph"]
+        steps[0] = steps[0] | {"graph": graph | {"forward": [sum(graph["expanded"][: node + 1]) * was for node, was
+                                                            in enumerate(graph["expanded"])]}}  # fmt: skip
+        replay = StepReplay(meta, steps, 0)
+        found = replay.under(replay.start.model_copy(update=change))
+        if isinstance(found, Changed):
+            union = found.step["graph"]
+            came = zip(drafted_in(union), union["depth"], found.marks)
+            assert all(forward == depth for forward, depth, mark in came if mark != "lost")
 
 
 def test_the_recorded_settings_change_nothing():

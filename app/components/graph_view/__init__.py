@@ -15,6 +15,7 @@ import streamlit as st
 
 from analysis.faces import AFTER_END, Face, face, trimmed, verdicts
 from analysis.layout import Layout, Place, layout
+from analysis.rounds import drafted_in, expanded_in
 from analysis.sources import FOUND, draft_logq
 from app.words import percent, visible
 
@@ -105,22 +106,29 @@ def _fates(step: dict[str, Any], one: Face) -> list[str]:
 
 
 class _Drawn:
-    """Columns of nodes and edges, as they are sent. `id` is unique; `ref` is what a click on it picks."""
+    """Columns of nodes and edges, as they are sent. `id` is unique; `ref` is what a click on it picks.
+
+    `drafted_in` is the draft forward behind which it is there, 0 for what was there before the draft was asked.
+    """
 
     def __init__(self, ids: list[str]) -> None:
         self.ids = ids
         self.nodes: dict[str, list] = {name: [] for name in (
-            "id", "ref", "x", "y", "label", "kind", "source", "merged", "copy", "mark", "behind", "tip")}  # fmt: skip
-        self.edges: dict[str, list] = {name: [] for name in ("ref", "from", "to", "kind", "walked", "tip")}
+            "id", "ref", "x", "y", "label", "kind", "source", "merged", "copy", "mark", "behind", "drafted_in",
+            "tip")}  # fmt: skip
+        self.edges: dict[str, list] = {name: [] for name in (
+            "ref", "from", "to", "kind", "walked", "drafted_in", "tip")}  # fmt: skip
 
     def node(self, id: str, place: Place, text: str, kind: str, tip: str, **more: Any) -> None:
         row = {"id": id, "ref": id, "x": place.column, "y": place.row, "label": visible(text), "kind": kind,
-               "source": "", "tip": tip, "merged": False, "copy": False, "mark": "", "behind": 0} | more  # fmt: skip
+               "source": "", "tip": tip, "merged": False, "copy": False, "mark": "", "behind": 0,
+               "drafted_in": 0} | more  # fmt: skip
         for name, value in row.items():
             self.nodes[name].append(value)
 
-    def edge(self, source: str, target: str, kind: str, *, walked: bool = False, ref: str = "", tip: str = "") -> None:
-        row = {"ref": ref, "from": source, "to": target, "kind": kind, "walked": walked, "tip": tip}
+    def edge(self, source: str, target: str, kind: str, **more: Any) -> None:
+        row = {"ref": "", "from": source, "to": target, "kind": kind, "walked": False, "drafted_in": 0,
+               "tip": ""} | more  # fmt: skip
         for name, value in row.items():
             self.edges[name].append(value)
 
@@ -131,7 +139,7 @@ def _css(height: int | str) -> str:
 
 def _add_nodes(drawn: _Drawn, step: dict[str, Any], made: Layout, shown: Shown) -> None:
     graph, one, drafted = step["graph"], shown.face, draft_logq(step)
-    became = _fates(step, one)
+    became, came = _fates(step, one), _came(step, one)
     merged = {node for _, node, _ in one.joins}
     for i, (place, node, flat) in enumerate(zip(made.nodes, one.nodes, one.flat)):
         mark = shown.marks[node] if shown.marks else ""
@@ -140,7 +148,18 @@ def _add_nodes(drawn: _Drawn, step: dict[str, Any], made: Layout, shown: Shown) 
         tip = "\n".join(filter(None, [mark or became[i], found, _shares(step, node, flat, drafted[node])]))
         kind = "unverified" if became[i] == AFTER_END else became[i]
         drawn.node(drawn.ids[i], place, graph["text"][node], kind, tip, ref=f"n{node}", source=source,
-                   merged=i in merged, copy=one.copies[i], mark=mark, behind=one.behind[i])  # fmt: skip
+                   merged=i in merged, copy=one.copies[i], mark=mark, behind=one.behind[i],
+                   drafted_in=came[i])  # fmt: skip
+
+
+def _came(step: dict[str, Any], one: Face) -> list[int]:
+    """By what is drawn, the draft forward behind which all of the way to it is there."""
+    asked, brought = expanded_in(step["graph"]), drafted_in(step["graph"])
+    came: list[int] = []
+    for parent, node, merge in zip(one.parents, one.nodes, one.edges):
+        edge = brought[node] if merge < 0 else asked[step["merges"]["parent"][merge]]
+        came.append(edge if parent < 0 else max(edge, came[parent]))
+    return came
 
 
 def _shares(step: dict[str, Any], node: int, flat: int, q: float | None) -> str:
@@ -156,14 +175,18 @@ def _shares(step: dict[str, Any], node: int, flat: int, q: float | None) -> str:
 
 def _add_edges(drawn: _Drawn, step: dict[str, Any], made: Layout, one: Face) -> None:
     walked = set(zip(made.spine, made.spine[1:]))
-    merges, ids = step["merges"], drawn.ids
+    merges, ids, came = step["merges"], drawn.ids, drawn.nodes["drafted_in"]
+    asked = expanded_in(step["graph"])
+    joins = [(parent, node, merge, asked[merges["parent"][merge]]) for parent, node, merge in one.joins]
     for i, (parent, merge) in enumerate(zip(one.parents, one.edges)):
-        if parent >= 0 and merge < 0:
-            drawn.edge(ids[parent], ids[i], "tree", walked=(parent, i) in walked)
-    behind = [(parent, i, merge) for i, (parent, merge) in enumerate(zip(one.parents, one.edges)) if merge >= 0]
-    for parent, node, merge in one.joins + behind:
+        if merge >= 0:
+            joins.append((parent, i, merge, came[i]))
+        elif parent >= 0:
+            drawn.edge(ids[parent], ids[i], "tree", walked=(parent, i) in walked, drafted_in=came[i])
+    for parent, node, merge, forward in joins:
         tip = f"merge on {visible(merges['ngram_text'][merge])}\nq {percent(merges['logq'][merge])}"
-        drawn.edge(ids[parent], ids[node], "merge", walked=(parent, node) in walked, ref=f"m{merge}", tip=tip)
+        drawn.edge(ids[parent], ids[node], "merge", walked=(parent, node) in walked, ref=f"m{merge}",
+                   drafted_in=forward, tip=tip)  # fmt: skip
 
 
 def _add_bonus(drawn: _Drawn, step: dict[str, Any], made: Layout) -> None:
@@ -176,8 +199,9 @@ def _add_bonus(drawn: _Drawn, step: dict[str, Any], made: Layout) -> None:
 
 
 def _add_pruned(drawn: _Drawn, step: dict[str, Any], made: Layout) -> None:
-    decisions = step["decisions"]
+    decisions, asked = step["decisions"], expanded_in(step["graph"])
     for index, place in made.pruned.items():
         tip = f"pruned: {decisions['rule'][index]} rule\nq {percent(decisions['logq'][index])}"
-        drawn.node(f"c{index}", place, decisions["text"][index], "pruned", tip)
-        drawn.edge(drawn.ids[made.stands[decisions["parent"][index]]], f"c{index}", "pruned")
+        parent = decisions["parent"][index]
+        drawn.node(f"c{index}", place, decisions["text"][index], "pruned", tip, drafted_in=asked[parent])
+        drawn.edge(drawn.ids[made.stands[parent]], f"c{index}", "pruned", drafted_in=asked[parent])

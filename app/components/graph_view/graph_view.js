@@ -20,7 +20,7 @@ const LEAST_HEIGHT = 120;    // pixels
 // Nodes up to which edges can be clicked, changes of face glide, and every label looks for room.
 const HITS_UP_TO = 300, MOVES_UP_TO = 300, NAMES_UP_TO = 300;
 const GLIDE_MS = 260;
-const LEVEL_MS = 420, REPLAY_MS = 5000; // a level of a replay, and a whole one at most
+const FORWARD_MS = 420, REPLAY_MS = 5000; // a draft forward of a replay, and a whole one at most
 const LEGEND = [["accepted", "accepted"], ["rejected", "rejected"], ["unverified", "not verified"],
   ["rejected merged", "merged"], ["rejected copy", "copy"], ["bonus", "bonus"], ["pruned", "pruned"],
   ["unverified gained", "gained"], ["unverified lost", "lost"], ["found lookup", "found in the text"],
@@ -81,7 +81,7 @@ class View {
 
   tools() {
     const bar = Object.assign(document.createElement("div"), { className: "tools" });
-    const actions = [["M5 3L13 8L5 13Z", "Replay the levels", () => this.replay()],
+    const actions = [["M5 3L13 8L5 13Z", "Replay the draft forwards", () => this.replay()],
       ["M3 8H13M8 3V13", "Zoom in", () => this.zoom(1.25)],
       ["M3 8H13", "Zoom out", () => this.zoom(0.8)],
       ["M2 8H14M4.5 5.5L2 8L4.5 10.5M11.5 5.5L14 8L11.5 10.5", "Fit the graph", () => this.refit()],
@@ -145,14 +145,14 @@ class View {
       id, ref: nodes.ref[i], label: nodes.label[i], tip: nodes.tip[i], kind: nodes.kind[i],
       source: nodes.source[i], merged: nodes.merged[i],
       copy: nodes.copy[i], mark: nodes.mark[i], behind: nodes.behind[i], x: nodes.x[i] * this.gap, y: nodes.y[i] * this.row,
-      near: new Set(), edges: [],
+      draftedIn: nodes.drafted_in[i], near: new Set(), edges: [],
     }]));
     this.edges = [];
     const lines = make("g"), walked = make("g"), dots = make("g"), path = make("g");
     for (const node of this.nodes.values()) this.dress(node);
     edges.from.forEach((from, i) => {
       const parts = this.edge({ from: this.nodes.get(from), to: this.nodes.get(edges.to[i]), kind: edges.kind[i],
-        walked: edges.walked[i], ref: edges.ref[i], tip: edges.tip[i] });
+        walked: edges.walked[i], ref: edges.ref[i], draftedIn: edges.drafted_in[i], tip: edges.tip[i] });
       (edges.walked[i] ? walked : lines).append(...parts);
     });
     for (const node of this.nodes.values()) (onSpine(node) ? path : dots).append(node.element);
@@ -213,17 +213,15 @@ class View {
     this.svg.style.height = `min(${this.picture.height}, ${Math.max(LEAST_HEIGHT, Math.ceil(height))}px)`;
   }
 
-  // The round as it went: level after level is drafted, then all of it is verified at once.
+  // The round as it went: what was looked up is there, draft forward after draft forward adds to it, then all of it
+  // is verified at once.
   replay() {
-    const level = (node) => Math.round(node.x / this.gap);
-    const drafted = [...this.nodes.values()].filter((node) => node.kind !== "bonus");
-    const last = Math.max(...drafted.map(level));
-    const beat = Math.min(LEVEL_MS, REPLAY_MS / (last + 2));
-    const delay = (node) => (node.kind === "bonus" ? last + 2 : level(node)) * beat;
-    const appear = (element, node) => element.animate([{ opacity: 0 }, { opacity: 1 }],
-      { duration: beat, delay: delay(node), fill: "backwards", easing: "ease-out" });
-    for (const node of this.nodes.values()) appear(node.element, node);
-    for (const { line, to } of this.edges) appear(line, to);
+    const last = Math.max(...[...this.nodes.values()].map((node) => node.draftedIn));
+    const beat = Math.min(FORWARD_MS, REPLAY_MS / (last + 2));
+    const appear = (element, node, draftedIn) => element.animate([{ opacity: 0 }, { opacity: 1 }],
+      { duration: beat, delay: (node.kind === "bonus" ? last + 2 : draftedIn) * beat, fill: "backwards", easing: "ease-out" });
+    for (const node of this.nodes.values()) appear(node.element, node, node.draftedIn);
+    for (const { line, to, draftedIn } of this.edges) appear(line, to, draftedIn);
     this.svg.classList.add("drafting");
     clearTimeout(this.verifying);
     this.verifying = setTimeout(() => this.svg.classList.remove("drafting"), (last + 1.5) * beat);
@@ -276,7 +274,7 @@ class View {
   }
 
   // A merge edge is picked as itself, any other as the node that it leads to.
-  edge({ from, to, kind, walked, ref, tip }) {
+  edge({ from, to, kind, walked, ref, draftedIn, tip }) {
     const d = this.curve(from, to, walked);
     const faded = to.mark === "lost" || from.mark === "lost" ? " lost" : "";
     const line = make("path", { class: `edge ${kind}${walked ? " walked" : ""}${faded}`, d });
@@ -284,7 +282,7 @@ class View {
     to.near.add(from);
     from.edges.push(line);
     to.edges.push(line);
-    this.edges.push({ ref, line, from, to });
+    this.edges.push({ ref, line, from, to, draftedIn });
     if (!ref && this.nodes.size > HITS_UP_TO) return [line];
     const hit = make("path", { class: ref ? "hit" : "hit plain", d });
     this.on(hit, "click", (event) => { event.stopPropagation(); this.pick(ref || to.ref); });
