@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import streamlit as st
 
-from app.library import Entry, entries
+from app.library import Entry, entries, info
 from app.state import OpenRun
 from app.words import plain
 from gsd.trace import mean_acceptance_length
@@ -114,24 +113,14 @@ def speedup(run: OpenRun) -> None:
 
 def baseline_of(run: OpenRun) -> tuple[Entry, float] | None:
     """The newest run of the same models, device and number type that timed `ar`, and its tokens per second."""
-    spec, target = run.meta["spec"], run.meta["target"]
+    target = run.meta["target"]
     for entry in entries():
-        if entry.sample or entry.spec is None or entry.spec["target"] != spec["target"]:
+        same = entry.spec and entry.spec["target"] == run.meta["spec"]["target"]
+        if entry.sample or not same or (entry.head.device, entry.head.dtype) != (target["device"], target["dtype"]):
             continue
-        timed = _timed(entry.folder, (entry.folder / "events.jsonl").stat().st_mtime)
-        if timed and timed[0] == (target["device"], target["dtype"]):
-            return entry, timed[1]
+        if speed := info(entry).ar_tokens_per_s:
+            return entry, speed
     return None
-
-
-@st.cache_data(show_spinner=False)
-def _timed(folder: Path, changed: float) -> tuple[tuple[str, str], float] | None:
-    """Device and number type of a run, and the tokens per second of `ar` that it measured, if it did."""
-    run = OpenRun.read(folder)
-    baseline = run.end["baseline"] if run.end else None
-    if not baseline or not baseline["tokens_per_s"]:
-        return None
-    return (run.meta["target"]["device"], run.meta["target"]["dtype"]), baseline["tokens_per_s"]
 
 
 def _time_bar(total: dict[str, Any]) -> None:
