@@ -12,6 +12,8 @@ from typing import Any
 import networkx as nx
 
 from analysis.faces import Face, verdicts
+from analysis.rounds import expanded_in
+from analysis.sources import FOUND, draft_logq
 from analysis.svg import LIGHT, TIP_LETTERS, Tones, cut, legal, legend_svg, mark, xml_text
 
 COLUMN, ROW = 120, 60  # pixels between the cells of a layout, at the start
@@ -25,6 +27,7 @@ body {{ background: {paper}; }}
 center, #loadingBar {{ display: none !important; }}
 label {{ position: absolute; top: 10px; right: 12px; font: 13px sans-serif; color: {ink}; cursor: pointer; }}
 .legend {{ position: absolute; left: 10px; bottom: 8px; pointer-events: none; }}
+.legend svg {{ max-width: calc(100vw - 20px); height: auto; }}
 div.vis-tooltip {{ font: 12px/1.4 monospace; white-space: pre-line; max-width: 300px; overflow-wrap: anywhere;
   color: {paper}; background: {ink}; border: 0; border-radius: 6px; padding: 6px 9px; }}
 """
@@ -45,24 +48,26 @@ _SWITCH = """
 def graphml(step: dict[str, Any], drawn: Face) -> str:
     """A face of a step record as GraphML.
 
-    Nodes: `node` (graph node), `token` (id), `text`, `depth` (in the graph), `q`, `path_q` (along the tree path),
-    `p` (absent where the target was not asked), `fate`. Edges: `kind` (tree, merge), `q`, and of a merge `ngram`
-    (the tokens that matched, as text) and `depth_shift`. Probabilities are no logarithms. Characters that XML
-    cannot hold stand as `\\u0000`.
+    Nodes: `node` (graph node), `token` (id), `text`, `depth` (in the graph), `source` and `forward` (docs/trace.md),
+    `q` (absent where the draft was not asked), `estimate` (of what was looked up alone: its source's own), `path_q`
+    (along the tree path), `p` (absent where the target was not asked), `fate`. Edges: `kind` (tree, merge), `q`, and
+    of a merge `ngram` (the tokens that matched, as text) and `depth_shift`. Probabilities are no logarithms.
+    Characters that XML cannot hold stand as `\\u0000`.
     """
-    graph, merges = step["graph"], step["merges"]
+    graph, merges, said, forwards = step["graph"], step["merges"], draft_logq(step), expanded_in(step["graph"])
     made, names, became = nx.DiGraph(), drawn.ids(), verdicts(step)
     for name, node, flat in zip(names, drawn.nodes, drawn.flat):
         fate = became[flat] if flat >= 0 else "not verified"
-        values = {"node": node, "token": graph["token"][node], "text": _kept(graph["text"][node]),
-                  "depth": graph["depth"][node], "q": math.exp(graph["logq"][node]),
-                  "path_q": math.exp(graph["path_logq"][node]), "fate": fate}  # fmt: skip
-        p = step["tree"]["target_logp"][flat] if flat > 0 else None
-        made.add_node(name, **values if p is None or math.isnan(p) else values | {"p": math.exp(p)})
+        shares = {"q": said[node], "path_q": graph["path_logq"][node],
+                  "estimate": graph["logq"][node] if graph["source"][node] in FOUND else None,
+                  "p": step["tree"]["target_logp"][flat] if flat > 0 else None}  # fmt: skip
+        made.add_node(name, node=node, token=graph["token"][node], text=_kept(graph["text"][node]),
+                      depth=graph["depth"][node], source=graph["source"][node], forward=forwards[node], fate=fate,
+                      **_known(shares))  # fmt: skip
     hanging = ((parent, i, merge) for i, (parent, merge) in enumerate(zip(drawn.parents, drawn.edges)) if parent >= 0)
     for parent, i, merge in (*hanging, *drawn.joins):
         if merge < 0:
-            made.add_edge(names[parent], names[i], kind="tree", q=math.exp(graph["logq"][drawn.nodes[i]]))
+            made.add_edge(names[parent], names[i], kind="tree", **_known({"q": said[drawn.nodes[i]]}))
         else:
             matched, shift = _kept(merges["ngram_text"][merge]), merges["depth_shift"][merge]
             made.add_edge(names[parent], names[i], kind="merge", q=math.exp(merges["logq"][merge]), ngram=matched,
@@ -70,6 +75,11 @@ def graphml(step: dict[str, Any], drawn: Face) -> str:
     written = io.BytesIO()
     nx.write_graphml_xml(made, written, prettyprint=False)
     return written.getvalue().decode("utf-8")
+
+
+def _known(logs: dict[str, float | None]) -> dict[str, float]:
+    """Probabilities, as far as their logarithms are known."""
+    return {name: math.exp(log) for name, log in logs.items() if log is not None and not math.isnan(log)}
 
 
 def _kept(text: str) -> str:
@@ -108,16 +118,22 @@ def _add_nodes(network: Any, nodes: dict[str, list[Any]], tones: Tones) -> None:
     for i, id in enumerate(nodes["id"]):
         x, y = COLUMN * (nodes["x"][i] - middle[0]), ROW * (nodes["y"][i] - middle[1])
         what = "merged" if nodes["merged"][i] else "copy" if nodes["copy"][i] else ""
-        tip = cut(nodes["label"][i], TIP_LETTERS) + "\n" + nodes["tip"][i] + (f"\n{what}" if what else "")
-        image = _as_address(nodes["kind"][i], what, tones)
-        network.add_node(id, cut(nodes["label"][i]), shape="image", image=image, x=x, y=y, title=tip)
+        lines = (cut(nodes["label"][i], TIP_LETTERS), nodes["tip"][i], _in_forwards(nodes, i), what)
+        image = _as_address(mark(nodes["kind"][i], what, tones, nodes["source"][i]))
+        network.add_node(id, cut(nodes["label"][i]), shape="image", image=image, x=x, y=y,
+                         title="\n".join(filter(None, lines)))  # fmt: skip
 
 
-def _as_address(kind: str, what: str, tones: Tones) -> str:
-    """A node's mark as an image that needs no loading."""
+def _in_forwards(nodes: dict[str, list[Any]], i: int) -> str:
+    """Which draft forward brought a node, and which one asked what follows it."""
+    forwards = {"drafted": nodes["drafted_in"][i], "expanded": nodes["forward"][i]}
+    return "  ·  ".join(f"{what} in forward {forward}" for what, forward in forwards.items() if forward)
+
+
+def _as_address(drawn: str) -> str:
+    """A mark as an image that needs no loading."""
     box = 'xmlns="http://www.w3.org/2000/svg" width="96" height="96" viewBox="-12 -12 24 24"'
-    drawn = f"<svg {box}>{mark(kind, what, tones)}</svg>"
-    return "data:image/svg+xml;base64," + base64.b64encode(drawn.encode()).decode()
+    return "data:image/svg+xml;base64," + base64.b64encode(f"<svg {box}>{drawn}</svg>".encode()).decode()
 
 
 def _add_edges(network: Any, edges: dict[str, list[Any]], tones: Tones) -> None:

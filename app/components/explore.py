@@ -58,10 +58,10 @@ def downloads(step: dict[str, Any], run: OpenRun, face_name: str = GRAPH) -> Non
     picture, title = _picture(step, drawn), f"Round {step['round'] + 1} of {run.name}, {face_name}"
     name = f"{run.name}-round-{step['round'] + 1}-{face_name}"
     files = [
-        ("HTML", "html", "text/html", lambda: _page(_unmarked(picture), title, LIGHT),
+        ("HTML", "html", "text/html", lambda: _page(picture, title, LIGHT),
          "A page of its own that works offline: drag nodes, zoom, hover."),
         ("GraphML", "graphml", "application/xml", lambda: graphml(step, drawn),
-         "For networkx, igraph, Gephi: tokens, q, path q, p and fate of each node, edges with q and n-gram."),
+         "For networkx, igraph, Gephi: tokens, source, q, path q, p and fate of each node, edges with q and n-gram."),
         ("SVG", "svg", "image/svg+xml", lambda: svg(picture, title), "The picture on white, for papers and slides."),
     ]  # fmt: skip
     with st.container(horizontal=True, gap="small", key="downloads"):
@@ -73,7 +73,7 @@ def downloads(step: dict[str, Any], run: OpenRun, face_name: str = GRAPH) -> Non
 
 def explorable(step: dict[str, Any]) -> None:
     """A round's graph in a frame of its own: its nodes can be dragged and hang on springs."""
-    page = _page(_unmarked(_picture(step, face(step))), f"Round {step['round'] + 1}", page_tones())
+    page = _page(_picture(step, face(step)), f"Round {step['round'] + 1}", page_tones())
     st.iframe(page, height=EXPLORER_HEIGHT, alt="The graph of this round, to drag about")
 
 
@@ -91,9 +91,3 @@ def page_tones() -> Tones:
 def _picture(step: dict[str, Any], drawn: Face) -> dict[str, Any]:
     """All of a face, with nothing selected."""
     return graph_data(step, run="", frame=Frame.of([step]), show_pruned=False, selected=None, shown=Shown(drawn))
-
-
-def _unmarked(picture: dict[str, Any]) -> dict[str, Any]:
-    """Without the marks of sources, which the page's nodes have no room for; what is said of a node names it."""
-    nodes = picture["nodes"]
-    return picture | {"nodes": nodes | {"source": [""] * len(nodes["source"])}}

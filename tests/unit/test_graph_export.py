@@ -7,7 +7,9 @@ The round is the toy's with merges on one word (`analysis.toy`):
          └─ dog ═══ sat                   ═ merge edge
 """
 
+import base64
 import io
+import json
 import math
 import re
 import xml.etree.ElementTree as ET
@@ -18,7 +20,7 @@ import pytest
 
 from analysis.faces import GRAPH, TREE, VERIFIED, face
 from analysis.graph_export import explorable_html, graphml
-from analysis.svg import DARK, LIGHT, svg
+from analysis.svg import DARK, LIGHT, SOURCES, svg
 from analysis.toy import SPEC, toy_round
 from app.components.graph_view import Frame, Shown, graph_data
 
@@ -96,6 +98,32 @@ def test_graphml_says_what_became_of_each_node():
     assert list(fates.values()).count("not verified") == len(fates) - 1 - len({*face(toy_round(), VERIFIED).nodes[1:]})
 
 
+def looked_up():
+    """dog was found in the text so far, and the draft did not think of it; it was asked what follows dog first."""
+    step = toy_round()
+    graph, decisions = step["graph"], step["decisions"]
+    dog = graph["text"].index(" dog")
+    graph["source"][dog] = "lookup"
+    graph["forward"] = [2 * expanded - (node == dog) for node, expanded in enumerate(graph["expanded"])]
+    assert not [rule for node, rule in zip(decisions["node"], decisions["rule"]) if node == dog and rule == "source"]
+    return step, dog
+
+
+def test_graphml_says_where_a_node_came_from_and_which_forward_expanded_it():
+    step, dog = looked_up()
+    read, graph = opened(step), step["graph"]
+    for node, name in enumerate(face(step).ids()):
+        assert (read.nodes[name]["source"], read.nodes[name]["forward"]) == (
+            graph["source"][node],
+            graph["forward"][node],
+        )
+    found = read.nodes[f"n{dog}"]
+    assert found["estimate"] == pytest.approx(math.exp(graph["logq"][dog])) and "q" not in found
+    assert "q" not in read.edges["n0", f"n{dog}"] and "estimate" not in read.nodes["n1"]
+    del graph["forward"]  # an older recording, level by level
+    assert opened(step).nodes[f"n{dog}"]["forward"] == 2
+
+
 @nasty
 def test_any_text_comes_back_from_graphml(text):
     read = opened(with_text(text)).nodes["n2"]["text"]
@@ -159,3 +187,15 @@ def test_the_page_has_the_same_elements_whatever_the_text(text):
     page.encode()
     assert Resources(page).elements == harmless
     assert len(page) < len(explorable_html(picture(toy_round()), "x")) + 2000  # a long text is cut
+
+
+def test_the_page_marks_what_was_looked_up_and_says_which_forward_brought_and_which_expanded_a_node():
+    step, dog = looked_up()
+    made = re.search(r"nodes = new vis.DataSet\((\[.*?\])\);", explorable_html(picture(step), "round 1"), re.DOTALL)
+    shown = {node["id"]: node for node in json.loads(made[1])}
+    images = {name: base64.b64decode(node["image"].partition("base64,")[2]).decode() for name, node in shown.items()}
+    assert {name for name, image in images.items() if SOURCES["lookup"] in image} == {f"n{dog}"}
+    assert "found in the text so far" in shown[f"n{dog}"]["title"]
+    assert shown[f"n{dog}"]["title"].split("\n")[-1] == "expanded in forward 1"
+    assert "drafted in forward 2  ·  expanded in forward 2" in shown["n1"]["title"]  # cat, beside it
+    assert "forward" not in shown["b"]["title"]

@@ -108,21 +108,22 @@ def _fates(step: dict[str, Any], one: Face) -> list[str]:
 class _Drawn:
     """Columns of nodes and edges, as they are sent. `id` is unique; `ref` is what a click on it picks.
 
-    `drafted_in` is the draft forward behind which it is there, 0 for what was there before the draft was asked.
+    `drafted_in` is the draft forward behind which it is there, 0 for what was there before the draft was asked;
+    `forward` the one that expanded a node, 0 for none.
     """
 
     def __init__(self, ids: list[str]) -> None:
         self.ids = ids
         self.nodes: dict[str, list] = {name: [] for name in (
             "id", "ref", "x", "y", "label", "kind", "source", "merged", "copy", "mark", "behind", "drafted_in",
-            "tip")}  # fmt: skip
+            "forward", "tip")}  # fmt: skip
         self.edges: dict[str, list] = {name: [] for name in (
             "ref", "from", "to", "kind", "walked", "drafted_in", "tip")}  # fmt: skip
 
     def node(self, id: str, place: Place, text: str, kind: str, tip: str, **more: Any) -> None:
         row = {"id": id, "ref": id, "x": place.column, "y": place.row, "label": visible(text), "kind": kind,
                "source": "", "tip": tip, "merged": False, "copy": False, "mark": "", "behind": 0,
-               "drafted_in": 0} | more  # fmt: skip
+               "drafted_in": 0, "forward": 0} | more  # fmt: skip
         for name, value in row.items():
             self.nodes[name].append(value)
 
@@ -139,7 +140,7 @@ def _css(height: int | str) -> str:
 
 def _add_nodes(drawn: _Drawn, step: dict[str, Any], made: Layout, shown: Shown) -> None:
     graph, one, drafted = step["graph"], shown.face, draft_logq(step)
-    became, came = _fates(step, one), _came(step, one)
+    became, came, asked = _fates(step, one), _came(step, one), expanded_in(graph)
     merged = {node for _, node, _ in one.joins}
     for i, (place, node, flat) in enumerate(zip(made.nodes, one.nodes, one.flat)):
         mark = shown.marks[node] if shown.marks else ""
@@ -149,7 +150,7 @@ def _add_nodes(drawn: _Drawn, step: dict[str, Any], made: Layout, shown: Shown) 
         kind = "unverified" if became[i] == AFTER_END else became[i]
         drawn.node(drawn.ids[i], place, graph["text"][node], kind, tip, ref=f"n{node}", source=source,
                    merged=i in merged, copy=one.copies[i], mark=mark, behind=one.behind[i],
-                   drafted_in=came[i])  # fmt: skip
+                   drafted_in=came[i], forward=asked[node])  # fmt: skip
 
 
 def _came(step: dict[str, Any], one: Face) -> list[int]:
