@@ -112,9 +112,13 @@ def _shape(kind: str, what: str, tones: Tones) -> str:
     return outline.format(style)
 
 
-def merge_stroke(tones: Tones = LIGHT) -> str:
-    """Attributes of the line of a merge edge."""
-    return f'fill="none" stroke="{tones.merged}" stroke-width="1.5" stroke-dasharray="5 4"'
+def sample(kind: str, tones: Tones = LIGHT) -> str:
+    """The mark of an entry of `LEGEND` or `FOUND`, around the origin."""
+    if kind == "merge":
+        return f'<path d="M-13 0H13" fill="none" stroke="{tones.merged}" stroke-width="1.5" stroke-dasharray="5 4"/>'
+    if kind in SOURCES:
+        return mark("found", "", tones, kind)
+    return mark("rejected", kind, tones) if kind in ("merged", "copy") else mark(kind, "", tones)
 
 
 def xml_text(text: str) -> str:
@@ -227,12 +231,7 @@ def _key(picture: dict[str, Any], tones: Tones) -> tuple[str, float]:
     """The legend in one row around y = 0, and how wide it is."""
     x, parts = 0.0, []
     for kind in _used(picture):
-        shape = {"merged": ("rejected", "merged"), "copy": ("unverified", "copy")}.get(kind, (kind, ""))
-        if kind == "merge":
-            drawn = f'<path d="M-10 0H10" {merge_stroke(tones)}/>'
-        else:
-            drawn = mark("found", "", tones, kind) if kind in SOURCES else mark(*shape, tones)
-        parts.append(f'<g transform="translate({x:.1f} 0)"><g transform="scale(0.85)">{drawn}</g>'
+        parts.append(f'<g transform="translate({x:.1f} 0)"><g transform="scale(0.85)">{sample(kind, tones)}</g>'
                      f'<text x="14" y="4" fill="{tones.quiet}">{(LEGEND | FOUND)[kind]}</text></g>')  # fmt: skip
         x += 40 + _width((LEGEND | FOUND)[kind])
     return "".join(parts), x

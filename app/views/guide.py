@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from analysis.glossary import measures, topics
-from analysis.svg import LEGEND, Tones, mark, merge_stroke, svg
+from analysis.svg import FOUND, LEGEND, Tones, sample, svg
 from analysis.toy import PROMPT, SPEC, toy_round
 from app.components.explore import page_tones
 from app.components.graph_view import Frame, graph_data, graph_view
@@ -77,11 +77,14 @@ MARKS = {
     "copy": ("copy", "In the tree and the verified face: the same node once more, for another way to it."),
     "bonus": ("bonus", "The target's own token after the accepted path. Its forward gives it for nothing."),
     "pruned": ("pruned", "A candidate that a threshold dropped before it became a node."),
+    "lookup": (FOUND["lookup"], "By method auto: the last tokens stood in the text before, and this followed them. It "
+               "is there before the draft is asked."),
+    "history": (FOUND["history"], "Likewise, but in a hypothesis that was rejected in an earlier round."),
     "merge": ("merge edge", "Leads to a node that was drafted elsewhere. Plain edges lead to a node's own children."),
-}
+}  # fmt: skip
 CONTENTS = ("[What each setting does](#settings) · [How to read the pictures](#reading) · [Glossary](#glossary) · "
             "[How to cite](#cite)")  # fmt: skip
-assert MARKS.keys() == LEGEND.keys() | {"root"}
+assert MARKS.keys() == LEGEND.keys() | FOUND.keys() | {"root"}
 PAPER = """@inproceedings{gong-etal-2024-graph,
   title     = {Graph-Structured Speculative Decoding},
   author    = {Gong, Zhuocheng and Liu, Jiahao and Wang, Ziyue and Wu, Pengfei and Wang, Jingang and
@@ -236,9 +239,8 @@ def _reading(tones: Tones) -> None:
 
 
 def _drawn(kind: str, tones: Tones) -> str:
-    shape = {"merged": ("rejected", "merged"), "copy": ("rejected", "copy")}.get(kind, (kind, ""))
-    drawn = f'<path d="M-13 0H13" {merge_stroke(tones)}/>' if kind == "merge" else mark(*shape, tones)
-    return f'<svg xmlns="http://www.w3.org/2000/svg" width="56" height="56" viewBox="-13 -13 26 26">{drawn}</svg>'
+    box = 'xmlns="http://www.w3.org/2000/svg" width="56" height="56" viewBox="-13 -13 26 26"'
+    return f"<svg {box}>{sample(kind, tones)}</svg>"
 
 
 # --- reference

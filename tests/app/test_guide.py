@@ -7,6 +7,7 @@ import re
 import pytest
 
 from analysis.glossary import measures, topics
+from analysis.svg import FOUND, LEGEND, SOURCES, sample
 from analysis.toy import toy_round
 
 
@@ -71,6 +72,17 @@ def test_a_setting_that_is_none_is_ignored_and_the_open_run_stays_in_the_address
     page = guide(setting="<b>")
     assert not page.exception
     assert page.query_params["setting"] == "width"
+
+
+def test_every_mark_of_the_pictures_legend_is_explained_as_it_is_drawn_there(guide):
+    [marks] = [element.proto.body for element in guide().get("html") if 'class="marks"' in element.proto.body]
+    drawn = [base64.b64decode(found).decode() for found in re.findall(r"base64,([^\"]+)", marks)]
+    names = re.findall(r"<b>([^<]+)</b>", marks)
+    assert set(names) == {"root", *LEGEND.values(), *FOUND.values()}
+    for kind, name in (LEGEND | FOUND).items():
+        assert sample(kind) in drawn[names.index(name)]
+    for source, name in FOUND.items():
+        assert SOURCES[source] in drawn[names.index(name)]
 
 
 def test_the_glossary_finds_a_measure_by_its_name_or_meaning(guide):
