@@ -14,7 +14,6 @@ from analysis.figures.look import in_dark
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"]}
 LEGEND = 34  # pixels above a plot
 BARE = 14  # likewise without one
-THEME_ASKED_EVERY_S = 2.0
 
 
 def chart(
@@ -33,16 +32,6 @@ def chart(
                         alt=f"{html.unescape(title)}. {html.unescape(subtitle)}", on_select=on_pick or "ignore",
                         selection_mode="points")  # fmt: skip
         _behind(table, name, help, columns or {})
-
-
-def follow_theme() -> None:
-    """Draw the page anew once its theme changes: a figure is made for one of them. Once a page with charts."""
-    st.fragment(_redraw_in, run_every=THEME_ASKED_EVERY_S)(st.context.theme.type)
-
-
-def _redraw_in(drawn: str | None) -> None:
-    if st.context.theme.type != drawn:
-        st.rerun()
 
 
 def _behind(table: pd.DataFrame, name: str, help: str, columns: Mapping[str, str]) -> None:

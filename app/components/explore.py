@@ -8,8 +8,9 @@ import streamlit as st
 
 from analysis.faces import GRAPH, Face, face
 from analysis.graph_export import explorable_html, graphml
-from analysis.svg import DARK, LIGHT, Tones, svg
+from analysis.svg import LIGHT, Tones, svg
 from app.components.graph_view import Frame, Shown, graph_data
+from app.components.theme import follow_theme, page_tones
 from app.explain import drafted_by
 from app.state import OpenRun
 
@@ -74,6 +75,7 @@ def downloads(step: dict[str, Any], run: OpenRun, face_name: str = GRAPH) -> Non
 def explorable(step: dict[str, Any]) -> None:
     """A round's graph in a frame of its own: its nodes can be dragged and hang on springs."""
     page = _page(_picture(step, face(step)), f"Round {step['round'] + 1}", page_tones())
+    follow_theme()
     st.iframe(page, height=EXPLORER_HEIGHT, alt="The graph of this round, to drag about")
 
 
@@ -81,11 +83,6 @@ def explorable(step: dict[str, Any]) -> None:
 def _page(picture: dict[str, Any], title: str, tones: Tones) -> str:
     """Kept, as a live view draws the same round again and again."""
     return explorable_html(picture, title, tones)
-
-
-def page_tones() -> Tones:
-    """The colours of the theme that the page is shown in."""
-    return DARK if st.context.theme.type == "dark" else LIGHT
 
 
 def _picture(step: dict[str, Any], drawn: Face) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.components.chart import follow_theme
 from app.components.leaderboard import leaderboard
 from app.components.page import head
 from app.components.side_by_side import pick_two, side_by_side
+from app.components.theme import follow_theme
 from app.state import session, write_address
 
 TWO, ALL = "Two runs", "Leaderboard"

@@ -13,10 +13,10 @@ import streamlit as st
 from analysis.glossary import measures, topics
 from analysis.svg import FOUND, LEGEND, Tones, sample, svg
 from analysis.toy import PROMPT, SPEC, toy_round
-from app.components.explore import page_tones
 from app.components.graph_view import Frame, graph_data, graph_view
 from app.components.page import head
 from app.components.settings import NUMBERS
+from app.components.theme import follow_theme, page_tones
 from app.components.token_text import text_data, token_text
 from app.explain import as_html, explain, story
 from app.state import session, write_address
@@ -105,6 +105,7 @@ SOFTWARE = f"""@software{{gsd-lab,
 def page() -> None:
     """The whole page, from the idea to the small print."""
     head("Guide", "The idea in one picture, every setting to try, and how to read what the lab shows.", pick=_next)
+    follow_theme()
     st.markdown(CONTENTS)
     _idea(page_tones())
     st.fragment(_miniature)()

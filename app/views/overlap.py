@@ -16,11 +16,11 @@ from analysis.figures.look import ENOUGH
 from analysis.merged import merged_sequences, merges_of, nodes_of
 from analysis.similarity import MEASURES
 from analysis.twins import is_unmerged_twin, merging_saved
-from app.components.chart import follow_theme
 from app.components.page import head, opened
 from app.components.panels import grid, panel
 from app.components.scope import Scope, address, scope_bar, sections
 from app.components.stepper import go, shown_step
+from app.components.theme import follow_theme
 from app.components.twin_run import twin_run
 from app.library import entries, find, frames, labels
 from app.state import OpenRun, open_run, session, write_address

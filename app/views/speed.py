@@ -17,10 +17,10 @@ from analysis.columns import COLUMNS
 from analysis.definitions import definition, formula
 from analysis.modelled import cost_curves, difference, modelled_by_step, modelled_speedup
 from analysis.syntax import LANGUAGES, committed_tokens, drafted_by_syntax, written_in
-from app.components.chart import follow_theme
 from app.components.page import head, opened
 from app.components.panels import grid, nothing, panel
 from app.components.scope import Scope, address, scope_bar, sections
+from app.components.theme import follow_theme
 from app.library import atlases, entries, find, version
 from app.state import session, write_address
 from app.words import plain

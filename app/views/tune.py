@@ -10,10 +10,10 @@ import streamlit as st
 
 from analysis.tune import as_row, to_paste
 from app.atlas import OpenAtlas, open_atlas
-from app.components.chart import follow_theme
 from app.components.metrics import Figure
 from app.components.page import head
 from app.components.settings import HEEDED
+from app.components.theme import follow_theme
 from app.components.trial import TRIAL_TEXT, trial
 from app.components.tune_charts import tune_charts
 from app.components.tune_settings import defaults, place_sliders, take, tune_settings

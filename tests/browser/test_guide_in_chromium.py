@@ -1,5 +1,6 @@
 """The Guide's miniature, and a round taken away from the Graph view, in a real browser."""
 
+import base64
 import io
 import struct
 import xml.etree.ElementTree as ET
@@ -10,6 +11,7 @@ from browser.conftest import ROOT, idle, serve
 from fixtures.recorded import record_run
 
 from analysis.graph_export import explorable_html
+from analysis.svg import DARK, LIGHT
 from analysis.toy import toy_round
 from app.components.graph_view import Frame, graph_data
 from gsd.trace import read_run
@@ -99,3 +101,23 @@ def test_the_graph_can_be_dragged_about_in_the_page(page, address, run):
     expect(frame.locator("canvas")).to_be_visible()
     expect(frame.locator(".legend")).to_contain_text("accepted")
     idle(page)
+
+
+def test_the_explorable_graph_and_the_guides_pictures_follow_the_theme_while_their_page_is_open(page, address, run):
+    page.emulate_media(color_scheme="light")
+    page.goto(f"{address}/graph?run={run.name}&step=1")
+    page.get_by_role("tab", name="Explore and download").click()
+    body = page.frame_locator("iframe").locator("body")
+    for scheme, tones in (("light", LIGHT), ("dark", DARK), ("light", LIGHT)):
+        page.emulate_media(color_scheme=scheme)
+        red, green, blue = bytes.fromhex(tones.paper.removeprefix("#"))
+        expect(body).to_have_css("background-color", f"rgb({red}, {green}, {blue})")
+    page.goto(f"{address}/guide")
+    for scheme, tones in (("light", LIGHT), ("dark", DARK)):
+        page.emulate_media(color_scheme=scheme)
+        drawn = base64.b64encode(f'<rect width="100%" height="100%" fill="{tones.paper}"/>'.encode())
+        page.wait_for_function(
+            """paper => [...document.querySelectorAll(".idea img")].some(
+            img => atob(img.src.split("base64,")[1]).includes(atob(paper)))""",
+            arg=drawn.decode(),
+        )
