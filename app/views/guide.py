@@ -17,7 +17,7 @@ from app.components.graph_view import Frame, graph_data, graph_view
 from app.components.page import head
 from app.components.settings import NUMBERS
 from app.components.theme import follow_theme, page_tones
-from app.components.token_text import text_data, token_text
+from app.components.token_text import ORIGINS, text_data, token_text
 from app.explain import as_html, explain, story
 from app.state import session, write_address
 from gsd import __version__
@@ -232,8 +232,8 @@ def _reading(tones: Tones) -> None:
     st.html(f'<div class="marks">{rows}</div>')
     st.markdown("In a text, each token is underlined by where it came from. White space in tokens is visible: `·` is a "
                 "space, `↵` a newline, `→` a tab, and `∅` a token without text.")  # fmt: skip
-    token_text(text_data("guide", PROMPT, [toy_round()], selected=None, live=False), key="guide text",
-               on_pick=lambda: None)  # fmt: skip
+    shown = text_data("guide", PROMPT, [toy_round()], selected=None, live=False)
+    token_text(shown | {"origins": ORIGINS}, key="guide text", on_pick=lambda: None)  # more than the toy's text has
     st.markdown("`p` is the target's probability, `q` the draft's; *path q* is the product of q from the "
                 "root. A speed-up says whether it was *measured* on this machine or *modelled* from its cost "
                 "curves.")  # fmt: skip

@@ -85,6 +85,12 @@ def test_every_mark_of_the_pictures_legend_is_explained_as_it_is_drawn_there(gui
         assert SOURCES[source] in drawn[names.index(name)]
 
 
+def test_every_mark_of_a_token_in_a_text_is_explained(guide):
+    [text] = [json.loads(element.proto.json) for element in guide().get("bidi_component")
+              if element.proto.id.endswith("-guide text")]  # fmt: skip
+    assert set(text["origins"]) == {"draft", "merge", "bonus", "target", "lookup", "history"}
+
+
 def test_the_glossary_finds_a_measure_by_its_name_or_meaning(guide):
     page = guide()
     page.text_input(key="find_measure").set_value("Acceptance_rate").run()
