@@ -34,21 +34,25 @@ class Divergence:
 
 
 def divergences(
-    target: PreTrainedModel, prompt: list[int], texts: dict[str, list[int]], reference: str
+    target: PreTrainedModel, prompt: list[int], texts: dict[str, list[list[int]]], reference: list[int]
 ) -> dict[str, Divergence | None]:
-    """By method where its text leaves the reference's, None where nowhere; a forward for each place."""
+    """By method where a text of its repeats leaves the reference; None where none does. A forward for each place.
+
+    A method may decode another text in each repeat: `auto` verifies other trees, which round otherwise. Of several
+    divergences the first is told, one that rounding does not explain before all others.
+    """
     logits: dict[int, torch.Tensor] = {}
-    found: dict[str, Divergence | None] = {}
-    ours = texts[reference]
-    for name, text in texts.items():
-        position = first_difference(text, ours)
-        if position is None or position >= min(len(text), len(ours)):
-            found[name] = None if position is None else Divergence(position, None, None)
-            continue
+
+    def divergence(text: list[int]) -> Divergence | None:
+        position = first_difference(text, reference)
+        if position is None or position >= min(len(text), len(reference)):
+            return None if position is None else Divergence(position, None, None)
         if position not in logits:
-            logits[position] = _next_logits(target, prompt + ours[:position])
-        found[name] = _at(position, logits[position], ours[position], text[position])
-    return found
+            logits[position] = _next_logits(target, prompt + reference[:position])
+        return _at(position, logits[position], reference[position], text[position])
+
+    found = {name: [one for one in map(divergence, repeats) if one] for name, repeats in texts.items()}
+    return {name: max(ones, key=lambda one: one.beyond_rounding, default=None) for name, ones in found.items()}
 
 
 def first_difference(one: list[int], other: list[int]) -> int | None:

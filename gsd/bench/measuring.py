@@ -16,7 +16,7 @@ WARM_UP_PROMPTS = 2
 
 @dataclass(frozen=True, slots=True)
 class PromptResult:
-    """All calls on one prompt by method, and where each one's text leaves plain greedy's (None: nowhere).
+    """All calls on one prompt by method, and where each one's texts leave plain greedy's (None: none of them does).
 
     `divergences` is None where texts were sampled: different methods draw differently.
     """
@@ -46,8 +46,9 @@ def measure(
         if spec.sampling.temperature:
             yield PromptResult(calls)
             continue
-        texts = {name: measured[0].tokens for name, measured in calls.items()}
-        yield PromptResult(calls, divergences(stock.target, prompt, texts, plain_peer(spec.sampling)))
+        texts = {name: [call.tokens for call in measured] for name, measured in calls.items()}
+        plain = texts[plain_peer(spec.sampling)][0]
+        yield PromptResult(calls, divergences(stock.target, prompt, texts, plain))
 
 
 def interleaved(contenders: dict[str, Contender], prompt: list[int], repeats: int) -> dict[str, list[Measurement]]:

@@ -116,7 +116,7 @@ def _times(calls: list[Measurement]) -> dict[str, Any]:
 
 
 def _texts(name: str, results: Sequence[PromptResult]) -> dict[str, Any]:
-    """How many texts are plain greedy's, and where the others leave it; None where texts were sampled."""
+    """On how many prompts every text is plain greedy's, and where others leave it; None where texts were sampled."""
     if any(result.divergences is None for result in results):
         return {"matches": None, "beyond_rounding": None, "divergences": None}
     found = [result.divergences[name] for result in results]

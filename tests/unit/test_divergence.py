@@ -37,8 +37,8 @@ def test_a_step_of_bfloat16_is_2_to_the_minus_7_of_the_power_of_two_below(value,
 def test_the_gap_is_the_stock_targets_own_behind_the_text_that_both_share():
     """Behind [9, 1] greedy takes token 0 with logit 20.125; one text has token 1 (20.0, a tie), one token 2 (8.0)."""
     target = Target(20.125, 20.0, 8.0)
-    texts = {"hf-greedy": [1, 0, 5], "graph": [1, 1, 5], "broken": [1, 2], "ar": [1, 0, 5]}
-    found = divergences(target, [9], texts, "hf-greedy")
+    texts = {"hf-greedy": [[1, 0, 5]], "graph": [[1, 1, 5]], "broken": [[1, 2]], "ar": [[1, 0, 5]]}
+    found = divergences(target, [9], texts, [1, 0, 5])
     assert found == {
         "hf-greedy": None,
         "graph": Divergence(1, 0.125, 0.125),
@@ -50,5 +50,14 @@ def test_the_gap_is_the_stock_targets_own_behind_the_text_that_both_share():
 
 
 def test_a_text_that_just_ends_is_beyond_rounding():
-    found = divergences(Target(1.0), [9], {"hf-greedy": [1, 2], "graph": [1]}, "hf-greedy")
+    found = divergences(Target(1.0), [9], {"hf-greedy": [[1, 2]], "graph": [[1]]}, [1, 2])
     assert found["graph"] == Divergence(1, None, None) and found["graph"].beyond_rounding
+
+
+def test_every_repeat_is_compared_and_what_rounding_does_not_explain_comes_first():
+    """Repeats of graph: the text, a tie at 2, a tie at 1. Of broken: a tie at 1, token 2 at 2, which is no tie."""
+    target = Target(20.125, 20.0, 8.0)
+    texts = {"graph": [[1, 0, 0], [1, 0, 1], [1, 1, 0]], "broken": [[1, 1, 0], [1, 0, 2]], "ar": [[1, 0, 0]] * 2}
+    found = divergences(target, [9], texts, [1, 0, 0])
+    assert found == {"graph": Divergence(2, 0.125, 0.125), "broken": Divergence(2, 12.125, 0.125), "ar": None}
+    assert target.asked == [[9, 1, 0], [9, 1]]
