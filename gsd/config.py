@@ -43,6 +43,20 @@ FIXED: dict[str, dict] = {
     },
 }
 
+# The settings that each method reads, its own name among them. `DraftSpec.as_drafted` puts the others back to
+# what they are by default, or to what the method's name fixes.
+_BY_LEVELS = frozenset({
+    "method", "width", "depth", "merge_context", "sibling_threshold", "prob_threshold", "prob_rule", "prob_action",
+    "frontier", "budget",
+})  # fmt: skip
+HEEDED: dict[str, frozenset[str]] = {
+    "ar": frozenset({"method"}),
+    "chain": _BY_LEVELS - FIXED["chain"].keys(),
+    "tree": _BY_LEVELS - FIXED["tree"].keys(),
+    "graph": _BY_LEVELS,
+    "auto": frozenset({"method", "merge_context", "lookup", "history", "calibrated"}),
+}
+
 
 class Spec(BaseModel):
     """Base of all settings: immutable, and an unknown key is an error."""
@@ -98,8 +112,12 @@ class DraftSpec(Spec):
     calibrated: bool = True
 
     def as_drafted(self) -> DraftSpec:
-        """The settings as the method reads them: a chain has width 1, a tree never merges."""
-        return self.model_copy(update=FIXED[self.method]) if self.method in FIXED else self
+        """The settings as the method reads them: a chain has width 1, a tree never merges; see `HEEDED`.
+
+        Those that draft the same are equal.
+        """
+        heeded = {name: getattr(self, name) for name in HEEDED[self.method]}
+        return DraftSpec(**heeded, **FIXED.get(self.method, {}))
 
 
 class SamplingSpec(Spec):
@@ -162,12 +180,13 @@ class RunSpec(Spec):
         return self
 
     def digest(self) -> str:
-        """SHA-256 of the canonical JSON, hexadecimal: the same settings give the same digest.
+        """SHA-256 of the canonical JSON, hexadecimal: settings that the method reads the same give the same digest.
 
         Whole weights, and what method auto alone reads, are left unsaid where they are the default, as they
         were before there was a choice. How weights are laid out changes neither text nor work.
         """
         values = self.model_dump(mode="json", exclude={"packed"})
+        values["drafting"] = self.drafting.as_drafted().model_dump(mode="json")
         for name in ("lookup", "history", "calibrated"):
             if values["drafting"][name]:
                 del values["drafting"][name]

@@ -239,5 +239,4 @@ def _drafting(setting: dict[str, Any], combination: dict[str, Any]) -> DraftSpec
     options = {**setting, **combination}
     if options.get("merge_context") == "none":
         options["merge_context"] = None
-    spec = build(DraftSpec, options)
-    return DraftSpec(method="ar") if spec.method == "ar" else spec.as_drafted()
+    return build(DraftSpec, options).as_drafted()

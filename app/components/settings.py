@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import streamlit as st
 
-from gsd.config import FIXED, PRESETS, DraftSpec, Dtype, Method, ModelSpec, Prompt, Quantization, RunSpec, build
+from gsd.config import HEEDED, PRESETS, DraftSpec, Dtype, Method, ModelSpec, Prompt, Quantization, RunSpec, build
 from gsd.pairs import PAIRS, available, pair
 
 OWN = "own models"
@@ -23,13 +23,6 @@ SWITCHES = {
     "calibrated": ("Learn from outcomes", "A token is judged by what became of tokens that the draft gave a like q, "
                    "not by its q itself."),
 }  # fmt: skip
-_OF_IMPROBABLE = {"prob_rule", "prob_action"}  # of no account where the threshold is 0
-# Which settings a method heeds; the others are shown greyed out.
-HEEDED: dict[str, set[str]] = {
-    method: set(DraftSpec.model_fields) - set(FIXED.get(method, ())) - set(SWITCHES) for method in get_args(Method)
-}
-HEEDED["auto"] = HEEDED["auto"] - _OF_IMPROBABLE | set(SWITCHES)
-HEEDED["ar"] = {"method"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,3 +23,12 @@ def test_a_sweep_has_auto_once_whatever_the_grid_says_of_what_it_does_not_heed(t
                       grid={"width": [2, 3], "budget": [8, 16]}, out=tmp_path).cells().values()  # fmt: skip
     methods = [cell.drafting.method for cell in cells]
     assert (methods.count("auto"), methods.count("graph")) == (1, 4)
+
+
+def test_a_sweep_decodes_once_what_drafts_the_same(tmp_path):
+    """Of graph and auto with two values of a setting that either reads alone, two runs each."""
+    grid = {"method": ["auto", "graph"], "lookup": [True, False], "prob_rule": ["path", "local"]}
+    cells = SweepSpec(pairs=["tiny"], prompts=[run_spec().prompt], grid=grid, out=tmp_path).cells().values()
+    assert sorted((one.drafting.method, one.drafting.lookup, one.drafting.prob_rule) for one in cells) == [
+        ("auto", False, "path"), ("auto", True, "path"), ("graph", True, "local"), ("graph", True, "path"),
+    ]  # fmt: skip

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from gsd.config import PRESETS, DraftSpec, ModelSpec, Prompt, RunSpec, SamplingSpec, build, preset
+from gsd.config import FIXED, HEEDED, PRESETS, DraftSpec, ModelSpec, Prompt, RunSpec, SamplingSpec, build, preset
 from gsd.errors import InputError
 
 MODEL = ModelSpec(source="folder")
@@ -67,6 +67,27 @@ def test_the_digest_is_of_the_meaning_and_survives_json():
         RunSpec(**{**RUN, "prompt": Prompt(prompt="y")}),
     ]
     assert len({spec.digest(), *(other.digest() for other in others)}) == 5
+
+
+# A value of each setting that is neither the default nor fixed by any method.
+OTHER = dict(width=3, depth=5, merge_context=2, sibling_threshold=0.3, prob_threshold=0.2, prob_rule="local",
+             prob_action="drop", frontier=7, budget=9, lookup=False, history=False, calibrated=False)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHER)
+@pytest.mark.parametrize("method", HEEDED)
+def test_a_setting_changes_draft_and_digest_where_the_method_reads_it_and_nowhere_else(method, name):
+    plain, changed = DraftSpec(method=method), DraftSpec(method=method, **{name: OTHER[name]})
+    read = name in HEEDED[method]
+    assert (plain.as_drafted() != changed.as_drafted()) == read
+    assert (RunSpec(**RUN, drafting=plain).digest() != RunSpec(**RUN, drafting=changed).digest()) == read
+
+
+def test_what_a_name_fixes_is_not_read_and_drafted_settings_draft_the_same_again():
+    for method, fixed in FIXED.items():
+        drafted = DraftSpec(method=method, **OTHER).as_drafted()
+        assert not fixed.keys() & HEEDED[method]
+        assert fixed.items() <= drafted.model_dump().items() and drafted.as_drafted() == drafted
 
 
 def test_presets_build_and_an_unknown_one_is_refused_with_the_known():

@@ -24,6 +24,10 @@ def test_the_tree_of_the_same_settings_is_a_twin(changes):
     assert is_unmerged_twin(drafting(), drafting(**changes))
 
 
+def test_a_switch_that_auto_alone_reads_hides_no_twin():
+    assert is_unmerged_twin(drafting(lookup=False), drafting(method="tree", calibrated=False))
+
+
 @pytest.mark.parametrize("changes", [{}, {"merge_context": 0}, {"method": "tree", "width": 3}, {"method": "chain"},
                                      {"method": "ar", "merge_context": None}])  # fmt: skip
 def test_other_drafting_is_none(changes):
