@@ -63,9 +63,10 @@ def difference(meta: dict[str, Any], other: dict[str, Any]) -> str | None:
 def modelled_by_step(run: RunTrace, costs: Costs) -> pd.DataFrame:
     """Measured and modelled milliseconds of every round and phase: run, status, round, phase, measured_ms, modelled_ms.
 
-    modelled: draft = Σ draft curve at the tokens of each draft forward; verify = target curve at the root,
-    the verified nodes and, in the first round, the prompt; engine = round_ms + levels · level_ms + drafted
-    nodes · node_ms. Raises `InputError` for a run that recorded counts alone.
+    modelled: draft = Σ draft curve at the tokens of each draft forward, all that is committed and not cached among
+    those of the first; verify = target curve at the root, the verified nodes and, in the first round, the prompt;
+    engine = round_ms + levels · level_ms + drafted nodes · node_ms. Raises `InputError` for a run that recorded
+    counts alone.
     """
     pending, rows = len(run.meta["prompt_tokens"]), []
     for step in run.steps:
@@ -77,8 +78,7 @@ def modelled_by_step(run: RunTrace, costs: Costs) -> pd.DataFrame:
         engine = own.round_ms + own.level_ms * len(forwards) + own.node_ms * step["drafted_nodes"]
         modelled = (float(costs.draft.at(forwards).sum()), float(costs.target.at(fed)), engine)
         rows += [(step["round"], phase, *times) for phase, *times in zip(PHASES, _measured(step["ms"]), modelled)]
-        if forwards:
-            pending = len(step["new_tokens"]) - _cached(step)
+        pending = (0 if forwards else pending) + len(step["new_tokens"]) - _cached(step)
     made = pd.DataFrame(rows, columns=["round", "phase", "measured_ms", "modelled_ms"])
     made.insert(0, "run", run.meta["run"])
     made.insert(1, "status", run.status)

@@ -1,6 +1,7 @@
 """A recorded run by cost curves: as by hand, and with as many forwards as were made."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,31 @@ def test_a_round_is_modelled_as_by_hand(run):
     assert rows.loc[0, "verify"] == pytest.approx(8 + 2 * (pending + step["verified_nodes"]))
     assert rows.loc[0, "engine"] == pytest.approx(1 + 0.5 * len(sizes) + 0.25 * step["drafted_nodes"])
     assert rows.loc[1, "verify"] == pytest.approx(8 + 2 * (1 + run.steps[1]["verified_nodes"]))
+
+
+def test_what_was_committed_without_a_draft_comes_with_the_next_one(run):
+    """A prompt of two tokens, and its rounds by what the draft has not cached when they begin:
+
+    2  nothing drafted, one token picked
+    3  A was looked up and accepted, the draft was not asked: A and a pick
+    5  root ─ A ─ B: one forward for the five, the root among them, and one for A; A, kept in the cache, and a pick
+    1  root ─ A: one forward
+    """
+    none, found, drafted = [0], [0, 0], [1, 2, 0]
+    steps = [bare_round(0, none, [], 1), bare_round(1, found, [1], 2), bare_round(2, drafted, [1], 2),
+             bare_round(3, [1, 0], [], 1)]  # fmt: skip
+    made = replace(run, meta=run.meta | {"prompt_tokens": [3, 13]}, steps=steps)
+    rows = modelled_by_step(made, COSTS)
+    assert rows[rows["phase"] == "draft"]["modelled_ms"].tolist() == pytest.approx([0.0, 0.0, 5.0 + 1.0, 1.0])
+
+
+def bare_round(number, forwards, accepted, new):
+    """What is modelled of a round whose graph is a chain; `forwards`: which draft forward expanded each node."""
+    nodes = list(range(len(forwards)))
+    return {"round": number, "graph": {"forward": forwards, "expanded": [asked > 0 for asked in forwards]},
+            "tree": {"node": nodes, "merged": [False] * len(nodes)}, "accepted": accepted, "new_tokens": [1] * new,
+            "drafted_nodes": len(nodes) - 1, "verified_nodes": len(nodes) - 1,
+            "ms": {"draft": 1.0, "verify": 1.0, "total": 3.0}}  # fmt: skip
 
 
 @pytest.mark.parametrize("folder", list_runs(SAMPLES), ids=lambda folder: folder.name)
