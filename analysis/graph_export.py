@@ -23,6 +23,7 @@ POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inli
 _LOADED = re.compile(r'<link\s[^>]*href="https?://[^>]*>|<script\s[^>]*src="https?://[^>]*>\s*</script>')
 _STYLE = """
 html, body, .card, #mynetwork {{ height: 100% !important; margin: 0; border: 0 !important; overflow: hidden; }}
+#mynetwork {{ height: calc(100% - 40px) !important; }} /* the legend has the rest */
 body {{ background: {paper}; }}
 center, #loadingBar {{ display: none !important; }}
 label {{ position: absolute; top: 10px; right: 12px; font: 13px sans-serif; color: {ink}; cursor: pointer; }}

@@ -100,6 +100,8 @@ def test_the_graph_can_be_dragged_about_in_the_page(page, address, run):
     frame = page.frame_locator("iframe")
     expect(frame.locator("canvas")).to_be_visible()
     expect(frame.locator(".legend")).to_contain_text("accepted")
+    graph, legend = frame.locator("canvas").bounding_box(), frame.locator(".legend svg").bounding_box()
+    assert graph["y"] + graph["height"] <= legend["y"]
     idle(page)
 
 
