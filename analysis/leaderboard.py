@@ -16,14 +16,16 @@ from gsd.errors import InputError
 
 _FIGURES = ("mean_acceptance_length", "draft_forwards", "target_forwards", "overhead_ms_per_round", "matches",
             "prompts")  # fmt: skip
+HALF = ("bfloat16", "float16")  # a forward over many tokens rounds otherwise than one over a single token
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
     """One result.
 
-    `methods`  a row each, the fastest first: `method`, `speedup` (mean over prompts), `low` and `high` (its bootstrap
-               interval over prompts), `worst`, `best`, and counts as in the file
+    `methods`  a row each, the fastest first: `method`, `drafts` (whether a forward yields more than one token),
+               `speedup` (mean over prompts), `low` and `high` (its bootstrap interval over prompts), `worst`, `best`,
+               and counts as in the file
     `prompts`  a row for each method and prompt: `method`, `prompt`, `kind` (None where it is not known), `speedup`
     """
 
@@ -70,6 +72,20 @@ def prompts_by_kind(bench: Bench) -> pd.Series:
     return bench.prompts.dropna(subset="kind").groupby("kind")["prompt"].nunique()
 
 
+def same_text(bench: Bench) -> str:
+    """On how many prompts a method gave the text of plain decoding; empty where texts were sampled or not compared."""
+    rows = bench.methods.dropna(subset="matches")
+    if rows.empty:
+        return ""
+    apart = rows[rows["matches"] < rows["prompts"]]
+    if apart.empty:
+        return "Every method gave the text of plain decoding on every prompt"
+    counts = ", ".join(f"{row.method} on {row.matches:.0f} of {row.prompts}" for row in apart.itertuples())
+    dtype = str(bench.settings.get("dtype", "")).removeprefix("torch.")
+    why = f"; in {dtype} near-ties flip" if dtype in HALF else ""
+    return f"Same text as plain decoding: {counts}{why}"
+
+
 def _prompts(found: dict[str, Any]) -> pd.DataFrame:
     rows = []
     for method, row in found["methods"].items():
@@ -84,8 +100,8 @@ def _prompts(found: dict[str, Any]) -> pd.DataFrame:
 
 def _method(method: str, row: dict[str, Any]) -> dict[str, Any]:
     low, high = _interval(row["speedups"])
-    return {"method": method, "speedup": float(np.mean(row["speedups"])), "low": low, "high": high,
-            "worst": min(row["speedups"]), "best": max(row["speedups"]),
+    return {"method": method, "drafts": row["mean_acceptance_length"] > 1, "speedup": float(np.mean(row["speedups"])),
+            "low": low, "high": high, "worst": min(row["speedups"]), "best": max(row["speedups"]),
             **{name: row[name] for name in _FIGURES}}  # fmt: skip
 
 

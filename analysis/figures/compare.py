@@ -24,5 +24,6 @@ def comparison(compared: Comparison, measure: str) -> go.Figure:
     made.add_scatter(x=[ratio.value] * 2, y=[-0.5, len(rows) - 0.5], mode="lines",
                      line={"color": BONUS, "dash": "dot", "width": 2}, name=f"ratio of means, {LEVEL:.0%} interval",
                      hovertemplate="ratio of means %{x:.2f}×<extra></extra>")  # fmt: skip
-    made.update_yaxes(tickvals=places, ticktext=[token(prompt) for prompt in rows["prompt"]], showgrid=False)
+    names = [token(prompt) for prompt in rows["prompt"]]
+    made.update_yaxes(tickvals=places, ticktext=names, showgrid=False, autorange="reversed")
     return made.update_layout(height=200 + 22 * len(rows))

@@ -1,4 +1,4 @@
-"""All methods of a benchmark's result, with intervals, by prompt and by kind. Everything in it is measured."""
+"""The methods of a benchmark's result, with intervals, by prompt and by kind. Everything in it is measured."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def leaderboard() -> None:
     bench = _chosen()
     if bench is None:
         return
-    st.caption(plain(_setup(bench)))
+    st.caption(plain(". ".join(filter(None, (_setup(bench), tables.same_text(bench))))))
     formula = SPEEDUP + plain(bench.baseline) + "."
     left, right = st.columns([7, 5], gap="medium")
     with left:

@@ -1,4 +1,4 @@
-"""Two runs at the same place of the text, and all methods of a benchmark."""
+"""Two runs at the same place of the text, and the methods of one benchmark."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def page() -> None:
     follow_theme()
     if SHOWN not in st.session_state:
         st.session_state[SHOWN] = ALL if st.query_params.get("show") == "leaderboard" else TWO
-    head("Compare", "Two runs at the same place of the text, or all methods at once.",
+    head("Compare", "Two runs at the same place of the text, or the methods of one benchmark.",
          lambda: st.segmented_control("Show", [TWO, ALL], key=SHOWN, required=True, label_visibility="collapsed",
                                       width="content", persist_state="session"))  # fmt: skip
     if st.session_state[SHOWN] == ALL:

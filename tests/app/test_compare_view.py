@@ -150,6 +150,13 @@ def test_the_leaderboard_draws_what_comes_with_the_code(compare):
     assert page.query_params["show"] == "leaderboard"
 
 
+def test_the_leaderboard_says_where_a_text_was_not_that_of_plain_decoding(compare):
+    page = compare(show="leaderboard")
+    page.selectbox(key="bench").set_value("qwen2.5-coder-bf16").run()
+    [caption] = [caption.value for caption in page.caption if "Measured on" in caption.value]
+    assert "graph on 6 of 10; in bfloat16 near-ties flip" in caption
+
+
 def test_a_broken_result_is_told(compare):
     page = compare(show="leaderboard")
     page.get("file_uploader")[0].set_value(("mine.json", b"{}", "application/json")).run()

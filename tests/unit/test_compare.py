@@ -92,14 +92,14 @@ def test_runs_without_a_number_or_an_end_are_refused():
 
 
 def test_the_figure_says_the_verdict_and_shows_every_prompt_and_the_interval():
-    """Ratios 2, 1.5, 1.5 ... against 1: higher; the lowest ratio stands first, token text is no markup."""
+    """Ratios 2, 1.5, 1.5 ... against 1: higher; the lowest ratio stands on top, token text is no markup."""
     found = compare({"<b>": 2.0, **dict.fromkeys("abcde", 1.5)}, dict.fromkeys(["<b>", *"abcde"], 1.0))
     made = comparison(found, "tokens/s")
     assert made.layout.title.text == "Higher: 1.58×"
     assert "tokens/s" in made.layout.xaxis.title.text and "6 prompts" in made.layout.title.subtitle.text
     points = made.data[0]
     assert list(points.x) == [1.5] * 5 + [2.0] == ratios_by_prompt(found)["ratio"].tolist()
-    assert made.layout.yaxis.ticktext[-1] == "&lt;b&gt;"
+    assert made.layout.yaxis.ticktext[-1] == "&lt;b&gt;" and made.layout.yaxis.autorange == "reversed"
     band = next(shape for shape in made.layout.shapes if shape.type == "rect")
     assert (band.x0, band.x1) == (found.ratio_of_means.low, found.ratio_of_means.high)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from analysis.figures import leaderboard as figures
-from analysis.leaderboard import against, by_kind, prompts_by_kind, read_bench, results
+from analysis.leaderboard import against, by_kind, prompts_by_kind, read_bench, results, same_text
 from gsd.errors import InputError
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
@@ -62,6 +62,35 @@ def test_the_leader_is_named_and_whether_it_is_shown_to_lead():
     made = figures.leaderboard(read_bench(result(methods=few, prompts=None), "r"))
     assert made.layout.title.text == "fast: 2.00×, measured on 9 prompts"
     assert "no difference" in figures.leaderboard(read_bench(result(methods=close), "r")).layout.title.text
+
+
+def test_one_drafter_beside_plain_decoding_is_not_said_to_lead():
+    """Plain decoding yields one token a forward: an acceptance length of 1."""
+    plain = COUNTS | {"mean_acceptance_length": 1.0, "speedups": SLOW}
+    methods = {"ar": plain, "hf-greedy": plain, "graph": COUNTS | {"speedups": [2 * ratio for ratio in SLOW]}}
+    assert figures.leaderboard(read_bench(result(methods=methods), "r")).layout.title.text == (
+        "graph: 2.00× over plain decoding, measured on 12 prompts; no other drafter was"
+    )
+
+
+@pytest.mark.parametrize(
+    ("matches", "dtype", "said"),
+    [((6, 12), "torch.bfloat16", "Same text as plain decoding: slow on 6 of 12; in bfloat16 near-ties flip"),
+     ((6, 11), "torch.float32", "Same text as plain decoding: fast on 11 of 12, slow on 6 of 12"),
+     ((12, 12), "torch.float32", "Every method gave the text of plain decoding on every prompt"),
+     ((None, None), "torch.float32", "")],
+)  # fmt: skip
+def test_on_how_many_prompts_the_text_was_that_of_plain_decoding_is_said(matches, dtype, said):
+    methods = {name: COUNTS | {"speedups": [speed] * 12, "matches": found}
+               for name, found, speed in zip(("slow", "fast"), matches, (1.0, 2.0))}  # fmt: skip
+    assert same_text(read_bench(result(methods=methods, settings={"dtype": dtype}), "r")) == said
+
+
+def test_a_kind_stands_beside_a_prompt_whose_name_does_not_begin_with_it():
+    named = [{"id": "to-german", "kind": "to-german"}, {"id": "sum-1", "kind": "sum"}, {"id": "p", "kind": "code"}]
+    bench = read_bench(result(prompts=named + [{"id": f"q{i}", "kind": None} for i in range(9)]), "r")
+    labels = figures.by_prompt(bench).layout.yaxis.categoryarray
+    assert {"to-german", "sum-1", "p · code", "q0"} <= set(labels)
 
 
 def test_two_methods_are_paired_by_prompt():
