@@ -153,7 +153,7 @@ def test_the_leaderboard_draws_what_comes_with_the_code(compare):
 def test_the_leaderboard_says_where_a_text_was_not_that_of_plain_decoding(compare):
     page = compare(show="leaderboard")
     page.selectbox(key="bench").set_value("qwen2.5-coder-bf16").run()
-    [caption] = [caption.value for caption in page.caption if "Measured on" in caption.value]
+    [caption] = [caption.value.replace("\\", "") for caption in page.caption if "Measured on" in caption.value]
     assert "graph on 6 of 10; in bfloat16 near-ties flip" in caption
 
 
