@@ -96,8 +96,6 @@ class TokenGraph:
         tokens: Sequence[Sequence[int]],
         logq: Sequence[Sequence[float]],
         spec: DraftSpec,
-        *,
-        source: str = "draft",
     ) -> list[int]:
         """Add one level and return the next frontier, the most probable first.
 
@@ -108,7 +106,7 @@ class TokenGraph:
         for parent, row, row_logq in zip(frontier, tokens, logq, strict=True):
             self.expanded[parent] = True
             self.forwards[parent] = self.forwards_made
-            self._expand(parent, row[: spec.width], row_logq, spec, source, grown)
+            self._expand(parent, row[: spec.width], row_logq, spec, grown)
         grown.sort(key=lambda node: (-self.path_logq[node], node))
         for node in grown[spec.frontier :]:
             self._decide(self.parents[node], self.tokens[node], self.logq[node], "capped", node,
@@ -133,7 +131,7 @@ class TokenGraph:
         return chain[1:]
 
     def _expand(
-        self, parent: int, tokens: Sequence[int], logq: Sequence[float], spec: DraftSpec, source: str, grown: list[int]
+        self, parent: int, tokens: Sequence[int], logq: Sequence[float], spec: DraftSpec, grown: list[int]
     ) -> None:
         """Judge the candidates of one node, in order of probability."""
         there = {self.tokens[child]: child for child, _ in self.out_edges[parent]}  # from another source
@@ -158,7 +156,7 @@ class TokenGraph:
                 self._merge(parent, target, own, ngram)
                 self._decide(parent, token, own, "merged", target)
                 continue
-            node = self._add(parent, token, own, ngram, source)
+            node = self._add(parent, token, own, ngram, "draft")
             if improbable:
                 self._decide(parent, token, own, "leaf", node, "probability", base + own, prob_limit)
             else:

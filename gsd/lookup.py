@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 LONGEST_MATCH = 8  # tokens; a longer match says little more
 SHORTEST_MATCH = 2
+END = -1  # no token: one sequence ends here and another begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,24 +22,31 @@ class Continuation:
 
 
 class Lookup:
-    """An index of n-grams over a growing sequence of tokens."""
+    """An index of n-grams over sequences of tokens, of which the last may still grow."""
 
     def __init__(self) -> None:
         self._tokens: list[int] = []
+        self._start = 0  # of the last sequence
         self._ends: dict[tuple[int, ...], int] = {}  # n-gram -> place of the token behind its last occurrence
 
     def extend(self, tokens: Sequence[int]) -> None:
-        """Append `tokens`."""
+        """Append `tokens` to the last sequence."""
         for token in tokens:
             place = len(self._tokens)
-            for length in range(SHORTEST_MATCH, min(LONGEST_MATCH, place) + 1):
+            for length in range(SHORTEST_MATCH, min(LONGEST_MATCH, place - self._start) + 1):
                 self._ends[tuple(self._tokens[place - length : place])] = place
             self._tokens.append(token)
+
+    def end(self) -> None:
+        """What is appended from here on is another sequence: nothing is found across the seam."""
+        self._tokens.append(END)
+        self._start = len(self._tokens)
 
     def find(self, text: Sequence[int], most: int) -> Continuation | None:
         """Up to `most` tokens behind the longest match with the end of `text` that is indexed, the latest one."""
         for length in range(min(LONGEST_MATCH, len(text)), SHORTEST_MATCH - 1, -1):
             place = self._ends.get(tuple(text[-length:]))
             if place is not None:
-                return Continuation(self._tokens[place : place + most], length)
+                tokens = self._tokens[place : place + most]
+                return Continuation(tokens[: tokens.index(END)] if END in tokens else tokens, length)
         return None

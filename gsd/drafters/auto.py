@@ -23,6 +23,7 @@ MOST_FORWARDS = 32  # of the draft, in one round
 TOGETHER = 8  # nodes expanded in one forward, at most
 LONGEST_FOUND = 24  # tokens of a continuation that is looked up
 LEAST = 1e-4  # the lowest estimate of a probability
+CATCHING_UP = 32  # tokens of the text in a round's first draft forward, beyond which it says little of other rounds
 
 
 class AutoDrafter(GraphDrafter):
@@ -33,7 +34,8 @@ class AutoDrafter(GraphDrafter):
         self._pace = pace
         self._sources = {name: Lookup() for name, on in (("lookup", spec.lookup), ("history", spec.history)) if on}
         self._read = 0  # committed tokens in the index
-        self._first = True  # whether the round is the text's first, whose forwards take the prompt along
+        self._first = True  # whether the round is the text's first, whose target forward takes the prompt along
+        self._typical = False  # whether the round's time says what others will take: no long text was run along
         self._graph = TokenGraph([0], None)
         self._trying = False  # whether this round drafts only as that is overdue
         self._edges: list[list[tuple[int, float]]] = []  # by node: child, log of the estimate that it is picked there
@@ -48,12 +50,13 @@ class AutoDrafter(GraphDrafter):
         self._read, self._first = 0, True
 
     def draft(self, committed: list[int], max_depth: int) -> TokenGraph:
-        """Grow best-first while it pays, at most `max_depth` deep."""
+        """Grow best-first while it pays, at most `max_depth` deep, by the draft as far as its context reaches."""
         self._pace.begin()
         graph = self._graph = self._new_graph(committed)
         self._edges, self._reach, self._found, self._asked = [], [], {}, {}
+        self._typical, self._first = not self._first, False
+        self._look_up(graph, committed, max_depth)
         depth = min(max_depth, self._model.context_length - len(committed))
-        self._look_up(graph, committed, depth)
         nodes = self._worthwhile(graph, depth)
         self._trying = not nodes and depth > 0 and self._pace.overdue
         if self._trying:
@@ -76,14 +79,13 @@ class AutoDrafter(GraphDrafter):
         if "history" in self._sources:
             self._remember(tree, accepted)
         if self._trying:
-            self._pace.tried(bool(accepted))
+            self._pace.tried(any(tree.nodes[i] not in self._found for i in accepted))
         elif self._asked:
             self._pace.drafted_as_planned()
         else:
             self._pace.idle()
-        if not self._first:
+        if self._typical:
             self._pace.end(len(tree), len(new_tokens))
-        self._first = False
 
     def _look_up(self, graph: TokenGraph, committed: list[int], depth: int) -> None:
         """Attach what the sources find behind the end of the text."""
@@ -113,6 +115,8 @@ class AutoDrafter(GraphDrafter):
     def _ask(self, graph: TokenGraph, nodes: list[int], committed: list[int]) -> None:
         """Expand `nodes` in one draft forward."""
         before = self._model.length
+        if nodes[0] == ROOT and len(committed) - before > CATCHING_UP:
+            self._typical = False
         self._pace.begin_forward()
         candidates = self._expand(graph, nodes, committed)
         self._pace.end_forward(self._model.length - before)
@@ -131,9 +135,8 @@ class AutoDrafter(GraphDrafter):
             self._edges[node] = [
                 (child, math.log(self._share(graph, node, child))) for child, _ in graph.out_edges[node]
             ]
-        stale = list(nodes)
-        while stale:
-            node = stale.pop()
+        stale = list(nodes)  # parents first, so that what hangs on a node is estimated by what holds of it now
+        for node in stale:
             for child, logp in self._edges[node]:
                 through = self._reach[node] + logp
                 if child in self._found or through > self._reach[child]:  # the draft may have lowered what was found
@@ -177,6 +180,7 @@ class AutoDrafter(GraphDrafter):
             path.append(tree.tokens[last])
             last = tree.parents[last]
         self._sources["history"].extend(path[::-1])
+        self._sources["history"].end()
 
 
 def _agreed(q: float, trust: float) -> float:

@@ -31,6 +31,17 @@ def test_one_token_is_no_match():
     assert indexed([1, 2, 3]).find([5, 1], 4) is None
 
 
+def test_nothing_is_found_across_the_seam_of_two_sequences():
+    """`3 4` ends the first; `4 50` stands in neither."""
+    lookup = indexed([1, 2, 3, 4])
+    lookup.end()
+    lookup.extend([50, 51, 52])
+    assert lookup.find([9, 3, 4], 4) is None
+    assert lookup.find([4, 50], 4) is None
+    assert lookup.find([9, 2, 3], 4) == Continuation([4], 2)
+    assert lookup.find([50, 51], 4) == Continuation([52], 2)
+
+
 @given(TOKENS, TOKENS, st.integers(1, 9))
 def test_what_is_found_stands_there(tokens, more, most):
     """Against a plain search: the last place of the longest suffix, of 2 to 8 tokens, with something behind it."""

@@ -1,0 +1,82 @@
+"""What method auto learns from a round, and what it looks up; with a draft that is a table."""
+
+from __future__ import annotations
+
+import pytest
+
+from gsd.config import DraftSpec
+from gsd.drafters.auto import CATCHING_UP, AutoDrafter
+from gsd.pace import SHORTEST_PAUSE
+from tests.models import StillPace
+from tests.table_model import TableModel, random_table
+
+VOCABULARY = 6
+TEXT = [0, 1, 2, 3, 4, 0, 1, 2]  # `1 2` was followed by `3 4`
+
+
+def drafter(context_length=256, **settings):
+    spec = DraftSpec(method="auto", **settings)
+    made = AutoDrafter(
+        TableModel(random_table(VOCABULARY, 0), context_length), spec,
+        vocab_size=VOCABULARY, record=False, pace=StillPace(),
+    )  # fmt: skip
+    made.start(400)
+    return made
+
+
+@pytest.mark.parametrize("most", [0, 1, 3])
+@pytest.mark.parametrize("context_length", [4, len(TEXT), len(TEXT) + 2])
+def test_looking_up_goes_as_deep_as_asked_where_the_draft_s_context_is_full(context_length, most):
+    made = drafter(context_length)
+    graph = made.draft(TEXT, most)
+    assert max(graph.depths) == (most if context_length <= len(TEXT) else max(graph.depths)) <= most
+    assert sum(graph.expanded) == 0 or context_length > len(TEXT)
+    found = [token for token, source in zip(graph.tokens, graph.sources) if source == "lookup"]
+    assert found == TEXT[3:][:most]
+
+
+def test_only_what_the_draft_proposed_makes_a_try_of_it_a_success(monkeypatch):
+    """Both rounds try the draft as that is overdue; accepted is a looked-up token, then the draft's."""
+    made = drafter()
+    pace = made._pace
+    tried = []
+    monkeypatch.setattr(pace, "tried", tried.append)
+    monkeypatch.setattr(pace, "worth_expanding", lambda gains: 0)
+    pace._idle = SHORTEST_PAUSE
+    for source in ("lookup", "draft"):
+        made.start(400)
+        graph = made.draft(TEXT, 4)
+        tree = made.flatten(graph, 4)
+        at = next(i for i in range(1, len(tree)) if tree.parents[i] == 0 and graph.sources[tree.nodes[i]] == source)
+        made.observe(tree, [at], [tree.tokens[at], 5])
+    assert tried == [False, True]
+
+
+def test_a_round_that_runs_a_long_text_along_says_nothing_of_the_rate(monkeypatch):
+    """The draft was not asked at first; when it is, what it has not read yet is more than a round's own tokens."""
+    made = drafter()
+    told = []
+    monkeypatch.setattr(made._pace, "end", lambda nodes, tokens: told.append(tokens))
+    expand = made._pace.worth_expanding
+    monkeypatch.setattr(made._pace, "worth_expanding", lambda gains: 0)
+    text = [i % VOCABULARY for i in range(2 * CATCHING_UP)]
+    for asked in (False, False, True, True):
+        if asked:
+            monkeypatch.setattr(made._pace, "worth_expanding", expand)
+        graph = made.draft(text, 4)
+        made.observe(made.flatten(graph, 4), [], [text[0]])
+        text.append(text[0])
+    assert len(told) == 2  # neither the text's first round nor the draft's first
+
+
+def test_what_hangs_on_a_looked_up_node_is_reached_no_more_probably_than_it():
+    """Root and looked-up nodes are expanded together; then the draft's word changes the latter, and all behind them."""
+    made = drafter()
+    made._pace.found["lookup"].estimate = lambda matched: 0.6
+    graph = made.draft(TEXT, 4)
+    assert sum(graph.expanded) > 1
+    ways: dict[int, list[float]] = {}
+    for node, edges in enumerate(made._edges):
+        for child, logp in edges:
+            ways.setdefault(child, []).append(made._reach[node] + logp)
+    assert made._reach[1:] == pytest.approx([max(ways[node]) for node in range(1, len(graph))])
