@@ -70,17 +70,15 @@ def main() -> None:
     """Measure, print a table, write the figures."""
     given = _arguments()
     chosen = pair(given.pair)
-    runners: dict[Engine, Runner] = {}
+    runners = {name: _runner(chosen, variant.engine, given.dtype) for name, variant in VARIANTS.items()}
     contenders = {}
     for name, variant in VARIANTS.items():
-        if variant.engine not in runners:
-            runners[variant.engine] = _runner(chosen, variant.engine, given.dtype)
         spec = RunSpec(
             target=chosen.target, draft=chosen.draft, prompt={"prompt": "-"}, drafting=variant.drafting,
             max_new_tokens=given.max_new_tokens, dtype=given.dtype, detail="counters",
         )  # fmt: skip
-        contenders[name] = OwnMethod(runners[variant.engine], spec)
-    whole = runners[Engine()]
+        contenders[name] = OwnMethod(runners[name], spec)
+    whole = runners[WHOLE]
     file = read_prompts(Path(given.prompts))
     prompts = [whole.encode(prompt) for prompt in file.prompts[:: given.every]]
     interleaved(contenders, prompts[0], 1)  # warms up
@@ -107,7 +105,7 @@ _models: dict[tuple, Any] = {}
 
 
 def _runner(chosen: PairSpec, engine: Engine, dtype: str) -> Runner:
-    """The pair held as `engine` says; models that engines share are loaded once."""
+    """The pair held as `engine` says. Models are shared; what is learned of costs and acceptance is a runner's own."""
     draft = ModelSpec(**chosen.draft.model_dump() | {"quantization": engine.quantization})
     held = []
     for spec in (chosen.target, draft):
