@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel
 
-# A gap of so many steps between neighbouring numbers may still be rounding. Over 360 gaps of a 1.5B model in bfloat16,
-# forwards of one token and one forward over the whole text differed by 0.5 steps in the median and by 2 at most.
-ROUNDING_STEPS = 4
+# A gap of so many steps between neighbouring numbers may still be rounding. Forwards of one token differed from one
+# forward over the whole text in bfloat16 by 0.5 steps in the median and by 2 at most (360 gaps of a 1.5B model; one of
+# 774 of the bundled pair by more than 4), in float16 likewise (two of 776), but in float32 by 2 in the median and by 24
+# at most (28 in forwards of eight): there sums over many terms are no more exact than the numbers that they give.
+ROUNDING_STEPS = {torch.bfloat16: 4, torch.float16: 4, torch.float32: 64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +23,18 @@ class Divergence:
     `gap`       |logit of the reference's token - logit of ours|, by one more forward of the stock target over the text
                 that both share, in the run's own dtype; None where one text just ends
     `step`      the distance of neighbouring numbers of that dtype at those logits: the scale of rounding
+    `limit`     the largest gap that rounding explains in that dtype: so many steps
     """
 
     position: int
-    gap: float | None
-    step: float | None
+    gap: float | None = None
+    step: float | None = None
+    limit: float | None = None
 
     @property
     def beyond_rounding(self) -> bool:
         """Whether the target was surer than rounding explains, so that something is wrong."""
-        return self.gap is None or self.gap > ROUNDING_STEPS * self.step
+        return self.gap is None or self.gap > self.limit
 
 
 def divergences(
@@ -46,7 +50,7 @@ def divergences(
     def divergence(text: list[int]) -> Divergence | None:
         position = first_difference(text, reference)
         if position is None or position >= min(len(text), len(reference)):
-            return None if position is None else Divergence(position, None, None)
+            return None if position is None else Divergence(position)
         if position not in logits:
             logits[position] = _next_logits(target, prompt + reference[:position])
         return _at(position, logits[position], reference[position], text[position])
@@ -70,7 +74,8 @@ def number_step(value: float, dtype: torch.dtype) -> float:
 
 def _at(position: int, logits: torch.Tensor, theirs: int, ours: int) -> Divergence:
     pair = logits[[theirs, ours]].tolist()
-    return Divergence(position, abs(pair[0] - pair[1]), number_step(max(map(abs, pair)), logits.dtype))
+    step = number_step(max(map(abs, pair)), logits.dtype)
+    return Divergence(position, abs(pair[0] - pair[1]), step, ROUNDING_STEPS[logits.dtype] * step)
 
 
 @torch.inference_mode()

@@ -75,13 +75,13 @@ def test_kinds_have_means_of_their_own():
 
 def test_matches_counts_texts_equal_to_plain_greedy_and_flags_what_rounding_does_not_explain():
     ms = {"ar": 1.0, "hf_greedy": 1.0, "graph": 1.0}
-    tie, wrong = Divergence(3, 0.125, 0.125), Divergence(0, 5.0, 0.125)
+    tie, wrong = Divergence(3, 0.125, 0.125, 0.5), Divergence(0, 5.0, 0.125, 0.5)
     made = row("graph", result(**ms), result({"graph": tie}, **ms), result({"graph": wrong}, **ms))
     assert (made["matches"], made["prompts"], made["beyond_rounding"]) == (1, 3, 1)
     assert made["divergences"] == [
         None,
-        {"position": 3, "gap": 0.125, "step": 0.125, "beyond_rounding": False},
-        {"position": 0, "gap": 5.0, "step": 0.125, "beyond_rounding": True},
+        {"position": 3, "gap": 0.125, "step": 0.125, "limit": 0.5, "beyond_rounding": False},
+        {"position": 0, "gap": 5.0, "step": 0.125, "limit": 0.5, "beyond_rounding": True},
     ]
 
 
