@@ -73,7 +73,7 @@ def pair_loader(share: int) -> Load:
 
     logging.disable_progress_bar()
     torch.set_num_threads(max(1, torch.get_num_threads() // share))
-    return lambda spec: Runner.load(spec.target, spec.draft, device=spec.device, dtype=spec.dtype, packed=spec.packed)
+    return Runner.of
 
 
 class LocalExecutor:

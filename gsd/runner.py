@@ -85,6 +85,11 @@ class Runner:
         check_pair(runner.target, drafting, tokenizer, draft_tokenizer)
         return runner
 
+    @classmethod
+    def of(cls, spec: RunSpec) -> Runner:
+        """Load the models of a run as it says: where, in which dtype, and how their weights are held."""
+        return cls.load(spec.target, spec.draft, device=spec.device, dtype=spec.dtype, packed=spec.packed)
+
     @property
     def eos(self) -> frozenset[int]:
         """Token ids that end a text, by the model's and the tokenizer's own word."""

@@ -161,9 +161,9 @@ def main() -> None:
     """Serve standard input. Whatever the libraries print goes to standard error."""
     give_way()
     out = claim_stdout()
-    import gsd.runner  # noqa: F401  (seconds of importing torch, before `ready` rather than in the first run)
+    from gsd.runner import Runner as Pair  # seconds of importing torch, before `ready` rather than in the first run
 
-    Worker(_load, _memory, out).serve(sys.stdin)
+    Worker(Pair.of, _memory, out).serve(sys.stdin)
 
 
 def _parse(line: str) -> dict[str, Any]:
@@ -211,12 +211,6 @@ def claim_stdout() -> TextIO:
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     return out
-
-
-def _load(spec: RunSpec) -> Runner:
-    from gsd.runner import Runner as LoadedPair
-
-    return LoadedPair.load(spec.target, spec.draft, device=spec.device, dtype=spec.dtype)
 
 
 def _memory() -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import streamlit as st
 
+from app.words import plain
 from gsd.config import HEEDED, PRESETS, DraftSpec, Dtype, Method, ModelSpec, Prompt, Quantization, RunSpec, build
 from gsd.pairs import PAIRS, available, pair
 
@@ -71,7 +72,7 @@ def run_spec(prompt: Prompt) -> RunSpec:
     """The settings as a `RunSpec` for a prompt. Raises `InputError` naming the option that is wrong."""
     chosen = st.session_state
     own = chosen["pair"] == OWN
-    target = build(ModelSpec, {"source": chosen["own_target"].strip()}) if own else pair(chosen["pair"]).target
+    target = _own_model("target") if own else pair(chosen["pair"]).target
     return build(RunSpec, {
         "target": target,
         "draft": _draft(own),
@@ -83,6 +84,7 @@ def run_spec(prompt: Prompt) -> RunSpec:
         "stop": tuple(line for line in chosen["stop"].splitlines() if line),
         "device": chosen["device"].strip(),
         "dtype": chosen["dtype"],
+        "packed": chosen["packed"],
         "detail": "full" if chosen["full_detail"] else "counters",
     })  # fmt: skip
 
@@ -94,10 +96,11 @@ def take_settings(spec: dict[str, Any]) -> None:
         "pair": OWN if own else spec["pair"],
         "own_target": spec["target"]["source"] if own else "",
         "own_draft": spec["draft"]["source"] if own and spec["draft"] else "",
+        "own_as_recorded": {role: spec[role] for role in ("target", "draft") if own and spec[role]},
         "prompt": spec["prompt"]["prompt"], "chat": spec["prompt"]["chat"] is not False,
         **DraftSpec(**spec["drafting"]).model_dump(), **spec["sampling"], "max_new_tokens": spec["max_new_tokens"],
         "stop": "\n".join(spec["stop"]), "device": spec["device"], "dtype": spec["dtype"],
-        "draft_quant": (spec["draft"] or {}).get("quantization", "none"),
+        "packed": spec["packed"], "draft_quant": (spec["draft"] or {}).get("quantization", "none"),
         "full_detail": spec["detail"] == "full",
     })  # fmt: skip
 
@@ -105,20 +108,28 @@ def take_settings(spec: dict[str, Any]) -> None:
 def _draft(own: bool) -> ModelSpec | None:
     """The preset's draft is named for `ar` as well, so that changing the method loads nothing anew."""
     if own:
-        source = st.session_state["own_draft"].strip()
-        draft = build(ModelSpec, {"source": source}) if source else None
+        draft = _own_model("draft") if st.session_state["own_draft"].strip() else None
     else:
         draft = pair(st.session_state["pair"]).draft
     return draft and draft.model_copy(update={"quantization": st.session_state["draft_quant"]})
 
 
+def _own_model(role: str) -> ModelSpec:
+    """What is named for `role`, with the revision and the trust that a recorded run had in it while it is the same."""
+    source = st.session_state[f"own_{role}"].strip()
+    recorded = st.session_state["own_as_recorded"].get(role)
+    if recorded is None or recorded["source"] != source:
+        return build(ModelSpec, {"source": source})
+    return build(ModelSpec, {name: recorded[name] for name in ("source", "revision", "trust_remote_code")})
+
+
 def _defaults() -> dict[str, Any]:
     """Widget values before the first draw; a value already there is the user's."""
     return {
-        "pair": _pairs_here()[0], "own_target": "", "own_draft": "", "prompt": "", "baseline": False,
+        "pair": _pairs_here()[0], "own_target": "", "own_draft": "", "own_as_recorded": {}, "prompt": "",
         **DraftSpec(method="auto").model_dump(), "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0,
-        "max_new_tokens": 64, "stop": "", "chat": True, "device": "auto", "dtype": "auto", "draft_quant": "none",
-        "full_detail": True,
+        "max_new_tokens": 64, "stop": "", "chat": True, "device": "auto", "dtype": "auto", "packed": True,
+        "draft_quant": "none", "full_detail": True, "baseline": False,
     }  # fmt: skip
 
 
@@ -140,6 +151,22 @@ def _pair() -> None:
         where = "Hub id, local folder, or GGUF file. Safetensors only."
         st.text_input("Target", key="own_target", placeholder="org/model or /path/to/folder", help=where)
         st.text_input("Draft", key="own_draft", placeholder="a smaller model with the same vocabulary", help=where)
+        for role in ("target", "draft"):
+            _as_recorded(role)
+
+
+def _as_recorded(role: str) -> None:
+    """Say what of a recorded run's model the fields do not show."""
+    if not st.session_state[f"own_{role}"].strip():
+        return
+    model, words = _own_model(role), []
+    if model.revision is not None:
+        words.append(f"revision {plain(model.revision)}")
+    if model.trust_remote_code:
+        words.append("**code that comes with the model is run**")
+    if words:
+        st.caption(f"{role.capitalize()} as in the run that these settings are from: {', '.join(words)}. "
+                   "Under another name, without.")  # fmt: skip
 
 
 def _drafting() -> None:
@@ -203,6 +230,8 @@ def _machine() -> None:
     st.segmented_control("Draft weights", get_args(Quantization), key="draft_quant", required=True,
                          help="Weights of 8 or 4 bits make a large draft's forwards faster and change its guesses "
                               "little. The text stays the target's own, whatever the draft.")  # fmt: skip
+    st.checkbox("Pack weights", key="packed", help="Lay them out for the CPU's matrix kernels where it has such. "
+                "Faster and as exact; sums in another order may decide a near tie another way.")  # fmt: skip
     st.checkbox("Record every node", key="full_detail", help="Off: counts and times only, as timed comparisons "
                 "use. Then there is no graph to look at.")  # fmt: skip
 

@@ -35,7 +35,7 @@ def load(spec: RunSpec) -> Runner:
         from gsd.runner import Runner
 
         logging.disable_progress_bar()
-        return Runner.load(spec.target, spec.draft, device=spec.device, dtype=spec.dtype, packed=spec.packed)
+        return Runner.of(spec)
 
 
 def end_with_broken_lines(file: PromptFile) -> None:

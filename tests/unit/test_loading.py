@@ -6,6 +6,7 @@ from urllib.error import URLError
 
 import pytest
 import torch
+from fixtures.recorded import run_spec
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -25,8 +26,11 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from gsd import worker
+from gsd.cli import output
 from gsd.config import ModelSpec
 from gsd.errors import ModelError, PairError
+from gsd.executors import pair_loader
 from gsd.models.cache import KVCache, LayerShape
 from gsd.models.hf import HFModel
 from gsd.models.loading import load_model
@@ -209,6 +213,33 @@ def test_with_several_gpus_the_target_is_divided_and_the_draft_is_not(two_gpus, 
     Runner.load(ModelSpec(source="target"), ModelSpec(source="draft"), device="auto")
     Runner.load(ModelSpec(source="target"), ModelSpec(source="draft"), device="cuda:1")
     assert asked == [("draft", "cuda:0"), ("target", "auto"), ("draft", "cuda:1"), ("target", "cuda:1")]
+
+
+def of_the_worker(monkeypatch):
+    """How the engine process loads a run's models."""
+    handed = []
+    for name in ("give_way", "claim_stdout"):
+        monkeypatch.setattr(worker, name, lambda: None)
+    monkeypatch.setattr(worker, "Worker", lambda load, *_: handed.append(load) or SimpleNamespace(serve=len))
+    monkeypatch.setattr("sys.stdin", [])
+    worker.main()
+    return handed[0]
+
+
+@pytest.mark.parametrize("loader", [of_the_worker, lambda _: pair_loader(1), lambda _: output.load],
+                         ids=["worker", "sweep", "command line"])  # fmt: skip
+def test_every_way_in_loads_a_pair_as_its_run_says(monkeypatch, loader):
+    asked = []
+
+    def load(spec, device, dtype, packed):
+        asked.append((spec.source, device, dtype, packed))
+        return SimpleNamespace(counter=None)
+
+    monkeypatch.setattr("gsd.runner.load_model", load)
+    monkeypatch.setattr("gsd.runner.load_tokenizer", lambda spec: None)
+    monkeypatch.setattr("gsd.runner.check_pair", lambda *_: None)
+    loader(monkeypatch)(run_spec(device="cpu", dtype="bfloat16", packed=False))
+    assert asked == [("made/up-draft", "cpu", "bfloat16", False), ("made/up-target", "cpu", "bfloat16", False)]
 
 
 @pytest.mark.parametrize("place", ["cpu", "disk"])

@@ -1,0 +1,47 @@
+"""The settings of the next run are all that a recorded run had, the ones that no field shows among them."""
+
+import json
+import time
+
+from fixtures.recorded import record_run
+
+from gsd.config import DraftSpec, ModelSpec
+
+OWN = ModelSpec(source="made/up", revision="v1_2", trust_remote_code=True)
+
+
+def taken(app, tmp_path, **changes):
+    """The page with the settings of a recorded run in its form."""
+    run = record_run(tmp_path / "runs", target=OWN, draft=OWN.model_copy(update={"quantization": "int8"}),
+                     drafting=DraftSpec(), pair=None, **changes)  # fmt: skip
+    page = app(run=run.name)
+    page.button(key="take").click().run()
+    assert not page.exception
+    return page, json.loads((run / "run.json").read_text())["spec"]
+
+
+def spec_run_from(page, client):
+    """What the engine was asked for, as it was recorded."""
+    page.button(key="run").click().run()
+    [job] = page.session_state["session"].jobs
+    deadline = time.monotonic() + 15
+    while client.job(job).pending:
+        assert time.monotonic() < deadline, "the run never ended"
+        time.sleep(0.02)
+    return json.loads((client.job(job).folder / "run.json").read_text())["spec"]
+
+
+def test_a_recorded_run_is_run_again_with_the_models_it_had(app, shared_client, tmp_path):
+    page, recorded = taken(app, tmp_path, packed=False)
+    assert sum("revision" in caption.value and "code that comes" in caption.value for caption in page.caption) == 2
+    again = spec_run_from(page, shared_client)
+    assert again["prompt"]["prompt"] == recorded["prompt"]["prompt"]
+    assert again | {"prompt": recorded["prompt"]} == recorded  # a prompt typed in has another id
+
+
+def test_a_model_of_another_name_has_neither_the_revision_nor_the_trust(app, shared_client, tmp_path):
+    page, _ = taken(app, tmp_path)
+    page.text_input(key="own_target").set_value("made/another").run()
+    again = spec_run_from(page, shared_client)
+    assert again["target"] == ModelSpec(source="made/another").model_dump()
+    assert (again["draft"]["revision"], again["draft"]["trust_remote_code"]) == ("v1_2", True)
