@@ -6,22 +6,35 @@ import json
 import os
 import shutil
 import stat
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from analysis.catalog import read_head
 from analysis.export import csv_files
+from analysis.load import tables_of
 from gsd.errors import InputError, TraceError
-from gsd.trace import RunTrace, read_run
+from gsd.tables import write_tables
+from gsd.trace import RunTrace, check_writable, read_run
 
 FORMAT = "gsd-bundle"
 VERSION = 1
 HEAD = "bundle.json"
 PACKED = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflated"}  # how entries may be packed
 MOST_GROWTH = 100  # unpacked over packed size; of traces it is 5 to 20, of a file made to fill the disk 1,000
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Runs that a bundle brought, and those that were there already and stay as they are, by name."""
+
+    new: list[str]
+    known: list[str]
 
 
 def write_bundle(runs: Sequence[Path], file: Path) -> Path:
@@ -77,6 +90,37 @@ def read_bundle(file: Path, out: Path) -> list[Path]:
             raise TraceError(f"cannot write {out}: {error.strerror or error}; choose another folder") from error
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def take_in(bundle: Path, out: Path, known: Collection[str] = ()) -> Taken:
+    """Unpack the runs of a bundle under `out`: all that are new, or none. Tables are made anew from the events.
+
+    Runs that `out` has already, or that are in `known`, are left out. Raises `InputError` for a file that is no
+    bundle, `TraceError` for runs that this version cannot read.
+    """
+    with tempfile.TemporaryDirectory(dir=check_writable(out), prefix=".import-") as place:
+        folders = read_bundle(bundle, Path(place))
+        new = [folder for folder in folders if folder.name not in known and not (out / folder.name).exists()]
+        for folder in new:
+            _check(folder)
+        return Taken([folder.rename(out / folder.name).name for folder in new],
+                     [folder.name for folder in folders if folder not in new])  # fmt: skip
+
+
+def _check(folder: Path) -> None:
+    """Raise `TraceError` for a run that no view could show; believe its events alone."""
+    shutil.rmtree(folder / "tables", ignore_errors=True)
+    run, head = read_run(folder), read_head(folder)
+    if head.spec is None:
+        raise TraceError(f"{folder.name}: {head.why}")
+    if run.meta["run"] != folder.name:
+        raise TraceError(f"{folder.name}: its run.json is that of {run.meta['run']!r}; bundle the run anew")
+    try:
+        tables_of(folder)
+    except TraceError as error:
+        raise TraceError(str(error).replace(str(folder), folder.name)) from None
+    if run.end:
+        write_tables(run, folder / "tables")
 
 
 def _fill(bundle: zipfile.ZipFile, traces: dict[str, RunTrace]) -> None:

@@ -1,4 +1,4 @@
-"""Runs as a list shows them: status, counts, size and title; retitled, deleted, and taken in from bundles.
+"""Runs as a list shows them: status, counts, size and title; retitled and deleted.
 
 Reading one costs two small reads, however long the run: `run.json`, and the last line of the events.
 """
@@ -8,18 +8,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.bundle import read_bundle
-from analysis.load import tables_of
 from gsd.config import RunSpec, build
 from gsd.errors import InputError, TraceError
-from gsd.tables import write_tables
-from gsd.trace import SCHEMA, check_writable, read_run
+from gsd.trace import SCHEMA
 
 TITLE = "title.txt"  # beside what was recorded, which stays as it is
 MOST_TITLE = 80  # characters
@@ -74,14 +69,6 @@ class RunInfo:
     def name(self) -> str:
         """The folder's name, which is the run's."""
         return self.head.folder.name
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """Runs that a bundle brought, and those that were there already and stay as they are, by name."""
-
-    new: list[str]
-    known: list[str]
 
 
 def read_head(folder: Path) -> Head:
@@ -155,37 +142,6 @@ def delete(folder: Path) -> None:
             shutil.rmtree(folder)
     except OSError as error:
         raise TraceError(f"cannot delete {folder}: {error.strerror}; check the folder's permissions") from error
-
-
-def take_in(bundle: Path, out: Path, known: Collection[str] = ()) -> Taken:
-    """Unpack the runs of a bundle under `out`: all that are new, or none. Tables are made anew from the events.
-
-    Runs that `out` has already, or that are in `known`, are left out. Raises `InputError` for a file that is no
-    bundle, `TraceError` for runs that this version cannot read.
-    """
-    with tempfile.TemporaryDirectory(dir=check_writable(out), prefix=".import-") as place:
-        folders = read_bundle(bundle, Path(place))
-        new = [folder for folder in folders if folder.name not in known and not (out / folder.name).exists()]
-        for folder in new:
-            _check(folder)
-        return Taken([folder.rename(out / folder.name).name for folder in new],
-                     [folder.name for folder in folders if folder not in new])  # fmt: skip
-
-
-def _check(folder: Path) -> None:
-    """Raise `TraceError` for a run that no view could show; believe its events alone."""
-    shutil.rmtree(folder / "tables", ignore_errors=True)
-    run, head = read_run(folder), read_head(folder)
-    if head.spec is None:
-        raise TraceError(f"{folder.name}: {head.why}")
-    if run.meta["run"] != folder.name:
-        raise TraceError(f"{folder.name}: its run.json is that of {run.meta['run']!r}; bundle the run anew")
-    try:
-        tables_of(folder)
-    except TraceError as error:
-        raise TraceError(str(error).replace(str(folder), folder.name)) from None
-    if run.end:
-        write_tables(run, folder / "tables")
 
 
 def _ended(head: Head, end: dict[str, Any], size: int) -> RunInfo:

@@ -9,15 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from analysis.catalog import Head, RunInfo, read_head, run_info
-from analysis.load import Frames, load
 from app.words import shortened
 from gsd.errors import TraceError
 from gsd.trace import list_runs
+
+if TYPE_CHECKING:
+    from analysis.load import Frames
 
 RUNS_VARIABLE = "GSD_RUNS"
 SAMPLES = Path(__file__).resolve().parent / "samples"  # recorded runs and an atlas that come with the app
@@ -124,6 +126,8 @@ def version(names: Sequence[str]) -> tuple[int, ...]:
 @st.cache_resource(show_spinner=False, max_entries=LOADED_RUNS)
 def _frames(folders: tuple[str, ...], changed: tuple[int, ...]) -> Frames:
     """Cached by what the runs held when they were read; shared, so nobody may change them."""
+    from analysis.load import load  # with pandas: a third of a second that the first page need not wait for
+
     return load([Path(folder) for folder in folders])
 
 

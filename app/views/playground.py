@@ -5,13 +5,11 @@ from __future__ import annotations
 import time
 from functools import partial
 
-import pandas as pd
 import streamlit as st
 
 from app.components.composer import composer
 from app.components.graph_view import Frame, graph_data, graph_view
 from app.components.page import head
-from app.components.run_view import run_view
 from app.components.settings import settings_sidebar
 from app.components.waiting import duration, waiting
 from app.engine_client import EngineClient, Job, engine
@@ -95,6 +93,8 @@ def _result(drawn_for: Job | None, headed: OpenRun | None) -> None:
     if state.problem:
         st.error(plain(state.problem))
     if state.run:
+        from app.components.run_view import run_view  # with pandas: half a second that the empty page need not wait for
+
         run_view(live=bool(job and job.pending and job.folder == state.run.folder))
     elif not drawn_for:
         _empty([entry for entry in entries() if entry.sample])
@@ -138,8 +138,8 @@ def _batch(jobs: list[Job]) -> None:
     if left and taken:
         words += f" · about {duration(left * sum(taken) / len(taken))} left, by those before"
     st.progress(len(done) / len(jobs), words)
-    table = pd.DataFrame({"Prompt": [job.prompt for job in jobs], "State": [job.state for job in jobs],
-                          "Seconds": [job.seconds for job in jobs]})  # fmt: skip
+    table = {"Prompt": [job.prompt for job in jobs], "State": [job.state for job in jobs],
+             "Seconds": [job.seconds for job in jobs]}  # fmt: skip
     with st.expander("Prompts", expanded=True):
         st.dataframe(table, key="batch", hide_index=True, on_select=partial(_open_of_batch, jobs), placeholder="–",
                      selection_mode="single-row", height="content" if len(jobs) < 9 else 320,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from analysis.bundle import write_bundle
-from analysis.catalog import FAILED, INCOMPLETE, MOST_TITLE, UNREADABLE, delete, matches, retitle, take_in
+from analysis.bundle import take_in, write_bundle
+from analysis.catalog import FAILED, INCOMPLETE, MOST_TITLE, UNREADABLE, delete, matches, retitle
 from app.components.page import head
 from app.components.run_table import Line, run_table
 from app.engine_client import engine

@@ -8,8 +8,8 @@ import pytest
 from fixtures.recorded import end_record, meta, record_run, rounds, run_spec
 
 from analysis import catalog
-from analysis.bundle import write_bundle
-from analysis.catalog import delete, matches, read_head, retitle, run_info, take_in
+from analysis.bundle import take_in, write_bundle
+from analysis.catalog import delete, matches, read_head, retitle, run_info
 from analysis.load import load, parquet_files
 from gsd.config import Prompt
 from gsd.errors import InputError, TraceError
