@@ -41,18 +41,13 @@ MOST_LINEAR = 20  # times as many unrolled as drafted nodes, for both to be seen
 _SHARE_OF_NGRAMS = "shared n-grams (% of n-grams)"
 
 
-def redundancy_by_step(rows: pd.DataFrame, saved: int | None = None) -> go.Figure:
-    """Nodes in every round of one run: those drafted, and those that its unrolled graph holds.
-
-    `saved`: drafted nodes that the same run without merging had more, where it was recorded.
-    """
+def redundancy_by_step(rows: pd.DataFrame) -> go.Figure:
+    """Nodes in every round of one run: those drafted, and those that its unrolled graph holds."""
     run = _one_run(rows)
     rows = _drafted(rows)
     drafted, unrolled = rows["drafted"].sum(), rows["unrolled"].sum()
-    if saved is not None:
-        title = f"{_count(abs(saved), 'node')} {'fewer' if saved >= 0 else 'more'} drafted than as a tree, measured"
-    elif unrolled > drafted:
-        title = f"{_count(drafted, 'node')} drafted; every path drawn for itself: {unrolled:,.0f}"
+    if unrolled > drafted:
+        title = f"{_count(drafted, 'node')} drafted; unrolled without limit: {unrolled:,.0f}"
     else:
         title = f"Nothing merged: {_count(drafted, 'node')} drafted, each on one path"
     made = figure(title, run, "round", "nodes of the unrolled graph")
@@ -92,8 +87,11 @@ def ngram_overlap_by_depth(rows: pd.DataFrame) -> go.Figure:
     title = _overlap_title(pooled)
     if len(known) > 1 and known["shared"].any():
         most = known.loc[known["overlap"].idxmax()]
-        title = (f"Tokens recur most at depth {most['depth']:.0f}: {percent(most['overlap'])} of "
-                 f"{most['occurrences']:,.0f}")  # fmt: skip
+        all_known = len(known) == (pooled["n"] == 1).sum()
+        among = "Tokens" if all_known else f"Of depths with {ENOUGH} tokens or more, tokens"
+        title = (
+            f"{among} recur most at depth {most['depth']:.0f}: {percent(most['overlap'])} of {most['occurrences']:,.0f}"
+        )
     made = figure(title, _which(rows), "depth of the last token (tokens)", _SHARE_OF_NGRAMS)
     return _lines_by_n(pooled, "depth", made)
 

@@ -61,7 +61,7 @@ def _why_nothing_drafted(scope: Scope) -> str:
 
 
 def _headline(run: OpenRun, scope: Scope) -> None:
-    """What the rest of the page explains, in five figures: counts summed over rounds and runs, then divided."""
+    """What the rest of the page explains: counts summed over rounds and runs, then divided."""
     tables = [scope.together(scope.table(metric)) for metric in (
         overlap.redundancy_by_step, overlap.ngram_overlap_by_step, overlap.merges_by_context)]  # fmt: skip
     drafted = tables[0][["drafted", "unrolled", "extra_copies"]].sum()
@@ -70,54 +70,55 @@ def _headline(run: OpenRun, scope: Scope) -> None:
         redundancy = f"{formula('redundancy_by_step')}\n{UNLIMITED}"
         overlapping = formula("ngram_overlap_by_step")
         st.metric("Redundancy", _percent(drafted["extra_copies"], drafted["unrolled"]), help=redundancy,
-                  delta_description=f"of {drafted['unrolled']:,.0f} unrolled nodes")  # fmt: skip
-        st.metric("Unrolled copies", f"{drafted['extra_copies']:,.0f}", help=redundancy)
+                  delta_description=f"{drafted['extra_copies']:,.0f} of {drafted['unrolled']:,.0f} unrolled nodes")  # fmt: skip
         st.metric("3-gram overlap", _percent(grams["shared"], grams["occurrences"]), help=overlapping,
                   delta_description=f"of {grams['occurrences']:,.0f} 3-grams")  # fmt: skip
         _merge_precision(tables[2])
-        _forwards_saved(run, scope)
+        _saved(run, scope)
 
 
 def _merge_precision(rows: pd.DataFrame) -> None:
     """Of merge edges, and how far it is from that of tree edges where enough of either were tested."""
     sums = rows.groupby("edge")[["continued", "tested"]].sum().reindex(["merge", "tree"], fill_value=0)
     continued, tested = sums["continued"], sums["tested"]
-    apart, behind = None, f"of {tested['merge']:,} tested"
+    apart, behind = None, f"of {tested['merge']:,}"
     if tested.min() >= ENOUGH:
         merged, tree = continued / tested
         points = round(100 * (merged - tree))
         apart = f"{points:+} points" if points else None  # an arrow says that there is a difference
-        behind += f"; {tree:.0%} for tree edges"
-    st.metric("Merge precision", _percent(continued["merge"], tested["merge"], 0), apart, delta_description=behind,
+        behind += f"; tree edges {tree:.0%}"
+    st.metric("Merges that led on", _percent(continued["merge"], tested["merge"], 0), apart, delta_description=behind,
               help=formula("merges_by_context"))  # fmt: skip
 
 
 def _percent(part: float, whole: float, digits: int = 1) -> str:
-    return f"{part / whole:.{digits}%}" if whole else "–"
+    """A share; what is not all of it is never written as 100 %."""
+    if not whole:
+        return "–"
+    written = f"{part / whole:.{digits}%}"
+    return f">{100 - 10**-digits:.{digits}f}%" if part < whole and written.startswith("100") else written
 
 
-def _forwards_saved(run: OpenRun, scope: Scope) -> None:
-    """Against the run of the same settings that never merges, where it was recorded."""
-    help, label = formula("merging_saved"), "Draft forwards saved"
+def _saved(run: OpenRun, scope: Scope) -> None:
+    """What merging saved against the run of the same settings that never merges, where it was recorded."""
+    help = formula("merging_saved")
     twin = None if scope.kind != "run" else _twin(run)
     if twin is None:
         missing = ("There is no complete run of the same prompt and settings by the method *tree* to compare with: "
                    "decode one, and look at *this run*.")  # fmt: skip
         with st.container(gap="xsmall"):
-            st.metric(label, "–", help=f"{help}\n{missing}")
+            st.metric("Saved by merging", "–", help=f"{help}\n{missing}")
             if scope.kind == "run":
                 twin_run(run)
         return
     saved = merging_saved(frames((run.name, twin)).runs, run.name, twin)
-    help += (f"\nMeasured against {plain(twin)}. It drafted {saved['saved_drafted_nodes']:+,} nodes and took "
-             f"{saved['saved_rounds']:+,} rounds.")  # fmt: skip
-    st.metric(label, f"{saved['saved_draft_forwards']:,}".replace("-", "−"), help=help)
+    help += f"\nAgainst {plain(twin)}, a run in {_against(saved['saved_rounds'])} rounds."
+    for label, name in (("Drafted nodes", "saved_drafted_nodes"), ("Draft forwards", "saved_draft_forwards")):
+        st.metric(label, _against(saved[name]), delta_description="than the tree run, measured", help=help)
 
 
-def _drafted_nodes_saved(run: OpenRun) -> int | None:
-    """Against the twin; None where there is none."""
-    twin = _twin(run)
-    return twin and int(merging_saved(frames((run.name, twin)).runs, run.name, twin)["saved_drafted_nodes"])
+def _against(saved: int) -> str:
+    return f"{abs(saved):,} {'fewer' if saved >= 0 else 'more'}"
 
 
 def _twin(run: OpenRun) -> str | None:
@@ -147,7 +148,7 @@ def _shares(run: OpenRun, scope: Scope) -> None:
             panel(scope, "ngram_overlap_by_run")
             panel(scope, "ngram_overlap_by_kind")
         else:
-            panel(scope.whole(), "redundancy_by_step", saved=_drafted_nodes_saved(run))
+            panel(scope.whole(), "redundancy_by_step")
             panel(scope.whole(), "ngram_overlap_by_step")
         panel(scope, "ngram_overlap_by_depth")
 

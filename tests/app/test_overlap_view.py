@@ -59,13 +59,19 @@ def described(page, label):
     return next(metric.proto.delta_description for metric in page.metric if metric.label == label)
 
 
+def copies(page):
+    """Of the unrolled graph, beyond what was drafted."""
+    return int(described(page, "Redundancy").split()[0].replace(",", ""))
+
+
 def test_every_share_says_of_how_many_it_is(overlap, run):
     page = overlap(run=run.name)
     frames = load([run])
-    assert described(page, "Redundancy") == f"of {redundancy_by_step(frames)['unrolled'].sum():,.0f} unrolled nodes"
+    copies, unrolled = redundancy_by_step(frames)[["extra_copies", "unrolled"]].sum()
+    assert described(page, "Redundancy") == f"{copies:,.0f} of {unrolled:,.0f} unrolled nodes"
     sums = merges_by_context(frames).groupby("edge")[["continued", "tested"]].sum()
-    assert described(page, "Merge precision").startswith(f"of {sums['tested']['merge']} tested")
-    assert metrics(page)["Merge precision"] == f"{sums['continued']['merge'] / sums['tested']['merge']:.0%}"
+    assert described(page, "Merges that led on").startswith(f"of {sums['tested']['merge']}")
+    assert metrics(page)["Merges that led on"] == f"{sums['continued']['merge'] / sums['tested']['merge']:.0%}"
 
 
 @pytest.mark.parametrize(("rounds", "compared"), [(2, False), (40, True)])
@@ -73,9 +79,9 @@ def test_merges_are_compared_with_tree_edges_only_where_ten_of_each_were_tested(
     run = record_run(tmp_path / "runs", count=rounds, drafting=GRAPH)
     tested = merges_by_context(load([run])).groupby("edge")["tested"].sum()
     assert (tested.min() >= 10) == compared
-    precision = next(metric for metric in overlap(run=run.name).metric if metric.label == "Merge precision")
+    precision = next(metric for metric in overlap(run=run.name).metric if metric.label == "Merges that led on")
     assert bool(precision.delta) == compared
-    assert precision.proto.delta_description.endswith(" for tree edges") == compared
+    assert ("; tree edges " in precision.proto.delta_description) == compared
 
 
 def test_where_next_to_nothing_merges_one_line_says_so_in_place_of_flat_charts(overlap):
@@ -91,9 +97,19 @@ def test_where_next_to_nothing_merges_one_line_says_so_in_place_of_flat_charts(o
 def test_what_merging_saved_is_measured_against_a_tree_and_never_against_the_unrolled_graph(overlap):
     """The chat sample: a tree drafted 2,771 nodes, the graph 879; unrolled it would hold 112,510."""
     run = next(folder.name for folder in list_runs(SAMPLES) if folder.name.endswith("chat-ee1bff3a"))
-    titles = [element.proto.body for element in overlap(run=run).get("html")]
-    assert any("1,892 nodes fewer drafted than as a tree, measured" in title for title in titles)
-    assert not any("spared" in title for title in titles)
+    page = overlap(run=run)
+    titles = [element.proto.body for element in page.get("html")]
+    assert any("879 nodes drafted; unrolled without limit: 112,510" in title for title in titles)
+    assert (metrics(page)["Drafted nodes"], metrics(page)["Draft forwards"]) == ("1,892 fewer", "10 more")
+    assert described(page, "Draft forwards") == "than the tree run, measured"
+
+
+def test_a_share_that_is_not_all_of_it_is_never_a_hundred_per_cent(overlap, tmp_path, monkeypatch):
+    """Two nodes drafted of a million unrolled."""
+    rows = redundancy_by_step(load([record_run(tmp_path / "runs", count=1, drafting=GRAPH)]))
+    million = rows.assign(drafted=2, unrolled=1_000_000, extra_copies=999_998, redundancy=0.999_998)
+    monkeypatch.setattr("analysis.overlap.redundancy_by_step", lambda frames: million)
+    assert metrics(overlap(run=rows["run"].iloc[0]))["Redundancy"] == ">99.9%"
 
 
 def test_several_runs_have_one_redundancy_that_of_the_complete_ones_together(overlap, run, tmp_path):
@@ -115,9 +131,9 @@ def test_hypotheses_of_several_runs_are_not_put_beside_each_other(overlap, run):
 def test_the_headline_is_that_of_the_trace(overlap, run):
     """Of a run all rounds together, of a step its own alone."""
     page = overlap(run=run.name)
-    whole = int(metrics(page)["Unrolled copies"].replace(",", ""))
+    whole = copies(page)
     alone = [overlap(run=run.name, scope="step", step=str(i + 1)) for i in range(8)]
-    assert whole == sum(int(metrics(page)["Unrolled copies"].replace(",", "")) for page in alone) > 0
+    assert whole == sum(map(copies, alone)) > 0
 
 
 def test_a_chosen_sequence_lists_its_merges_and_one_opens_in_the_graph(overlap, run):
@@ -142,10 +158,11 @@ def test_sequences_that_no_merge_caught_lead_to_nodes(overlap, tmp_path):
 
 
 def test_forwards_are_saved_against_the_tree_of_the_same_settings(overlap, run, tmp_path):
-    assert metrics(overlap(run=run.name))["Draft forwards saved"] == "–"
+    assert metrics(overlap(run=run.name))["Saved by merging"] == "–"
     tree = record_run(tmp_path / "runs", count=8, drafting=GRAPH.model_copy(update={"method": "tree"}))
-    saved = [read_run(folder).end["totals"]["draft_forwards"] for folder in (tree, run)]
-    assert metrics(overlap(run=run.name))["Draft forwards saved"].replace("−", "-") == str(saved[0] - saved[1])
+    whole, own = [read_run(folder).end["totals"]["draft_forwards"] for folder in (tree, run)]
+    said = f"{abs(whole - own):,} {'fewer' if whole >= own else 'more'}"
+    assert metrics(overlap(run=run.name))["Draft forwards"] == said
 
 
 def test_counts_alone_say_what_is_missing(overlap, tmp_path):
@@ -178,11 +195,11 @@ def test_runs_can_be_taken_out_and_never_are_none(overlap, run):
     assert page.multiselect(key="runs").value[0] == run.name
     page.multiselect(key="runs").set_value([run.name]).run()
     assert page.query_params["runs"] == run.name
-    alone = metrics(page)["Unrolled copies"]
+    alone = copies(page)
     page.multiselect(key="runs").set_value([]).run()
     assert not page.exception
     assert len(page.multiselect(key="runs").value) > 1
-    assert metrics(page)["Unrolled copies"] != alone
+    assert copies(page) != alone
 
 
 def test_sequences_of_several_runs_are_those_of_the_one_chosen(overlap, run, tmp_path):

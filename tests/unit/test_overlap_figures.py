@@ -81,7 +81,7 @@ def test_titles_are_computed_from_the_rows(draw, frames):
     merged = rows.iloc[1]
     assert draw("redundancy_by_step", 0).layout.title.text.startswith("Nothing merged:")
     assert draw("redundancy_by_step", 1).layout.title.text == (
-        f"{merged.drafted:,} nodes drafted; every path drawn for itself: {merged.unrolled:,.0f}"
+        f"{merged.drafted:,} nodes drafted; unrolled without limit: {merged.unrolled:,.0f}"
     )
     complete = rows[rows["status"] == "complete"]
     share = 1 - complete["drafted"].sum() / complete["unrolled"].sum()
@@ -90,11 +90,15 @@ def test_titles_are_computed_from_the_rows(draw, frames):
     )
 
 
-@pytest.mark.parametrize(("saved", "said"), [(1_339, "1,339 nodes fewer"), (-1, "1 node more")])
-def test_what_merging_saved_is_said_only_where_a_tree_was_decoded(draw, saved, said):
-    title = draw("redundancy_by_step", 1, saved=saved).layout.title.text
-    assert title == f"{said} drafted than as a tree, measured"
-    assert "tree" not in draw("redundancy_by_step", 1).layout.title.text
+def test_depths_that_are_left_out_of_a_title_are_spoken_of(frames):
+    """At depth 2 all of 5 tokens recur, at depth 1 half of 20: too few for a title that keeps silent."""
+    rows = overlap.ngram_overlap_by_depth(frames).query("n == 1").head(3).reset_index(drop=True)
+    rows = rows.assign(status="complete", run="r", depth=[1, 2, 3], occurrences=[20, 5, 30], shared=[10, 5, 3])
+    drawn = FIGURES["ngram_overlap_by_depth"]
+    assert drawn(rows).layout.title.text.startswith(
+        "Of depths with 10 tokens or more, tokens recur most at depth 1: 50"
+    )
+    assert drawn(rows.query("depth != 2")).layout.title.text.startswith("Tokens recur most at depth 1: 50")
 
 
 def test_precision_of_merges_stands_beside_that_of_tree_edges(draw, frames):
