@@ -117,13 +117,15 @@ def _outcome(found: Trial, job: Job) -> None:
     if job.state in ("failed", "crashed"):
         st.error(plain(job.error))
         return
+    if job.state == "cancelled":  # maybe before it began, so that there is no run
+        st.info("This trial was cancelled before its end, so there is nothing to compare.")
+        return
     run = OpenRun.read(job.folder)
-    baseline = run.end["baseline"] if run.end else None
     left, middle, right = st.columns([2, 2, 5], gap="medium")
     with left:
         st.metric("Speed-up, modelled", _ratio(found.replayed["modelled_speedup"]), help=MODELLED)
     with middle:
-        _measured(found, baseline)
+        _measured(found, run.end["baseline"])
     with right:
         _counts(found, run)
 
@@ -139,10 +141,7 @@ def _measured(found: Trial, baseline: dict | None) -> None:
 
 def _counts(found: Trial, run: OpenRun) -> None:
     """The replay is exact where it covers: the same counts, one by one."""
-    totals = run.end["totals"] if run.end else None
-    if totals is None:
-        st.info("The run was cut off before its end, so there is nothing to compare.")
-        return
+    totals = run.end["totals"]
     both = {words: [found.replayed[name], totals[name]] for name, words in COUNTS.items()}
     table = pd.DataFrame({"": ["replayed", "decoded"], **both})
     st.dataframe(table, key="trial counts", hide_index=True, placeholder="–")

@@ -2,22 +2,14 @@
 
 import os
 import signal
-import time
 
 import pytest
 from fixtures.recorded import run_spec
+from fixtures.waiting import wait_until
 
 from app.engine_client import Job, _held, _moved
 from gsd.config import ModelSpec, Prompt
 from gsd.trace import read_run
-
-
-def wait_until(true, seconds=15.0):
-    """Wait for a condition, at most so long."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.02)
 
 
 def submit(client, out, prompt="x", **changes):

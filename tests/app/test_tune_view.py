@@ -6,8 +6,9 @@ import time
 import pytest
 from fixtures.made_atlas import made_atlas, save_atlas
 from fixtures.recorded import run_spec
+from fixtures.waiting import wait_until
 
-from gsd.config import DraftSpec
+from gsd.config import DraftSpec, Prompt
 
 
 @pytest.fixture
@@ -29,6 +30,12 @@ def tune(app, tmp_path):
 
 def figure(page, label):
     return next(metric for metric in page.metric if metric.label == label)
+
+
+def tried(page, client):
+    """The page once its trial is over."""
+    wait_until(lambda: not client.job(page.session_state["trial"].job).pending)
+    return page.run()
 
 
 def test_without_an_atlas_the_page_says_how_to_make_one(tune, monkeypatch, tmp_path):
@@ -182,14 +189,40 @@ def test_a_setting_is_tried_for_real_and_both_speedups_are_shown(tune, tmp_path,
     page = tune(atlas="real")
     page.button(key="trial go").click().run()
     assert not page.exception and not page.error
-    job = page.session_state["trial"].job
-    while shared_client.job(job).pending:
-        time.sleep(0.02)
-    page.run()
+    page = tried(page, shared_client)
     assert not page.exception
     assert figure(page, "Speed-up, measured").value == "1.90×"
     assert [metric.value for metric in page.metric if metric.label == "Speed-up, modelled"][1].endswith("×")
     assert page.session_state["trial"].text == "abc-1"
+
+
+def test_a_trial_that_is_cancelled_before_it_starts_leaves_the_page_whole(tune, tmp_path, shared_client):
+    """It waits behind another run, and has no trace."""
+    other = shared_client.submit(run_spec(prompt=Prompt(prompt="slow"), max_new_tokens=100_000), tmp_path / "others")
+    wait_until(lambda: shared_client.job(other).state == "running")
+    save_atlas(tmp_path / "runs" / "real", {"spec": run_spec().model_dump(mode="json")})
+    page = tune(atlas="real")
+    page.button(key="trial go").click().run()
+    page.button(key="trial stop").click().run()
+    shared_client.cancel(other)
+    page = tried(page, shared_client)
+    assert shared_client.job(page.session_state["trial"].job).folder is None
+    assert not page.exception and "cancelled" in page.info[0].value
+    assert not page.button(key="trial go").disabled
+
+
+def test_a_trial_that_is_cancelled_in_its_midst_is_not_compared(tune, tmp_path, shared_client):
+    atlas = made_atlas({"spec": run_spec(max_new_tokens=100_000).model_dump(mode="json")})
+    for text in atlas.texts:
+        text.given = "slow"
+    atlas.save(tmp_path / "runs" / "real")
+    page = tune(atlas="real")
+    page.button(key="trial go").click().run()
+    wait_until(lambda: shared_client.job(page.session_state["trial"].job).state == "running")
+    page.button(key="trial stop").click().run()
+    page = tried(page, shared_client)
+    assert not page.exception and "cancelled" in page.info[0].value
+    assert "Speed-up, measured" not in [metric.label for metric in page.metric]
 
 
 def test_an_atlas_that_does_not_say_its_prompts_cannot_be_tried(tune, tmp_path):
