@@ -1,7 +1,9 @@
 """What a run is: frozen, validated settings, passed whole.
 
-Everything that changes the emitted text or the work done for it is in `RunSpec`; two runs with
-the same `digest()` on the same machine do the same thing.
+Everything that is set of the emitted text and of the work done for it is in `RunSpec`. Two runs with the same
+`digest()` on the same machine emit the same text, and do the same work for it unless their method is auto, which
+plans by the clock and by what earlier runs of its process taught it. What changes only the order of sums, as
+`packed` and the rows of a forward do, may decide a near tie of two tokens another way, in bfloat16 most of all.
 """
 
 from __future__ import annotations
@@ -151,7 +153,8 @@ class Prompt(Spec):
 class RunSpec(Spec):
     """One run: a prompt decoded by one method with one pair.
 
-    `packed`: lay weights out for the CPU's matrix kernels where there are such, see `gsd.models.pack`.
+    `packed`: lay weights out for the CPU's matrix kernels where there are such, see `gsd.models.pack`. It is no part
+    of the digest: products are as exact either way, and the same but for their rounding.
     """
 
     target: ModelSpec
@@ -183,7 +186,7 @@ class RunSpec(Spec):
         """SHA-256 of the canonical JSON, hexadecimal: settings that the method reads the same give the same digest.
 
         Whole weights, and what method auto alone reads, are left unsaid where they are the default, as they
-        were before there was a choice. How weights are laid out changes neither text nor work.
+        were before there was a choice. How weights are laid out is left out: it changes times, and near ties at most.
         """
         values = self.model_dump(mode="json", exclude={"packed"})
         values["drafting"] = self.drafting.as_drafted().model_dump(mode="json")

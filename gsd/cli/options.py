@@ -24,7 +24,11 @@ Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:I; auto takes every CUDA device there is.")]
 DtypeName = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
 Packed = Annotated[
-    bool, typer.Option("--packed/--in-rows", help="Lay weights out for the CPU's matrix kernels: faster, same text.")
+    bool,
+    typer.Option(
+        "--packed/--in-rows",
+        help="Lay weights out for the CPU's matrix kernels: faster, same text but for near ties in bfloat16.",
+    ),
 ]
 PresetName = Annotated[
     str | None, typer.Option("--preset", help="paper, fast or wide; an option given beside it wins.")
