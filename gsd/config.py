@@ -113,6 +113,11 @@ class DraftSpec(Spec):
     history: bool = True
     calibrated: bool = True
 
+    @property
+    def fixed_work(self) -> bool:
+        """Whether the same text takes the same work each time; auto plans by the clock and by earlier runs."""
+        return self.method != "auto"
+
     def as_drafted(self) -> DraftSpec:
         """The settings as the method reads them: a chain has width 1, a tree never merges; see `HEEDED`.
 

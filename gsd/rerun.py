@@ -13,7 +13,7 @@ from gsd.trace import RunTrace, read_run
 
 COUNTS = ("rounds", "draft_forwards", "target_forwards", "drafted_nodes", "verified_nodes", "merges")
 _IDENTITY = ("architecture", "parameters", "layers", "vocab_size")  # not the source: a local folder has another path
-_SETUP = ("revision", "dtype", "device")
+_SETUP = ("revision", "dtype", "device", "forward", "quantization")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,8 @@ class Comparison:
     new_tokens: tuple[int, int]
     first_difference: int | None  # index among the new tokens; None where all are the same
     counts: dict[str, tuple[int, int]]
-    setup: dict[str, tuple[Any, Any]]  # versions, revisions, devices and dtypes that are not the same
+    fixed_work: bool  # whether the counts must be the same, see `DraftSpec.fixed_work`
+    setup: dict[str, tuple[Any, Any]]  # versions and what models are held as, where that is not the same
 
     @property
     def same_tokens(self) -> bool:
@@ -38,8 +39,8 @@ class Comparison:
 
     @property
     def same(self) -> bool:
-        """Whether tokens and all counts are the same."""
-        return self.same_tokens and all(self.same_counts.values())
+        """Whether tokens are the same, and all counts where the method does the same work each time."""
+        return self.same_tokens and (not self.fixed_work or all(self.same_counts.values()))
 
 
 def rerun(run_folder: Path, runner: Runner) -> Comparison:
@@ -61,6 +62,7 @@ def rerun(run_folder: Path, runner: Runner) -> Comparison:
         new_tokens=(len(before), len(now.tokens)),
         first_difference=first_difference(before, now.tokens),
         counts={name: (totals[name], now.totals[name]) for name in COUNTS},
+        fixed_work=spec.drafting.fixed_work,
         setup=_setup_changes(recorded.meta, meta),
     )
 
@@ -87,6 +89,6 @@ def _check_models(recorded: RunTrace, meta: dict[str, Any]) -> None:
 def _setup_changes(before: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     pairs = {name: (before["versions"].get(name), version) for name, version in now["versions"].items()}
     for role in ("target", "draft"):
-        if before[role]:
-            pairs |= {f"{role} {key}": (before[role][key], now[role][key]) for key in _SETUP}
+        recorded = before[role] or {}  # an older one lacks some of the keys
+        pairs |= {f"{role} {key}": (recorded[key], now[role][key]) for key in _SETUP if key in recorded}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

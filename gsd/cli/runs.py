@@ -45,7 +45,7 @@ def export(
 def replay(
     bundle: Annotated[Path, typer.Argument(help="Zip file of `gsd export --bundle`.")], as_json: Json = False
 ) -> None:
-    """Decode the runs of a bundle again; say whether tokens and counts are the same."""
+    """Decode the runs of a bundle again; say whether tokens and counts are the same (of method auto, tokens alone)."""
     from analysis.bundle import read_bundle
 
     with tempfile.TemporaryDirectory() as folder:
@@ -64,6 +64,9 @@ def _print_compared(compared: list[Comparison]) -> None:
          *(str(now) if before == now else f"{before} -> {now}" for before, now in one.counts.values())]
         for one in compared
     ])  # fmt: skip
+    free = [one.run for one in compared if not one.fixed_work]
+    if free:
+        print(f"counts are not held against {', '.join(free)}: method auto plans by the clock")
 
 
 def _rerun(folders: list[Path]) -> list[Comparison]:
@@ -84,4 +87,4 @@ def _rerun(folders: list[Path]) -> list[Comparison]:
 
 def _row(one: Comparison) -> dict[str, Any]:
     return {"run": one.run, "same_tokens": one.same_tokens, "first_difference": one.first_difference,
-            "counts": one.counts, "setup": one.setup}  # fmt: skip
+            "counts": one.counts, "fixed_work": one.fixed_work, "setup": one.setup}  # fmt: skip

@@ -163,19 +163,56 @@ def test_a_bundled_run_run_again_gives_the_same_tokens_and_counts(tmp_path, tiny
     assert made.new_tokens == (16, 16)
 
 
+def edited(run, change):
+    """The run's head and events, changed in place."""
+    head = json.loads((run / "run.json").read_text())
+    lines = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    change(head, lines)
+    (run / "run.json").write_text(json.dumps(head))
+    (run / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
 def test_what_is_not_the_same_is_named(tmp_path, tiny, recorded):
     [run] = read_bundle(write_bundle([recorded], tmp_path / "b.zip"), tmp_path / "out")
-    lines = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
-    lines[0]["new_tokens"][0] += 1
-    lines[-1]["totals"]["merges"] += 1
-    (run / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    head = json.loads((run / "run.json").read_text())
-    head["versions"]["gsd"] = "0.0"
-    (run / "run.json").write_text(json.dumps(head))
+
+    def change(head, lines):
+        lines[0]["new_tokens"][0] += 1
+        lines[-1]["totals"]["merges"] += 1
+        head["versions"]["gsd"] = "0.0"
+
+    edited(run, change)
     made = rerun(run, tiny)
     assert not made.same and made.first_difference == 0
     assert [name for name, same in made.same_counts.items() if not same] == ["merges"]
     assert made.setup["gsd"][0] == "0.0" and list(made.setup) == ["gsd"]
+
+
+@pytest.mark.parametrize(("method", "same"), [("auto", True), ("graph", False)])
+def test_other_counts_are_held_against_a_method_whose_work_is_fixed_alone(tmp_path, tiny, recorded, method, same):
+    """The run is taken for one of `method` that verified a node more."""
+
+    def change(head, lines):
+        head["spec"]["drafting"]["method"] = method
+        lines[-1]["totals"]["verified_nodes"] += 1
+
+    [run] = read_bundle(write_bundle([recorded], tmp_path / "b.zip"), tmp_path / "out")
+    edited(run, change)
+    made = rerun(run, tiny)
+    assert made.same_tokens and not made.same_counts["verified_nodes"]
+    assert (made.same, made.fixed_work) == (same, not same)
+
+
+def test_other_weights_and_another_forward_are_named(tmp_path, tiny, recorded):
+    def change(head, lines):
+        head["draft"]["quantization"] = "int8"
+        head["target"]["forward"] = "transformers"
+
+    [run] = read_bundle(write_bundle([recorded], tmp_path / "b.zip"), tmp_path / "out")
+    edited(run, change)
+    assert rerun(run, tiny).setup == {
+        "draft quantization": ("int8", "none"),
+        "target forward": ("transformers", tiny.target.describe()["forward"]),
+    }
 
 
 def test_an_unfinished_run_and_another_pair_are_refused(tmp_path, tiny, runs):

@@ -197,6 +197,20 @@ def test_export_writes_tables_and_metrics_and_a_bundle_runs_again(gsd, tmp_path)
     assert "same" in gsd("replay", tmp_path / "run.zip")[1]
 
 
+def test_a_run_of_auto_runs_again_to_the_same_whatever_its_counts(gsd, tmp_path):
+    gsd("generate", "--prompt", PROMPT, "--method", "auto", "--max-new-tokens", 6, "--out", tmp_path)
+    [run] = list_runs(tmp_path)
+    events = (run / "events.jsonl").read_text()
+    end = json.loads(events.splitlines()[-1])
+    end["totals"]["drafted_nodes"] += 1
+    (run / "events.jsonl").write_text("\n".join([*events.splitlines()[:-1], json.dumps(end)]) + "\n")
+    gsd("export", run, "--bundle", tmp_path / "run.zip")
+    code, out, _ = gsd("replay", tmp_path / "run.zip")
+    assert code == 0 and f"counts are not held against {run.name}: method auto plans by the clock" in out
+    code, out, _ = gsd("replay", tmp_path / "run.zip", "--json")
+    assert code == 0 and json.loads(out)["runs"][0]["fixed_work"] is False
+
+
 def test_pairs_says_that_the_bundled_one_is_here(gsd):
     _, out, _ = gsd("pairs", "--json")
     here = {pair["name"]: pair["here"] for pair in json.loads(out)["pairs"]}
