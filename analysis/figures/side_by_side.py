@@ -31,7 +31,7 @@ def rounds(rows: pd.DataFrame, position: int, differ_at: int | None) -> go.Figur
 
 def elapsed(rows: pd.DataFrame, position: int, differ_at: int | None) -> go.Figure:
     """Measured time by position in the text, a step a round."""
-    subtitle = "measured, the rounds alone; a round commits all its tokens at once"
+    subtitle = "one cold run each, the rounds alone; a round commits all its tokens at once"
     made = figure(_elapsed_title(rows), subtitle, "position in the text (new tokens)", "time (ms)")
     for run, part in rows.groupby("run"):
         made.add_scatter(x=[0, *part["end"]], y=[0.0, *part["elapsed_ms"]], mode="lines", line=_LINES[run] | {

@@ -14,7 +14,6 @@ from app.words import plain
 from gsd.trace import mean_acceptance_length
 
 PHASES = (("draft", "draft forwards"), ("verify", "target forwards"), ("overhead", "engine"))
-COLD = "this run, cold"
 NOTE: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}  # words below a figure, no difference
 
 
@@ -52,10 +51,10 @@ def metrics(run: OpenRun, pinned: OpenRun | None = None) -> None:
         Figure("Draft forwards", "draft_forwards", "{:,.0f}", "inverse",
                 "One for each set of nodes expanded together, most often a level."),
     ]  # fmt: skip
-    warm = bool(run.end and run.end["baseline"])  # beside a warm speed-up it is said that these times are not
+    baseline = warm_baseline(run.end)
     with st.container(horizontal=True, border=True, key="metrics"):
         for one in row:
-            one.draw(total, before, "than A", COLD if warm and one.name == "tokens_per_s" else None)
+            one.draw(total, before, "than A", cold(baseline) if baseline and one.name == "tokens_per_s" else None)
         speedup(run)
     _time_bar(total)
 
@@ -88,15 +87,30 @@ class Figure:
                   **noted)  # fmt: skip
 
 
+def warm_baseline(end: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What a run measured against `ar` in warm repeats, of its end line; None where it did not."""
+    baseline = end and end["baseline"]
+    return baseline if baseline and baseline["speedup"] is not None else None
+
+
+def warm(low: float, high: float, count: int, noun: str) -> str:
+    """What stands behind a median of warm ratios: their range and how many there are."""
+    return f"{low:.2f}–{high:.2f}, {count} warm {noun}s" if count > 1 else f"1 warm {noun}"
+
+
+def cold(baseline: dict[str, Any]) -> str:
+    """Behind the tokens per second of a recorded run, which was cold, where warm ratios to `ar` stand beside them."""
+    return f"cold; ar, warm: {baseline['tokens_per_s']:.1f}"
+
+
 def speedup(run: OpenRun) -> None:
     """The measured ratio to `ar`: of this very run, or of its speed so far to what `ar` last reached here."""
     formula = ("`tokens per second of this method ÷ those of ar`, *measured* on the same prompt in the same warm "
                "process, the two in turn: the median of the ratios. Tick “Measure a baseline” before a run to get "
                "it.")  # fmt: skip
-    baseline = run.end["baseline"] if run.end else None
-    if baseline and baseline["speedup"] is not None:
+    if baseline := warm_baseline(run.end):
         same = "identical to" if baseline["matches_baseline"] else "different from"
-        found = f"{baseline['repeats']} ratios, {baseline['speedup_low']:.2f}–{baseline['speedup_high']:.2f}"
+        found = warm(baseline["speedup_low"], baseline["speedup_high"], baseline["repeats"], "repeat")
         help = f"{formula} The text is {same} the baseline's."
         st.metric("Speed-up, measured", f"{baseline['speedup']:.2f}×", found, help=help, width="content", **NOTE)
     elif found := baseline_of(run):
@@ -105,8 +119,8 @@ def speedup(run: OpenRun) -> None:
         help = ("`tokens per second here ÷ those of ar`, *measured*, but not side by side: `ar` was timed on this "
                 f"pair, device and number type in an earlier run ({plain(entry.label)}, {plain_speed:.1f} tokens per "
                 "second). Tick “Measure a baseline” for a ratio of the two in turn.")  # fmt: skip
-        st.metric("× earlier ar, measured", _written(speed and speed / plain_speed, "{:.2f}×"), help=help,
-                  width="content")  # fmt: skip
+        st.metric("× earlier ar, measured", _written(speed and speed / plain_speed, "{:.2f}×"),
+                  f"ar: {plain_speed:.1f} tokens/s", help=help, width="content", **NOTE)  # fmt: skip
     else:
         st.metric("Speed-up, measured", "–", help=formula, width="content")
 

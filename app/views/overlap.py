@@ -67,10 +67,11 @@ def _headline(run: OpenRun, scope: Scope) -> None:
     drafted = tables[0][["drafted", "unrolled", "extra_copies"]].sum()
     grams = tables[1].query("n == 3")[["shared", "occurrences"]].sum()
     with st.container(horizontal=True, border=True, key="figures"):
+        copies = f"{drafted['extra_copies']:,.0f} of {drafted['unrolled']:,.0f} unrolled nodes"
         redundancy = f"{formula('redundancy_by_step')}\n{UNLIMITED}"
         overlapping = formula("ngram_overlap_by_step")
         st.metric("Redundancy", _percent(drafted["extra_copies"], drafted["unrolled"]), help=redundancy,
-                  delta_description=f"{drafted['extra_copies']:,.0f} of {drafted['unrolled']:,.0f} unrolled nodes")  # fmt: skip
+                  delta_description=copies)  # fmt: skip
         st.metric("3-gram overlap", _percent(grams["shared"], grams["occurrences"]), help=overlapping,
                   delta_description=f"of {grams['occurrences']:,.0f} 3-grams")  # fmt: skip
         _merge_precision(tables[2])
@@ -112,7 +113,7 @@ def _saved(run: OpenRun, scope: Scope) -> None:
                 twin_run(run)
         return
     saved = merging_saved(frames((run.name, twin)).runs, run.name, twin)
-    help += f"\nAgainst {plain(twin)}, a run in {_against(saved['saved_rounds'])} rounds."
+    help += f"\nAgainst {plain(twin)}; this run took {_against(saved['saved_rounds'])} rounds."
     for label, name in (("Drafted nodes", "saved_drafted_nodes"), ("Draft forwards", "saved_draft_forwards")):
         st.metric(label, _against(saved[name]), delta_description="than the tree run, measured", help=help)
 

@@ -17,6 +17,7 @@ from analysis.columns import COLUMNS
 from analysis.definitions import definition, formula
 from analysis.modelled import cost_curves, difference, modelled_by_step, modelled_speedup
 from analysis.syntax import LANGUAGES, committed_tokens, drafted_by_syntax, written_in
+from app.components.metrics import cold, warm, warm_baseline
 from app.components.page import head, opened
 from app.components.panels import grid, nothing, panel
 from app.components.scope import Scope, address, scope_bar, sections
@@ -57,8 +58,10 @@ def _headline(scope: Scope) -> None:
     with st.container(horizontal=True, border=True, key="figures"):
         _measured_speedup(scope)
         _modelled_speedup(scope)
-        st.metric("Tokens per second", _ratio(1e3 * sums["new_tokens"], sums["total_ms"], "{:.3g}"),
-                  help=columns["tokens_per_s"], delta_description=_of(runs, "run") if runs > 1 else None)  # fmt: skip
+        baseline = _baseline(scope.names[0]) if scope.kind == "run" else None
+        st.metric("Tokens per second", _ratio(1e3 * sums["new_tokens"], sums["total_ms"], "{:,.1f}"),
+                  help=columns["tokens_per_s"],
+                  delta_description=_of(runs, "cold run") if runs > 1 else baseline and cold(baseline))  # fmt: skip
         length = mean_acceptance_length(sums["accepted"], len(steps))
         st.metric("Mean acceptance length", "–" if length is None else f"{length:.2f}",
                   help=columns["mean_acceptance_length"], delta_description=_of(len(steps), "round"))  # fmt: skip
@@ -80,15 +83,16 @@ def _measured_speedup(scope: Scope) -> None:
     """By the warm repeats of whole runs, where they have them; else by the recorded rounds, which is another figure."""
     label = "Speed-up, measured"
     baseline = _baseline(scope.names[0]) if scope.kind == "run" else None
-    warm = _warm_by_method(scope) if scope.kind == "runs" else {}
+    by_method = _warm_by_method(scope) if scope.kind == "runs" else {}
     if baseline:
+        behind = warm(baseline["speedup_low"], baseline["speedup_high"], baseline["repeats"], "repeat")
         st.metric(label, f"{baseline['speedup']:.2f}×", help=COLUMNS["runs"]["speedup"],
-                  delta_description=f"median of {baseline['repeats']} warm repeats")  # fmt: skip
+                  delta_description=behind)  # fmt: skip
         return
-    for method, ratios in warm.items():
+    for method, ratios in by_method.items():
         st.metric(f"{label}: {method}", f"{median(ratios):.2f}×", help=COLUMNS["runs"]["speedup"],
-                  delta_description=f"warm, median {_of(len(ratios), 'run')}")  # fmt: skip
-    if warm:
+                  delta_description=warm(min(ratios), max(ratios), len(ratios), "run"))  # fmt: skip
+    if by_method:
         return
     rows = scope.together(_speedups(scope))
     if rows.empty:
@@ -110,9 +114,7 @@ def _warm_by_method(scope: Scope) -> dict[str, list[float]]:
 
 def _baseline(name: str) -> dict[str, Any] | None:
     """What a run measured against `ar` in warm repeats; None where it did not."""
-    end = _trace(name).end
-    baseline = end["baseline"] if end else None
-    return baseline if baseline and baseline["speedup"] is not None else None
+    return warm_baseline(_trace(name).end)
 
 
 def _modelled_speedup(scope: Scope) -> None:
@@ -130,7 +132,8 @@ def _modelled_speedup(scope: Scope) -> None:
     except InputError as error:
         st.metric(label, "–", help=f"{help}\n{error}", delta_description="counts alone")
         return
-    st.metric(label, f"{modelled_speedup(run, rows, found[1]):.2f}×", help=f"{help}\nCurves of the atlas {found[0]}.")
+    st.metric(label, f"{modelled_speedup(run, rows, found[1]):.2f}×", help=help,
+              delta_description=f"{_of(len(run.steps), 'round')}, curves of {found[0]}")  # fmt: skip
 
 
 def _why_no_curves(run: RunTrace) -> str:

@@ -29,6 +29,11 @@ def metrics(page):
     return {metric.label: metric.value for metric in page.metric}
 
 
+def behind(page, label):
+    """The note of a figure."""
+    return next(metric.proto.delta_description for metric in page.metric if metric.label == label)
+
+
 def test_without_a_run_the_samples_are_offered_and_one_opens(speed):
     page = speed()
     assert not page.exception
@@ -79,10 +84,13 @@ def test_several_runs_have_their_warm_medians_by_method_and_no_cold_rounds_under
     for run in map(read_run, list_runs(SAMPLES)):
         if run.end["baseline"]:
             by_method.setdefault(run.meta["spec"]["drafting"]["method"], []).append(run.end["baseline"]["speedup"])
-    shown = metrics(speed(run=names[0], scope="runs", runs=",".join(names)))
+    page = speed(run=names[0], scope="runs", runs=",".join(names))
+    shown = metrics(page)
     assert by_method and not {"Speed-up, measured", "Recorded rounds, cold"} & shown.keys()
     for method, ratios in by_method.items():
         assert shown[f"Speed-up, measured: {method}"] == f"{median(ratios):.2f}×"
+        many = f"{min(ratios):.2f}–{max(ratios):.2f}, {len(ratios)} warm runs"
+        assert behind(page, f"Speed-up, measured: {method}") == (many if len(ratios) > 1 else "1 warm run")
 
 
 def test_the_primary_speedup_is_that_of_warm_repeats_and_the_chart_says_that_it_is_another(speed):
@@ -91,8 +99,9 @@ def test_the_primary_speedup_is_that_of_warm_repeats_and_the_chart_says_that_it_
     baseline = read_run(run).end["baseline"]
     page = speed(run=run.name)
     assert metrics(page)["Speed-up, measured"] == f"{baseline['speedup']:.2f}×"
-    described = next(metric.proto.delta_description for metric in page.metric if metric.label == "Speed-up, measured")
-    assert described == f"median of {baseline['repeats']} warm repeats"
+    described = behind(page, "Speed-up, measured")
+    assert described == f"{baseline['speedup_low']:.2f}–{baseline['speedup_high']:.2f}, 3 warm repeats"
+    assert behind(page, "Tokens per second") == f"cold; ar, warm: {baseline['tokens_per_s']:.1f}"
     [title] = [element.proto.body for element in page.get("html") if "slower than ar" in element.proto.body]
     assert "×" not in title.partition("</b>")[0] and "cold and traced" in title
 
@@ -146,7 +155,10 @@ def test_every_sample_is_modelled_by_the_curves_of_the_sample_atlas(speed):
     """Made with the same models on the same kind of device, whether their `run.json` says all of it or not."""
     for folder in list_runs(SAMPLES):
         if read_run(folder).meta["draft"]:
-            assert metrics(speed(run=folder.name))["Speed-up, modelled"].endswith("×")
+            page = speed(run=folder.name)
+            assert metrics(page)["Speed-up, modelled"].endswith("×")
+            rounds = len(read_run(folder).steps)
+            assert behind(page, "Speed-up, modelled") == f"of {rounds} rounds, curves of six-kinds-atlas"
 
 
 def test_a_run_of_counts_alone_shows_its_times(speed, tmp_path):

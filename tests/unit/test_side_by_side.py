@@ -74,7 +74,10 @@ def test_the_figures_say_who_needed_what():
     assert rounds(rows, 4, 5).layout.title.text == "3 rounds by A and 3 by B for the first 5 tokens"
     assert rounds(rows, 4, 0).layout.title.text == "A took 3 rounds for 6 tokens, B took 3 rounds for 7 tokens"
     assert rounds(rows, 4, None).data[0].customdata[0][0] == 3
-    assert elapsed(rows, 4, None).layout.title.text.startswith("A took 1.67× as long as B for 6 tokens")
+    times = elapsed(rows, 4, None).layout.title
+    assert (
+        times.text.startswith("A took 1.67× as long as B for 6 tokens") and "one cold run each" in times.subtitle.text
+    )
 
 
 @pytest.mark.parametrize("differ_at", [None, 5])
