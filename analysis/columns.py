@@ -5,6 +5,7 @@ from __future__ import annotations
 _RUN = {"run": "name: the run's folder"}
 _ROUND = _RUN | {"round": "index: round of the run, from 0"}
 _LOGQ = "nat: natural logarithm of the draft's probability"
+_OR_SOURCE = "of a looked-up node its source's estimate"
 _DRAFTING = {
     "method": "name: drafting method: ar, chain, tree, graph or auto",
     "width": "count: candidates taken per expanded node",
@@ -87,9 +88,10 @@ _NODES = {
     "text": "text: of the token, decoded on its own",
     "parent": "index: tree parent, -1 for the root",
     "depth": "tokens: from the root along tree edges",
-    "logq": f"{_LOGQ}, given its own tree path; 0 for the root",
+    "logq": f"{_LOGQ}, given its own tree path; {_OR_SOURCE}; 0 for the root",
     "path_logq": "nat: sum of logq along the tree path",
-    "source": "name: what drafted it; root for the root",
+    "source": "name: draft, or where method auto looked it up: lookup (in the text so far) or history (among rejected "
+    "hypotheses); root for the root",
     "expanded": "yes/no: the draft computed its continuations",
     "rank": "index: place among its parent's candidates by q, dropped and merged ones counted; -1 for the root, and "
     "for a looked-up node that the draft was not asked about or did not propose",
@@ -102,7 +104,7 @@ _EDGES = {
     "parent": "index: node that the edge leaves",
     "node": "index: node that the edge enters",
     "kind": "name: tree or merge",
-    "logq": f"{_LOGQ} of the token behind this parent",
+    "logq": f"{_LOGQ} of the token behind this parent; of the tree edge {_OR_SOURCE}",
 }
 _MERGES = {
     "parent": "index: node whose candidate was merged",
@@ -123,7 +125,8 @@ _DECISIONS = {
     "logq": f"{_LOGQ} of the candidate",
     "kind": "name: added, leaf, merged, pruned or capped",
     "node": "index: node added, merged into or capped; -1 where there is none",
-    "rule": "name: sibling, probability, frontier or cycle; empty where no rule spoke",
+    "rule": "name: sibling, probability, frontier, cycle, or source where the candidate is a node that was looked "
+    "up before the draft proposed it, too; empty where no rule spoke",
     "value": "number: what was compared, in the rule's unit; empty where nothing was",
     "limit": "number: what it was compared with; empty where nothing was",
 }
@@ -133,7 +136,8 @@ _HYPOTHESES = {
     "length": "tokens: from the root's child to the leaf",
     "text": "text: of its tokens",
     "tokens": "ids: of its tokens; separated by spaces in CSV",
-    "logq": "nat: natural logarithm of the draft's estimate that the walk comes to the leaf",
+    "logq": "nat: natural logarithm of the estimate that the walk comes to the leaf: the draft's, or by method auto "
+    "its own, calibrated unless that is off",
     "merged": "yes/no: it crosses a merge edge",
     "accepted": "tokens: of it that were accepted, from its start",
 }

@@ -21,7 +21,8 @@ class FlatTree:
 
     A parent always comes before its child. `nodes` are graph node ids: copies of a shared
     continuation carry the id of the node that they came from. `merged[i]`: the edge into i is a
-    merge edge. `logq[i]` is the draft's estimate that the walk reaches i.
+    merge edge. `logq[i]` is the natural logarithm of the estimate that the walk reaches i: the draft's
+    own, or by the edges that `flatten` was given, as method auto does.
     """
 
     tokens: list[int]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 
 import pandas as pd
@@ -13,6 +14,7 @@ from fixtures.recorded import record_run
 from analysis.columns import COLUMNS, tables_page
 from analysis.export import MODULES, export_csv, export_parquet, metrics, readme, zip_csv
 from analysis.load import load, load_tables
+from gsd.config import DraftSpec
 from gsd.errors import TraceError
 from gsd.tables import NAMES, SCHEMAS
 from gsd.trace import read_run
@@ -34,6 +36,19 @@ def test_every_column_of_every_table_has_a_unit_and_a_meaning():
 
 def test_the_documented_tables_are_those_of_the_code(pytestconfig):
     assert (pytestconfig.rootpath / "docs" / "tables.md").read_text() == tables_page()
+
+
+def test_every_rule_source_and_kind_that_is_recorded_is_documented(tmp_path, pytestconfig):
+    """By a run of auto, whose draft also proposes what was looked up, and one of graph, which cuts at its frontier."""
+    drafting = [DraftSpec(method="auto"), DraftSpec(width=4, depth=6, frontier=2, prob_threshold=0.05)]
+    frames = load([record_run(tmp_path, drafting=one) for one in drafting])
+    trace = (pytestconfig.rootpath / "docs" / "trace.md").read_text()
+    for table, column, some in [("decisions", "rule", "source"), ("decisions", "kind", "capped"),
+                                ("nodes", "source", "lookup")]:  # fmt: skip
+        recorded = set(getattr(frames, table)[column]) - {""}
+        assert some in recorded
+        assert recorded <= set(re.findall(r"\w+", COLUMNS[table][column]))
+        assert all(f"`{value}`" in trace for value in recorded)
 
 
 def test_every_column_of_every_metric_is_explained(runs):
