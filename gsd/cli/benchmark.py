@@ -33,13 +33,14 @@ def bench(
     draft_revision: options.DraftRevision = None,
     draft_quant: options.DraftQuant = "none",
     trust_remote_code: options.Trust = False,
-    methods: Annotated[str, typer.Option(help=METHODS_HELP)] = "ar,chain,tree,graph,hf-assisted,hf-lookup",
+    methods: Annotated[str, typer.Option(help=METHODS_HELP)] = "ar,chain,tree,graph,auto,hf-assisted,hf-lookup",
     preset_name: options.PresetName = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="OPTION=VALUE for all methods, or METHOD.OPTION=VALUE.")
     ] = None,
     max_new_tokens: options.NewTokens = "64",
     temperature: options.Temperature = "0.0",
+    top_k: options.TopK = "0",
     top_p: options.TopP = "1.0",
     seed: options.Seed = "0",
     repeats: Annotated[int, typer.Option(min=1, help="Calls per method and prompt.")] = 3,
@@ -57,7 +58,7 @@ def bench(
     from gsd.bench import methods_to_run
     from gsd.peers import PEERS, check_assistant
 
-    sampling = build(SamplingSpec, {"temperature": temperature, "top_p": top_p, "seed": seed})
+    sampling = build(SamplingSpec, {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed})
     names = methods_to_run([name.strip() for name in methods.split(",") if name.strip()], sampling)
     drafting = _drafting(names, preset_name, settings or [])
     models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)

@@ -46,6 +46,15 @@ def generate(
     prob_action: Annotated[str | None, typer.Option(help="leaf: keep such a candidate as a leaf; drop.")] = None,
     frontier: Annotated[str | None, typer.Option(metavar="INT", help="Nodes expanded per level.")] = None,
     budget: Annotated[str | None, typer.Option(metavar="INT", help="Drafted nodes verified per round.")] = None,
+    lookup: Annotated[
+        bool | None, typer.Option(help="auto: what is found in the prompt and the text so far is a hypothesis, too.")
+    ] = None,
+    history: Annotated[
+        bool | None, typer.Option(help="auto: and what is found among hypotheses that were rejected.")
+    ] = None,
+    calibrated: Annotated[
+        bool | None, typer.Option(help="auto: judge a token by what became of tokens of like q, not by its q itself.")
+    ] = None,
     max_new_tokens: options.NewTokens = "64",
     temperature: options.Temperature = "0.0",
     top_k: options.TopK = "0",
@@ -55,6 +64,7 @@ def generate(
     raw: Annotated[bool, typer.Option("--raw", help="No chat template.")] = False,
     device: options.Device = "auto",
     dtype: options.DtypeName = "auto",
+    packed: options.Packed = True,
     out: Annotated[Path, typer.Option(help="Where run folders go.")] = Path("runs"),
     trace: Annotated[str, typer.Option(help="full, counters or none.")] = "full",
     baseline: Annotated[bool, typer.Option("--baseline", help="Measure ar on the same prompt, too.")] = False,
@@ -67,14 +77,15 @@ def generate(
     drafting = options.drafting(preset_name, {
         "method": method, "width": width, "depth": depth, "merge_context": merge_context,
         "sibling_threshold": sibling_threshold, "prob_threshold": prob_threshold, "prob_rule": prob_rule,
-        "prob_action": prob_action, "frontier": frontier, "budget": budget,
+        "prob_action": prob_action, "frontier": frontier, "budget": budget, "lookup": lookup, "history": history,
+        "calibrated": calibrated,
     })  # fmt: skip
     file = options.prompts(prompt, prompt_file)
     shared = {
         **models, **({"draft": None} if drafting.method == "ar" else {}), "drafting": drafting,
         "sampling": build(SamplingSpec, {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}),
         "max_new_tokens": max_new_tokens, "stop": tuple(stop or ()), "device": device, "dtype": dtype,
-        "detail": "counters" if trace == "none" else trace,
+        "packed": packed, "detail": "counters" if trace == "none" else trace,
     }  # fmt: skip
     prompts = [one.model_copy(update={"chat": False} if raw else {}) for one in file.prompts]
     specs = [build(RunSpec, {**shared, "prompt": one}) for one in prompts]

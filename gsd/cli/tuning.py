@@ -51,6 +51,7 @@ def probe(
     seed: options.Seed = "0",
     device: options.Device = "auto",
     dtype: options.DtypeName = "auto",
+    packed: options.Packed = True,
     as_json: options.Json = False,
 ) -> None:
     """Record an atlas: each prompt's text, and the draft's wide tree behind every token of it."""
@@ -62,7 +63,7 @@ def probe(
         return
     models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
     shared = {
-        **models, "max_new_tokens": max_new_tokens, "device": device, "dtype": dtype,
+        **models, "max_new_tokens": max_new_tokens, "device": device, "dtype": dtype, "packed": packed,
         "sampling": build(SamplingSpec, {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}),
     }  # fmt: skip
     file = read_prompts(prompts)
@@ -176,11 +177,13 @@ def calibrate(
     repeats: Repeats = REPEATS,
     device: options.Device = "auto",
     dtype: options.DtypeName = "auto",
+    packed: options.Packed = True,
     as_json: options.Json = False,
 ) -> None:
     """Measure what a forward of N tokens takes, draft and target, and the engine around them."""
     models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
-    spec = build(RunSpec, {**models, "prompt": Prompt(prompt=ENGINE_PROMPT), "device": device, "dtype": dtype})
+    prompt = Prompt(prompt=ENGINE_PROMPT)
+    spec = build(RunSpec, {**models, "prompt": prompt, "device": device, "dtype": dtype, "packed": packed})
     check_writable(out.parent)
     costs = calibrated(load(spec), spec, repeats)
     costs.save(out)

@@ -57,6 +57,23 @@ def test_generate_writes_one_json_object_and_a_trace(gsd, tmp_path):
     assert (tmp_path / result["run"] / "events.jsonl").exists()
 
 
+@pytest.mark.parametrize("part", ["lookup", "history", "calibrated"])
+def test_each_part_of_auto_has_a_switch_of_its_own(gsd, tmp_path, part):
+    code, _, _ = gsd("generate", "--prompt", PROMPT, "--method", "auto", f"--no-{part}", "--max-new-tokens", 2,
+                     "--out", tmp_path)  # fmt: skip
+    [run] = list_runs(tmp_path)
+    drafting = read_run(run).meta["spec"]["drafting"]
+    switches = {name: drafting[name] for name in ("lookup", "history", "calibrated")}
+    assert code == 0 and switches == {**dict.fromkeys(switches, True), part: False}
+
+
+@pytest.mark.parametrize(("option", "packed"), [([], True), (["--in-rows"], False)])
+def test_weights_can_be_left_in_rows(gsd, tmp_path, option, packed):
+    gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 2, "--out", tmp_path, *option)
+    [run] = list_runs(tmp_path)
+    assert read_run(run).meta["spec"]["packed"] is packed
+
+
 def test_the_issue_command_runs_as_written(tmp_path):
     command = (
         "generate --pair tiny --method graph --width 4 --depth 6 --merge-context 1 --sibling-threshold 0.1 "
@@ -137,7 +154,7 @@ def test_bench_has_a_row_for_every_method(gsd, tmp_path):
                        "--set", "graph.width=2", "--set", "depth=3", "--set", "tree.merge-context=none")  # fmt: skip
     report = json.loads(out)
     assert code == 0
-    assert set(report["methods"]) == {"ar", "hf-greedy", "chain", "tree", "graph", "hf-assisted", "hf-lookup"}
+    assert set(report["methods"]) == {"ar", "hf-greedy", "chain", "tree", "graph", "auto", "hf-assisted", "hf-lookup"}
     for row in report["methods"].values():
         assert row.keys() >= BENCH_KEYS
         assert row["matches"] == row["prompts"] == 1
@@ -164,10 +181,11 @@ def test_bench_samples_where_a_temperature_is_given(gsd, tmp_path):
     path = tmp_path / "prompts.jsonl"
     path.write_text('{"prompt": "def f():"}\n')
     code, out, _ = gsd("bench", "--prompts", path, "--max-new-tokens", 4, "--repeats", 1, "--methods", "graph",
-                       "--temperature", "0.8", "--top-p", "0.9", "--seed", 3, "--json")  # fmt: skip
+                       "--temperature", "0.8", "--top-k", 5, "--top-p", "0.9", "--seed", 3, "--json")  # fmt: skip
     report = json.loads(out)
     assert code == 0 and set(report["methods"]) == {"ar", "hf-sample", "graph"}
-    assert report["methods"]["graph"]["matches"] is None and report["settings"]["sampling"]["seed"] == 3
+    assert report["methods"]["graph"]["matches"] is None
+    assert report["settings"]["sampling"] == {"temperature": 0.8, "top_k": 5, "top_p": 0.9, "seed": 3}
 
 
 def test_bench_refuses_a_peer_that_would_not_be_what_its_name_says(gsd, tmp_path):
