@@ -55,7 +55,7 @@ def maps(table: pd.DataFrame, here: dict[str, Any], value: str = "modelled_speed
     made = make_subplots(rows, abreast, shared_yaxes=True, horizontal_spacing=0.018, vertical_spacing=0.3 / rows,
                          subplot_titles=[_context(one) for one in contexts])  # fmt: skip
     ends = ends_of(drawn[value])
-    framed = bool(here["covered"]) and here["width"] in widths and here["depth"] in depths
+    framed = bool(here["covered"]) and not _between(here, widths, depths)
     for index, context in enumerate(contexts):
         place = {"row": 1 + index // abreast, "col": 1 + index % abreast}
         part = table[table["merge_context"] == context]
@@ -65,7 +65,7 @@ def maps(table: pd.DataFrame, here: dict[str, Any], value: str = "modelled_speed
             outline = _outline(widths.index(here["width"]), depths.index(here["depth"]))
             for line in (_HALO, HERE):
                 made.add_scatter(**outline, line=line, **place)
-    shown = [VALUES[value][0], *["the frame is the setting above"] * framed, "click a cell to take it"]
+    shown = [VALUES[value][0], *_where(here, widths, depths), "click a cell to take it"]
     made.update_layout(
         template=TEMPLATE, height=100 + 300 * rows, margin={"l": 40, "r": 8}, clickmode="event+select",
         coloraxis={"colorscale": SCALE, "showscale": False, "cmin": ends[0], "cmax": ends[1]},
@@ -77,6 +77,19 @@ def maps(table: pd.DataFrame, here: dict[str, Any], value: str = "modelled_speed
              range=[-0.6, len(ticks) - 0.4])  # fmt: skip
     made.update_xaxes(title_text="width", row=rows)
     return made.update_yaxes(title_text="depth", col=1)
+
+
+def _between(here: dict[str, Any], widths: list[int], depths: list[int]) -> list[str]:
+    """What of the setting has no cell, in words: a large map leaves some widths and depths out."""
+    axes = (("width", widths, "columns"), ("depth", depths, "rows"))
+    return [f"{name} {here[name]} lies between the {lines}" for name, drawn, lines in axes if here[name] not in drawn]
+
+
+def _where(here: dict[str, Any], widths: list[int], depths: list[int]) -> list[str]:
+    """Where in the maps the setting is; of one that is not covered nothing."""
+    if not here["covered"]:
+        return []
+    return _between(here, widths, depths) or ["the frame is the setting above"]
 
 
 def _best_here(drawn: pd.DataFrame, value: str) -> str:
@@ -153,7 +166,7 @@ def _gain(rows: pd.DataFrame) -> str:
     if widest["texts"] >= ENOUGH and best - here >= 0.005:
         return f"{token(str(widest['kind']))} has most to gain: {here:.2f}× here, {best:.2f}× at best"
     low, high = known["here"].min(), known["here"].max()
-    return f"{low:.2f}× to {high:.2f}× by kind of text, modelled"
+    return f"This setting: {low:.2f}× to {high:.2f}× by kind of text, modelled"
 
 
 def picked(customdata: list[Any]) -> dict[str, Any]:

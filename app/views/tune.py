@@ -101,7 +101,7 @@ def _empty() -> None:
         st.markdown("**There is no atlas yet.** It holds what the draft says behind every token of some texts, so that "
                     "any setting can be replayed without a model. Record one beside the runs:")  # fmt: skip
         st.code(f"gsd probe --pair tiny --prompts benchmarks/prompts/tiny.jsonl --out {runs_folder() / 'atlas'}",
-                language="bash", wrap_lines=True)  # fmt: skip
+                language=None, wrap_lines=True)  # fmt: skip
 
 
 def _opened(name: str) -> OpenAtlas:
@@ -128,6 +128,7 @@ def _bench(opened: OpenAtlas) -> None:
         with st.container(horizontal=True, border=True, key="tuned-figures"):
             for figure in FIGURES:
                 figure.draw(here, opened.summary(reference))
+        st.caption(_of_what(opened, reference))
         if here["covered"]:
             _use(opened, spec, reference)
         else:
@@ -137,14 +138,20 @@ def _bench(opened: OpenAtlas) -> None:
     write_address(session(), atlas=opened.name, **_changed(spec, reference))
 
 
+def _of_what(opened: OpenAtlas, reference: DraftSpec) -> str:
+    """What the figures are of, and what their differences are from."""
+    texts = opened.atlas.texts
+    words = f"{len(texts):,} {'text' if len(texts) == 1 else 'texts'}, {sum(len(one.tokens) for one in texts):,} tokens"
+    return (f"Of {words}. Differences are from the defaults of {reference.method}{_ends(reference)}. *auto* sets all "
+            "of this itself and is not replayed.")  # fmt: skip
+
+
 def _use(opened: OpenAtlas, spec: DraftSpec, reference: DraftSpec) -> None:
     """The setting to paste, and where it can go."""
-    texts = len(opened.atlas.texts)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.code(_command(opened, spec), language="bash", wrap_lines=True)
+        st.code(_command(opened, spec), language=None, wrap_lines=True)
         st.button("Defaults", key="to defaults", icon=":material/undo:", on_click=take, disabled=spec == reference,
-                  args=(reference.model_dump(), opened.atlas.bounds),
-                  help=f"Differences above are from the defaults{_ends(reference)}, over {texts} texts.")  # fmt: skip
+                  args=(reference.model_dump(), opened.atlas.bounds))  # fmt: skip
         pair = opened.pair_here
         if st.button("Use in Playground" if pair else "Use settings in Playground", key="to playground",
                      icon=":material/play_circle:", help=PAIR_TAKEN if pair else PAIR_LEFT):  # fmt: skip
@@ -179,7 +186,7 @@ def _not_covered(opened: OpenAtlas, spec: DraftSpec, coverage: float) -> None:
     st.warning(f"**Not covered.** This setting expands nodes that the atlas does not hold: {coverage:.0%} of the "
                "tokens could be replayed up to there. Nothing is guessed, so there are no figures. This records what "
                "is lacking:")  # fmt: skip
-    st.code(f'gsd probe --out {opened.folder} --fill "{grid}"', language="bash", wrap_lines=True)
+    st.code(f'gsd probe --out {opened.folder} --fill "{grid}"', language=None, wrap_lines=True)
 
 
 def _changed(spec: DraftSpec, reference: DraftSpec) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Tune: without an atlas, on a hand-made one, on a broken one; its sliders, its address, its way to the Playground."""
 
 import shlex
-import time
 
 import pytest
 from fixtures.made_atlas import made_atlas, save_atlas
@@ -72,6 +71,9 @@ def test_a_slider_gives_the_figures_of_its_setting_at_once(tune):
     page.slider(key="tune depth").set_value(1).run()
     assert not page.exception
     assert (figure(page, "Rounds").value, figure(page, "Rounds").delta) == ("4", "+1")
+    [told] = [caption.value for caption in page.caption if "Differences are" in caption.value]
+    assert told.startswith("Of 2 texts, 7 tokens. Differences are from the defaults of graph")
+    assert "*auto*" in told
     assert page.code[0].value == "gsd generate --prompt P --width 2 --depth 1 --frontier 2"
     assert page.query_params["depth"] == "1"
 
@@ -167,11 +169,8 @@ def test_the_setting_survives_another_view(tune):
 
 
 def test_maps_and_front_come_once_they_are_replayed(tune):
-    page, deadline = tune(), time.monotonic() + 15
-    while len(page.get("plotly_chart")) < 3 or page.get("progress"):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-        page.run()
+    page = tune()
+    wait_until(lambda: len(page.run().get("plotly_chart")) >= 3 and not page.get("progress"))
     assert not page.exception
 
 

@@ -71,6 +71,7 @@ def test_the_number_in_a_cell_is_its_settings_own():
 def test_a_setting_without_a_cell_is_not_framed_and_the_frame_not_spoken_of():
     """Rows of depth 1 and 4: there is none of depth 2. And where the setting is not covered its cell says nothing."""
     between = maps(table().replace({"depth": {2: 4}}), row(HERE))
+    assert "depth 2 lies between the rows" in between.layout.title.subtitle.text
     for made in (between, maps(table(), row(HERE) | {"covered": False})):
         assert not frames(made) and "frame" not in made.layout.title.subtitle.text
     assert "frame" in maps(table(), row(HERE)).layout.title.subtitle.text
@@ -107,7 +108,8 @@ def test_by_kind_says_where_there_is_most_to_gain():
     assert (found["best"] == found["reference"]).all()
     assert found["here"].iloc[0] < found["best"].iloc[0]
     assert by_kind(found.assign(texts=10)).layout.title.text.startswith("abc has most to gain")
-    assert "most" not in by_kind(found).layout.title.text  # one text of each kind
+    few = by_kind(found).layout.title.text  # one text of each kind
+    assert "most" not in few and few.startswith("This setting: ")
     assert [*by_kind(found).data[0].y] == ["abc (1)", "ab (1)"]
 
 
