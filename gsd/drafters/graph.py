@@ -19,7 +19,10 @@ from gsd.tree import FlatTree, flatten
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The most probable tokens after each frontier node and their log q, [F][width], falling."""
+    """The most probable tokens after each frontier node and their log q, falling: [F][K].
+
+    K is `width`, or the number of tokens in the smaller vocabulary of draft and target where that is less.
+    """
 
     tokens: list[list[int]]
     logq: list[list[float]]

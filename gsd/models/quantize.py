@@ -90,9 +90,9 @@ class ScreenedHead(nn.Module):
 def quantize(model: nn.Module, kind: str) -> None:
     """Replace the linear layers of a bfloat16 `model` in place; `kind` is int8 or int4.
 
-    The head stays int8 with int4 as well, as it tells the best tokens apart; a large one on a CPU is screened
-    first. So does a layer that does not divide into groups of 32 inputs and 16 outputs; one that the int8 kernel
-    cannot take either stays whole.
+    With int4 the head is int8 as well, as it tells the best tokens apart (a large one on a CPU is screened by int4
+    first), and so is a layer that the int4 kernel cannot take: its inputs must divide by 32, on a GPU by 128, and its
+    outputs by 16. A layer whose inputs do not divide by 16 is for no kernel and stays whole.
     Raises `ModelError` where less than half of the weights could be replaced.
     """
     head, whole, replaced = model.get_output_embeddings(), sum(weight.numel() for weight in model.parameters()), 0
