@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 from fixtures.recorded import record_run, run_spec
+from fixtures.waiting import wait_until
 
 from app.components import page as picker
 from app.library import SAMPLES, runs_folder
@@ -229,8 +230,7 @@ def own_pair(page, prompt, target="made/up"):
 
 
 def until_done(page, client):
-    while client.current(page.session_state["session"].jobs).pending:
-        time.sleep(0.02)
+    wait_until(lambda: not client.current(page.session_state["session"].jobs).pending)
     return page.run()
 
 
@@ -250,8 +250,7 @@ def test_a_run_that_is_going_is_taken_up_by_its_address(app, shared_client):
     first.number_input(key="max_new_tokens").set_value(5000)
     first.button(key="run").click().run()
     [job] = first.session_state["session"].jobs
-    while shared_client.job(job).folder is None:
-        time.sleep(0.02)
+    wait_until(lambda: shared_client.job(job).folder)
     second = app(run=shared_client.job(job).folder.name)
     assert not second.warning
     assert not second.button(key="cancel").disabled
@@ -375,8 +374,7 @@ def test_a_paused_run_holds_and_goes_on(app, shared_client):
     page.number_input(key="max_new_tokens").set_value(5000)
     page.button(key="run").click().run()
     [job] = page.session_state["session"].jobs
-    while shared_client.job(job).state != "running":
-        time.sleep(0.02)
+    wait_until(lambda: shared_client.job(job).state == "running")
     page.run()
     page.button(key="pause").click().run()
     assert page.button(key="pause").label == "Resume" and shared_client.job(job).held

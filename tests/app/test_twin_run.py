@@ -1,9 +1,8 @@
 """The run that merging is measured against, decoded from where it is missing."""
 
-import time
-
 import pytest
 from fixtures.recorded import record_run, run_spec
+from fixtures.waiting import wait_until
 
 from analysis.twins import is_unmerged_twin
 from app.components.twin_run import twin_of
@@ -38,8 +37,7 @@ def test_overlap_decodes_it_where_its_figure_lacks_it(app, shared_client, tmp_pa
     assert {metric.label: metric.value for metric in page.metric}["Saved by merging"] == "–"
     page.button(key="twin").click().run()
     [job] = page.session_state["twins"].values()
-    while shared_client.job(job).pending:
-        time.sleep(0.02)
+    wait_until(lambda: not shared_client.job(job).pending)
     page.run()
     assert not page.exception
     decoded = read_run(shared_client.job(job).folder)

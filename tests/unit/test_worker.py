@@ -4,17 +4,21 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from fixtures.recorded import run_spec
+from fixtures.waiting import wait_until
 
 from gsd import worker
 from gsd.config import ModelSpec, Prompt
 from gsd.trace import read_run
 
 FAKE = [sys.executable, str(Path(__file__).parents[1] / "fixtures" / "fake_worker.py")]
+
+DEADLINE_S = 60.0  # for everything that one test asks of a worker
 
 
 class Talk:
@@ -49,8 +53,11 @@ class Talk:
 @pytest.fixture
 def talk():
     worker = Talk()
+    deadline = threading.Timer(DEADLINE_S, worker.process.kill)  # one that never answers fails its test
+    deadline.start()
     assert worker.until("ready")[-1] == {"event": "ready"}
     yield worker
+    deadline.cancel()
     worker.process.kill()
     worker.process.wait()
     for pipe in (worker.process.stdin, worker.process.stdout, worker.process.stderr):
@@ -82,14 +89,24 @@ def test_a_paused_run_holds_between_rounds_and_goes_on_to_the_same_end(talk, tmp
     talk.run("a", tmp_path, "slow", max_new_tokens=40)
     folder = talk.until("started")[-1]["folder"]
     talk.say(do="pause", id="a")
-    time.sleep(0.3)
-    held = len(read_run(folder).steps)
-    time.sleep(0.4)
-    assert len(read_run(folder).steps) == held, "a round was decoded while the run was held"
-    assert read_run(folder).status == "incomplete"
+    held = steps_at_rest(folder)
+    assert read_run(folder).status == "incomplete", "the run went on to its end instead of being held"
     talk.say(do="resume", id="a")
     assert talk.until("finished")[-1]["id"] == "a"
     assert read_run(folder).status == "complete" and len(read_run(folder).steps) > held
+
+
+def steps_at_rest(folder, pause=0.4):
+    """The rounds of a run once none has come for as long as several take."""
+    counts = [-1]
+
+    def rests():
+        counts.append(len(read_run(folder).steps))
+        time.sleep(pause)
+        return counts[-1] == counts[-2]
+
+    wait_until(rests)
+    return counts[-1]
 
 
 def test_a_paused_run_can_be_cancelled(talk, tmp_path):
@@ -171,10 +188,8 @@ def test_what_libraries_print_stays_out_of_the_protocol(talk, tmp_path):
 def test_it_exits_when_its_parent_is_gone_even_in_the_middle_of_a_run(talk, tmp_path):
     talk.run("a", tmp_path, "slow", max_new_tokens=100_000)
     talk.until("started")
-    started = time.monotonic()
     talk.process.stdin.close()
-    assert talk.process.wait(timeout=10) == 0
-    assert time.monotonic() - started < 4.0
+    assert talk.process.wait(timeout=30) == 0, "it had to be ended by force"
     [folder] = tmp_path.iterdir()
     assert read_run(folder).status == "cancelled"
 
