@@ -67,7 +67,7 @@ class Int4Linear(nn.Module):
 
 
 class ScreenedHead(nn.Module):
-    """An int8 head that reads half as much for a row or two: int4 weights find the best outputs, int8 ones compute those.
+    """An int8 head that reads half as much for a row or two: int4 finds the best outputs, int8 computes those.
 
     The others keep what int4 gives. For more rows it is the int8 head.
     """
