@@ -20,6 +20,8 @@ from gsd.config import RunSpec
 
 COMMAND = (sys.executable, "-m", "gsd.worker")
 STDERR_LINES = 12  # shown when the process dies
+KEPT = 500  # jobs that have ended and are still known
+FORGOTTEN = "How this run ended is not known any more, as many have come since. What it recorded is among the runs."
 
 PENDING = ("queued", "loading", "preparing", "running")
 STATE_AFTER = {"loading": "loading", "loaded": "preparing", "started": "running", "finished": "finished",
@@ -70,7 +72,7 @@ class EngineClient:
         self._lock = threading.RLock()
         self._process: subprocess.Popen[str] | None = None
         self._jobs: dict[str, Job] = {}
-        self._owners: dict[str, subprocess.Popen[str]] = {}  # job -> the process it was given to
+        self._owners: dict[str, subprocess.Popen[str]] = {}  # pending job -> the process it was given to
         self._batches: dict[str, list[str]] = {}  # job -> what was asked for in one go with it, in order
         self._memory: dict[str, Any] = {}
 
@@ -88,6 +90,7 @@ class EngineClient:
     def submit_all(self, specs: Sequence[RunSpec], out: Path, *, baseline: bool = False) -> list[str]:
         """Queue runs in order, with nobody else's in between; returns the jobs' ids."""
         with self._lock:
+            self._forget()
             jobs = [self._submit(spec, out, baseline) for spec in specs]
             self._batches |= dict.fromkeys(jobs, jobs)
         return jobs
@@ -95,7 +98,7 @@ class EngineClient:
     def cancel(self, job: str) -> None:
         """Ask for the run's end after its current round."""
         with self._lock:
-            if self._jobs[job].pending:
+            if self.job(job).pending:
                 self._send({"do": "cancel", "id": job})
 
     def pause(self, job: str) -> None:
@@ -113,9 +116,9 @@ class EngineClient:
                 self._send({"do": "unload"})
 
     def job(self, job: str) -> Job:
-        """How a run stands now."""
+        """How a run stands now; of one that ended more than `KEPT` jobs ago that is not known any more."""
         with self._lock:
-            return self._jobs[job]
+            return self._jobs.get(job) or Job(job, "", "failed", error=FORGOTTEN)
 
     def batch(self, job: str) -> list[str]:
         """What was asked for in one go with this run, in order and itself included; empty where it is not known."""
@@ -151,6 +154,17 @@ class EngineClient:
             process.stdin.close()
             process.wait()
 
+    def _forget(self) -> None:
+        """Drop the jobs that have ended but for the last `KEPT`, and none of what was asked for in one go with those.
+
+        Runs end in order, so where the last of such a go has ended, all have.
+        """
+        ended = [job for job, batch in self._batches.items() if not self._jobs[batch[-1]].pending]
+        old = set(ended[:-KEPT])
+        for job in old:
+            if self._batches[job][-1] in old:
+                del self._jobs[job], self._batches[job]
+
     def _submit(self, spec: RunSpec, out: Path, baseline: bool) -> str:
         job = Job(uuid.uuid4().hex, spec.prompt.id, since=time.monotonic())
         self.start()
@@ -161,7 +175,7 @@ class EngineClient:
 
     def _hold(self, job: str, held: bool) -> None:
         with self._lock:
-            if self._jobs[job].pending:
+            if self.job(job).pending:
                 self._jobs[job] = _held(self._jobs[job], held, time.monotonic())
                 self._send({"do": "pause" if held else "resume", "id": job})
 
@@ -196,11 +210,13 @@ class EngineClient:
             elif kind in STATE_AFTER and event["id"] in self._jobs:
                 job = self._jobs[event["id"]]
                 self._jobs[job.id] = _moved(job, STATE_AFTER[kind], event, time.monotonic())
+                if not self._jobs[job.id].pending:
+                    self._owners.pop(job.id, None)
 
     def _crash(self, process: subprocess.Popen[str], error: str, output: str) -> None:
-        for job in list(self._jobs.values()):
-            if job.pending and self._owners[job.id] is process:
-                self._jobs[job.id] = replace(job, state="crashed", error=error, output=output)
+        for job in [job for job, owner in self._owners.items() if owner is process]:
+            del self._owners[job]
+            self._jobs[job] = replace(self._jobs[job], state="crashed", error=error, output=output)
 
 
 @st.cache_resource(show_spinner=False)

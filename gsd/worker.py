@@ -27,6 +27,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -46,6 +47,14 @@ class Runner(Protocol):
             baseline: bool) -> Any: ...  # fmt: skip
 
 
+@dataclass(slots=True)
+class _Orders:
+    """What was asked of a run that has not ended."""
+
+    cancel: bool = False
+    pause: bool = False
+
+
 class Worker:
     """Runs one command after another; `cancel` is heard while a run is going.
 
@@ -55,8 +64,7 @@ class Worker:
     def __init__(self, load: Callable[[RunSpec], Runner], memory: Callable[[], dict], out: TextIO) -> None:
         self._pairs, self._memory, self._out = PairHolder(load), memory, out
         self._commands: queue.Queue[dict[str, Any]] = queue.Queue()
-        self._cancelled: set[str] = set()
-        self._paused: set[str] = set()
+        self._orders: dict[str, _Orders] = {}  # of runs that have not ended; what is asked of others is forgotten
         self._closing = threading.Event()
         self._write_lock = threading.Lock()
 
@@ -81,15 +89,16 @@ class Worker:
         except InputError as error:
             self._say("failed", id=None, error=str(error))
             return
-        if command["do"] == "cancel":
-            self._cancelled.add(command["id"])
-        elif command["do"] == "pause":
-            self._paused.add(command["id"])
-        elif command["do"] == "resume":
-            self._paused.discard(command["id"])
-        elif command["do"] == "shutdown":
+        do, orders = command["do"], self._orders.get(command.get("id"), _Orders())
+        if do == "cancel":
+            orders.cancel = True
+        elif do in ("pause", "resume"):
+            orders.pause = do == "pause"
+        elif do == "shutdown":
             self._close()
         else:
+            if do == "run":
+                self._orders.setdefault(command["id"], orders)
             self._commands.put(command)
 
     def _close(self) -> None:
@@ -102,13 +111,14 @@ class Worker:
 
     def _run(self, command: dict[str, Any]) -> None:
         name = command["id"]
+        orders = self._orders.setdefault(name, _Orders())
 
         def ended() -> bool:
-            return self._closing.is_set() or name in self._cancelled
+            return self._closing.is_set() or orders.cancel
 
         def cancelled() -> bool:
             """Asked between rounds, where a run can be held as well: no clock is running there."""
-            while name in self._paused and not ended():
+            while orders.pause and not ended():
                 time.sleep(PAUSE_POLL_S)
             return ended()
 
@@ -118,8 +128,7 @@ class Worker:
             if not isinstance(error, GsdError):
                 traceback.print_exc()
             outcome, details = "failed", {"error": _one_line(error)}
-        self._cancelled.discard(name)
-        self._paused.discard(name)
+        self._orders.pop(name, None)
         self._say(outcome, id=name, **details)
         self._say("memory", **self._memory())
 

@@ -7,6 +7,7 @@ import pytest
 from fixtures.recorded import run_spec
 from fixtures.waiting import wait_until
 
+from app import engine_client
 from app.engine_client import Job, _held, _moved
 from gsd.config import ModelSpec, Prompt
 from gsd.trace import read_run
@@ -71,6 +72,27 @@ def test_what_was_asked_for_in_one_go_is_known_by_any_run_of_it(client, tmp_path
     assert client.batch(jobs[0]) == client.batch(jobs[1]) == jobs
     assert client.batch(alone) == [alone]
     assert client.batch("nobody's") == []
+
+
+def test_of_ended_jobs_the_last_are_known_with_what_was_asked_for_beside_them(client, tmp_path, monkeypatch):
+    """One run, then two in one go; with one ended job to keep, its go stays whole, and the first goes."""
+    monkeypatch.setattr(engine_client, "KEPT", 1)
+    first = submit(client, tmp_path)
+    ended(client, first)
+    both = client.submit_all([run_spec(), run_spec()], tmp_path)
+    ended(client, both[1])
+    last = submit(client, tmp_path)
+    assert client.job(first).state == "failed" and "not known any more" in client.job(first).error
+    assert [client.job(job).state for job in both] == ["finished"] * 2 and client.batch(both[0]) == both
+    client.cancel(first)
+    ended(client, last)
+    assert client.batch(first) == [] and client.job(last).state == "finished"
+
+
+def test_no_ended_job_holds_a_process(client, tmp_path):
+    ended(client, submit(client, tmp_path, "crash"))
+    ended(client, submit(client, tmp_path))
+    assert client._owners == {}
 
 
 def test_cancelling_what_has_ended_does_nothing(client, tmp_path):
