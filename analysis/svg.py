@@ -23,9 +23,9 @@ MARGIN = 34
 LEGEND = {
     "accepted": "accepted", "rejected": "rejected", "unverified": "not verified", "merged": "merged", "copy": "copy",
     "bonus": "bonus", "pruned": "pruned", "merge": "merge edge",
+    "lookup": "found in the text", "history": "found among rejected",
 }  # fmt: skip
-SOURCES = {"lookup": "M-2 -2.8V2.8M2 -2.8V2.8", "history": "M2 -3.2L-2.2 0L2 3.2"}  # marks within a shape
-FOUND = {"lookup": "found in the text", "history": "found among rejected"}
+SOURCE_MARKS = {"lookup": "M-2 -2.8V2.8M2 -2.8V2.8", "history": "M2 -3.2L-2.2 0L2 3.2"}  # SVG paths within a shape
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # in XML 1.0
 
@@ -81,7 +81,7 @@ def mark(kind: str, what: str = "", tones: Tones = LIGHT, source: str = "") -> s
     `source`: `lookup` or `history` has a mark of its own within.
     """
     tone = tones.paper if kind == "accepted" else tones.merged if what == "merged" else _tone(kind, tones)
-    within = f'<path d="{SOURCES[source]}" fill="none" stroke="{tone}" stroke-width="1.7"/>' if source else ""
+    within = f'<path d="{SOURCE_MARKS[source]}" fill="none" stroke="{tone}" stroke-width="1.7"/>' if source else ""
     return _shape(kind, what, tones) + within
 
 
@@ -113,10 +113,10 @@ def _shape(kind: str, what: str, tones: Tones) -> str:
 
 
 def sample(kind: str, tones: Tones = LIGHT) -> str:
-    """The mark of an entry of `LEGEND` or `FOUND`, around the origin."""
+    """The mark of an entry of `LEGEND` around the origin."""
     if kind == "merge":
         return f'<path d="M-13 0H13" fill="none" stroke="{tones.merged}" stroke-width="1.5" stroke-dasharray="5 4"/>'
-    if kind in SOURCES:
+    if kind in SOURCE_MARKS:
         return mark("found", "", tones, kind)
     return mark("rejected", kind, tones) if kind in ("merged", "copy") else mark(kind, "", tones)
 
@@ -224,7 +224,7 @@ def _used(picture: dict[str, Any]) -> list[str]:
     nodes, edges = picture["nodes"], picture["edges"]
     there = {*nodes["kind"], *edges["kind"]} | ({"merged"} if any(nodes["merged"]) else set())
     there |= ({"copy"} if any(nodes["copy"]) else set()) | set(nodes["source"])
-    return [kind for kind in LEGEND | FOUND if kind in there]
+    return [kind for kind in LEGEND if kind in there]
 
 
 def _key(picture: dict[str, Any], tones: Tones) -> tuple[str, float]:
@@ -232,6 +232,6 @@ def _key(picture: dict[str, Any], tones: Tones) -> tuple[str, float]:
     x, parts = 0.0, []
     for kind in _used(picture):
         parts.append(f'<g transform="translate({x:.1f} 0)"><g transform="scale(0.85)">{sample(kind, tones)}</g>'
-                     f'<text x="14" y="4" fill="{tones.quiet}">{(LEGEND | FOUND)[kind]}</text></g>')  # fmt: skip
-        x += 40 + _width((LEGEND | FOUND)[kind])
+                     f'<text x="14" y="4" fill="{tones.quiet}">{LEGEND[kind]}</text></g>')  # fmt: skip
+        x += 40 + _width(LEGEND[kind])
     return "".join(parts), x

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from analysis.glossary import measures, topics
-from analysis.svg import FOUND, LEGEND, SOURCES, sample
+from analysis.svg import LEGEND, SOURCE_MARKS, sample
 from analysis.toy import toy_round
 
 
@@ -78,11 +78,11 @@ def test_every_mark_of_the_pictures_legend_is_explained_as_it_is_drawn_there(gui
     [marks] = [element.proto.body for element in guide().get("html") if 'class="marks"' in element.proto.body]
     drawn = [base64.b64decode(found).decode() for found in re.findall(r"base64,([^\"]+)", marks)]
     names = re.findall(r"<b>([^<]+)</b>", marks)
-    assert set(names) == {"root", *LEGEND.values(), *FOUND.values()}
-    for kind, name in (LEGEND | FOUND).items():
+    assert set(names) == {"root", *LEGEND.values()}
+    for kind, name in LEGEND.items():
         assert sample(kind) in drawn[names.index(name)]
-    for source, name in FOUND.items():
-        assert SOURCES[source] in drawn[names.index(name)]
+    for source, path in SOURCE_MARKS.items():
+        assert path in drawn[names.index(LEGEND[source])]
 
 
 def test_every_mark_of_a_token_in_a_text_is_explained(guide):

@@ -20,7 +20,7 @@ import pytest
 
 from analysis.faces import GRAPH, TREE, VERIFIED, face
 from analysis.graph_export import explorable_html, graphml
-from analysis.svg import DARK, LIGHT, SOURCES, svg
+from analysis.svg import DARK, LIGHT, SOURCE_MARKS, svg
 from analysis.toy import SPEC, toy_round
 from app.components.graph_view import Frame, Shown, graph_data
 
@@ -194,7 +194,7 @@ def test_the_page_marks_what_was_looked_up_and_says_which_forward_brought_and_wh
     made = re.search(r"nodes = new vis.DataSet\((\[.*?\])\);", explorable_html(picture(step), "round 1"), re.DOTALL)
     shown = {node["id"]: node for node in json.loads(made[1])}
     images = {name: base64.b64decode(node["image"].partition("base64,")[2]).decode() for name, node in shown.items()}
-    assert {name for name, image in images.items() if SOURCES["lookup"] in image} == {f"n{dog}"}
+    assert {name for name, image in images.items() if SOURCE_MARKS["lookup"] in image} == {f"n{dog}"}
     assert "found in the text so far" in shown[f"n{dog}"]["title"]
     assert shown[f"n{dog}"]["title"].split("\n")[-1] == "expanded in forward 1"
     assert "drafted in forward 2  ·  expanded in forward 2" in shown["n1"]["title"]  # cat, beside it
