@@ -211,25 +211,21 @@ def _below(step: dict[str, Any]):
     return below
 
 
-def trimmed(whole: Face, most: int, opened: Collection[str] = (), needed: Iterable[int] = ()) -> Face:
-    """The `most` likeliest nodes, the accepted path, the graph nodes `needed`, and what was `opened` by id.
-
-    `behind` says how many others hang on each of them; nothing is left out unsaid.
-    """
-    if len(whole) <= most + 1:
-        return whole
-    order = sorted(range(len(whole)), key=lambda i: (-whole.logq[i], i))
-    shown = {*order[: most + 1], *whole.spine}
-    wanted = set(needed)
-    shown |= {i for i, node in enumerate(whole.nodes) if node in wanted}
-    names = whole.ids()
+def with_needed(whole: Face, shown: set[int], opened: Collection[str] = (), needed: Iterable[int] = ()) -> list[int]:
+    """What is shown, with the graph nodes `needed`, what was `opened` by id, and all that they hang on; in order."""
+    wanted, names = set(needed), whole.ids()
+    shown = shown | {i for i, node in enumerate(whole.nodes) if node in wanted}
     for top in [i for i in range(len(whole)) if names[i] in opened]:
-        branch = [i for i in order if i not in shown and _hangs_on(whole.parents, i, top)]
+        branch = [i for i in _likeliest(whole) if i not in shown and _hangs_on(whole.parents, i, top)]
         shown |= {*branch[:OPENED], top}
-    for i in reversed(range(len(whole))):  # what is shown hangs on something shown
-        if i in shown and i:
+    for i in reversed(range(1, len(whole))):  # what is shown hangs on something shown
+        if i in shown:
             shown.add(whole.parents[i])
-    return _only(whole, sorted(shown))
+    return sorted(shown)
+
+
+def _likeliest(whole: Face) -> list[int]:
+    return sorted(range(len(whole)), key=lambda i: (-whole.logq[i], i))
 
 
 def _hangs_on(parents: list[int], node: int, top: int) -> bool:
@@ -238,7 +234,7 @@ def _hangs_on(parents: list[int], node: int, top: int) -> bool:
     return node == top
 
 
-def _only(whole: Face, shown: list[int]) -> Face:
+def only(whole: Face, shown: list[int]) -> Face:
     """The face of the nodes shown alone."""
     new = {old: i for i, old in enumerate(shown)}
     behind = [0] * len(shown)

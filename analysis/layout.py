@@ -9,11 +9,11 @@ below it. Pruned candidates and the bonus are placed last, so showing them moves
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.faces import GRAPH, Face, face
+from analysis.faces import GRAPH, Face, face, only, with_needed
 
 ABOVE, BELOW = -1, 1
 
@@ -48,6 +48,82 @@ def layout(step: dict[str, Any], drawn: Face | None = None) -> Layout:
     stands = _stands(drawn)
     at = {node: nodes[i] for node, i in stands.items()}
     return Layout(nodes, _pruned(step["decisions"], at, {*nodes, bonus}), bonus, drawn.spine, stands)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What fits into a picture with every label readable.
+
+    `columns`  that a picture may have, if the accepted path is no longer
+    `level`    of these, so many that labels lie level; in more, they slant and need higher rows
+    `rows`     besides the accepted path where labels lie level
+    `slanted`  the same where they slant
+    `nodes`    besides the accepted path, at most
+    `reach`    columns from a node to the next by a tree edge; merges would draw some out across the picture
+    """
+
+    columns: int
+    level: int
+    rows: int
+    slanted: int
+    nodes: int
+    reach: int = 3
+
+
+def fitted(whole: Face, room: Room, opened: Collection[str] = (), needed: Iterable[int] = ()) -> Face:
+    """As much of a face as fits: the accepted path, the likeliest node beside each of it, then the likeliest others.
+
+    Besides, the graph nodes `needed` and what was `opened` by id, whether they fit or not. `behind` says what is left
+    out.
+    """
+    path = with_needed(whole, set(whole.spine))  # behind a merge edge the way to where it was drafted, too
+    least = _Extent.of(whole, path)
+    shown = set(path)
+    for node in _by_rank(whole)[: 4 * room.nodes]:
+        if len(shown) - len(path) >= room.nodes:
+            break
+        if node not in shown and whole.parents[node] in shown:
+            extent = _Extent.of(whole, sorted(shown | {node}))
+            if extent.fits(room, least):
+                shown.add(node)
+    return only(whole, with_needed(whole, shown, opened, needed))
+
+
+def _by_rank(whole: Face) -> list[int]:
+    """The nodes beside the accepted path, the likeliest that hangs on each of it first."""
+    spine = set(whole.spine)
+    order = sorted((i for i in range(len(whole)) if i not in spine), key=lambda i: (-whole.logq[i], i))
+    first: dict[int, int] = {}
+    for i in order:
+        if whole.parents[i] in spine:
+            first.setdefault(whole.parents[i], i)
+    return [*first.values(), *(i for i in order if first.get(whole.parents[i]) != i)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Extent:
+    """Columns and rows that a part of a face takes, and the columns that its longest tree edge spans."""
+
+    columns: int
+    rows: int
+    reach: int
+
+    @classmethod
+    def of(cls, whole: Face, shown: list[int]) -> _Extent:
+        new = {old: i for i, old in enumerate(shown)}
+        parents = [new.get(whole.parents[i], -1) for i in shown]
+        joins = [(new[a], new[b], merge) for a, b, merge in whole.joins if a in new and b in new]
+        spine = [new[i] for i in whole.spine]
+        columns = _columns(parents, joins)
+        rows = _Rows(parents, columns, spine).place()
+        reach = max((columns[i] - columns[parent] for i, parent in enumerate(parents) if parent >= 0), default=0)
+        return cls(max(*columns, columns[spine[-1]] + 1), max(rows) - min(rows), reach)
+
+    def fits(self, room: Room, least: _Extent) -> bool:
+        """Whether there is room, where what must be drawn takes `least`."""
+        rows = room.rows if self.columns <= room.level else room.slanted
+        return (self.columns <= max(room.columns, least.columns) and self.rows <= rows
+                and self.reach <= max(room.reach, least.reach))  # fmt: skip
 
 
 def _stands(drawn: Face) -> dict[int, int]:

@@ -7,7 +7,9 @@ from typing import Any
 import streamlit as st
 
 from analysis.export import zip_csv
-from app.components.graph_view import Frame, Shown, graph_data, graph_view, manageable
+from analysis.faces import face
+from app.components.folded import folded, open_branch, say_folded
+from app.components.graph_view import SMALL, Frame, Shown, graph_data, graph_view
 from app.components.metrics import metrics
 from app.components.node_table import node_table
 from app.components.run_actions import changes, compared_with, run_actions
@@ -115,12 +117,13 @@ def _graph(run: OpenRun, index: int) -> None:
     if step["graph"] is None:
         st.info("This run recorded counts and times only, so there is no graph. Tick “Record every node” before a run.")
         return
+    drawn = folded(run, step, face(step), SMALL)
     graph_view(
         graph_data(step, run=run.name, frame=Frame.of([step], STAGE_HEIGHT), selected=session().node,
-                   show_pruned=st.session_state.get("show_pruned", False),
-                   shown=Shown(manageable(step))),
+                   show_pruned=st.session_state.get("show_pruned", False), shown=Shown(drawn)),
         key=GRAPH, on_pick=_pick_in_graph,
     )  # fmt: skip
+    say_folded(run, step, drawn)
 
 
 def _selected_row(node: str | None, step: dict[str, Any]) -> int | None:
@@ -140,7 +143,10 @@ def _pick_in_graph() -> None:
     state = session()
     state.step = shown_step(state)
     if picked := st.session_state[GRAPH].get("pick"):
-        state.node = None if (picked["id"] or "").startswith("+") else picked["id"]
+        if (picked["id"] or "").startswith("+"):
+            open_branch(state.run, state.run.steps[state.step], picked["id"])
+        else:
+            state.node = picked["id"]
 
 
 def _pick_row() -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 import streamlit as st
 
-from analysis.faces import GRAPH, TREE, VERIFIED, Face, face, route, trimmed, verdicts
+from analysis.faces import GRAPH, TREE, VERIFIED, Face, face, route, verdicts
 from analysis.hypotheses import leaves, through
 from analysis.rounds import Landmarks, after, landmarks
 from analysis.step_whatif import Changed
 from app.components.explore import downloads, explorable
-from app.components.graph_view import MANY_DRAWN, MOST_DRAWN, Frame, Shown, graph_data, graph_view
+from app.components.folded import folded, needed, open_branch, say_folded
+from app.components.graph_view import LARGE, Frame, Shown, graph_data, graph_view
 from app.components.hypothesis_table import hypothesis_table
 from app.components.node_table import node_table
 from app.components.page import head, opened
@@ -139,50 +140,25 @@ def _picture(state: Session, run: OpenRun, index: int, chosen: str) -> None:
 
 def _draw(state: Session, run: OpenRun, step: dict[str, Any], chosen: str, changed: Changed | None) -> None:
     whole = face(step, chosen, _depth(run))
-    drawn = whole if _wanted_whole(run, step) else _trimmed(run, whole)
-    path = [] if changed and not _needed(state.node) else _path(drawn, step, state.node)
+    if changed:  # what is drawn as recorded, so that it stays where it is, and what is new
+        gained = [node for node, mark in enumerate(changed.marks) if mark == "gained"]
+        kept = [*_drawn_as_recorded(run, step, chosen), *gained]
+        drawn = folded(run, step, whole, replace(LARGE, nodes=0), kept)
+    else:
+        drawn = folded(run, step, whole, LARGE)
+    path = [] if changed and not needed(state.node) else _path(drawn, step, state.node)
     graph_view(
         graph_data(step, run=run.name, frame=Frame.of([step], HEIGHT), selected=state.node,
                    show_pruned=st.session_state["show_pruned"] and changed is None,
                    shown=Shown(drawn, changed.marks if changed else (), path)),
         key=PICTURE, on_pick=_pick_in_picture,
     )  # fmt: skip
-    if drawn.hidden:
-        _say_hidden(run, step, drawn)
+    say_folded(run, step, drawn)
 
 
-def _trimmed(run: OpenRun, whole: Face) -> Face:
-    if len(whole) <= MANY_DRAWN:
-        return whole
-    return trimmed(whole, MOST_DRAWN, _opened(run, shown_step(session())), _needed(session().node))
-
-
-def _needed(node: str | None) -> list[int]:
-    """A node that an address or the table asks for is drawn, however improbable."""
-    return [int(node[1:])] if node and node[:1] == "n" and node[1:].isdecimal() else []
-
-
-def _opened(run: OpenRun, index: int) -> set[str]:
-    """The branches of a round that were opened by a click."""
-    return st.session_state.setdefault("opened", {}).setdefault((run.name, index), set())
-
-
-def _wanted_whole(run: OpenRun, step: dict[str, Any]) -> bool:
-    return st.session_state.get("whole") == (run.name, step["round"])
-
-
-def _say_hidden(run: OpenRun, step: dict[str, Any], drawn: Face) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", key="hidden"):
-        shown = drawn.whole - drawn.hidden
-        st.caption(f"The {shown:,} likeliest of {drawn.whole:,} nodes; **+** opens what hangs behind a node.",
-                   width="content")  # fmt: skip
-        if not _wanted_whole(run, step):
-            st.button("Draw all", key="draw all", type="tertiary", icon=":material/expand_all:", on_click=_want_whole,
-                      args=(run.name, step["round"]), help="As a tree, at most the 1,000 likeliest.")  # fmt: skip
-
-
-def _want_whole(run: str, round: int) -> None:
-    st.session_state["whole"] = (run, round)
+def _drawn_as_recorded(run: OpenRun, step: dict[str, Any], chosen: str) -> list[int]:
+    recorded = run.steps[step["round"]]
+    return folded(run, recorded, face(recorded, chosen, _depth(run)), LARGE).nodes
 
 
 def _path(drawn: Face, step: dict[str, Any], node: str | None) -> list[int]:
@@ -204,8 +180,8 @@ def _words(state: Session, run: OpenRun, step: dict[str, Any], changed: Changed 
     """What is selected, or else the round; under other settings first what they change about it."""
     spec, node, before = run.meta["spec"], state.node or "", run.before(step)
     found = explain(step, spec, node, before)
-    if changed and _needed(node):
-        found = _under_changed(changed, *_needed(node), found) or found
+    if changed and needed(node):
+        found = _under_changed(changed, *needed(node), found) or found
     elif changed and node[:1] in ("m", "b"):  # merge edges and the bonus are those drawn
         found = explain(changed.step, spec, node)
     told = story(step, spec)
@@ -235,7 +211,7 @@ def _below(state: Session, run: OpenRun, index: int, chosen: str) -> None:
             hypothesis_table(step, selected=_hypothesis(step, state.node), key=HYPOTHESES, on_pick=_pick_hypothesis)
     if nodes.open:
         with nodes:
-            row = _needed(state.node)
+            row = needed(state.node)
             known = row[0] if row and row[0] < len(step["graph"]["token"]) else None
             node_table(step, selected=known, key=NODES, on_pick=_pick_node)
     if more.open:
@@ -248,7 +224,7 @@ def _hypothesis(step: dict[str, Any], node: str | None) -> int | None:
     """The table's row: the hypothesis selected, or the likeliest that holds the node selected."""
     if node and node[:1] == "h" and node[1:].isdecimal():
         return int(node[1:]) if int(node[1:]) < len(leaves(step)) else None
-    return through(step, wanted[0]) if (wanted := _needed(node)) and wanted[0] else None
+    return through(step, wanted[0]) if (wanted := needed(node)) and wanted[0] else None
 
 
 # --- what was picked; each holds the round still, so that a live run does not draw over it
@@ -270,7 +246,7 @@ def _pick_in_picture() -> None:
     if picked := st.session_state[PICTURE].get("pick"):
         id = picked["id"]
         if id and id.startswith("+"):
-            _opened(state.run, state.step).add(id[1:])
+            open_branch(state.run, state.run.steps[state.step], id)
         else:
             state.node = id
 

@@ -180,7 +180,7 @@ def test_of_a_large_round_the_likeliest_are_drawn_and_it_is_said(graph, tmp_path
     drawn = data_of(page, "graph")["nodes"]
     shown = sum(id.startswith("n") for id in drawn["id"]) - 1
     assert shown + sum(drawn["behind"]) == drafted
-    assert any("likeliest of" in caption.value for caption in page.caption)
+    assert any("nodes drawn" in caption.value for caption in page.caption)
     page.button(key="draw all").click().run()
     assert sum(id.startswith("n") for id in data_of(page, "graph")["nodes"]["id"]) == drafted + 1
 

@@ -85,7 +85,7 @@ def test_other_settings_mark_what_is_lost_at_once(page, address, folder):
 def test_a_large_round_opens_branch_by_branch_and_whole(page, address, folder):
     run = record_run(folder / "runs", count=3, drafting=LARGE)
     visit(page, address, run)
-    expect(page.get_by_text("likeliest of")).to_be_visible()
+    expect(page.get_by_text("nodes drawn")).to_be_visible()
     before = marks(page).count()
     assert before < 120
     page.locator(".graph-view .behind").first.click()

@@ -23,12 +23,11 @@ from analysis.faces import (
     face,
     route,
     shared_by_merges,
-    trimmed,
     unrolled_nodes,
     verdicts,
 )
 from analysis.hypotheses import hypothesis_frame, leaves, through
-from analysis.layout import layout
+from analysis.layout import Room, fitted, layout
 from gsd.config import DraftSpec, SamplingSpec
 
 STEP = {
@@ -101,17 +100,21 @@ def test_what_hangs_behind_the_token_that_ended_the_text_is_neither_accepted_nor
     assert verdicts(cut | {"bonus": True})[5:] == ["rejected", "rejected"]  # the target's pick was another
 
 
-def test_trimming_keeps_the_accepted_path_and_says_how_many_hang_behind():
-    one = trimmed(face(STEP, VERIFIED), 1)
+def _room(nodes):
+    return Room(columns=50, level=50, rows=50, slanted=50, nodes=nodes, reach=50)
+
+
+def test_folding_keeps_the_accepted_path_and_says_how_many_hang_behind():
+    one = fitted(face(STEP, VERIFIED), _room(1))
     assert one.nodes == [0, 1, 2, 3, 4]  # A is the likeliest; B C E the accepted path
     assert one.behind == [0, 2, 0, 0, 0]  # C and E behind A
     assert one.hidden == 2
-    opened = trimmed(face(STEP, VERIFIED), 1, opened={"n1"})
+    opened = fitted(face(STEP, VERIFIED), _room(1), opened={"n1"})
     assert opened.hidden == 0
 
 
 def test_a_node_that_is_needed_is_drawn_with_the_way_to_it():
-    one = trimmed(face(STEP, GRAPH), 1, needed=[4])
+    one = fitted(face(STEP, GRAPH), _room(1), needed=[4])
     assert one.nodes == [0, 1, 2, 3, 4]
 
 
@@ -148,7 +151,7 @@ def test_every_face_of_every_round_spells_the_accepted_path_and_counts_its_nodes
 
 def test_no_face_of_any_round_has_two_nodes_in_a_cell_or_an_edge_to_the_left():
     for step, name, most in itertools.product(STEPS[::3], (GRAPH, VERIFIED, TREE), (6, 1000)):
-        one = trimmed(face(step, name, DEPTH), most)
+        one = fitted(face(step, name, DEPTH), _room(most))
         made = layout(step, one)
         cells = [*made.nodes, *made.pruned.values(), *filter(None, [made.bonus])]
         assert len(cells) == len(set(cells))
@@ -159,7 +162,7 @@ def test_no_face_of_any_round_has_two_nodes_in_a_cell_or_an_edge_to_the_left():
 def test_nothing_is_hidden_unsaid():
     for step, name in itertools.product(STEPS, (GRAPH, VERIFIED, TREE)):
         whole = face(step, name, DEPTH)
-        one = trimmed(whole, 5)
+        one = fitted(whole, _room(5))
         assert sum(one.behind) == len(whole) - len(one)
         assert set(one.spine) <= set(range(len(one)))
 
@@ -167,5 +170,5 @@ def test_nothing_is_hidden_unsaid():
 def test_the_faces_leave_the_record_alone():
     before = copy.deepcopy(STEP)
     for name in (GRAPH, VERIFIED, TREE):
-        layout(STEP, trimmed(face(STEP, name, 3), 2))
+        layout(STEP, fitted(face(STEP, name, 3), _room(2)))
     assert before == STEP

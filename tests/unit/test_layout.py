@@ -6,7 +6,8 @@ import itertools
 import pytest
 from fixtures.recorded import rounds, run_spec
 
-from analysis.layout import layout
+from analysis.faces import face
+from analysis.layout import Room, fitted, layout
 from gsd.config import DraftSpec, SamplingSpec
 
 
@@ -104,3 +105,50 @@ def test_a_path_cut_by_a_stop_rule_has_no_bonus(stopped):
     step = copy.deepcopy(next(step for step in STEPS if len(step["accepted"]) > 1))
     step["accepted"], step["bonus"] = step["accepted"][:stopped], False
     assert layout(step).bonus is None
+
+
+# A round as `auto` drafts them: after the accepted A B C the draft offered several others, and went on behind D.
+#
+#     P ─ A 0.9 ─ B 0.8 ─ C 0.7
+#     │    └─ F 0.05
+#     ├─ D 0.06 ─ E 0.04
+#     └─ G 0.03
+FORKS = {
+    "graph": {
+        "token": list(range(8)), "text": list("PABCDEFG"), "parent": [-1, 0, 1, 2, 0, 4, 1, 0],
+        "depth": [0, 1, 2, 3, 1, 2, 2, 1], "path_logq": [0.0, -0.1, -0.2, -0.3, -2.8, -3.2, -3.0, -3.5],
+    },
+    "merges": {"parent": [], "node": []}, "decisions": {"kind": [], "parent": []},
+    "tree": {"node": [0, 1, 2, 3]}, "accepted": [1, 2, 3], "bonus": True,
+}  # fmt: skip
+
+
+def drawn_of(**room):
+    values = {"columns": 9, "level": 9, "rows": 9, "slanted": 9, "nodes": 9} | room
+    shown = fitted(face(FORKS), Room(**values))
+    return "".join(FORKS["graph"]["text"][node] for node in shown.nodes), shown.behind
+
+
+def test_the_likeliest_beside_each_node_of_the_path_come_before_likelier_ones_further_off():
+    assert drawn_of() == ("PABCDEFG", [0] * 8)
+    assert drawn_of(nodes=2) == ("PABCDF", [1, 0, 0, 0, 1, 0])  # D and F beside the path, before E; G and E are folded
+    assert drawn_of(nodes=3) == ("PABCDEF", [1, 0, 0, 0, 0, 0, 0])
+
+
+def test_rows_are_fewer_where_labels_slant():
+    """The path and its bonus take four columns: with labels level up to three, they slant."""
+    assert drawn_of(rows=0)[0] == "PABC"
+    assert drawn_of(level=3, rows=9, slanted=1)[0] == "PABCDF"  # E would stand in a second row, or over F's
+    assert drawn_of(level=4, rows=9, slanted=0)[0] == "PABCDEFG"
+
+
+def test_what_is_drawn_fits_unless_the_path_alone_does_not():
+    room = Room(columns=9, level=5, rows=4, slanted=3, nodes=12)
+    for step in STEPS:
+        shown = fitted(face(step), room)
+        made = layout(step, shown)
+        rows, columns = [p.row for p in made.nodes], [p.column for p in made.nodes]
+        least = layout(step, fitted(face(step), Room(0, 0, 0, 0, 0)))
+        assert max(rows) - min(rows) <= max(4, *(abs(p.row) for p in least.nodes))
+        assert max(columns) <= max(9, *(p.column for p in least.nodes))
+        assert shown.hidden == sum(shown.behind)

@@ -13,8 +13,8 @@ from typing import Any
 
 import streamlit as st
 
-from analysis.faces import AFTER_END, Face, face, trimmed, verdicts
-from analysis.layout import Layout, Place, layout
+from analysis.faces import AFTER_END, Face, face, verdicts
+from analysis.layout import Layout, Place, Room, fitted, layout
 from analysis.rounds import drafted_in, expanded_in
 from analysis.sources import FOUND, draft_logq
 from app.words import percent, visible
@@ -22,8 +22,9 @@ from app.words import percent, visible
 HEIGHT = 440  # pixels
 TALL = 640  # for runs with a round of more nodes than
 MANY_NODES = 40
-MANY_DRAWN = 110  # nodes; of more, the likeliest so many are drawn unless asked for all:
-MOST_DRAWN = 50
+# What is legible, by the width of the picture; the rest is folded unless asked for.
+SMALL = Room(columns=24, level=7, rows=8, slanted=5, nodes=30)
+LARGE = Room(columns=40, level=14, rows=9, slanted=6, nodes=40)
 
 _HERE = Path(__file__).parent
 _mount = st.components.v2.component(
@@ -61,7 +62,7 @@ class Frame:
 class Shown:
     """What of a round is drawn, and how; by default its whole graph.
 
-    `face`   a face of the round, trimmed or not
+    `face`   a face of the round, all of it or what fits
     `marks`  of graph nodes: `gained` or `lost` by other settings, or empty
     `path`   indices of the face to bring out, such as a hypothesis
     """
@@ -72,9 +73,8 @@ class Shown:
 
 
 def manageable(step: dict[str, Any]) -> Face:
-    """The graph of a round; of a large one the likeliest nodes."""
-    whole = face(step)
-    return trimmed(whole, MOST_DRAWN) if len(whole) > MANY_DRAWN else whole
+    """The graph of a round, as much of it as a small picture holds."""
+    return fitted(face(step), SMALL)
 
 
 def graph_data(

@@ -10,12 +10,15 @@ const FAR_LABEL = 0.92;      // their size then
 const MAX_SCALE = 1.15, MAX_GAP = 190;
 // Spacing of the two looks: at least `gap` and `row`; `wide` is a row's height where there is room for it.
 const CHIP = { gap: 128, row: 32, wide: 44, end: 70 }, PLAIN = { gap: 72, row: 40, wide: 52 };
-const FAR_ROW = 26;          // pixels on screen of a row seen from afar
+const FAR_ROW = 36;          // pixels on screen of a row seen from afar
+const SLANTED_ROW = 50;      // the same where labels slant, with room for them between two rows
 const LETTER = 6.95;         // width of one, at the labels' size
 const LINE = 13;             // height of a label on screen
 const SLANT = 48, SLANTED_GAP = 15; // degrees, and pixels between two labels that slant
-const RULER = { flat: 30, slanted: 76 }; // pixels at the bottom for the labels of the spine seen from afar
-const MARGIN = { left: 36, right: 60, top: 30, bottom: 40 };
+const [COS, SIN] = [Math.cos(SLANT * Math.PI / 180), Math.sin(SLANT * Math.PI / 180)];
+const RULER = { flat: 30, slanted: 84 }; // pixels at the bottom for the labels of the spine seen from afar
+const MARGIN = { left: 36, right: 60, top: 30, bottom: 40, slanted: 48 };
+const ARC = 0.75;            // rows that an edge along a row rises over the nodes in between
 const LEAST_HEIGHT = 120;    // pixels
 // Nodes up to which edges can be clicked, changes of face glide, and every label looks for room.
 const HITS_UP_TO = 300, MOVES_UP_TO = 300, NAMES_UP_TO = 300;
@@ -140,7 +143,9 @@ class View {
     this.hideTip();
     this.svg.classList.remove("drafting");
     this.scene.replaceChildren();
-    this.measure(nodes, columns);
+    this.levelPitch = levelPitch(nodes);
+    this.labels = "";
+    this.measure(nodes, edges, columns);
     this.nodes = new Map(nodes.id.map((id, i) => [id, {
       id, ref: nodes.ref[i], label: nodes.label[i], tip: nodes.tip[i], kind: nodes.kind[i],
       source: nodes.source[i], merged: nodes.merged[i],
@@ -187,12 +192,12 @@ class View {
   }
 
   // Spacing, the extent that a fit shows, and the height that it needs. The root is always at the left.
-  measure(nodes, columns) {
+  measure(nodes, edges, columns) {
     const across = Math.max(columns, ...nodes.x);
-    const [above, below] = [-Math.min(0, ...nodes.y), Math.max(0, ...nodes.y)];
+    const [above, below] = extent(nodes, edges);
     const rows = Math.max(1, above + below);
     this.svg.style.height = this.picture.height; // at most
-    this.bottom = MARGIN.bottom;
+    [this.top, this.bottom] = [MARGIN.top, MARGIN.bottom];
     const room = this.room();
     const share = room.x / across; // of each column, in pixels on screen
     this.chips = across < CHIP_COLUMNS && share >= CHIP.gap && rows * CHIP.row <= room.y;
@@ -205,11 +210,13 @@ class View {
     this.labelRoom = Math.min(LABEL_CHARS * LETTER, this.chips ? Infinity : this.gap - 6);
     const width = across * this.gap + (this.chips ? CHIP.end : 0);
     const scale = Math.min(room.x / width, high, MAX_SCALE);
-    if (scale < READABLE) this.bottom = this.gap * scale < this.labelRoom ? RULER.slanted : RULER.flat;
-    const wanted = scale < READABLE ? FAR_ROW / scale : least.wide;
+    const far = scale < READABLE, slanted = far && this.gap * scale < this.levelPitch;
+    if (far) this.bottom = slanted ? RULER.slanted : RULER.flat;
+    if (slanted) this.top = MARGIN.slanted;
+    const wanted = slanted ? SLANTED_ROW / scale : far ? FAR_ROW / scale : least.wide;
     this.row = Math.max(least.row, Math.min(wanted, this.room().y / (scale * rows)));
     this.size = { width, above: above * this.row, below: below * this.row };
-    const height = MARGIN.top + (above + below) * this.row * scale + this.bottom;
+    const height = this.top + (above + below) * this.row * scale + this.bottom;
     this.svg.style.height = `min(${this.picture.height}, ${Math.max(LEAST_HEIGHT, Math.ceil(height))}px)`;
   }
 
@@ -230,10 +237,9 @@ class View {
   dress(node) {
     const classes = ["node", node.kind, node.source, node.merged && "merged", node.copy && "copy", node.mark].filter(Boolean);
     const group = make("g", { class: classes.join(" "), tabindex: "-1", role: "button", "aria-label": said(node) });
-    const text = cut(node.label, this.labelRoom, onSpine(node));
     const label = make("text", this.chips ? { x: 15, y: 4 } : { y: 22 });
-    label.textContent = text;
-    node.labelWidth = measureText(text, onSpine(node));
+    node.text = label;
+    this.write(node, this.labelRoom);
     node.width = this.chips ? 15 + node.labelWidth + 9 : 9;
     if (this.chips) {
       const box = { x: -13, y: -12, width: node.width + 13, height: 24, rx: 12 };
@@ -258,7 +264,24 @@ class View {
     this.on(group, "blur", () => this.hover(null));
     node.element = group;
     node.mark = mark;
-    node.text = label;
+  }
+
+  write(node, room) {
+    node.text.textContent = cut(node.label, room, onSpine(node));
+    node.labelWidth = measureText(node.text.textContent, onSpine(node));
+  }
+
+  // Labels that slant end before the next row, and leave room for the number of hidden nodes behind them.
+  relabel() {
+    const room = this.slanted ? Math.round(this.row * this.at.scale / SIN - 12) : this.far ? LABEL_CHARS * LETTER : this.labelRoom;
+    const labels = `${this.slanted} ${room}`;
+    if (labels === this.labels) return;
+    this.labels = labels;
+    const ruler = RULER.slanted / SIN - 16;
+    for (const node of this.nodes.values()) {
+      const badge = node.behind ? badgeWidth(node.behind) + 4 : 0;
+      this.write(node, this.slanted ? Math.max((onSpine(node) ? ruler : room) / FAR_LABEL - badge, 2 * LETTER) : room);
+    }
   }
 
   // How many nodes are hidden behind this one; a click opens them.
@@ -313,7 +336,7 @@ class View {
   room() {
     return {
       x: Math.max(this.svg.clientWidth - MARGIN.left - MARGIN.right, 1),
-      y: Math.max(this.svg.clientHeight - MARGIN.top - this.bottom, 1),
+      y: Math.max(this.svg.clientHeight - this.top - this.bottom, 1),
     };
   }
 
@@ -324,7 +347,7 @@ class View {
     const scale = Math.min(room.x / width, room.y / Math.max(above + below, 1), MAX_SCALE);
     const slack = { x: Math.max(0, room.x - width * scale), y: Math.max(0, room.y - (above + below) * scale) };
     const over = scale < READABLE ? slack.y : slack.y / 2; // the ruler is near
-    this.at = { scale, x: MARGIN.left + Math.min(slack.x / 2, 60), y: MARGIN.top + above * scale + over };
+    this.at = { scale, x: MARGIN.left + Math.min(slack.x / 2, 60), y: this.top + above * scale + over };
     this.place();
   }
 
@@ -342,34 +365,35 @@ class View {
     const { x, y, scale } = this.at;
     this.scene.setAttribute("transform", `translate(${x} ${y}) scale(${scale})`);
     this.far = scale < READABLE;
+    this.slanted = this.far && this.gap * scale < this.levelPitch;
     this.svg.classList.toggle("far", this.far);
+    this.relabel();
     const grow = Math.max(1, 0.55 / scale); // shapes stay at least that large on screen
     const place = this.far ? this.farPlaces() : null;
     for (const node of this.nodes.values()) {
       node.mark.setAttribute("transform", `scale(${grow})`);
       node.text.setAttribute("transform", place ? place(node) : "");
       node.guide?.setAttribute("d", place ? `M0 0V${this.ruler}` : "");
-      const starts = this.far ? this.slanted && onSpine(node) : this.chips;
-      node.text.setAttribute("text-anchor", starts ? "start" : "middle");
+      node.text.setAttribute("text-anchor", (this.far ? this.slanted : this.chips) ? "start" : "middle");
       const beside = this.chips ? `translate(${node.width - 4} -12)` : `translate(${9 * grow} ${this.far ? 0 : -9 * grow})`;
-      node.badge?.setAttribute("transform", `${beside} scale(${Math.max(1, 0.8 / scale)})`);
+      const behind = this.slanted ? `${place(node)} translate(${node.labelWidth + (this.chips ? 19 : 4)} ${this.chips ? 0 : 18})`
+        : `${beside} scale(${Math.max(1, 0.8 / scale)})`;
+      node.badge?.setAttribute("transform", behind);
     }
     this.name(this.hovered);
   }
 
-  // From afar, labels keep their size: those of the spine on a ruler at the bottom, which slant where they would
-  // run into each other, others above their node.
+  // From afar, labels keep their size: those of the spine on a ruler at the bottom, others above their node. Where
+  // they would run into each other all of them slant, those of the spine downwards, others upwards.
   farPlaces() {
     const { y, scale } = this.at;
     const size = FAR_LABEL / scale;
-    const spine = [...this.nodes.values()].filter(onSpine).sort((one, other) => one.x - other.x);
-    const tight = (node, i) => i && (node.x - spine[i - 1].x) * scale < (node.labelWidth + spine[i - 1].labelWidth) / 2 + 6;
-    this.slanted = spine.some(tight);
     this.ruler = (this.svg.clientHeight - (this.slanted ? RULER.slanted : RULER.flat) + 8 - y) / scale;
     const turn = this.slanted ? ` rotate(${SLANT}) translate(0 -14)` : " translate(0 -10)";
     const off = this.chips ? " translate(-15 18)" : ""; // chips have their labels elsewhere
-    return (node) => onSpine(node) ? `translate(0 ${this.ruler}) scale(${size})${turn}${off}`
-      : `translate(0 ${-9 / scale}) scale(${size}) translate(0 -22)${off}`;
+    const beside = this.slanted ? `scale(${size}) rotate(${-SLANT}) translate(8 -18)`
+      : `translate(0 ${-9 / scale}) scale(${size}) translate(0 -22)`;
+    return (node) => (onSpine(node) ? `translate(0 ${this.ruler}) scale(${size})${turn}` : beside) + off;
   }
 
   zoom(factor, about) {
@@ -466,17 +490,23 @@ class View {
     });
   }
 
-  // On screen, from the scene's own origin: [left, right, top, bottom].
-  labelBox({ x, y, labelWidth }) {
-    const { scale } = this.at, half = labelWidth * FAR_LABEL / 2 + 2;
-    return [x * scale - half, x * scale + half, y * scale - 9 - LINE + 3, y * scale - 6];
+  // On screen, from the scene's own origin; where labels slant, along them and across.
+  where({ x, y }) {
+    const [left, top] = [x * this.at.scale, y * this.at.scale];
+    return this.slanted ? [left * COS - top * SIN, left * SIN + top * COS] : [left, top];
   }
 
-  markBoxes({ x, y, behind }) {
-    const [left, top, scale] = [x * this.at.scale, y * this.at.scale, this.at.scale];
-    const width = badgeWidth(behind) * Math.max(scale, 0.8);
-    const badge = behind ? [[left + 6, left + 10 + width, top - 8, top + 8]] : [];
-    return [[left - 5, left + 5, top - 5, top + 5], ...badge];
+  // [left, right, top, bottom]
+  labelBox(node) {
+    const [left, top] = this.where(node), width = node.labelWidth * FAR_LABEL;
+    if (!this.slanted) return [left - width / 2 - 2, left + width / 2 + 2, top - 9 - LINE + 3, top - 6];
+    return [left + 6, left + 8 + width + (node.behind ? badgeWidth(node.behind) : 0), top - 5.5, top + 5.5];
+  }
+
+  markBoxes(node) {
+    const [left, top] = this.where(node), mark = [left - 5, left + 5, top - 5, top + 5];
+    if (!node.behind || this.slanted) return [mark];
+    return [mark, [left + 6, left + 10 + badgeWidth(node.behind) * Math.max(this.at.scale, 0.8), top - 8, top + 8]];
   }
 
   hover(node) {
@@ -591,6 +621,26 @@ function cut(label, width, bold) {
   letters.length = Math.min(letters.length, 2 * LABEL_CHARS);
   while (letters.length > 1 && measureText(`${letters.join("")}…`, bold) > width) letters.pop();
   return `${letters.join("")}…`;
+}
+
+// Pixels from column to column at which the labels of each row lie beside each other.
+function levelPitch(nodes) {
+  const rows = new Map();
+  nodes.y.forEach((y, i) => rows.set(y, [...(rows.get(y) ?? []), i]));
+  const width = (i) => Math.min(measureText(nodes.label[i], nodes.y[i] === 0), LABEL_CHARS * LETTER);
+  const needed = [...rows.values()].flatMap((row) => row.sort((one, other) => nodes.x[one] - nodes.x[other]).slice(1)
+    .map((i, n) => ((width(row[n]) + width(i)) / 2 + 6) / (nodes.x[i] - nodes.x[row[n]])));
+  return Math.max(0, ...needed);
+}
+
+// Rows above and below the spine that nodes and the arcs between nodes of one row take.
+function extent({ id, x, y }, { from, to, walked }) {
+  const at = new Map(id.map((name, i) => [name, i]));
+  const arcs = from.flatMap((name, i) => {
+    const [a, b] = [at.get(name), at.get(to[i])];
+    return y[a] !== y[b] || walked[i] || x[b] - x[a] < 2 ? [] : [y[a] + (y[a] > 0 ? ARC : -ARC)];
+  });
+  return [-Math.min(0, ...y, ...arcs), Math.max(0, ...y, ...arcs)];
 }
 
 function badgeWidth(behind) {
