@@ -138,6 +138,16 @@ def test_a_queued_run_can_be_cancelled_before_it_starts(talk, tmp_path):
     assert talk.until("cancelled", "started")[-1] == {"event": "cancelled", "id": "b"}
 
 
+@pytest.mark.parametrize("order", ["cancel", "pause"])
+def test_an_order_for_a_run_that_has_ended_is_forgotten(talk, tmp_path, order):
+    """Were it kept, the next run of that id would be cancelled before it starts, or held for ever."""
+    talk.run("a", tmp_path)
+    talk.until("memory")
+    talk.say(do=order, id="a")
+    talk.run("a", tmp_path)
+    assert talk.until("finished", "cancelled")[-1]["event"] == "finished"
+
+
 @pytest.mark.parametrize(
     ("prompt", "changes", "error"),
     [
