@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.acceptance import RATES, pool, pool_lengths
-from analysis.figures.look import ACCEPTED, ENOUGH, GREY, TEXT, figure, percent, series, share_axis
+from analysis.figures.look import ACCEPTED, ENOUGH, GREY, TEXT, figure, percent, series, share_axis, status_of
 from gsd.errors import InputError
 
 FEWEST_TOKENS = 5  # of a syntax type, for it to be drawn
@@ -89,8 +89,7 @@ def acceptance_lengths(rows: pd.DataFrame) -> go.Figure:
     title = f"Mean acceptance length {mean:.2f} over {rounds:,} round{'s' if rounds > 1 else ''}"
     if rounds >= ENOUGH:
         title += f"; {percent(none)} of them accept nothing drafted"
-    subtitle = _runs(rows)
-    made = figure(title, subtitle, "acceptance length: accepted + 1 (tokens)", "share of rounds")
+    made = figure(title, _runs(rows), "acceptance length: accepted + 1 (tokens)", "share of rounds")
     made.add_bar(x=pooled["length"], y=pooled["share"], width=0.8, marker_color=ACCEPTED, customdata=pooled["rounds"],
                  hovertemplate="%{x} tokens: %{customdata} rounds, %{y:.1%}<extra></extra>")  # fmt: skip
     made.add_vline(x=mean, line=_REFERENCE, annotation_text=f"mean {mean:.2f}", annotation_position="top left")
@@ -102,13 +101,17 @@ def acceptance_rates(rows: pd.DataFrame) -> go.Figure:
     known = _some(_taken(rows[rows["rate"].notna()]))
     means = known.groupby("denominator")["rate"].mean().reindex(list(RATES))
     parts = [f"{percent(mean)} of {name.replace('_', ' ')}" for name, mean in means.items()]
-    made = figure(f"Accepted: {', '.join(parts)}", f"mean over {_runs(known)}; points are runs",
-                  "", "accepted nodes / denominator")  # fmt: skip
+    several = known["run"].nunique() > 1
+    subtitle = f"mean over {_runs(known)}; points are runs" if several else _runs(rows)
+    made = figure(f"Accepted: {', '.join(parts)}", subtitle, "", "accepted nodes / denominator")
     made.add_bar(x=[_RATES[name] for name in means.index], y=means, marker_color=ACCEPTED, opacity=0.45, name="mean",
-                 hovertemplate="mean %{y:.1%}<extra></extra>")  # fmt: skip
-    made.add_scatter(x=known["denominator"].map(_RATES), y=known["rate"], mode="markers", name="run", text=known["run"],
-                     marker={"symbol": "circle-open", "color": TEXT, "size": 8},
-                     hovertemplate="%{text}: %{y:.1%}<extra></extra>")  # fmt: skip
+                 hovertemplate="%{y:.1%}<extra></extra>")  # fmt: skip
+    if several:
+        made.add_scatter(
+            x=known["denominator"].map(_RATES), y=known["rate"], mode="markers", name="run", text=known["run"],
+            marker={"symbol": "circle-open", "color": TEXT, "size": 8},
+            hovertemplate="%{text}: %{y:.1%}<extra></extra>",
+        )  # fmt: skip
     return share_axis(made)
 
 
@@ -119,7 +122,7 @@ def drafted_by_syntax(rows: pd.DataFrame) -> go.Figure:
     if len(languages) > 1:
         frequent = frequent.assign(type=frequent["language"] + ": " + frequent["type"])
     title = _accepted_title(frequent[::-1], lambda row: row.type, "tokens", "Drafted")
-    subtitle = f"{', '.join(languages)}; types of at least {FEWEST_TOKENS} tokens; 95 % intervals"
+    subtitle = f"{', '.join(languages)}; types of at least {FEWEST_TOKENS} tokens; 95% intervals"
     made = _bars(frequent, "type", "tokens", title, subtitle, "drafted / committed tokens")
     return made.update_layout(height=140 + 24 * len(frequent))
 
@@ -162,11 +165,11 @@ def _overall(rows: pd.DataFrame, count: str = "tested", verb: str = "Accepted") 
 
 def _runs(rows: pd.DataFrame) -> str:
     count = _taken(rows)["run"].nunique()
-    return f"{count} complete runs" if count > 1 else f"{rows['run'].iloc[0]}"
+    return f"{count} complete runs" if count > 1 else status_of(rows)
 
 
 def _subtitle(pooled: pd.DataFrame) -> str:
-    return f"{pooled['tested'].sum():,} tested guesses; 95 % intervals"
+    return f"{pooled['tested'].sum():,} tested guesses; 95% intervals"
 
 
 def _interval(rows: pd.DataFrame) -> dict[str, Any]:

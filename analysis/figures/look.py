@@ -33,6 +33,7 @@ FONT = "'Source Sans', system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica 
 MONO = "ui-monospace, 'Cascadia Code', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 HEIGHT = 380  # pixels
 MOST_IN_TICK = 28  # characters
+FEW_PLACES = 12  # on an axis of whole numbers, between which plotly would set ticks
 ENOUGH = 10  # cases behind a share, for a title to name it
 
 _AXIS = {"gridcolor": GRID, "gridwidth": 1, "zeroline": False, "showline": False, "ticks": "", "automargin": True,
@@ -99,6 +100,22 @@ def share_axis(made: go.Figure, top: float | None = None) -> go.Figure:
     return made.update_yaxes(tickformat=".0%", range=[0, top] if top else None, rangemode="tozero")
 
 
+def whole_ticks(made: go.Figure, places: pd.Series) -> go.Figure:
+    """The x axis of whole numbers, such as rounds: where there are few `places` on it each has its tick."""
+    return made.update_xaxes(dtick=1 if len(places) and places.max() - places.min() < FEW_PLACES else None)
+
+
+def joined(*parts: str) -> str:
+    """What of a subtitle is not empty."""
+    return "; ".join(filter(None, parts))
+
+
+def status_of(rows: pd.DataFrame) -> str:
+    """How the one run of the rows ended, for a subtitle, where it did not end well."""
+    status = rows["status"].iloc[0]
+    return "" if status == "complete" else f"{status} run"
+
+
 def in_dark(made: go.Figure) -> go.Figure:
     """The figure for a dark page: each colour of the palette replaced by its counterpart in `DARK`."""
     return go.Figure(_darkened(made.to_dict(), color=False))
@@ -132,10 +149,12 @@ def ends_of(z: pd.Series) -> tuple[float, float]:
 
 
 def percent(share: float) -> str:
-    """A share as a percentage for titles and labels; one that is empty is a dash."""
+    """A share as a percentage for titles and labels; one that is empty is a dash, and 100 % is all of it."""
     if share != share:
         return "–"
-    return f"{100 * share:.0f} %" if share >= 0.1 or share == 0 else f"{100 * share:.2g} %"
+    if 0.995 <= share < 1:
+        return ">99%"
+    return f"{share:.0%}" if share >= 0.1 or share == 0 else f"{100 * share:.2g}%"
 
 
 def token(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.figures.look import MERGED, figure, hatched, short
+from analysis.figures.look import MERGED, figure, hatched, joined, short, status_of
 from analysis.figures.overlap import BARS, is_tied, ranked_bars
 from gsd.errors import InputError
 
@@ -22,7 +22,7 @@ def merged_sequences(rows: pd.DataFrame, n: int) -> go.Figure:
     title = f"{short(first['text'])} merged most: {first['count']}× in {rounds}"
     if is_tied(listed):
         title = f"The sequences that merged most did so {first['count']}× each"
-    subtitle = f"matched tokens and the merged one; {listed['run'].iloc[0]} ({listed['status'].iloc[0]})"
+    subtitle = joined("matched tokens and the merged one", status_of(listed))
     return ranked_bars(figure(title, subtitle, "merge edges", ""), listed, hatched(MERGED), "merges")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.figures.look import ACCEPTED, GREY, ORANGE, Series, figure, hatched
+from analysis.figures.look import ACCEPTED, GREY, ORANGE, Series, figure, hatched, status_of, whole_ticks
 from analysis.modelled import PHASES
 from gsd.errors import InputError
 
@@ -38,13 +38,13 @@ def cost_curves(rows: pd.DataFrame) -> go.Figure:
 def modelled_by_step(rows: pd.DataFrame) -> go.Figure:
     """Measured and modelled milliseconds of every round of one run."""
     sums = _some(rows).groupby("round")[["measured_ms", "modelled_ms"]].sum()
-    made = figure(_ratio(rows), f"{rows['run'].iloc[0]} ({rows['status'].iloc[0]})", "round", "time (ms)")
+    made = figure(_ratio(rows), status_of(rows), "round", "time (ms)")
     looks = {"measured_ms": Series(ACCEPTED, "circle", "solid"), "modelled_ms": Series(ORANGE, "diamond-open", "dash")}
     for column, look in looks.items():
         name = column.removesuffix("_ms")
         made.add_scatter(x=sums.index, y=sums[column], name=name, **look.line(),
                          hovertemplate=f"round %{{x}}, {name}: %{{y:,.1f}} ms<extra></extra>")  # fmt: skip
-    return made.update_yaxes(rangemode="tozero")
+    return whole_ticks(made.update_yaxes(rangemode="tozero"), rows["round"])
 
 
 def modelled_by_phase(rows: pd.DataFrame) -> go.Figure:
@@ -53,7 +53,7 @@ def modelled_by_phase(rows: pd.DataFrame) -> go.Figure:
     ratios = sums["modelled_ms"] / sums["measured_ms"]
     parts = [f"{ratio:.2f}× for {phase}" for phase, ratio in ratios.items()]
     title = f"Modelled / measured: {', '.join(parts)}"
-    made = figure(title, f"{rows['run'].iloc[0]} ({rows['status'].iloc[0]})", "time of all rounds (ms)", "")
+    made = figure(title, status_of(rows), "time of all rounds (ms)", "")
     for column, color, shape in (("measured_ms", ACCEPTED, ""), ("modelled_ms", ORANGE, "/")):
         name = column.removesuffix("_ms")
         made.add_bar(y=list(sums.index), x=sums[column], orientation="h", name=name,

@@ -23,12 +23,15 @@ from analysis.figures.look import (
     TREE_EDGE,
     figure,
     hatched,
+    joined,
     numbers,
     percent,
     series,
     share_axis,
     short,
+    status_of,
     token,
+    whole_ticks,
 )
 from analysis.overlap import pool
 from analysis.similarity import MEASURES, similarity_matrix
@@ -43,14 +46,14 @@ _SHARE_OF_NGRAMS = "shared n-grams (% of n-grams)"
 
 def redundancy_by_step(rows: pd.DataFrame) -> go.Figure:
     """Nodes in every round of one run: those drafted, and those that its unrolled graph holds."""
-    run = _one_run(rows)
+    _check_one_run(rows)
     rows = _drafted(rows)
     drafted, unrolled = rows["drafted"].sum(), rows["unrolled"].sum()
     if unrolled > drafted:
         title = f"{_count(drafted, 'node')} drafted; unrolled without limit: {unrolled:,.0f}"
     else:
         title = f"Nothing merged: {_count(drafted, 'node')} drafted, each on one path"
-    made = figure(title, run, "round", "nodes of the unrolled graph")
+    made = figure(title, status_of(rows), "round", "nodes of the unrolled graph")
     made.add_bar(x=rows["round"], y=rows["unrolled"], name="further copies, unrolled", marker=hatched(MERGED),
                  customdata=rows[["extra_copies", "merges"]],
                  hovertemplate="round %{x}: %{customdata[0]} by %{customdata[1]} merges<extra></extra>")  # fmt: skip
@@ -59,7 +62,8 @@ def redundancy_by_step(rows: pd.DataFrame) -> go.Figure:
                  hovertemplate="round %{x}: %{y} drafted, redundancy %{customdata[0]:.0%}<extra></extra>")  # fmt: skip
     if rows["unrolled"].max() > MOST_LINEAR * rows["drafted"].max():
         made.update_yaxes(type="log", dtick=1, title_text="nodes of the unrolled graph (log scale)")
-    return made.update_layout(barmode="overlay", bargap=0.1, legend_traceorder="reversed")
+    made.update_layout(barmode="overlay", bargap=0.1, legend_traceorder="reversed")
+    return whole_ticks(made, rows["round"])
 
 
 def redundancy_by_run(rows: pd.DataFrame) -> go.Figure:
@@ -76,8 +80,8 @@ def redundancy_by_run(rows: pd.DataFrame) -> go.Figure:
 
 def ngram_overlap_by_step(rows: pd.DataFrame) -> go.Figure:
     """Share of n-grams that recur in another hypothesis in every round of one run, a line for each n."""
-    run = _one_run(rows)
-    return _lines_by_n(rows, "round", figure(_overlap_title(rows), run, "round", _SHARE_OF_NGRAMS))
+    _check_one_run(rows)
+    return _lines_by_n(rows, "round", figure(_overlap_title(rows), status_of(rows), "round", _SHARE_OF_NGRAMS))
 
 
 def ngram_overlap_by_depth(rows: pd.DataFrame) -> go.Figure:
@@ -124,7 +128,7 @@ def recurring_sequences(rows: pd.DataFrame, n: int = 3) -> go.Figure:
     """The most frequent recurring sequences of `n` tokens of one run."""
     if rows.empty:
         raise InputError("no sequence recurs in another hypothesis; choose a run that does not merge (--method tree)")
-    run = _one_run(rows)
+    _check_one_run(rows)
     listed = rows[rows["n"] == n].head(BARS)
     if listed.empty:
         raise InputError(f"no sequence of {n} tokens recurs; choose n among {', '.join(map(str, rows['n'].unique()))}")
@@ -133,8 +137,8 @@ def recurring_sequences(rows: pd.DataFrame, n: int = 3) -> go.Figure:
              f"{_count(first['rounds'], 'round')}")  # fmt: skip
     if is_tied(listed):
         title = f"The sequences that recur most do so {_count(first['count'], 'time')} each"
-    made = figure(title, f"sequences of {_count(n, 'token')} in two hypotheses of a round; {run}",
-                  "occurrences (nodes)", "")  # fmt: skip
+    subtitle = joined(f"sequences of {_count(n, 'token')} in two hypotheses of a round", status_of(rows))
+    made = figure(title, subtitle, "occurrences (nodes)", "")
     return ranked_bars(made, listed, {"color": ACCEPTED}, "times")
 
 
@@ -162,7 +166,7 @@ def hypothesis_pairs(rows: pd.DataFrame, run: str, round: int, measure: str = "l
     here = rows[(rows["run"] == run) & (rows["round"] == round)]
     title = (f"Two hypotheses of round {round} are {percent(here[measure].mean())} alike, the mean of "
              f"{_count(len(here), 'pair')}")  # fmt: skip
-    made = figure(title, f"{MEASURES[measure]}; {run}", "hypothesis", "hypothesis")
+    made = figure(title, MEASURES[measure], "hypothesis", "hypothesis")
     names = list(range(len(matrix)))
     made.add_heatmap(x=names, y=names, z=matrix, zmin=0, zmax=1, colorscale=SCALE, xgap=1, ygap=1,
                      colorbar={"tickformat": ".0%", "thickness": 12, "outlinewidth": 0},
@@ -200,10 +204,9 @@ def _precision(rows: pd.DataFrame, by: str, x: str) -> go.Figure:
     title = f"{axis}: {percent(precision['merge'])} of {_count(tested['merge'], 'tested merge')} led on"
     if min(tested["merge"], tested["tree"]) >= ENOUGH:
         title += f", {percent(precision['tree'])} of {_count(tested['tree'], 'tree edge')}"
-    subtitle = f"led on: accepted, and at least one more token behind it; labels: merges tested; {_which(rows)}"
+    subtitle = joined("led on: accepted, and at least one more token behind it", _which(rows))
     made = figure(title, subtitle, x, "precision (% of tested edges)")
-    _points(made, merges, by, name="merge", text=merges["tested"], textposition="top center",
-            **MERGE_EDGE.line(mode="lines+markers+text"))  # fmt: skip
+    _points(made, merges, by, name="merge", **MERGE_EDGE.line())
     if by == "rank":
         _points(made, trees, by, name="tree edge", **TREE_EDGE.line())
     else:
@@ -221,10 +224,13 @@ def _points(made: go.Figure, part: pd.DataFrame, by: str, **drawn: object) -> No
 
 
 def _lines_by_n(rows: pd.DataFrame, x: str, made: go.Figure) -> go.Figure:
+    recurs = rows.groupby("n")["shared"].any()
     for n, part in rows.groupby("n"):
+        if n > 1 and not recurs[n]:
+            continue  # a line on the axis says nothing, and hides others
         made.add_scatter(x=part[x], y=part["overlap"], name=f"n = {n}", **series(n - 1).line(),
                          **_hover(part, f"n = {n}, {x} %{{x}}"))  # fmt: skip
-    return share_axis(made)
+    return whole_ticks(share_axis(made), rows[x])
 
 
 def _hover(part: pd.DataFrame, where: str) -> dict[str, object]:
@@ -281,16 +287,14 @@ def _together(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 def _which(rows: pd.DataFrame) -> str:
     if rows["run"].nunique() == 1:
-        return _one_run(rows)
+        return status_of(rows)
     return _count(_complete(rows)["run"].nunique(), "complete run")
 
 
-def _one_run(rows: pd.DataFrame) -> str:
-    """The run's name and status."""
+def _check_one_run(rows: pd.DataFrame) -> None:
     runs = _some(rows)["run"].unique()
     if len(runs) > 1:
         raise InputError(f"rounds of {len(runs)} runs in one figure; choose one, such as {runs[0]}")
-    return f"{runs[0]} ({rows['status'].iloc[0]})"
 
 
 def _complete(rows: pd.DataFrame) -> pd.DataFrame:

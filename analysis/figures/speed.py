@@ -10,7 +10,22 @@ from collections.abc import Callable
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.figures.look import ACCEPTED, BONUS, GREY, MERGED, ORANGE, SKY, figure, hatched, percent, series, token
+from analysis.figures.look import (
+    ACCEPTED,
+    BONUS,
+    GREY,
+    MERGED,
+    ORANGE,
+    SKY,
+    figure,
+    hatched,
+    joined,
+    percent,
+    series,
+    status_of,
+    token,
+    whole_ticks,
+)
 from analysis.speed import PHASES
 from gsd.errors import InputError
 
@@ -19,12 +34,12 @@ _FILLS = dict(zip(PHASES, zip((ORANGE, ACCEPTED, BONUS, MERGED, SKY, GREY), ("/"
 
 def speedup_by_step(rows: pd.DataFrame) -> go.Figure:
     """Measured speed-up of every round of one run, and of the run so far."""
-    run = _one_run(rows)
+    _check_one_run(rows)
     slower = (rows["speedup"] < 1).sum()
-    title = f"{slower} of {len(rows)} recorded rounds are slower than ar, measured"
+    title = f"{slower} of {len(rows)} recorded rounds {'is' if slower == 1 else 'are'} slower than ar, measured"
     together = f"{rows['speedup_so_far'].iloc[-1]:.2f}× together, cold and traced, unlike a run's warm repeats"
-    subtitle = f"{together}; ar: {rows['ar_ms'].sum() / rows['new_tokens'].sum():,.1f} ms a token; {run}"
-    made = figure(title, subtitle, "round", "measured speed-up over ar (ratio)")
+    plain = f"ar: {rows['ar_ms'].sum() / rows['new_tokens'].sum():,.1f} ms a token"
+    made = figure(title, joined(together, plain, status_of(rows)), "round", "measured speed-up over ar (ratio)")
     made.add_hline(y=1, line={"color": GREY, "dash": "dash", "width": 1.5}, annotation_text="as fast as ar",
                    annotation_position="bottom right")  # fmt: skip
     single = {"color": ACCEPTED, "symbol": "circle-open", "size": 8}
@@ -34,19 +49,19 @@ def speedup_by_step(rows: pd.DataFrame) -> go.Figure:
                                    "<extra></extra>")  # fmt: skip
     made.add_scatter(x=rows["round"], y=rows["speedup_so_far"], **series(1).line(mode="lines"), name="the run so far",
                      hovertemplate="up to round %{x}: %{y:.2f}×<extra></extra>")  # fmt: skip
-    return made.update_yaxes(rangemode="tozero")
+    return whole_ticks(made.update_yaxes(rangemode="tozero"), rows["round"])
 
 
 def time_by_phase_and_step(rows: pd.DataFrame) -> go.Figure:
     """Measured milliseconds by phase of every round of one run, stacked."""
-    run = _one_run(rows)
+    _check_one_run(rows)
     sums = rows.groupby("phase")["ms"].sum()
-    made = figure(_largest(sums), f"{run}; measured", "round", "time (ms)")
+    made = figure(_largest(sums), joined("measured", status_of(rows)), "round", "time (ms)")
     for phase in PHASES:
         part = rows[rows["phase"] == phase]
         text = f"round %{{x}}, {phase}: %{{y:,.1f}} ms, %{{customdata:.0%}}<extra></extra>"
         made.add_bar(x=part["round"], y=part["ms"], customdata=part["share"], hovertemplate=text, **_fill(phase))
-    return _stacked(made).update_layout(bargap=0.1)
+    return whole_ticks(_stacked(made).update_layout(bargap=0.1), rows["round"])
 
 
 def time_by_phase(rows: pd.DataFrame) -> go.Figure:
@@ -56,9 +71,12 @@ def time_by_phase(rows: pd.DataFrame) -> go.Figure:
     sums = complete.groupby(["method", "phase"])[["ms", "new_tokens"]].sum()
     per_token = (sums["ms"] / sums["new_tokens"]).unstack("method")
     counts = complete.groupby("method")["run"].nunique()
-    labels = [f"{method}  ({counts[method]:,})" for method in per_token]
-    subtitle = _one_run(rows) if alone else "complete runs by method, their number in brackets"
-    made = figure(_largest(sums["ms"].groupby("phase").sum()), f"{subtitle}; measured", "time a token (ms)", "")
+    labels = list(per_token) if alone else [f"{method}  ({counts[method]:,})" for method in per_token]
+    title = _largest(sums["ms"].groupby("phase").sum())
+    if alone:
+        title = f"{per_token.sum().iloc[0]:,.1f} ms a token"
+    subtitle = status_of(rows) if alone else "complete runs by method, their number in brackets"
+    made = figure(title, joined("measured", subtitle), "time a token (ms)", "")
     for phase in PHASES:
         text = f"{phase}: %{{x:,.2f}} ms a token<extra>%{{y}}</extra>"
         made.add_bar(y=labels, x=per_token.loc[phase], orientation="h", hovertemplate=text, **_fill(phase))
@@ -95,11 +113,10 @@ def _some(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _one_run(rows: pd.DataFrame) -> str:
+def _check_one_run(rows: pd.DataFrame) -> None:
     runs = _some(rows)["run"].unique()
     if len(runs) > 1:
         raise InputError(f"rounds of {len(runs)} runs in one figure; choose one, such as {runs[0]}")
-    return f"{runs[0]} ({rows['status'].iloc[0]})"
 
 
 def _largest(sums: pd.Series) -> str:

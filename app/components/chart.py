@@ -27,9 +27,10 @@ def chart(
     """
     with st.container(border=True, gap="small", key=f"chart-box {name}"):
         title, subtitle = figure.layout.title.text or "", figure.layout.title.subtitle.text or ""
-        st.html(f'<div class="chart-title"><b>{_safe(title)}</b><span>{_safe(subtitle)}</span></div>')
+        below = f"<span>{_safe(subtitle)}</span>" if subtitle else ""
+        st.html(f'<div class="chart-title"><b>{_safe(title)}</b>{below}</div>')
         st.plotly_chart(_for_this_page(figure), key=f"chart {name}", config=CONFIG, theme=None,
-                        alt=f"{html.unescape(title)}. {html.unescape(subtitle)}", on_select=on_pick or "ignore",
+                        alt=html.unescape(". ".join(filter(None, (title, subtitle)))), on_select=on_pick or "ignore",
                         selection_mode="points")  # fmt: skip
         _behind(table, name, help, columns or {})
 

@@ -119,7 +119,7 @@ def test_several_runs_have_one_redundancy_that_of_the_complete_ones_together(ove
     sums = redundancy_by_step(load([run, other]))[["extra_copies", "unrolled"]].sum()
     assert metrics(page)["Redundancy"] == f"{sums['extra_copies'] / sums['unrolled']:.1%}"
     [title] = [body for body in (element.proto.body for element in page.get("html")) if "Redundancy is" in body]
-    assert f"{100 * sums['extra_copies'] / sums['unrolled']:.0f} % of {sums['unrolled']:,.0f}" in title
+    assert f"{100 * sums['extra_copies'] / sums['unrolled']:.0f}% of {sums['unrolled']:,.0f}" in title
 
 
 def test_hypotheses_of_several_runs_are_not_put_beside_each_other(overlap, run):

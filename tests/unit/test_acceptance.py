@@ -212,12 +212,12 @@ def test_shares_of_enough_guesses_are_told_with_their_number(small):
     often = {metric: metric(small).assign(**{name: 10 * metric(small)[name] for name in ("tested", "accepted")})
              for metric in METRICS.values() if "tested" in metric(small)}  # fmt: skip
     titles = {metric: FIGURES[metric.__name__](rows).layout.title.text for metric, rows in often.items()}
-    assert titles[acceptance_by_depth] == "Accepted: 50 % of 20 at depth 1, 0 % of 10 at depth 3"
+    assert titles[acceptance_by_depth] == "Accepted: 50% of 20 at depth 1, 0% of 10 at depth 3"
     assert titles[acceptance_by_rank] == (
-        "The draft's first guess is taken in 33 % of 30 cases, its second guess is taken in 100 % of 10 cases"
+        "The draft's first guess is taken in 33% of 30 cases, its second guess is taken in 100% of 10 cases"
     )
     assert titles[acceptance_by_q] == "The draft's q is 20.0 points too high on average"
-    assert titles[acceptance_by_source] == "Accepted: 100 % of 10 by merge, 33 % of 30 by draft"
+    assert titles[acceptance_by_source] == "Accepted: 100% of 10 by merge, 33% of 30 by draft"
 
 
 def test_every_column_is_described(recorded):

@@ -70,6 +70,18 @@ def test_a_heat_map_keeps_its_scale_in_the_dark():
     assert [stop[1] for stop in dark.data[0].colorscale] == [look.DARK[look.LOW], look.MIDDLE, look.DARK[look.HIGH]]
 
 
+def test_rounds_are_whole_numbers_and_each_has_a_tick_where_they_are_few():
+    """Between 1 and 3 plotly would set 1.2 and 1.4."""
+    made = look.figure("", "", "round", "")
+    assert look.whole_ticks(made, pd.Series([1, 2, 3])).layout.xaxis.dtick == 1
+    assert look.whole_ticks(made, pd.Series([1, 40])).layout.xaxis.dtick is None
+
+
+def test_a_share_is_a_hundred_per_cent_only_where_it_is_all():
+    assert [look.percent(share) for share in (1.0, 0.9999, 0.25, 0.012, 0.0, float("nan"))] == [
+        "100%", ">99%", "25%", "1.2%", "0%", "–"]  # fmt: skip
+
+
 def test_no_two_colours_of_a_page_are_one():
     for page in PAGES:
         assert all((on(page, a) != on(page, b)).any() for a, b in itertools.combinations(MARKS, 2))

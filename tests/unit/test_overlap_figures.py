@@ -51,7 +51,6 @@ def test_each_metric_has_a_figure():
 def test_a_figure_has_a_takeaway_named_axes_and_data(name, draw):
     made = draw(name)
     assert any(character.isdigit() for character in made.layout.title.text)
-    assert made.layout.title.subtitle.text
     assert made.layout.xaxis.title.text and (made.layout.yaxis.title.text or name == "recurring_sequences")
     assert made.data and all(len(trace.x) for trace in made.data)
     assert made.layout.template.layout.paper_bgcolor == "rgba(0,0,0,0)"
@@ -115,7 +114,18 @@ def test_precision_of_merges_stands_beside_that_of_tree_edges(draw, frames):
 
 def test_runs_cut_off_are_drawn_alone_and_not_put_together(draw):
     assert "3 complete runs" in draw("ngram_overlap_by_depth").layout.title.subtitle.text
-    assert "(incomplete)" in draw("ngram_overlap_by_depth", 3).layout.title.subtitle.text
+    assert [draw("ngram_overlap_by_depth", run).layout.title.subtitle.text for run in (0, 3)] == ["", "incomplete run"]
+
+
+def test_lengths_of_which_nothing_recurs_have_no_line(frames):
+    """Two rounds: tokens recur in one of them, pairs in none; where no token does either its line says so."""
+    rows = overlap.ngram_overlap_by_step(frames).head(4)
+    rows = rows.assign(n=[1, 1, 2, 2], round=[0, 1, 0, 1], run="r", status="complete", occurrences=9)
+    for shared in ([1, 0, 0, 0], [0, 0, 0, 0]):
+        made = FIGURES["ngram_overlap_by_step"](rows.assign(shared=shared, overlap=[part / 9 for part in shared]))
+        assert [trace.name for trace in made.data] == ["n = 1"]
+    both = FIGURES["ngram_overlap_by_step"](rows.assign(shared=1, overlap=1 / 9))
+    assert [trace.name for trace in both.data] == ["n = 1", "n = 2"]
 
 
 def test_what_cannot_be_drawn_is_refused_in_one_line(draw, frames):

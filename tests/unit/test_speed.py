@@ -114,8 +114,9 @@ def test_figures_draw_the_frames_and_their_titles_say_what_was_measured(two_roun
     assert f"{rows['speedup_so_far'].iloc[-1]:.2f}× together, cold and traced" in made.layout.title.subtitle.text
     stacked = figures.time_by_phase_and_step(time_by_phase_and_step(frames))
     assert [sum(trace.y[round_] for trace in stacked.data) for round_ in (0, 1)] == pytest.approx([20.0, 10.0])
-    assert stacked.layout.title.text == "70 % of the time goes to verify, 23 % to draft"
+    assert stacked.layout.title.text == "70% of the time goes to verify, 23% to draft"
     per_token = figures.time_by_phase(time_by_phase(frames))
+    assert per_token.layout.title.text.endswith(" ms a token") and two_rounds.name not in str(per_token.layout)
     assert sum(trace.x[0] for trace in per_token.data) == pytest.approx(30.0 / frames.steps["new_tokens"].sum())
     for stack in (stacked, per_token):
         assert len({trace.marker.pattern.shape for trace in stack.data}) == len(PHASES)

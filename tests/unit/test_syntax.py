@@ -145,7 +145,7 @@ def test_no_text_is_too_odd_to_be_looked_at(texts, recwarn):
 def test_the_figure_shows_frequent_types_only_and_none_where_there_is_nothing():
     rows = drafted_by_syntax(committed_tokens(run(["1", ";"] * 10, ["draft", "bonus"] * 10), "python"))
     made = figures.drafted_by_syntax(rows)
-    assert made.layout.title.text == "Drafted: 100 % of 10 Constant, 0 % of 10 Module"
+    assert made.layout.title.text == "Drafted: 100% of 10 Constant, 0% of 10 Module"
     assert list(made.data[0].y) == ["Module  (10)", "Constant  (10)"]
     with pytest.raises(InputError, match="nothing to draw"):
         figures.drafted_by_syntax(rows[rows["tokens"] > 10])
