@@ -1,4 +1,4 @@
-"""What a view looks at: one step, one run or several. Views that share it keep the choice."""
+"""What a view looks at: one round, one run or several. Views that share it keep the choice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.words import plain
 from gsd.errors import TraceError
 
 Kind = Literal["step", "run", "runs"]
-WORDS: dict[Kind, str] = {"step": "This step", "run": "This run", "runs": "Several runs"}
+WORDS: dict[Kind, str] = {"step": "This round", "run": "This run", "runs": "Several runs"}
 WHOLE_RUN: Kind = "run"  # unless chosen otherwise
 SCOPE, RUNS, TAB = "scope", "runs", "tab"  # names in the address; the first two are widget keys as well
 KEPT_TABLES = 256

@@ -302,13 +302,13 @@ def _hypotheses(run: OpenRun, scope: Scope) -> None:
         st.info("The open run has no round yet.", icon=":material/info:")
         return
     if scope.kind == "runs":
-        st.info("Hypotheses are compared within one round: choose *This step* above.", icon=":material/info:")
+        st.info("Hypotheses are compared within one round: choose *This round* above.", icon=":material/info:")
         return
     index = shown_step(session())
     step = run.steps[index]
     one = Scope.of("step", (run.name,), step["round"])
     if scope.kind != "step":
-        st.caption(f"Round {index + 1} of the open run. Choose *This step* above to go through the rounds.")
+        st.caption(f"Round {index + 1} of the open run. Choose *This round* above to go through the rounds.")
     measure = st.segmented_control("Similarity", list(MEASURES), default="lcs_ratio", key="measure", required=True,
                                    format_func={"lcs_ratio": "Common subsequence", "jaccard": "Common tokens"}.get,
                                    label_visibility="collapsed", help=formula("hypothesis_pairs"))  # fmt: skip
