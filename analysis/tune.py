@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable
 from itertools import product
 from typing import Any
@@ -182,6 +183,21 @@ def as_row(spec: DraftSpec) -> dict[str, Any]:
     """The settings by option name, with "none" for no merging, as the options have it."""
     values = spec.model_dump()
     return values | ({"merge_context": "none"} if spec.merge_context is None else {})
+
+
+def command(recorded: dict[str, Any], text: AtlasText, settings: str) -> str:
+    """What decodes a text's prompt with the atlas's models and `settings`, to paste.
+
+    `recorded` is the atlas's own spec; a prompt that was given as tokens is left to whoever pastes.
+    """
+    if recorded.get("pair"):
+        given = ["--pair", recorded["pair"]]
+    else:
+        given = [part for role in ("target", "draft") if recorded.get(role)
+                 for part in (f"--{role}", recorded[role]["source"])]  # fmt: skip
+    if text.given is not None:
+        given += ["--prompt", text.given]
+    return " ".join(filter(None, ["gsd generate", shlex.join(given), settings]))
 
 
 def to_paste(row: dict[str, Any]) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from analysis.tune import as_row, to_paste
+from analysis.tune import as_row, command, to_paste
 from app.atlas import OpenAtlas, open_atlas
 from app.components.metrics import Figure
 from app.components.page import head
@@ -163,15 +162,7 @@ def _command(opened: OpenAtlas, spec: DraftSpec) -> str:
     """What decodes the prompt chosen below, or the atlas's first, with its models and this setting."""
     texts = {text.id: text for text in opened.atlas.texts}
     text = texts.get(st.session_state.get(TRIAL_TEXT), opened.atlas.texts[0])
-    recorded = opened.atlas.meta.get("spec", {})
-    if pair := recorded.get("pair"):
-        given = ["--pair", pair]
-    else:
-        given = [part for role in ("target", "draft") if recorded.get(role)
-                 for part in (f"--{role}", recorded[role]["source"])]  # fmt: skip
-    if text.given is not None:
-        given += ["--prompt", text.given]
-    return " ".join(filter(None, ["gsd generate", shlex.join(given), to_paste(as_row(spec))]))
+    return command(opened.atlas.meta.get("spec", {}), text, to_paste(as_row(spec)))
 
 
 def _ends(reference: DraftSpec) -> str:

@@ -247,7 +247,7 @@ def tune(
     if as_json:
         print_json(grids.report(rows, table))
     else:
-        _print_best(grids.report(rows, table))
+        _print_best(grids.report(rows, table), replayer.atlas)
 
 
 def _curves(named: Path | None, atlas: Atlas, folder: Path) -> Costs | None:
@@ -265,8 +265,10 @@ def _curves(named: Path | None, atlas: Atlas, folder: Path) -> Costs | None:
     return costs
 
 
-def _print_best(report: dict[str, Any]) -> None:
-    """The front and the best settings, with what to paste; all rows are in the CSV."""
+def _print_best(report: dict[str, Any], atlas: Atlas) -> None:
+    """The front and the best settings, with what to paste for a prompt of their kind; all rows are in the CSV."""
+    from analysis.tune import command, to_paste
+
     print(f"{report['settings']} settings, {report['covered']} of them covered by the atlas")
     if not report["pareto"]:
         print("no modelled speed-up: measure cost curves with gsd calibrate and name them with --costs")
@@ -277,4 +279,6 @@ def _print_best(report: dict[str, Any]) -> None:
         for row in report["pareto"]
     ])  # fmt: skip
     for name, best in {"all": report["best"], **report["best_by_kind"]}.items():
-        print(f"best for {name}: {best['modelled_speedup']:.2f} modelled, gsd generate {best['options']}")
+        text = next((text for text in atlas.texts if text.kind == name), atlas.texts[0])
+        pasted = command(atlas.meta["spec"], text, to_paste(best))
+        print(f"best for {name}: {best['modelled_speedup']:.2f} modelled, {pasted}")

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import shlex
 import shutil
 
 import pandas as pd
@@ -50,8 +51,10 @@ def test_a_row_of_tune_is_what_generate_reports(gsd, atlas, prompts, tmp_path):
 def test_tune_says_what_is_best_and_what_to_paste(gsd, atlas):
     code, out, _ = gsd("tune", atlas, "--grid", GRID)
     assert code == 0 and "12 settings, 12 of them covered" in out and "best for def" in out and "modelled" in out
-    best = out.splitlines()[-1].partition("gsd generate ")[2]
-    assert gsd("generate", "--prompt", "x", "--max-new-tokens", 2, "--trace", "none", *best.split())[0] == 0
+    best = out.partition("best for all: ")[2].partition("\nbest for ")[0]
+    given = shlex.split(best.partition("gsd generate ")[2])
+    assert "--pair" in given and "--prompt" in given
+    assert gsd("generate", *given, "--max-new-tokens", 2, "--trace", "none")[0] == 0
 
 
 def test_what_an_atlas_lacks_is_filled_in_by_its_own_models(gsd, tmp_path, prompts):
