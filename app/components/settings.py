@@ -179,9 +179,8 @@ def _drafting() -> None:
                   "authors' code; **fast**: the defaults; **wide**: many hypotheses, to see them merge. None is "
                   "marked once one is changed.")  # fmt: skip
     if method == "auto":
-        with st.expander("What auto goes by"):
-            for name, (label, help) in SWITCHES.items():
-                st.checkbox(label, key=name, help=help)
+        _auto()
+        return
     left, right = st.columns(2, gap="small", wrap=False)
     for i, (name, number) in enumerate(NUMBERS.items()):
         whole = number.step == 1
@@ -191,10 +190,7 @@ def _drafting() -> None:
                 format="%d" if whole else "%.3g", disabled=name not in heeded,
             )  # fmt: skip
     with left:
-        st.selectbox("Merge context", [None, *range(9)], key="merge_context", disabled="merge_context" not in heeded,
-                     format_func=lambda value: "off" if value is None else str(value),
-                     help="Tokens before a candidate that must agree, too, for it to merge with a node: 0 compares "
-                          "the token alone, 1 a bigram. `off` never merges.")  # fmt: skip
+        _merge_context(disabled="merge_context" not in heeded)
     with right:
         st.selectbox("Probability rule", ["path", "local"], key="prob_rule", disabled="prob_rule" not in heeded,
                      help="What the probability threshold looks at: the product of q along the **path**, or the "
@@ -203,6 +199,21 @@ def _drafting() -> None:
                          disabled="prob_action" not in heeded,
                          help="Below the probability threshold a candidate stays as a **leaf**, verified but not "
                               "expanded, or it is **dropped**.")  # fmt: skip
+
+
+def _auto() -> None:
+    """What method auto reads; it sets all else itself, so that nothing else is shown."""
+    with st.expander("What auto goes by"):
+        for name, (label, help) in SWITCHES.items():
+            st.checkbox(label, key=name, help=help)
+        _merge_context(disabled=False)
+
+
+def _merge_context(*, disabled: bool) -> None:
+    st.selectbox("Merge context", [None, *range(9)], key="merge_context", disabled=disabled,
+                 format_func=lambda value: "off" if value is None else str(value),
+                 help="Tokens before a candidate that must agree, too, for it to merge with a node: 0 compares "
+                      "the token alone, 1 a bigram. `off` never merges.")  # fmt: skip
 
 
 def _sampling() -> None:

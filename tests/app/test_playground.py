@@ -95,7 +95,8 @@ def test_a_prompt_of_the_library_fills_the_prompt_and_a_preset_fills_the_setting
 def test_at_first_nothing_need_be_set_and_a_preset_asks_for_fixed_settings(app):
     page = app()
     assert page.button_group(key="method").value == "auto"
-    assert all(page.number_input(key=name).disabled for name in ("width", "depth", "budget", "prob_threshold"))
+    drawn = {one.key for kind in ("number_input", "selectbox", "button_group") for one in getattr(page, kind)}
+    assert drawn.isdisjoint({"width", "depth", "budget", "prob_threshold", "prob_rule", "prob_action"})
     assert not page.selectbox(key="merge_context").disabled
     assert page.button_group(key="preset").value is None
     page.button_group(key="preset").set_value("fast").run()
@@ -103,6 +104,10 @@ def test_at_first_nothing_need_be_set_and_a_preset_asks_for_fixed_settings(app):
     assert page.button_group(key="preset").value == "fast"
     assert not page.number_input(key="width").disabled
     assert [one.key for one in page.checkbox if one.key == "lookup"] == []
+    page.number_input(key="width").set_value(9).run()
+    page.button_group(key="method").set_value("auto").run()
+    page.button_group(key="method").set_value("graph").run()
+    assert page.number_input(key="width").value == 9  # what auto does not show is kept
 
 
 def test_what_auto_goes_by_can_be_switched_off_and_comes_back_with_its_run(app, shared_client):
