@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.figures.look import ACCEPTED, GREY, ORANGE, Series, figure, hatched, status_of, whole_ticks
+from analysis.figures.look import ACCEPTED, GREY, ORANGE, Series, figure, hatched, joined, status_of, whole_ticks
 from analysis.modelled import PHASES
 from gsd.errors import InputError
 
@@ -53,7 +53,7 @@ def modelled_by_phase(rows: pd.DataFrame) -> go.Figure:
     ratios = sums["modelled_ms"] / sums["measured_ms"]
     parts = [f"{ratio:.2f}× for {phase}" for phase, ratio in ratios.items()]
     title = f"Modelled / measured: {', '.join(parts)}"
-    made = figure(title, status_of(rows), "time of all rounds (ms)", "")
+    made = figure(title, joined("all rounds together", status_of(rows)), "time (ms)", "")
     for column, color, shape in (("measured_ms", ACCEPTED, ""), ("modelled_ms", ORANGE, "/")):
         name = column.removesuffix("_ms")
         made.add_bar(y=list(sums.index), x=sums[column], orientation="h", name=name,

@@ -14,6 +14,7 @@ from app.words import plain
 from gsd.trace import mean_acceptance_length
 
 PHASES = (("draft", "draft forwards"), ("verify", "target forwards"), ("overhead", "engine"))
+CUT = " A last round that a stop rule cut counts one too many."  # of the mean acceptance length
 NOTE: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}  # words below a figure, no difference
 
 
@@ -42,7 +43,8 @@ def metrics(run: OpenRun, pinned: OpenRun | None = None) -> None:
         Figure("Tokens per second", "tokens_per_s", "{:.1f}", "normal",
                 "`new tokens ÷ wall time of the rounds`, the prompt's own forward included."),
         Figure("Mean acceptance length", "mean_acceptance_length", "{:.2f}", "normal",
-                "`1 + accepted ÷ rounds`: tokens that one target forward yields on average, its own token included."),
+                "`1 + accepted ÷ rounds`: tokens that one target forward yields on average, its own token included."
+                + CUT),
         Figure("Acceptance rate", "draft_acceptance_rate", "{:.1%}", "off",
                 "`accepted ÷ verified nodes`. A wide graph verifies many nodes of which one path can be accepted, so "
                 "it lowers this rate and may be faster all the same."),

@@ -269,7 +269,7 @@ def _accepted_first(places: pd.DataFrame) -> pd.DataFrame:
 
 
 def _merge_line(row: Any) -> str:
-    shift = f" {row.depth_shift:+}" if row.depth_shift else ""
+    shift = f" {row.depth_shift:+}".replace("-", "−") if row.depth_shift else ""
     return f"{_tail(row.candidate)} → {_tail(row.into)}{shift} {_fate(row)}"
 
 

@@ -17,7 +17,7 @@ from analysis.columns import COLUMNS
 from analysis.definitions import definition, formula
 from analysis.modelled import cost_curves, difference, modelled_by_step, modelled_speedup
 from analysis.syntax import LANGUAGES, committed_tokens, drafted_by_syntax, written_in
-from app.components.metrics import cold, warm, warm_baseline
+from app.components.metrics import CUT, cold, warm, warm_baseline
 from app.components.page import head, opened
 from app.components.panels import grid, nothing, panel
 from app.components.scope import Scope, address, scope_bar, sections
@@ -64,7 +64,8 @@ def _headline(scope: Scope) -> None:
                   delta_description=_of(runs, "cold run") if runs > 1 else baseline and cold(baseline))  # fmt: skip
         length = mean_acceptance_length(sums["accepted"], len(steps))
         st.metric("Mean acceptance length", "–" if length is None else f"{length:.2f}",
-                  help=columns["mean_acceptance_length"], delta_description=_of(len(steps), "round"))  # fmt: skip
+                  help=f"{columns['mean_acceptance_length']}.{CUT}",
+                  delta_description=_of(len(steps), "round"))  # fmt: skip
         st.metric("Acceptance rate", _ratio(sums["accepted"], sums["verified_nodes"], "{:.1%}"),
                   help=columns["draft_acceptance_rate"],
                   delta_description=_of(int(sums["verified_nodes"]), "verified node"))  # fmt: skip

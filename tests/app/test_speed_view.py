@@ -101,6 +101,8 @@ def test_the_primary_speedup_is_that_of_warm_repeats_and_the_chart_says_that_it_
     assert metrics(page)["Speed-up, measured"] == f"{baseline['speedup']:.2f}×"
     described = behind(page, "Speed-up, measured")
     assert described == f"{baseline['speedup_low']:.2f}–{baseline['speedup_high']:.2f}, 3 warm repeats"
+    [length] = [metric for metric in page.metric if metric.label == "Mean acceptance length"]
+    assert "a stop rule cut counts one too many" in length.help
     assert behind(page, "Tokens per second") == f"cold; ar, warm: {baseline['tokens_per_s']:.1f}"
     [title] = [element.proto.body for element in page.get("html") if "slower than ar" in element.proto.body]
     assert "×" not in title.partition("</b>")[0] and "cold and traced" in title
