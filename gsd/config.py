@@ -225,7 +225,7 @@ def build(spec: type[S], values: dict) -> S:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]).replace("_", "-")
         where = f"--{name} {first['input']!r}: " if first["loc"] else ""
-        raise InputError(f"{where}{first['msg']}") from None
+        raise InputError(where + first["msg"].removeprefix("Value error, ")) from None  # before our own words
 
 
 def preset(name: str) -> dict:

@@ -13,6 +13,7 @@ from analysis.bundle import take_in, write_bundle
 from analysis.catalog import FAILED, INCOMPLETE, MOST_TITLE, UNREADABLE, delete, matches, retitle
 from app.components.page import head
 from app.components.run_table import Line, run_table
+from app.components.run_view import drafted_with
 from app.engine_client import engine
 from app.library import entries, info, runs_folder
 from app.state import open_run, session, write_address
@@ -281,10 +282,7 @@ def _text(text: str) -> None:
 
 
 def _settings(spec: dict) -> str:
-    drafting, sampling = spec["drafting"], spec["sampling"]
-    context = "no merging" if drafting["merge_context"] is None else f"merge context {drafting['merge_context']}"
-    sizes = f"width {drafting['width']} · depth {drafting['depth']} · budget {drafting['budget']} · {context}"
-    return f"{'no draft' if drafting['method'] == 'ar' else sizes} · temperature {sampling['temperature']:g}"
+    return " · ".join([*drafted_with(spec["drafting"]), f"temperature {spec['sampling']['temperature']:g}"])
 
 
 def _disk_use(lines: Sequence[Line], shown: Sequence[Line]) -> None:

@@ -27,7 +27,7 @@ RUN = {"target": MODEL, "draft": MODEL, "prompt": Prompt(prompt="x")}
         (
             SamplingSpec,
             {"temperature": 1e-38},
-            "--temperature 1e-38: Value error, give 0, which is greedy",
+            "--temperature 1e-38: give 0, which is greedy",
         ),
         (SamplingSpec, {"temperature": float("inf")}, "--temperature inf"),
         (SamplingSpec, {"top_p": 0.0}, "--top-p 0.0"),
