@@ -4,6 +4,9 @@ import pytest
 from browser.conftest import stepper
 from fixtures.recorded import record_run
 
+from analysis.faces import face
+from analysis.layout import fitted
+from app.components.graph_view import LARGE as LARGE_ROOM
 from gsd.config import DraftSpec
 from gsd.trace import read_run
 
@@ -12,6 +15,7 @@ expect = pytest.importorskip("playwright.sync_api").expect
 expect.set_options(timeout=15_000)
 LARGE = DraftSpec(width=10, depth=12, frontier=40, merge_context=2, prob_threshold=0.0, sibling_threshold=0.0,
                   budget=200)  # fmt: skip
+LONG = DraftSpec(width=3, depth=20, frontier=3, merge_context=0, prob_threshold=0.0, sibling_threshold=0.1, budget=64)
 
 
 def visit(page, address, run, more="", step=2):
@@ -104,6 +108,58 @@ def test_the_keyboard_alone_reaches_a_node_and_its_words(page, address, folder):
     expect(round_of(page)).to_contain_text("Round 2")
 
 
+def test_a_click_leaves_the_arrow_keys_to_the_rounds_and_escape_gives_them_back(page, address, folder):
+    run = record_run(folder / "runs", count=9)
+    visit(page, address, run)
+    stepper(page)
+    page.locator(".graph-view > svg .node.accepted .mark").first.click()
+    expect(words(page)).to_contain_text("token id")
+    page.keyboard.press("ArrowRight")
+    expect(round_of(page)).to_contain_text("Round 3 of 9")
+    page.locator(".graph-view .node.root").focus()
+    page.keyboard.press("ArrowRight")  # within the graph
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowRight")
+    expect(round_of(page)).to_contain_text("Round 4 of 9")
+
+
+def test_what_has_the_keys_is_ringed_otherwise_than_what_is_selected(page, address, folder):
+    visit(page, address, record_run(folder / "runs"))
+    page.locator(".graph-view .node.root").focus()
+    page.keyboard.press("ArrowRight")
+    ring = "node => { const { stroke, strokeDasharray } = getComputedStyle(node); return [stroke, strokeDasharray]; }"
+    focused = page.locator(".graph-view .node:focus-visible .focus").evaluate(ring)
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowRight")
+    selected = page.locator(".graph-view .node.chosen:not(:focus-visible) .focus").evaluate(ring)
+    assert focused[0] != selected[0] and focused[1] != selected[1] == "none"
+
+
+def test_the_tokens_of_a_round_break_between_chips_never_within_one(page, address, folder):
+    page.set_viewport_size({"width": 1100, "height": 900})
+    run = record_run(folder / "runs", count=20, drafting=LONG, max_new_tokens=90)
+    counts = [len(step["new_texts"]) for step in read_run(run).steps]
+    visit(page, address, run, step=counts.index(max(counts)) + 1)
+    chips = page.locator(".round code")
+    assert chips.count() == max(counts) > 6
+    heights = chips.evaluate_all("chips => chips.map(chip => chip.getBoundingClientRect().height)")
+    assert max(heights) == min(heights)
+
+
+def test_an_edge_over_other_nodes_stays_within_the_picture(page, address, folder):
+    """Every drawn path, its bow included, lies within the field."""
+    for name, drafting in {"long": LONG, "large": LARGE}.items():
+        visit(page, address, record_run(folder / "runs", count=4, drafting=drafting, max_new_tokens=60), step=1)
+        page.wait_for_timeout(400)  # nodes glide
+        outside = page.locator(".graph-view").evaluate("""box => {
+            const field = box.querySelector(":scope > svg").getBoundingClientRect();
+            return [...box.querySelectorAll(":scope > svg .edge")].map(edge => edge.getBoundingClientRect())
+                .filter(edge => edge.top < field.top || edge.bottom > field.bottom)
+                .map(edge => [field.top, edge.top, edge.bottom, field.bottom]);
+        }""")
+        assert outside == [], name
+
+
 def test_a_replay_shows_what_was_found_then_forward_by_forward_what_the_draft_added(page, address, folder):
     """In beats of one draft forward; best-first, a forward is no column."""
     run = record_run(folder / "runs", drafting=DraftSpec(method="auto"))
@@ -117,9 +173,8 @@ def test_a_replay_shows_what_was_found_then_forward_by_forward_what_the_draft_ad
             return [node.getAttribute("class"), Math.round(delay / duration)];
         });
     }""")
-    graph = steps[index]["graph"]
-    expected = [graph["forward"][parent] if source == "draft" else 0
-                for parent, source in zip(graph["parent"], graph["source"])]  # fmt: skip
+    graph, drawn = steps[index]["graph"], fitted(face(steps[index]), LARGE_ROOM).nodes
+    expected = [graph["forward"][graph["parent"][node]] if graph["source"][node] == "draft" else 0 for node in drawn]
     assert sorted(beat for kind, beat in times if "bonus" not in kind) == sorted(expected)
     assert [beat for kind, beat in times if "bonus" in kind] == [max(expected) + 2]
     assert {beat for kind, beat in times if "lookup" in kind} == {0}

@@ -257,6 +257,8 @@ class View {
     node.badge = node.behind ? this.badge(node) : null;
     if (node.badge) group.append(node.badge);
     group.setAttribute("transform", `translate(${node.x} ${node.y})`);
+    // A click takes no focus: the arrow keys stay the page's. Space and Enter come as keys, see `press`.
+    this.on(group, "mousedown", (event) => { event.preventDefault(); this.release(); });
     this.on(group, "click", (event) => { event.stopPropagation(); this.pick(node.ref); });
     this.on(group, "pointerenter", () => this.hover(node));
     this.on(group, "pointerleave", () => this.hover(null));
@@ -472,7 +474,7 @@ class View {
     const named = new Set(this.onRuler(nodes.filter(onSpine)));
     for (const node of [...first, ...next, ...(nodes.length > NAMES_UP_TO ? [] : nodes)]) {
       const box = this.labelBox(node);
-      const free = first.includes(node) || !taken.some((other) => meet(box, other));
+      const free = first.includes(node) || (node.y < this.ruler && !taken.some((other) => meet(box, other)));
       if (named.has(node) || onSpine(node) || !free) continue;
       named.add(node);
       taken.push(box);
@@ -544,13 +546,24 @@ class View {
     const node = this.nodes.get(event.target.closest?.(".node") && this.idOf(event.target.closest(".node")));
     if (event.key in zooms) this.zoom(zooms[event.key]);
     else if (event.key === "0") this.refit();
-    else if (event.key === "Escape") this.pick(null);
+    else if (event.key === "Escape") this.leave();
     else if (node?.behind && event.key === " ") this.pick(`+${node.id}`);
     else if (node && (event.key === "Enter" || event.key === " ")) this.pick(node.ref);
     else if (node && event.key.startsWith("Arrow")) this.step(node, event.key);
     else return;
     event.preventDefault();
     event.stopPropagation(); // the page's own arrow keys change the round
+  }
+
+  // Nothing is selected any more, and the keys are the page's again.
+  leave() {
+    this.pick(null);
+    this.release();
+  }
+
+  release() {
+    this.svg.getRootNode().activeElement?.blur();
+    document.activeElement?.blur();
   }
 
   idOf(element) {
