@@ -25,7 +25,7 @@ class Bench:
 
     `methods`  a row each, the fastest first: `method`, `drafts` (whether a forward yields more than one token),
                `speedup` (mean over prompts), `low` and `high` (its bootstrap interval over prompts), `worst`, `best`,
-               and counts as in the file
+               `odd` (texts that leave plain decoding's further than rounding does), and counts as in the file
     `prompts`  a row for each method and prompt: `method`, `prompt`, `kind` (None where it is not known), `speedup`
     """
 
@@ -80,9 +80,12 @@ def same_text(bench: Bench) -> str:
     apart = rows[rows["matches"] < rows["prompts"]]
     if apart.empty:
         return "Every method gave the text of plain decoding on every prompt"
-    counts = ", ".join(f"{row.method} on {row.matches:.0f} of {row.prompts}" for row in apart.itertuples())
+    counts = ", ".join(
+        f"{row.method} on {row.matches:.0f} of {row.prompts}{f' ({row.odd:.0f} beyond rounding)' * (row.odd > 0)}"
+        for row in apart.itertuples()
+    )
     dtype = str(bench.settings.get("dtype", "")).removeprefix("torch.")
-    why = f"; in {dtype} near-ties flip" if dtype in HALF else ""
+    why = f"; in {dtype} near-ties flip" if dtype in HALF and not apart["odd"].any() else ""
     return f"Same text as plain decoding: {counts}{why}"
 
 
@@ -102,7 +105,7 @@ def _method(method: str, row: dict[str, Any]) -> dict[str, Any]:
     low, high = _interval(row["speedups"])
     return {"method": method, "drafts": row["mean_acceptance_length"] > 1, "speedup": float(np.mean(row["speedups"])),
             "low": low, "high": high, "worst": min(row["speedups"]), "best": max(row["speedups"]),
-            **{name: row[name] for name in _FIGURES}}  # fmt: skip
+            "odd": row.get("beyond_rounding") or 0, **{name: row[name] for name in _FIGURES}}  # fmt: skip
 
 
 def _interval(ratios: Sequence[float]) -> tuple[float, float]:

@@ -75,6 +75,7 @@ def test_a_slider_gives_the_figures_of_its_setting_at_once(tune):
     assert told.startswith("Of 2 texts, 7 tokens. Differences are from the defaults of graph")
     assert "*auto*" in told
     assert page.code[0].value == "gsd generate --prompt P --width 2 --depth 1 --frontier 2"
+    assert page.code[0].language == "plaintext"  # colours of code are too light on a light page
     assert page.query_params["depth"] == "1"
 
 
@@ -99,7 +100,9 @@ def test_a_setting_is_called_as_in_the_playground(tune, app):
         return {widget.key.removeprefix(prefix): widget.label for widget in widgets
                 if (widget.key or "").removeprefix(prefix) in DraftSpec.model_fields}  # fmt: skip
 
-    tuned, playground = labels(tune(), "tune "), labels(app(), "")
+    tuned, page = labels(tune(), "tune "), app()
+    page.button_group(key="method").set_value("graph").run()  # which reads them all
+    playground = labels(page, "")
     assert {"method", "width", "prob_rule", "prob_action"} < tuned.keys()
     assert tuned == {name: playground[name] for name in tuned}
 

@@ -86,6 +86,12 @@ def test_on_how_many_prompts_the_text_was_that_of_plain_decoding_is_said(matches
     assert same_text(read_bench(result(methods=methods, settings={"dtype": dtype}), "r")) == said
 
 
+def test_a_text_that_rounding_does_not_explain_is_no_near_tie():
+    methods = {"slow": COUNTS | {"speedups": SLOW, "matches": 9, "beyond_rounding": 2}}
+    bench = read_bench(result(methods=methods, settings={"dtype": "torch.bfloat16"}), "r")
+    assert same_text(bench) == "Same text as plain decoding: slow on 9 of 12 (2 beyond rounding)"
+
+
 def test_a_kind_stands_beside_a_prompt_whose_name_does_not_begin_with_it():
     named = [{"id": "to-german", "kind": "to-german"}, {"id": "sum-1", "kind": "sum"}, {"id": "p", "kind": "code"}]
     bench = read_bench(result(prompts=named + [{"id": f"q{i}", "kind": None} for i in range(9)]), "r")
