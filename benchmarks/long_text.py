@@ -36,12 +36,12 @@ def main() -> None:
     given = _arguments()
     chosen = pair(given.pair)
     draft = chosen.draft.model_copy(update={"quantization": given.draft_quant})
-    before = psutil.Process().memory_info().rss
-    runner = Runner.load(chosen.target, draft, dtype=given.dtype)
-    text = "\n".join(path.read_text() for path in sorted((ROOT / "gsd").rglob("*.py")))
-    ids = runner.encode(Prompt(prompt=text, chat=False))
     spec = RunSpec(target=chosen.target, draft=draft, prompt=Prompt(prompt="-"), dtype=given.dtype, detail="counters",
                    max_new_tokens=given.max_new_tokens, drafting=DraftSpec(method=given.method))  # fmt: skip
+    before = psutil.Process().memory_info().rss
+    runner = Runner.of(spec)
+    text = "\n".join(path.read_text() for path in sorted((ROOT / "gsd").rglob("*.py")))
+    ids = runner.encode(Prompt(prompt=text, chat=False))
     overheads: dict[int, list[float]] = {length: [] for length in given.lengths}
     with Peak() as peak:
         for _ in range(given.repeats):

@@ -78,7 +78,7 @@ def main() -> None:
     atlas.texts = atlas.texts[: options.prompts]
     settings, replayer = drawn(atlas, options.settings, options.seed), Replayer(atlas)
     spec = RunSpec(**atlas.meta["spec"]).model_copy(update={"detail": "counters"})
-    runner = Runner.load(spec.target, spec.draft, device=spec.device, dtype=spec.dtype)
+    runner = Runner.of(spec)
     costs = calibrate(runner, spec, repeats=CURVE_REPEATS)
     real = measured(runner, spec, settings, [text.prompt for text in atlas.texts], options.repeats)
     rows = []

@@ -87,7 +87,7 @@ def main() -> None:
     prompts = read_prompts(options.prompts).prompts[: options.count]
     spec = RunSpec(target=chosen.target, draft=draft, pair=chosen.name, prompt=prompts[0], dtype=options.dtype,
                    max_new_tokens=options.max_new_tokens)  # fmt: skip
-    runner = Runner.load(spec.target, spec.draft, device=spec.device, dtype=spec.dtype)
+    runner = Runner.of(spec)
     drafting = contenders(spec, options.methods.split(","), options.settings, options.seed)
     ids = [runner.encode(prompt) for prompt in prompts]
     results = list(measure(runner, spec, drafting, ids, repeats=options.repeats))
