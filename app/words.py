@@ -7,6 +7,7 @@ import math
 import re
 import unicodedata
 
+PERCENT = "%.1f %%"  # of a table's column that holds hundredths, as `percent` writes them
 LONGEST = 64  # characters of a token that are shown in the midst of words
 _SHOWN = {" ": "·", "\n": "↵", "\t": "→", "\r": "␍"}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")

@@ -9,7 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from analysis.hypotheses import hypothesis_frame
-from app.words import visible
+from app.components.rows import table_height
+from app.words import PERCENT, visible
 
 END = " ┃ "  # of the accepted part
 
@@ -23,17 +24,18 @@ def hypothesis_table(
     st.session_state[key] = {"selection": {"rows": [order.index(selected)] if selected is not None else []}}
     shown = pd.DataFrame({
         "text": [_followed(tokens, accepted) for tokens, accepted in zip(frame["tokens"], frame["accepted"])],
-        "probability": frame["probability"],
+        "probability": 100 * frame["probability"],
         "accepted": [f"{accepted} of {length}" for accepted, length in zip(frame["accepted"], frame["length"])],
         "merged": frame["merged"],
     })  # fmt: skip
     st.dataframe(
-        shown, key=key, on_select=lambda: on_pick(order), selection_mode="single-row", hide_index=True, height=330,
+        shown, key=key, on_select=lambda: on_pick(order), selection_mode="single-row", hide_index=True,
+        height=table_height(len(shown)),
         column_config={
             "text": st.column_config.TextColumn("Hypothesis", width="large", help=f"`{END}` stands where the target "
                                                 "left it"),
             "probability": st.column_config.NumberColumn(
-                "Probability", format="percent", width=88, help="The draft's estimate that the walk comes to its end: "
+                "Probability", format=PERCENT, width=88, help="The draft's estimate that the walk comes to its end: "
                 "the product of q along the path; across a merge edge the candidate's own q. Method auto corrects q "
                 "by what became of tokens like it."),
             "accepted": st.column_config.TextColumn("Accepted", width=76, help="Tokens of it, from its start, that the "

@@ -12,8 +12,9 @@ import streamlit as st
 
 from analysis.faces import face
 from analysis.sources import draft_logq
-from app.components.graph_view import HEIGHT, fates
-from app.words import visible
+from app.components.graph_view import fates
+from app.components.rows import table_height
+from app.words import PERCENT, visible
 
 
 def node_frame(step: dict[str, Any]) -> pd.DataFrame:
@@ -39,10 +40,11 @@ def node_frame(step: dict[str, Any]) -> pd.DataFrame:
 def node_table(step: dict[str, Any], *, selected: int | None, key: str, on_pick: Callable[[], None]) -> None:
     """Draw the table with the selected node's row marked; picking a row calls `on_pick`."""
     st.session_state[key] = {"selection": {"rows": [] if selected is None else [selected]}}
-    share = {"format": "percent"}
+    share, frame = {"format": PERCENT}, node_frame(step)
+    frame[["q", "path_q", "p"]] *= 100
     st.dataframe(
-        node_frame(step), key=key, on_select=on_pick, selection_mode="single-row", hide_index=True,
-        height=HEIGHT - 100, placeholder="–",
+        frame, key=key, on_select=on_pick, selection_mode="single-row", hide_index=True,
+        height=table_height(len(frame)), placeholder="–",
         column_config={
             "node": st.column_config.NumberColumn("Node", width=48),
             "token": st.column_config.TextColumn("Token", width=92),

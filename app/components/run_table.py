@@ -9,13 +9,16 @@ import pandas as pd
 import streamlit as st
 
 from analysis.catalog import RunInfo
+from app.components.metrics import CUT
+from app.components.rows import table_height
+from app.words import shortened
 
 RUNNING = "running"
 SIGNS = {"complete": "●", "running": "▶", "incomplete": "◐", "cancelled": "◼", "failed": "✕", "other version": "≠",
          "unreadable": "?"}  # fmt: skip
-ROWS = 11  # drawn before the table scrolls
-ROW_HEIGHT = 36  # pixels; the head is a row, too
+ROW_HEIGHT = 36  # pixels
 TITLE_WIDTH = 210  # pixels; the columns from title to status then fit on a page of 900, and the cut next one says more
+TITLE_LETTERS = 30  # that fit into it; the sheet would cut a longer one through a letter
 OPEN, KEY = "open of table", "run table"  # widget keys
 TICKED = "ticked runs"
 
@@ -76,7 +79,7 @@ def run_frame(lines: Sequence[Line]) -> pd.DataFrame:
     infos = [line.info for line in lines]
     return pd.DataFrame({
         "open": [":material/visibility:" if line.readable else "" for line in lines],
-        "title": [f"Sample · {line.title}" if line.sample else line.title for line in lines],
+        "title": [shortened(f"Sample · {line.title}" if line.sample else line.title, TITLE_LETTERS) for line in lines],
         "tokens": pd.array([info.tokens for info in infos], "Int64"),
         "acceptance_length": pd.array([info.acceptance_length for info in infos], "Float64"),
         "tokens_per_s": pd.array([info.tokens_per_s for info in infos], "Float64"),
@@ -103,7 +106,7 @@ def run_table(lines: Sequence[Line]) -> tuple[list[Line], Line | None]:
     picked = st.dataframe(
         run_frame(lines), key=key, on_select="rerun", selection_mode="multi-row", hide_index=True, placeholder="–",
         selection_default={"selection": {"rows": default}}, column_config=_columns(lines), alt="Recorded runs",
-        row_height=ROW_HEIGHT, height="content" if len(lines) <= ROWS else int(ROW_HEIGHT * (ROWS + 1.5)),
+        row_height=ROW_HEIGHT, height=table_height(len(lines), ROW_HEIGHT),
     )  # fmt: skip
     ticked = [lines[i] for i in picked["selection"]["rows"] if i < len(lines)]
     st.session_state[TICKED] = {line.name for line in ticked}
@@ -131,7 +134,7 @@ def _columns(lines: Sequence[Line]) -> dict:
         "tokens": column.NumberColumn("Tokens", width=66, format="localized", help="New ones, without the prompt"),
         "acceptance_length": column.ProgressColumn(
             "Acceptance length", width=128, format="%.2f", min_value=0, max_value=longest,
-            help="`1 + accepted ÷ rounds`: tokens that one target forward yields on average"),
+            help="`1 + accepted ÷ rounds`: tokens that one target forward yields on average." + CUT),
         "tokens_per_s": column.NumberColumn("Tokens/s", width=78, format="%.1f", help="`new tokens ÷ wall time of the "
                                             "rounds`, measured on the machine that recorded the run"),
         "rounds": column.NumberColumn("Rounds", width=68, format="localized", help="Each is one target forward"),
