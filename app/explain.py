@@ -134,7 +134,6 @@ def _node(step: dict[str, Any], settings: DraftSpec, node: int, before: Sequence
         text = "The last committed token. Everything drafted in this round continues from here."
         return Explanation(f"{code(graph['text'][0])} <i>root</i>", [text])
     outcome = fates(step)[node]
-    word = {"unverified": "not verified"}.get(outcome, outcome)
     q = draft_logq(step)[node]
     is_found = graph["source"][node] in FOUND
     paragraphs = [
@@ -149,7 +148,7 @@ def _node(step: dict[str, Any], settings: DraftSpec, node: int, before: Sequence
     flat = face(step).flat[node]
     if flat >= 0:
         measures["p"] = step["tree"]["target_logp"][flat]
-    return Explanation(f"{code(graph['text'][node])} <i>{word}</i>", paragraphs, measures)
+    return Explanation(f"{code(graph['text'][node])} <i>{outcome}</i>", paragraphs, measures)
 
 
 def _found(step: dict[str, Any], node: int, before: Sequence[int]) -> str:

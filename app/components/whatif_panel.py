@@ -55,7 +55,7 @@ def what_if(run: OpenRun, index: int) -> Changed | None:
             st.html(_table(found.before, found.after))
         else:
             _uncovered(found)
-    _footer(place, spec, replay.start)
+    _footer(place, spec, replay.start, covered)
     return found if covered and not (replay.as_recorded and spec == replay.start) else None
 
 
@@ -114,11 +114,12 @@ def _table(before: Counts, after: Counts) -> str:
     return f'<div class="before-after" role="status">{"".join(cells)}</div>'
 
 
-def _footer(place: str, spec: DraftSpec, recorded: DraftSpec) -> None:
+def _footer(place: str, spec: DraftSpec, recorded: DraftSpec, covered: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Reset", key="reset what if", icon=":material/undo:", type="tertiary", disabled=spec == recorded,
                   on_click=_reset, args=(place, recorded))  # fmt: skip
-        st.caption("Exact, from this recording", help=HELP, width="content")
+        if covered:
+            st.caption("Exact, from this recording", help=HELP, width="content")
 
 
 def _reset(place: str, recorded: DraftSpec) -> None:

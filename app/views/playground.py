@@ -8,7 +8,7 @@ from functools import partial
 import streamlit as st
 
 from app.components.composer import composer
-from app.components.graph_view import Frame, graph_data, graph_view
+from app.components.graph_view import Frame, Shown, graph_data, graph_view, manageable
 from app.components.page import head
 from app.components.settings import settings_sidebar
 from app.components.waiting import duration, waiting
@@ -19,8 +19,7 @@ from app.words import plain
 
 LIVE_EVERY_S = 0.4
 JOB = "job"  # in the address while something is going: the first run of what was asked for in one go
-PREVIEWED = 1  # samples whose graph the empty page draws; the others are a line each
-PREVIEW = "preview "  # widget keys of the samples' graphs begin with it
+PREVIEW = "preview "  # widget key of a sample's graph begins with it
 STAGES = {
     "queued": "Waiting for the engine, which is starting",
     "loading": "Loading the models",
@@ -160,13 +159,17 @@ def _empty(samples: list[Entry]) -> None:
             "or the target itself.</span></div>"
             "<div><b>3 · Look</b><span>Click a token for its round's graph, then a node to read why it is there and "
             "what became of it.</span></div></div>")  # fmt: skip
-    for i, entry in enumerate(samples):
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.caption(plain(f"A recorded run by {entry.spec['pair']}: {entry.label}"), width="content")
-            st.button("Open this run", key=f"sample {entry.name}", icon=":material/visibility:", on_click=open_run,
-                      args=(entry.name,))  # fmt: skip
-        if i < PREVIEWED:
-            graph_view(_preview(entry.name), key=PREVIEW + entry.name, on_pick=partial(_open_at_node, entry.name))
+    if not samples:
+        return
+    st.markdown("**Or open a recorded run**")
+    with st.container(horizontal=True, gap="xsmall", key="samples"):
+        for entry in samples:
+            label = f"{entry.spec['prompt']['kind']} · {entry.spec['drafting']['method']}"
+            st.button(plain(label), key=f"sample {entry.name}", icon=":material/visibility:", on_click=open_run,
+                      args=(entry.name,), help=plain(f"{entry.label}, by {entry.spec['pair']}"))  # fmt: skip
+    first = samples[0]
+    st.caption(plain(f"A round of {first.label.removeprefix('Sample, ')}"))
+    graph_view(_preview(first.name), key=PREVIEW + first.name, on_pick=partial(_open_at_node, first.name))
 
 
 @st.cache_resource(show_spinner=False)
@@ -174,14 +177,15 @@ def _preview(name: str) -> dict:
     """The graph of a sample's most telling round."""
     run = OpenRun.read(next(entry.folder for entry in entries() if entry.name == name))
     step = run.steps[run.telling_step()]
-    return graph_data(step, run=run.name, frame=Frame.of([step]), show_pruned=False, selected=None)
+    return graph_data(step, run=run.name, frame=Frame.of([step]), show_pruned=False, selected=None,
+                      shown=Shown(manageable(step)))  # fmt: skip
 
 
 def _open_at_node(name: str) -> None:
     """A click in the preview opens the run with that node explained."""
     picked = st.session_state[PREVIEW + name].get("pick")
     open_run(name)
-    session().node = picked and picked["id"]
+    session().node = picked["id"] if picked and not (picked["id"] or "").startswith("+") else None
 
 
 page()

@@ -8,6 +8,7 @@ from fixtures.recorded import record_run, rounds, run_spec
 
 from analysis.faces import GRAPH, TREE, VERIFIED, face
 from app.components.graph_view import Frame, Shown, graph_data
+from app.components.node_table import node_frame
 from app.library import SAMPLES
 from gsd.config import DraftSpec
 from gsd.trace import list_runs
@@ -162,6 +163,17 @@ def test_whatever_is_selected_is_told_under_other_settings_too(graph, run, node)
     assert ("With the settings above" in html_of(page)) == (node == "n1")
 
 
+def test_a_node_beyond_the_budget_is_called_not_verified_wherever_it_is_told(graph, tmp_path):
+    run = record_run(tmp_path / "runs", count=1, drafting=DraftSpec(width=4, depth=4, prob_threshold=0.0, budget=4))
+    [step] = recorded(run)
+    node = next(i for i in range(len(step["graph"]["token"])) if i not in step["tree"]["node"])
+    page = graph(run=run.name, step="1", node=f"n{node}")
+    drawn = data_of(page, "graph")["nodes"]
+    assert drawn["tip"][drawn["id"].index(f"n{node}")].startswith("not verified")
+    assert "<i>not verified</i>" in html_of(page)
+    assert node_frame(step)["fate"][node] == "not verified"
+
+
 def test_what_the_recording_does_not_hold_is_not_guessed(graph, run):
     page = graph(run=run.name, step="1")
     page.toggle(key="what_if").set_value(True).run()
@@ -169,6 +181,10 @@ def test_what_the_recording_does_not_hold_is_not_guessed(graph, run):
     page.slider(key=f"what if {run.name} prob_threshold").set_value(0.0).run()
     assert not page.exception
     assert "Not covered by this recording" in html_of(page)
+    assert not any("Exact" in caption.value for caption in page.caption)
+    page.button(key="reset what if").click().run()
+    assert any("Exact" in caption.value for caption in page.caption)
+    page.toggle(key="what_if").set_value(False).run()
     assert set(data_of(page, "graph")["nodes"]["mark"]) == {""}
 
 

@@ -64,6 +64,7 @@ def test_the_empty_page_offers_recorded_runs_that_open(app):
     page = app()
     samples = [button.key for button in page.button if button.key.startswith("sample ")]
     assert len(samples) == len(list_runs(SAMPLES)) >= 6
+    assert len([one for one in page.caption if "I have a free weekend" in one.value]) == 1  # of the one that is drawn
     assert data_of(page, samples[0].replace("sample ", "preview "))["key"].startswith(
         samples[0].removeprefix("sample ")
     )

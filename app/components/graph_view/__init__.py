@@ -19,6 +19,7 @@ from analysis.rounds import drafted_in, expanded_in
 from analysis.sources import FOUND, draft_logq
 from app.words import percent, visible
 
+NOT_VERIFIED = "not verified"
 HEIGHT = 440  # pixels
 TALL = 640  # for runs with a round of more nodes than
 MANY_NODES = 40
@@ -96,13 +97,13 @@ def graph_data(
 
 
 def fates(step: dict[str, Any]) -> list[str]:
-    """What verification made of each graph node: root, accepted, rejected, after the end, or unverified."""
+    """What verification made of each graph node: root, accepted, rejected, after the end, or not verified."""
     return _fates(step, face(step))
 
 
 def _fates(step: dict[str, Any], one: Face) -> list[str]:
     became = verdicts(step)
-    return [became[flat] if flat >= 0 else "unverified" for flat in one.flat]
+    return [became[flat] if flat >= 0 else NOT_VERIFIED for flat in one.flat]
 
 
 class _Drawn:
@@ -147,7 +148,7 @@ def _add_nodes(drawn: _Drawn, step: dict[str, Any], made: Layout, shown: Shown) 
         source = graph["source"][node] if graph["source"][node] in FOUND else ""
         found = source and f"found {FOUND[source]}"
         tip = "\n".join(filter(None, [mark or became[i], found, _shares(step, node, flat, drafted[node])]))
-        kind = "unverified" if became[i] == AFTER_END else became[i]
+        kind = "unverified" if became[i] in (AFTER_END, NOT_VERIFIED) else became[i]
         drawn.node(drawn.ids[i], place, graph["text"][node], kind, tip, ref=f"n{node}", source=source,
                    merged=i in merged, copy=one.copies[i], mark=mark, behind=one.behind[i],
                    drafted_in=came[i], forward=asked[node])  # fmt: skip
