@@ -33,7 +33,7 @@ def as_html(found: Explanation) -> str:
         if logp is None or not math.isnan(logp)
     )
     measures = f'<div class="measures">{bars}</div>' if bars else ""
-    paragraphs = "".join(f"<p>{paragraph}</p>" for paragraph in found.paragraphs).replace(" %", "&nbsp;%")
+    paragraphs = "".join(f"<p>{paragraph}</p>" for paragraph in found.paragraphs)
     return f'<div class="words" role="status"><h4>{found.heading}</h4>{measures}{paragraphs}</div>'
 
 

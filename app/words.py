@@ -7,7 +7,7 @@ import math
 import re
 import unicodedata
 
-PERCENT = "%.1f %%"  # of a table's column that holds hundredths, as `percent` writes them
+PERCENT = "%.1f%%"  # of a table's column that holds hundredths, as `percent` writes them
 LONGEST = 64  # characters of a token that are shown in the midst of words
 _SHOWN = {" ": "·", "\n": "↵", "\t": "→", "\r": "␍"}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
@@ -43,7 +43,7 @@ def percent(logp: float | None) -> str:
     if logp is not None and math.isnan(logp):
         return "unknown"
     share = 0.0 if logp is None else 100 * math.exp(logp)
-    return f"{share:.1f} %" if share == 0.0 or share >= 0.1 else f"{share:.1g} %"
+    return f"{share:.1f}%" if share == 0.0 or share >= 0.1 else f"{share:.1g}%"
 
 
 def _printable(char: str) -> str:

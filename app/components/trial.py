@@ -133,7 +133,7 @@ def _outcome(found: Trial, job: Job) -> None:
 def _measured(found: Trial, baseline: dict | None) -> None:
     speedup = baseline and baseline["speedup"]
     modelled = found.replayed["modelled_speedup"]
-    delta = f"{100 * (modelled / speedup - 1):+.0f} % modelled" if speedup and modelled else None
+    delta = f"{100 * (modelled / speedup - 1):+.0f}% modelled" if speedup and modelled else None
     st.metric("Speed-up, measured", _ratio(speedup), delta, delta_color="off", delta_arrow="off", help=MEASURED)
     if speedup:
         st.caption(f"{baseline['repeats']} ratios from {baseline['speedup_low']:.2f} to {baseline['speedup_high']:.2f}")

@@ -211,14 +211,14 @@ def said_of(node, step=None):
 
 def test_where_a_token_was_looked_up_is_told_and_what_the_draft_said_of_it_afterwards():
     assert "Found in the text so far</b>, behind the same last 2 tokens; by" in said_of(1)
-    assert "estimated at 70.0 %" in said_of(1)
+    assert "estimated at 70.0%" in said_of(1)
     assert "Asked afterwards, after" in said_of(1)
-    assert "q = 20.0 %</b>, its choice number 2 of 2" in said_of(1)
+    assert "q = 20.0%</b>, its choice number 2 of 2" in said_of(1)
     assert "the same last 2 tokens, as number 2 of what follows there" in said_of(2)
     assert "The draft was not asked about it." in said_of(2)
     assert "Found among rejected hypotheses</b>, behind the same last tokens" in said_of(3)
     assert "the draft did not think of it" in said_of(3)
-    assert "Found" not in said_of(4) and "the draft gave it <b>q = 50.0 %" in said_of(4)
+    assert "Found" not in said_of(4) and "the draft gave it <b>q = 50.0%" in said_of(4)
 
 
 def test_an_estimate_is_not_shown_as_the_drafts_q():
@@ -265,8 +265,8 @@ def test_what_was_looked_up_is_marked_in_the_picture_and_in_its_file():
     nodes = picture["nodes"]
     assert dict(zip(nodes["id"], nodes["source"])) == {
         "n0": "", "n1": "lookup", "n2": "lookup", "n3": "history", "n4": "", "b": ""}  # fmt: skip
-    assert nodes["tip"][2] == "accepted\nfound in the text so far\nestimate 90.0 %  ·  p 60.0 %"
-    assert "estimate 70.0 %  ·  q 20.0 %" in nodes["tip"][1]
+    assert nodes["tip"][2] == "accepted\nfound in the text so far\nestimate 90.0%  ·  p 60.0%"
+    assert "estimate 70.0%  ·  q 20.0%" in nodes["tip"][1]
     drawn = svg(picture, "title")
     assert "found in the text<" in drawn and "found among rejected<" in drawn
     plain_picture = graph_data(STEPS[0], run="run", frame=Frame(4, 300), show_pruned=False, selected=None)

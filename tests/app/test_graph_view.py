@@ -159,7 +159,7 @@ def test_whatever_is_selected_is_told_under_other_settings_too(graph, run, node)
     page.slider(key=f"what if {run.name} budget").set_value(60).run()
     page.slider(key=f"what if {run.name} depth").set_value(2).run()
     assert not page.exception
-    assert "nan %" not in html_of(page)
+    assert "nan%" not in html_of(page)
     assert ("With the settings above" in html_of(page)) == (node == "n1")
 
 

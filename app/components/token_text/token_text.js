@@ -115,7 +115,7 @@ class TextView {
   explain(token, index) {
     const { origin, round, q, p, rank } = this.data.tokens;
     const shares = [["q", q[index]], ["p", p[index]]].filter(([, share]) => share !== null)
-      .map(([name, share]) => `${name} ${(100 * share).toFixed(1)} %`);
+      .map(([name, share]) => `${name} ${(100 * share).toFixed(1)}%`);
     if (rank[index] !== null) shares.push(`choice ${rank[index] + 1} of the draft`);
     const lines = [`${origin[index]}: ${this.data.origins[origin[index]]}`, [`round ${round[index] + 1}`, ...shares].join("  ·  ")];
     this.tip.textContent = lines.join("\n");
