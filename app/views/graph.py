@@ -13,7 +13,7 @@ from analysis.rounds import Landmarks, after, landmarks
 from analysis.step_whatif import Changed
 from app.components.explore import downloads, explorable
 from app.components.folded import folded, needed, open_branch, say_folded
-from app.components.graph_view import LARGE, Frame, Shown, graph_data, graph_view
+from app.components.graph_view import Frame, Shown, graph_data, large_graph_view, room_of
 from app.components.hypothesis_table import hypothesis_table
 from app.components.node_table import node_table
 from app.components.page import head, opened
@@ -143,11 +143,11 @@ def _draw(state: Session, run: OpenRun, step: dict[str, Any], chosen: str, chang
     if changed:  # what is drawn as recorded, so that it stays where it is, and what is new
         gained = [node for node, mark in enumerate(changed.marks) if mark == "gained"]
         kept = [*_drawn_as_recorded(run, step, chosen), *gained]
-        drawn = folded(run, step, whole, replace(LARGE, nodes=0), kept)
+        drawn = folded(run, step, whole, replace(room_of(PICTURE), nodes=0), kept)
     else:
-        drawn = folded(run, step, whole, LARGE)
+        drawn = folded(run, step, whole, room_of(PICTURE))
     path = [] if changed and not needed(state.node) else _path(drawn, step, state.node)
-    graph_view(
+    large_graph_view(
         graph_data(step, run=run.name, frame=Frame.of([step], HEIGHT), selected=state.node,
                    show_pruned=st.session_state["show_pruned"] and changed is None,
                    shown=Shown(drawn, changed.marks if changed else (), path)),
@@ -158,7 +158,7 @@ def _draw(state: Session, run: OpenRun, step: dict[str, Any], chosen: str, chang
 
 def _drawn_as_recorded(run: OpenRun, step: dict[str, Any], chosen: str) -> list[int]:
     recorded = run.steps[step["round"]]
-    return folded(run, recorded, face(recorded, chosen, _depth(run)), LARGE).nodes
+    return folded(run, recorded, face(recorded, chosen, _depth(run)), room_of(PICTURE)).nodes
 
 
 def _path(drawn: Face, step: dict[str, Any], node: str | None) -> list[int]:

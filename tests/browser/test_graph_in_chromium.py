@@ -7,6 +7,7 @@ from fixtures.recorded import record_run
 from analysis.faces import face
 from analysis.layout import fitted
 from app.components.graph_view import LARGE as LARGE_ROOM
+from app.components.graph_view import SMALL
 from gsd.config import DraftSpec
 from gsd.trace import read_run
 
@@ -158,6 +159,16 @@ def test_an_edge_over_other_nodes_stays_within_the_picture(page, address, folder
                 .map(edge => [field.top, edge.top, edge.bottom, field.bottom]);
         }""")
         assert outside == [], name
+
+
+def test_on_a_narrow_page_less_is_drawn_for_as_much_to_be_legible(page, address, folder):
+    """The picture tells how wide it came out; rows that labels need are few where they slant."""
+    run = record_run(folder / "runs", count=3, drafting=LARGE)
+    step = read_run(run).steps[1]
+    for width, room in ((1440, LARGE_ROOM), (900, SMALL), (1440, LARGE_ROOM)):
+        page.set_viewport_size({"width": width, "height": 900})
+        visit(page, address, run)
+        expect(marks(page)).to_have_count(len(fitted(face(step), room)) + 1)
 
 
 def test_a_replay_shows_what_was_found_then_forward_by_forward_what_the_draft_added(page, address, folder):

@@ -9,6 +9,7 @@ import pytest
 from browser.conftest import idle, stepper
 from fixtures.recorded import record_run
 
+from app.components.graph_view import manageable
 from gsd.tables import NAMES
 
 pytestmark = pytest.mark.browser
@@ -71,7 +72,7 @@ def test_an_address_opens_the_same_view_elsewhere(page, address, folder, browser
     expect(words(page)).to_contain_text("Node 1, depth 1")
     expect(page.locator(".graph-view .node.chosen")).to_have_count(1)
     steps = [json.loads(line) for line in (made / "events.jsonl").read_text().splitlines()][:-1]
-    expect(marks(page)).to_have_count(len(steps[1]["graph"]["token"]) + 1)
+    expect(marks(page)).to_have_count(len(manageable(steps[1])) + 1)
     texts = [text.replace("\n", "↵\n") for step in steps for text in step["new_texts"]]
     expect(page.locator(".flow .token")).to_have_count(len(texts))
     assert page.locator(".flow .token").all_inner_texts() == texts

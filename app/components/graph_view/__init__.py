@@ -41,6 +41,16 @@ def graph_view(data: dict[str, Any], *, key: str, on_pick: Callable[[], None]) -
     _mount(data=data, key=key, on_pick_change=on_pick)
 
 
+def large_graph_view(data: dict[str, Any], *, key: str, on_pick: Callable[[], None]) -> None:
+    """The same for a picture that asks, by `room_of`, how wide it came out."""
+    _mount(data=data | {"large": True}, key=key, on_pick_change=on_pick, on_narrow_change=lambda: None)
+
+
+def room_of(key: str) -> Room:
+    """The room of a large picture; on a narrow page, which it tells once it is drawn, that of a small one."""
+    return SMALL if (st.session_state.get(key) or {}).get("narrow") else LARGE
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """The room of a picture: columns that it keeps at least, and its greatest height in pixels or as a CSS length.
@@ -91,7 +101,8 @@ def graph_data(
         _add_bonus(drawn, step, made)
     if show_pruned:
         _add_pruned(drawn, step, made)
-    return {"key": f"{run}:{step['round']}", "columns": frame.columns, "height": _css(frame.height),
+    columns = 1 if shown.face.hidden else frame.columns  # what is folded needs no room
+    return {"key": f"{run}:{step['round']}", "columns": columns, "height": _css(frame.height),
             "selected": selected, "path": [drawn.ids[i] for i in shown.path], "nodes": drawn.nodes,
             "edges": drawn.edges}  # fmt: skip
 

@@ -20,6 +20,7 @@ const RULER = { flat: 30, slanted: 84 }; // pixels at the bottom for the labels 
 const MARGIN = { left: 36, right: 60, top: 30, bottom: 40, slanted: 48 };
 const ARC = 0.75;            // rows that an edge along a row rises over the nodes in between
 const LEAST_HEIGHT = 120;    // pixels
+const NARROW = 640;          // pixels; in less, less is legible, and who draws a large picture is told
 // Nodes up to which edges can be clicked, changes of face glide, and every label looks for room.
 const HITS_UP_TO = 300, MOVES_UP_TO = 300, NAMES_UP_TO = 300;
 const GLIDE_MS = 260;
@@ -136,6 +137,7 @@ class View {
     }
     this.path = path;
     this.choose(selected);
+    this.report();
     this.box.dataset.round = data.key; // what is drawn, for whoever waits for it
   }
 
@@ -144,7 +146,7 @@ class View {
     this.svg.classList.remove("drafting");
     this.scene.replaceChildren();
     this.levelPitch = levelPitch(nodes);
-    this.labels = "";
+    this.labelled = null;
     this.measure(nodes, edges, columns);
     this.nodes = new Map(nodes.id.map((id, i) => [id, {
       id, ref: nodes.ref[i], label: nodes.label[i], tip: nodes.tip[i], kind: nodes.kind[i],
@@ -273,17 +275,28 @@ class View {
     node.labelWidth = measureText(node.text.textContent, onSpine(node));
   }
 
-  // Labels that slant end before the next row, and leave room for the number of hidden nodes behind them.
+  // Labels that slant are as long as there is room ahead of them, for the number of hidden nodes behind them, too.
   relabel() {
-    const room = this.slanted ? Math.round(this.row * this.at.scale / SIN - 12) : this.far ? LABEL_CHARS * LETTER : this.labelRoom;
-    const labels = `${this.slanted} ${room}`;
-    if (labels === this.labels) return;
-    this.labels = labels;
+    if (!this.slanted && this.labelled === this.far) return;
+    this.labelled = this.slanted ? null : this.far;
     const ruler = RULER.slanted / SIN - 16;
     for (const node of this.nodes.values()) {
       const badge = node.behind ? badgeWidth(node.behind) + 4 : 0;
-      this.write(node, this.slanted ? Math.max((onSpine(node) ? ruler : room) / FAR_LABEL - badge, 2 * LETTER) : room);
+      const ahead = () => Math.max((onSpine(node) ? ruler : this.ahead(node)) / FAR_LABEL - badge, 2 * LETTER);
+      this.write(node, Math.min(this.slanted ? ahead() : Infinity, this.far ? LABEL_CHARS * LETTER : this.labelRoom));
     }
+  }
+
+  // Pixels along a slanted label from its start to the upper edge or the next mark.
+  ahead(node) {
+    const [left, top] = this.where(node);
+    let free = (node.y * this.at.scale + this.at.y - 4) / SIN - 8;
+    if (this.nodes.size > NAMES_UP_TO) return free;
+    for (const other of this.nodes.values()) {
+      const [along, across] = this.where(other);
+      if (along > left && Math.abs(across - top) < 11) free = Math.min(free, along - left - 14);
+    }
+    return free;
   }
 
   // How many nodes are hidden behind this one; a click opens them.
@@ -328,7 +341,15 @@ class View {
 
   // --- view
 
+  report() {
+    const narrow = this.svg.clientWidth < NARROW;
+    if (!this.picture?.large || !this.svg.clientWidth || narrow === Boolean(this.narrow)) return;
+    this.narrow = narrow;
+    this.send("narrow", narrow);
+  }
+
   resize() {
+    this.report();
     if (!this.picture || this.touched) return;
     this.draw(this.picture);
     this.fit();
@@ -502,7 +523,8 @@ class View {
   labelBox(node) {
     const [left, top] = this.where(node), width = node.labelWidth * FAR_LABEL;
     if (!this.slanted) return [left - width / 2 - 2, left + width / 2 + 2, top - 9 - LINE + 3, top - 6];
-    return [left + 6, left + 8 + width + (node.behind ? badgeWidth(node.behind) : 0), top - 5.5, top + 5.5];
+    const badge = node.behind ? (badgeWidth(node.behind) + 4) * FAR_LABEL : 0;
+    return [left + 6, left + 8 + width + badge, top - 5.5, top + 5.5];
   }
 
   markBoxes(node) {
