@@ -56,7 +56,8 @@ class KVCache(Cache):
     """The only owner of its length: forwards append through it, `keep` compacts it.
 
     Layers of one shape and device share one buffer [2 x layers, H, S, D], so that compaction is
-    one copy however many layers there are.
+    one copy however many layers there are. Behind the `capacity` slots there is a `spare` one, which is written
+    by what is to leave no trace and never valid.
     """
 
     def __init__(self, shapes: list[LayerShape]) -> None:
@@ -65,6 +66,11 @@ class KVCache(Cache):
         self.capacity = 0
         self._shapes = shapes
         self._buffers: list[torch.Tensor] = []
+
+    @property
+    def spare(self) -> int:
+        """The slot that nobody reads."""
+        return self.capacity
 
     def reset(self, capacity: int = 0) -> None:
         """Forget everything; allocate anew only where `capacity` slots do not fit."""
@@ -80,7 +86,7 @@ class KVCache(Cache):
         for shape in dict.fromkeys(self._shapes):
             layers = [layer for layer, own in zip(self.layers, self._shapes) if own == shape]
             buffer = torch.zeros(
-                2 * len(layers), shape.heads, capacity, shape.dim, dtype=shape.dtype, device=shape.device
+                2 * len(layers), shape.heads, capacity + 1, shape.dim, dtype=shape.dtype, device=shape.device
             )
             for i, layer in enumerate(layers):
                 layer.keys, layer.values = buffer[2 * i, None], buffer[2 * i + 1, None]

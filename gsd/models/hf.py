@@ -8,6 +8,7 @@ losslessly that way, `gsd.models.loading` refuses.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -20,6 +21,7 @@ from gsd.errors import ModelError
 from gsd.models.base import Counter, T, out_of_memory
 from gsd.models.cache import KVCache, LayerShape
 from gsd.models.lean import LeanDecoder, has_lean_forward
+from gsd.models.static import Replay, StaticForwards
 
 LESS_MEMORY = "lower --budget, --frontier, --max-new-tokens or shorten the prompt, or use --dtype bfloat16"
 
@@ -28,10 +30,18 @@ class HFModel:
     """A transformers causal model with a preallocated cache. See `LanguageModel` for the contract.
 
     The revision of `spec` is the commit that was loaded, None where there is no such thing. `lean` false keeps to
-    transformers' own forward. Either way `model` goes on working, until `convert`.
+    transformers' own forward. Either way `model` goes on working, until `convert`. `record` lets lean forwards of
+    few tokens be recorded and replayed, see `gsd.models.static`.
     """
 
-    def __init__(self, model: PreTrainedModel, spec: ModelSpec, *, lean: bool = True) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        spec: ModelSpec,
+        *,
+        lean: bool = True,
+        record: Callable[[Replay], Replay] | None = None,
+    ) -> None:
         self.model = model.eval().requires_grad_(False)  # nothing is recorded, in inference mode or not
         self.spec = spec
         config = model.config.get_text_config(decoder=True)
@@ -44,6 +54,12 @@ class HFModel:
         self.counter = Counter()
         self._cache = KVCache(_layer_shapes(model, spec))
         self.decoder = LeanDecoder(model) if lean and has_lean_forward(model) else StockDecoder(model)
+        self._static = StaticForwards(self.decoder, self._cache, record) if record and self.is_lean else None
+
+    @property
+    def is_lean(self) -> bool:
+        """Whether forwards are those of `gsd.models.lean`."""
+        return isinstance(self.decoder, LeanDecoder)
 
     @property
     def length(self) -> int:
@@ -53,6 +69,9 @@ class HFModel:
     @out_of_memory(LESS_MEMORY)
     def reset(self, capacity: int) -> None:
         """Forget everything and hold room for `capacity` slots."""
+        if self._static and capacity > self._cache.capacity:
+            capacity = self._static.room(capacity)
+            self._static.forget()
         self._cache.reset(capacity)
         self.decoder.reserve(capacity)
 
@@ -61,7 +80,7 @@ class HFModel:
 
         A lean model's `.model` loses its weights, which would be held twice; its configuration stays.
         """
-        if isinstance(self.decoder, StockDecoder):
+        if not self.is_lean:
             replace(self.model)
         else:
             self.model.to("meta")
@@ -84,10 +103,14 @@ class HFModel:
         count = len(tokens)
         if mask is None and count > 1:
             mask = np.tri(count, dtype=bool)  # an explicit one: the library's own is slow to build
-        ids, places = torch.tensor([tokens, positions]).to(self.device, non_blocking=True)  # [N] each
-        additive = None if mask is None else self._additive(mask, count)
+        if self._static and self._static.takes(count):
+            run = self._static.prepare(tokens, positions, mask, rows)
+        else:
+            ids, places = torch.tensor([tokens, positions]).to(self.device, non_blocking=True)  # [N] each
+            additive = None if mask is None else self._additive(mask, count)
+            run = partial(self.decoder, ids, places, additive, rows, self._cache)
         start = perf_counter()
-        logits = self.decoder(ids, places, additive, rows, self._cache)
+        logits = run()
         self._cache.advance(count)
         try:
             reduced = reduce(logits)
@@ -130,7 +153,7 @@ class HFModel:
             "source": self.spec.source,
             "revision": self.spec.revision,
             "architecture": type(self.model).__name__,
-            "forward": self.decoder.kind,
+            "forward": f"{self.decoder.kind}, recorded" if self._static else self.decoder.kind,
             "parameters": self.parameters,
             "quantization": self.spec.quantization,
             "layers": len(self._cache.layers),

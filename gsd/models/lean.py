@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -70,6 +71,7 @@ class Place:
     cos: torch.Tensor  # [N, 1, D]
     sin: torch.Tensor  # [N, 1, D], the first half negated
     mask: torch.Tensor | None  # [N x G, S], added to the scores
+    slots: torch.Tensor | None  # [N] to write, of more; None: all, in order
 
 
 class LeanDecoder(nn.Module):
@@ -107,15 +109,32 @@ class LeanDecoder(nn.Module):
 
         `mask` [1, 1, N, S] is added to the scores; `positions` [N] are below what was reserved.
         """
-        count, start = len(tokens), cache.length
+        start, stop = cache.length, cache.length + len(tokens)
+        slots = zip(cache.span(start, stop), cache.span(0, stop))
+        return self.run(tokens, positions, None if mask is None else mask[0, 0], rows, slots)
+
+    def run(
+        self,
+        tokens: torch.Tensor,
+        positions: torch.Tensor,
+        mask: torch.Tensor | None,
+        rows: int,
+        cached: Iterable[tuple[KeysValues, KeysValues]],
+        slots: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """[N] tokens -> logits of the last `rows`, [rows, V].
+
+        `cached`: by layer, where new keys and values are written, and what is read. What is written are all of the
+        former's slots, or those of indices `slots` [N]. `mask` [N, S] is added to the scores over the latter.
+        """
         cos, sin = self._angles.index_select(0, positions).unbind(1)
         if mask is not None:
-            mask = mask[0, 0].repeat_interleave(self.layers[0].group, 0)
-        place = Place(cos, sin, mask)
+            mask = mask.repeat_interleave(self.layers[0].group, 0)
+        place = Place(cos, sin, mask, slots)
         x = self.embedding(tokens)  # [N, E]
-        for layer, new, valid in zip(self.layers, cache.span(start, start + count), cache.span(0, start + count)):
+        for layer, (new, valid) in zip(self.layers, cached):
             x = layer.forward(x, place, new, valid)
-        return self.head(self.norm(x[count - rows :]))
+        return self.head(self.norm(x[len(tokens) - rows :]))
 
     def get_output_embeddings(self) -> nn.Module:
         """The head, by the name that transformers has for it."""
@@ -155,8 +174,11 @@ class LeanLayer(nn.Module):
         if self.head_norm is not None:
             rotated = self.head_norm.forward(rotated)
         rotated = _rotate(rotated, place)
-        new[0].copy_(rotated[:, queries:].transpose(0, 1))
-        new[1].copy_(values.transpose(0, 1))
+        for cached, made in zip(new, (rotated[:, queries:], values)):
+            if place.slots is None:
+                cached.copy_(made.transpose(0, 1))
+            else:
+                cached.index_copy_(1, place.slots, made.transpose(0, 1))
         q = rotated[:, :queries].view(count, self.heads, self.group * self.dim).transpose(0, 1)
         rows = q.reshape(1, self.heads, count * self.group, self.dim)  # a row for each query head of a group
         taken = F.scaled_dot_product_attention(

@@ -26,23 +26,34 @@ from gsd.models.base import out_of_memory
 from gsd.models.hf import HFModel
 from gsd.models.pack import can_pack, pack
 from gsd.models.quantize import quantize
+from gsd.models.static import cuda_graphs
 from gsd.pairs import located
 
 HUB_TIMEOUT_S = 5
 
 
 def load_model(
-    spec: ModelSpec, device: str = "auto", dtype: Dtype = "auto", *, lean: bool = True, packed: bool = False
+    spec: ModelSpec,
+    device: str = "auto",
+    dtype: Dtype = "auto",
+    *,
+    lean: bool = True,
+    packed: bool = False,
+    recorded: bool = True,
 ) -> HFModel:
     """Load one model, or raise `ModelError` with the reason and the way out.
 
     `device` auto: all CUDA devices there are, else the CPU. `dtype` auto: bfloat16 on CUDA (float16 where the
     device computes no bfloat16), float32 on the CPU. A quantised model computes in bfloat16. `lean` false keeps to
     transformers' own forward. `packed` lays weights that are not quantised out for the CPU, where that is possible.
+    `recorded` lets a GPU replay lean forwards of few tokens as graphs.
     """
     model = _read(spec, device, dtype)
     with _refusals(spec):
-        loaded = HFModel(model, spec.model_copy(update={"revision": _commit(spec, model.config)}), lean=lean)
+        known = spec.model_copy(update={"revision": _commit(spec, model.config)})
+        loaded = HFModel(
+            model, known, lean=lean, record=cuda_graphs() if recorded and model.device.type == "cuda" else None
+        )
         if spec.quantization != "none":
             loaded.convert(lambda module: quantize(module, spec.quantization))
         elif packed and can_pack(model):

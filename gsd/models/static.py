@@ -1,0 +1,122 @@
+"""Forwards of fixed shapes, each recorded once and then replayed: how a GPU runs small forwards at speed.
+
+A forward of few tokens launches hundreds of kernels, each over before the next is launched. A recorded graph launches
+them all at once, but keeps its shapes and addresses. So tokens are padded to the next of a few counts, attention reads
+the cache up to the next of a few lengths, and what is padded is written to a slot that nobody reads. The plain twin is
+the decoder's own `forward`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+
+from gsd.models.cache import KVCache
+from gsd.models.lean import LeanDecoder
+
+COUNTS = (1, 2, 4, 8, 16, 32, 64, 128)  # tokens; more are run as they come, as launching then costs little
+FEWEST_SLOTS = 256  # that attention reads; then twice as many each
+
+Replay = Callable[[], torch.Tensor]
+
+
+@dataclass(slots=True)
+class Shape:
+    """The inputs of one shape, N tokens and S slots, and what runs them."""
+
+    index: torch.Tensor  # [3, N] token ids, positions, slots to write
+    mask: torch.Tensor  # [N, S], added to the scores
+    replay: Replay | None = None  # recorded at the first forward, once the inputs are there
+
+
+class StaticForwards:
+    """The forwards of a `LeanDecoder` on a cache, in fixed shapes. `record` makes a replay of a function."""
+
+    def __init__(self, decoder: LeanDecoder, cache: KVCache, record: Callable[[Replay], Replay]) -> None:
+        self._decoder, self._cache, self._record = decoder, cache, record
+        self._shapes: dict[tuple[int, int], Shape] = {}
+
+    def forget(self) -> None:
+        """Drop all shapes: the cache has moved."""
+        self._shapes.clear()
+
+    def takes(self, count: int) -> bool:
+        """Whether forwards of so many tokens have a fixed shape."""
+        return count <= COUNTS[-1]
+
+    def room(self, capacity: int) -> int:
+        """Slots to hold, and slots to read, where there are so many: rounded up, so that few shapes serve all."""
+        return max(FEWEST_SLOTS, 1 << (capacity - 1).bit_length())
+
+    def prepare(
+        self, tokens: list[int], positions: list[int], mask: np.ndarray | None, rows: int
+    ) -> Callable[[], torch.Tensor]:
+        """What writes the N tokens behind the cache's valid slots and gives the logits of the last `rows`, [rows, V].
+
+        `mask` [N, T] bool says what is seen of the last T slots; None: all. The logits hold until the next forward.
+        """
+        count, start = len(tokens), self._cache.length
+        shape = self._shape(next(most for most in COUNTS if count <= most), self.room(start + count))
+        padding = shape.index.shape[1] - count
+        slots = [*range(start, start + count), *[self._cache.spare] * padding]
+        shape.index.copy_(torch.tensor([[*tokens, *[0] * padding], [*positions, *[0] * padding], slots]))
+        shape.mask.copy_(_additive(mask, shape.mask, start, count))
+        return lambda: self._replayed(shape)[count - rows : count]
+
+    def _shape(self, count: int, slots: int) -> Shape:
+        if (count, slots) not in self._shapes:
+            weight = self._decoder.embedding.weight
+            with torch.inference_mode(False):  # to be written to in any mode
+                index = torch.zeros((3, count), dtype=torch.long, device=weight.device)
+                mask = torch.zeros((count, slots), dtype=weight.dtype, device=weight.device)
+            self._shapes[count, slots] = Shape(index, mask)
+        return self._shapes[count, slots]
+
+    def _replayed(self, shape: Shape) -> torch.Tensor:
+        if shape.replay is None:
+            shape.replay = self._record(partial(self._run, shape))
+        return shape.replay()
+
+    def _run(self, shape: Shape) -> torch.Tensor:
+        """[N, V] logits of all tokens, the padded ones too."""
+        tokens, positions, slots = shape.index
+        everywhere, read = self._cache.span(0, self._cache.spare + 1), self._cache.span(0, shape.mask.shape[1])
+        return self._decoder.run(tokens, positions, shape.mask, len(tokens), zip(everywhere, read), slots)
+
+
+def cuda_graphs() -> Callable[[Replay], Replay]:
+    """A recorder of CUDA graphs that share their memory, so that a result holds until the next replay."""
+    pool = torch.cuda.graph_pool_handle()
+
+    def record(function: Replay) -> Replay:
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):  # libraries set themselves up at a first call, which cannot be recorded
+            function()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=pool):
+            result = function()
+
+        def replay() -> torch.Tensor:
+            graph.replay()
+            return result
+
+        return replay
+
+    return record
+
+
+def _additive(mask: np.ndarray | None, like: torch.Tensor, start: int, count: int) -> torch.Tensor:
+    """[N, S] on the host: 0 where a token sees a slot, else the least number. Padded tokens see all, finitely."""
+    additive = torch.zeros(like.shape, dtype=like.dtype)
+    hidden = torch.finfo(like.dtype).min
+    additive[:count, start + count :] = hidden
+    if mask is not None:
+        seen = torch.from_numpy(mask)
+        additive[:count, start + count - mask.shape[1] : start + count].masked_fill_(~seen, hidden)
+    return additive

@@ -1,0 +1,128 @@
+"""Forwards of fixed shapes give what the decoder's own forward gives. A recorder of ours stands for CUDA graphs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gsd.config import DraftSpec, ModelSpec
+from gsd.models.hf import HFModel
+from gsd.models.loading import load_model
+from gsd.models.static import COUNTS, FEWEST_SLOTS
+from gsd.pairs import PAIRS
+from tests.models import VOCABULARY, decode, half_agreeing, target_of, tokens_of
+
+ARCHITECTURES = ("llama", "qwen2", "qwen3", "mistral")
+
+
+class Recorder:
+    """What a graph keeps: addresses and shapes, and nothing of the host. Each replay finds the host's state spoilt."""
+
+    def __init__(self) -> None:
+        self.model: HFModel | None = None
+        self.recorded = 0
+
+    def __call__(self, function):
+        self.recorded += 1
+        self._without_the_host(function)  # the call in which libraries set themselves up
+        result = self._without_the_host(function)
+
+        def replay():
+            return result.copy_(self._without_the_host(function))
+
+        return replay
+
+    def _without_the_host(self, function):
+        cache = self.model._cache
+        length, cache.length = cache.length, -1
+        try:
+            return function()
+        finally:
+            cache.length = length
+
+
+def recorded(model) -> tuple[HFModel, Recorder]:
+    recorder = Recorder()
+    recorder.model = made = HFModel(model, ModelSpec(source="random"), record=recorder)
+    return made, recorder
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def architecture(request):
+    return request.param
+
+
+def tree_mask(rng, count: int) -> np.ndarray:
+    """[N, N]: each token sees itself and the ancestors of some earlier one."""
+    mask = np.eye(count, dtype=bool)
+    for i in range(1, count):
+        if rng.random() < 0.8:
+            mask[i] |= mask[rng.integers(i)]
+    return mask
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=6), st.integers(0, 2**32 - 1))
+def test_any_sequence_of_forwards_gives_the_same_logits(architecture, sizes, seed):
+    """Trees of any size, parts of which are kept; the cache behind is the same, too, as later forwards read it."""
+    rng = np.random.default_rng(seed)
+    plain, (static, _) = HFModel(target_of(architecture), ModelSpec(source="random")), recorded(target_of(architecture))
+    for model in (plain, static):
+        model.reset(200)
+    for size in sizes:
+        tokens, mask = rng.integers(VOCABULARY, size=size).tolist(), tree_mask(rng, size)
+        positions = [plain.length + int(row.sum()) - 1 for row in mask]
+        rows = int(rng.integers(1, size + 1))
+        base, kept = plain.length, sorted(rng.choice(size, rng.integers(size + 1), replace=False).tolist())
+        answers = []
+        for model in (plain, static):
+            with torch.inference_mode():
+                answers.append(model.forward(tokens, positions, torch.clone, rows=rows, mask=mask))
+                model.keep(base, kept)
+        assert answers[1].shape == answers[0].shape
+        torch.testing.assert_close(answers[1], answers[0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["ar", "chain", "graph", "auto"])
+def test_texts_are_the_same(architecture, method):
+    target = target_of(architecture)
+    spec = DraftSpec(method=method, width=3, depth=5, prob_threshold=0.0)
+    plain = [HFModel(model, ModelSpec(source="random")) for model in (target, half_agreeing(target))]
+    static = [recorded(model)[0] for model in (target, half_agreeing(target))]
+    assert tokens_of(decode(*static, [3, 1, 4], spec, count=40)) == tokens_of(decode(*plain, [3, 1, 4], spec, count=40))
+
+
+def test_few_shapes_serve_all_forwards_and_more_tokens_than_those_go_as_they_come():
+    model, recorder = recorded(target_of("llama"))
+    model.reset(240)
+    for count in range(1, COUNTS[-1] + 20):
+        model.forward([1] * count, list(range(count)), torch.clone)
+        model.keep(0, [])
+    assert recorder.recorded == len(COUNTS)
+
+
+def test_a_cache_that_moves_is_recorded_anew():
+    """A replay would write to where the cache was."""
+    model, recorder = recorded(target_of("llama"))
+    model.reset(10)
+    model.forward([1], [0], torch.clone)
+    model.reset(FEWEST_SLOTS)
+    model.forward([1], [0], torch.clone)
+    assert recorder.recorded == 1
+    model.reset(FEWEST_SLOTS + 1)
+    model.forward([1], [0], torch.clone)
+    assert recorder.recorded == 2
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("method", ["chain", "graph", "auto"])
+def test_cuda_graphs_emit_the_same_text(method):
+    pair = PAIRS["tiny"]
+    texts = []
+    for replayed in (True, False):
+        models = [load_model(one, "cuda:0", "float32", recorded=replayed) for one in (pair.target, pair.draft)]
+        texts.append(tokens_of(decode(*models, list(range(5, 25)), DraftSpec(method=method), count=64)))
+    assert texts[0] == texts[1]
