@@ -132,6 +132,10 @@ def _under_models_folder(spec: ModelSpec) -> Path | None:
 
 
 def _in_hub_cache(spec: ModelSpec) -> Path | None:
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    if not (Path(HF_HUB_CACHE) / f"models--{spec.source.replace('/', '--')}").is_dir():
+        return None  # known without the rest of that library, which takes a tenth of a second to import
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 

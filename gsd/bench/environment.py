@@ -17,7 +17,7 @@ def machine(runner: Runner) -> dict[str, Any]:
     """What the figures were measured on."""
     gpus = [torch.cuda.get_device_name(device) for device in runner.target.devices if device.type == "cuda"]
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "threads": torch.get_num_threads(),
         "gpu": ", ".join(gpus) or None,
         "platform": platform.platform(),
@@ -28,7 +28,7 @@ def machine(runner: Runner) -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's name as Linux gives it, else what Python knows."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -271,6 +271,8 @@ def test_a_hub_model_of_which_only_the_configuration_is_cached_is_not_here(monke
     (tmp_path / "config.json").write_text("{}")
     monkeypatch.delenv("GSD_MODELS", raising=False)
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: str(tmp_path / "config.json"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    (tmp_path / "models--someone--some-model").mkdir()
     spec = ModelSpec(source="someone/some-model")
     assert located(spec) is None
     (tmp_path / "model.safetensors.index.json").write_text(
@@ -295,4 +297,4 @@ def test_a_cache_that_did_not_fit_is_allocated_anew(monkeypatch):
         cache.reset(8)
     monkeypatch.setattr(KVCache, "_allocate", allocate)
     cache.reset(3)
-    assert cache.layers[0].keys.shape == (1, 1, 3, 2)
+    assert cache.layers[0].keys.shape == (1, 1, 3 + 1, 2)  # and the spare slot
