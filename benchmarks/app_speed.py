@@ -3,9 +3,10 @@
     python benchmarks/app_speed.py --out benchmarks/results/app-speed.json
 
 Decodes a few runs with the bundled pair, starts the app on them, and measures: the first view usable once the
-server is up, each time of a new one; stepping to another round of about 100 nodes, and of about 1,000 whole ones; the
-switch of faces; where there is an atlas, a slider of Tune; and stepping while another window decodes, with the tokens
-that it decodes in a second meanwhile and with no window open. Each is repeated; the median and the worst are told.
+server is up, each time of a new one, and in turn with it that of a page with nothing but a text field, which tells a
+slow machine from a slow app; stepping to another round of about 100 nodes, and of about 1,000 whole ones; the switch of
+faces; where there is an atlas, a slider of Tune; and stepping while another window decodes, with the tokens that it
+decodes in a second meanwhile and with no window open. Each is repeated; the median and the worst are told.
 Needs Chromium (`apt-get install chromium`) and playwright. Leave the machine alone.
 """
 
@@ -53,12 +54,12 @@ WATCH = """(what) => {
 
 
 @contextlib.contextmanager
-def served(runs: Path) -> Iterator[str]:
-    """The app on a free port; yields its address once it answers."""
+def served(runs: Path, script: Path = ROOT / "app" / "main.py") -> Iterator[str]:
+    """The app, or another `script`, on a free port; yields its address once it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.headless", "true", "--server.port",
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless", "true", "--server.port",
                str(port), "--server.fileWatcherType", "none"]  # fmt: skip
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"GSD_RUNS": str(runs), "PYTHONPATH": str(ROOT)},
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
@@ -92,7 +93,12 @@ def nodes(run: Path) -> dict[str, int]:
 
 def repeated(measure: Callable[[int], float], repeats: int) -> dict[str, float]:
     """Median and worst, in milliseconds; the first time warms up and does not count."""
-    times = [measure(i) for i in range(repeats + 1)][1:]
+    return summary([measure(i) for i in range(repeats + 1)][1:])
+
+
+def summary(times: list[float]) -> dict[str, float]:
+    """Median and worst, in milliseconds."""
+    repeats = len(times)
     return {"median_ms": round(statistics.median(times), 1), "worst_ms": round(max(times), 1), "repeats": repeats}
 
 
@@ -117,15 +123,23 @@ def opened(page: Page, address: str, run: Path) -> None:
     page.wait_for_timeout(SETTLE_MS)
 
 
-def first_view(runs: Path) -> float:
-    """From opening the address of a server that has just come up to a prompt that can be typed and a preview drawn."""
-    with served(runs) as address, sync_playwright() as driver:
+def first_view(runs: Path, *, yardstick: bool = False) -> float:
+    """From opening the address of a server that has just come up to a prompt that can be typed and a preview drawn.
+
+    `yardstick`: in place of the app a page with nothing but the field for a prompt.
+    """
+    script = ROOT / "app" / "main.py"
+    if yardstick:
+        script = runs / "yardstick.py"
+        script.write_text('import streamlit as st\nst.text_area("Prompt")\n')
+    with served(runs, script) as address, sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         page = window(chromium)
         started = time.perf_counter()
         page.goto(address)
         page.get_by_role("textbox", name="Prompt", exact=True).wait_for()
-        page.locator(".graph-view > svg .node").first.wait_for()
+        if not yardstick:
+            page.locator(".graph-view > svg .node").first.wait_for()
         taken = (time.perf_counter() - started) * 1e3
         chromium.close()
     return taken
@@ -231,7 +245,8 @@ def measured(runs: Path, atlas: Path | None, repeats: int) -> dict[str, object]:
     if atlas:
         shutil.copytree(atlas, runs / "atlas")
     report: dict[str, object] = {"nodes": {"hundred": nodes(hundred), "thousand": nodes(thousand)}}
-    report["first_view"] = repeated(lambda _: first_view(runs), repeats)
+    opening = [(first_view(runs, yardstick=True), first_view(runs)) for _ in range(repeats + 1)][1:]
+    report["first_view_of_a_text_field"], report["first_view"] = map(summary, zip(*opening, strict=True))
     with served(runs) as address, sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         page = window(chromium)
