@@ -72,7 +72,8 @@ MARKS = {
     "root": ("root", "The last token of the text so far. Everything drafted starts here."),
     "accepted": ("accepted", "Drafted, and what the target would have written: it is in the text now."),
     "rejected": ("rejected", "Verified, but the target wrote something else."),
-    "unverified": ("not verified", "Drafted, but beyond the budget, so the target never saw it."),
+    "unverified": ("not verified", "Drafted, but beyond the budget or, by auto, not worth its time: the target never saw it."),
+    "ended": ("after the end", "Verified, but the text had ended before it."),
     "merged": ("merged", "Other hypotheses go on from this node, too: it was drafted once and serves them all."),
     "copy": ("copy", "In the tree and the verified face: the same node once more, for another way to it."),
     "bonus": ("bonus", "The target's own token after the accepted path. Its forward gives it for nothing."),
@@ -84,7 +85,7 @@ MARKS = {
 }  # fmt: skip
 CONTENTS = ("[What each setting does](#settings) · [How to read the pictures](#reading) · [Glossary](#glossary) · "
             "[How to cite](#cite)")  # fmt: skip
-assert MARKS.keys() == LEGEND.keys() | {"root"}
+assert MARKS.keys() == LEGEND.keys() | {"root", "ended"}
 PAPER = """@inproceedings{gong-etal-2024-graph,
   title     = {Graph-Structured Speculative Decoding},
   author    = {Gong, Zhuocheng and Liu, Jiahao and Wang, Ziyue and Wu, Pengfei and Wang, Jingang and

@@ -90,7 +90,7 @@ def test_what_was_drafted_behind_the_end_of_the_text_was_not_rejected():
             said = words(cut, node)
             assert "the text had ended here" in said and "Rejected" not in said and "instead" not in said
             place = drawn["ref"].index(f"n{node}")
-            assert (drawn["kind"][place], drawn["tip"][place].split("\n")[0]) == ("unverified", "after the end")
+            assert (drawn["kind"][place], drawn["tip"][place].split("\n")[0]) == ("ended", "after the end")
             seen += 1
     assert seen
 

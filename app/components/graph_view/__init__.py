@@ -20,6 +20,7 @@ from analysis.sources import FOUND, draft_logq
 from app.words import percent, visible
 
 NOT_VERIFIED = "not verified"
+KINDS = {AFTER_END: "ended", NOT_VERIFIED: "unverified"}  # of marks; a fate not named here is one itself
 HEIGHT = 440  # pixels
 TALL = 640  # for runs with a round of more nodes than
 MANY_NODES = 40
@@ -159,8 +160,7 @@ def _add_nodes(drawn: _Drawn, step: dict[str, Any], made: Layout, shown: Shown) 
         source = graph["source"][node] if graph["source"][node] in FOUND else ""
         found = source and f"found {FOUND[source]}"
         tip = "\n".join(filter(None, [mark or became[i], found, _shares(step, node, flat, drafted[node])]))
-        kind = "unverified" if became[i] in (AFTER_END, NOT_VERIFIED) else became[i]
-        drawn.node(drawn.ids[i], place, graph["text"][node], kind, tip, ref=f"n{node}", source=source,
+        drawn.node(drawn.ids[i], place, graph["text"][node], KINDS.get(became[i], became[i]), tip, ref=f"n{node}", source=source,
                    merged=i in merged, copy=one.copies[i], mark=mark, behind=one.behind[i],
                    drafted_in=came[i], forward=asked[node])  # fmt: skip
 

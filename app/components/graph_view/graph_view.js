@@ -26,7 +26,7 @@ const HITS_UP_TO = 300, MOVES_UP_TO = 300, NAMES_UP_TO = 300;
 const GLIDE_MS = 260;
 const FORWARD_MS = 420, REPLAY_MS = 5000; // a draft forward of a replay, and a whole one at most
 const LEGEND = [["accepted", "accepted"], ["rejected", "rejected"], ["unverified", "not verified"],
-  ["rejected merged", "merged"], ["rejected copy", "copy"], ["bonus", "bonus"], ["pruned", "pruned"],
+  ["ended", "after the end"], ["rejected merged", "merged"], ["rejected copy", "copy"], ["bonus", "bonus"], ["pruned", "pruned"],
   ["unverified gained", "gained"], ["unverified lost", "lost"], ["found lookup", "found in the text"],
   ["found history", "found among rejected"], ["join", "merge edge"]];
 const views = new WeakMap();
