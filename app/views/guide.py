@@ -72,7 +72,7 @@ MARKS = {
     "root": ("root", "The last token of the text so far. Everything drafted starts here."),
     "accepted": ("accepted", "Drafted, and what the target would have written: it is in the text now."),
     "rejected": ("rejected", "Verified, but the target wrote something else."),
-    "unverified": ("not verified", "Drafted, but beyond the budget or, by auto, not worth its time: the target never saw it."),
+    "unverified": ("not verified", "Drafted, but beyond the budget or, by auto, not worth its time."),
     "ended": ("after the end", "Verified, but the text had ended before it."),
     "merged": ("merged", "Other hypotheses go on from this node, too: it was drafted once and serves them all."),
     "copy": ("copy", "In the tree and the verified face: the same node once more, for another way to it."),

@@ -160,7 +160,8 @@ def _add_nodes(drawn: _Drawn, step: dict[str, Any], made: Layout, shown: Shown) 
         source = graph["source"][node] if graph["source"][node] in FOUND else ""
         found = source and f"found {FOUND[source]}"
         tip = "\n".join(filter(None, [mark or became[i], found, _shares(step, node, flat, drafted[node])]))
-        drawn.node(drawn.ids[i], place, graph["text"][node], KINDS.get(became[i], became[i]), tip, ref=f"n{node}", source=source,
+        kind = KINDS.get(became[i], became[i])
+        drawn.node(drawn.ids[i], place, graph["text"][node], kind, tip, ref=f"n{node}", source=source,
                    merged=i in merged, copy=one.copies[i], mark=mark, behind=one.behind[i],
                    drafted_in=came[i], forward=asked[node])  # fmt: skip
 
