@@ -8,13 +8,15 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from app.library import Entry, entries, info
 from app.state import OpenRun
-from app.words import plain
 from gsd.trace import mean_acceptance_length
 
 PHASES = (("draft", "draft forwards"), ("verify", "target forwards"), ("overhead", "engine"))
 CUT = " A last round that a stop rule cut counts one too many."  # of the mean acceptance length
+# Of the tokens per second, where `cold` stands below them.
+COLD = (" *Cold*: the recorded run itself. *Warm*: decoded again, untraced and in turn with `ar`; `warm = speed-up × "
+        "tokens per second of ar`.")  # fmt: skip
+NO_BASELINE = "tick “Measure a baseline”"
 NOTE: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}  # words below a figure, no difference
 
 
@@ -39,9 +41,11 @@ def figures(run: OpenRun) -> dict[str, Any]:
 def metrics(run: OpenRun, pinned: OpenRun | None = None) -> None:
     """One row of figures, each with its difference from the pinned run, then where the time went."""
     total, before = figures(run), figures(pinned) if pinned else {}
+    baseline = warm_baseline(run.end)
     row = [
         Figure("Tokens per second", "tokens_per_s", "{:.1f}", "normal",
-                "`new tokens ÷ wall time of the rounds`, the prompt's own forward included."),
+                "`new tokens ÷ wall time of the rounds`, the prompt's own forward included."
+                + (COLD if baseline else "")),
         Figure("Mean acceptance length", "mean_acceptance_length", "{:.2f}", "normal",
                 "`1 + accepted ÷ rounds`: tokens that one target forward yields on average, its own token included."
                 + CUT),
@@ -53,7 +57,6 @@ def metrics(run: OpenRun, pinned: OpenRun | None = None) -> None:
         Figure("Draft forwards", "draft_forwards", "{:,.0f}", "inverse",
                 "One for each set of nodes expanded together, most often a level."),
     ]  # fmt: skip
-    baseline = warm_baseline(run.end)
     with st.container(horizontal=True, border=True, key="metrics"):
         for one in row:
             one.draw(total, before, "than A", cold(baseline) if baseline and one.name == "tokens_per_s" else None)
@@ -101,42 +104,24 @@ def warm(low: float, high: float, count: int, noun: str) -> str:
 
 
 def cold(baseline: dict[str, Any]) -> str:
-    """Behind the tokens per second of a recorded run, which was cold, where warm ratios to `ar` stand beside them."""
-    return f"cold; ar, warm: {baseline['tokens_per_s']:.1f}"
+    """Behind the tokens per second of a recorded run, which was cold: the warm ones, whose ratio is its speed-up."""
+    plain_speed = baseline["tokens_per_s"]
+    return f"cold; warm {baseline['speedup'] * plain_speed:.1f}, ar {plain_speed:.1f}"
 
 
 def speedup(run: OpenRun) -> None:
-    """The measured ratio to `ar`: of this very run, or of its speed so far to what `ar` last reached here."""
-    formula = ("`tokens per second of this method ÷ those of ar`, *measured* on the same prompt in the same warm "
-               "process, the two in turn: the median of the ratios. Tick “Measure a baseline” before a run to get "
-               "it.")  # fmt: skip
-    if baseline := warm_baseline(run.end):
-        same = "identical to" if baseline["matches_baseline"] else "different from"
-        found = warm(baseline["speedup_low"], baseline["speedup_high"], baseline["repeats"], "repeat")
-        help = f"{formula} The text is {same} the baseline's."
-        st.metric("Speed-up, measured", f"{baseline['speedup']:.2f}×", found, help=help, width="content", **NOTE)
-    elif found := baseline_of(run):
-        entry, plain_speed = found
-        speed = figures(run)["tokens_per_s"]
-        help = ("`tokens per second here ÷ those of ar`, *measured*, but not side by side: `ar` was timed on this "
-                f"pair, device and number type in an earlier run ({plain(entry.label)}, {plain_speed:.1f} tokens per "
-                "second). Tick “Measure a baseline” for a ratio of the two in turn.")  # fmt: skip
-        st.metric("× earlier ar, measured", _written(speed and speed / plain_speed, "{:.2f}×"),
-                  f"ar: {plain_speed:.1f} tokens/s", help=help, width="content", **NOTE)  # fmt: skip
-    else:
-        st.metric("Speed-up, measured", "–", help=formula, width="content")
-
-
-def baseline_of(run: OpenRun) -> tuple[Entry, float] | None:
-    """The newest run of the same models, device and number type that timed `ar`, and its tokens per second."""
-    target = run.meta["target"]
-    for entry in entries():
-        same = entry.spec and entry.spec["target"] == run.meta["spec"]["target"]
-        if entry.sample or not same or (entry.head.device, entry.head.dtype) != (target["device"], target["dtype"]):
-            continue
-        if speed := info(entry).ar_tokens_per_s:
-            return entry, speed
-    return None
+    """The ratio to `ar` that this very run measured; where it measured none, how to get one."""
+    label, formula = "Speed-up, measured", (
+        "`tokens per second of this method ÷ those of ar`, *measured* on the same prompt in the same warm process, the "
+        "two in turn: the median of the ratios. Tick “Measure a baseline” before a run to get it.")  # fmt: skip
+    baseline = warm_baseline(run.end)
+    if baseline is None:
+        st.metric(label, "–", NO_BASELINE if run.end else None, help=formula, width="content", **NOTE)
+        return
+    same = "identical to" if baseline["matches_baseline"] else "different from"
+    found = warm(baseline["speedup_low"], baseline["speedup_high"], baseline["repeats"], "repeat")
+    st.metric(label, f"{baseline['speedup']:.2f}×", found, help=f"{formula} The text is {same} the baseline's.",
+              width="content", **NOTE)  # fmt: skip
 
 
 def _time_bar(total: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.components.settings import HEEDED, take_settings
+from app.components.settings import HEEDED, LEARNED, take_settings
 from app.library import find
 from app.state import OpenRun, session
 from app.words import plain, shortened
@@ -46,7 +46,9 @@ def changed_settings(before: OpenRun, after: OpenRun) -> str:
     old, new = _flat(before.meta["spec"]), _flat(after.meta["spec"])
     changed = [f"{name.replace('_', ' ')} {_word(old[name])} → {_word(new[name])}" for name in new
                if name in old and old[name] != new[name]]  # fmt: skip
-    return f"Changed from A: {plain(', '.join(changed))}." if changed else "Same settings."
+    words = f"Changed from A: {plain(', '.join(changed))}." if changed else "Same settings."
+    both_auto = old["method"] == new["method"] == "auto"
+    return f"{words} *auto* {LEARNED}." if both_auto else words
 
 
 def compared_with(run: OpenRun) -> OpenRun | None:

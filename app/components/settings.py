@@ -12,8 +12,9 @@ from gsd.config import HEEDED, PRESETS, DraftSpec, Dtype, Method, ModelSpec, Pro
 from gsd.pairs import PAIRS, available, pair
 
 OWN = "own models"
+LEARNED = "goes by times and outcomes that it has learned: the same settings may draft otherwise, to the same text"
 METHOD_HELP = (
-    "**auto**: drafts and verifies what is likely to pay for its time, and nothing need be set. "
+    f"**auto**: drafts and verifies what is likely to pay for its time, and nothing need be set. It {LEARNED}. "
     "**graph**: hypotheses that share continuations (this is GSD). **tree**: the same without merging. "
     "**chain**: one greedy line, standard speculative decoding. **ar**: no draft at all, the baseline."
 )

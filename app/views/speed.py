@@ -17,12 +17,12 @@ from analysis.columns import COLUMNS
 from analysis.definitions import definition, formula
 from analysis.modelled import cost_curves, difference, modelled_by_step, modelled_speedup
 from analysis.syntax import LANGUAGES, committed_tokens, drafted_by_syntax, written_in
-from app.components.metrics import CUT, cold, warm, warm_baseline
+from app.components.metrics import COLD, CUT, NO_BASELINE, cold, warm, warm_baseline
 from app.components.page import head, opened
 from app.components.panels import grid, nothing, panel
 from app.components.scope import Scope, address, scope_bar, sections
 from app.components.theme import follow_theme
-from app.library import atlases, entries, find, version
+from app.library import atlases, find, version
 from app.state import session, write_address
 from app.words import plain
 from gsd.cost import Costs
@@ -32,7 +32,7 @@ from gsd.trace import RunTrace, mean_acceptance_length, read_run
 KEY = "speed"  # of the tabs
 HOW_TO_GET_A_BASELINE = (
     "nothing says how fast plain decoding is here. Tick “Measure a baseline” in the Playground and run it again "
-    "(`--baseline` of `gsd generate`), or decode the same prompt with the method *ar*."
+    "(`--baseline` of `gsd generate`)."
 )
 
 
@@ -60,7 +60,7 @@ def _headline(scope: Scope) -> None:
         _modelled_speedup(scope)
         baseline = _baseline(scope.names[0]) if scope.kind == "run" else None
         st.metric("Tokens per second", _ratio(1e3 * sums["new_tokens"], sums["total_ms"], "{:,.1f}"),
-                  help=columns["tokens_per_s"],
+                  help=columns["tokens_per_s"] + (f".{COLD}" if baseline else ""),
                   delta_description=_of(runs, "cold run") if runs > 1 else baseline and cold(baseline))  # fmt: skip
         length = mean_acceptance_length(sums["accepted"], len(steps))
         st.metric("Mean acceptance length", "–" if length is None else f"{length:.2f}",
@@ -81,7 +81,7 @@ def _of(count: int, noun: str) -> str:
 
 
 def _measured_speedup(scope: Scope) -> None:
-    """By the warm repeats of whole runs, where they have them; else by the recorded rounds, which is another figure."""
+    """By the warm repeats of whole runs; of one round as it was recorded, which is another figure."""
     label = "Speed-up, measured"
     baseline = _baseline(scope.names[0]) if scope.kind == "run" else None
     by_method = _warm_by_method(scope) if scope.kind == "runs" else {}
@@ -97,11 +97,10 @@ def _measured_speedup(scope: Scope) -> None:
         return
     rows = scope.together(_speedups(scope))
     if rows.empty:
-        st.metric(label, "–", help=f"Not known: {HOW_TO_GET_A_BASELINE}", delta_description="no baseline")
+        st.metric(label, "–", help=f"Not known: {HOW_TO_GET_A_BASELINE}", delta_description=NO_BASELINE)
         return
-    behind = _of(len(rows), "round") if scope.kind != "runs" else "rounds " + _of(rows["run"].nunique(), "run")
-    st.metric("Recorded rounds, cold", _ratio(rows["ar_ms"].sum(), rows["total_ms"].sum(), "{:.2f}×"),
-              delta_description=f"measured, {behind}", help=definition("speedup_by_step"))  # fmt: skip
+    st.metric("Recorded round, cold", _ratio(rows["ar_ms"].sum(), rows["total_ms"].sum(), "{:.2f}×"),
+              delta_description="measured", help=definition("speedup_by_step"))  # fmt: skip
 
 
 def _warm_by_method(scope: Scope) -> dict[str, list[float]]:
@@ -236,23 +235,9 @@ def _modelled_chart(scope: Scope, costs: Costs, name: str) -> None:
 
 
 def _speedups(scope: Scope) -> pd.DataFrame:
-    """Rows of `speedup_by_step` of those runs in the scope for which `ar` was timed."""
-    times = {name: ms for name in scope.names if (ms := _ar_ms(name, version((name,)))) is not None}
+    """Rows of `speedup_by_step` of those runs in the scope that timed `ar` themselves."""
+    times = {name: speed.ar_ms_per_token(_trace(name)) for name in scope.names if _baseline(name)}
     return speed.speedup_by_step(scope.frames, times)
-
-
-@st.cache_data(show_spinner=False)
-def _ar_ms(name: str, changed: tuple[float, ...]) -> float | None:
-    """Milliseconds a token of plain decoding: of the run's own baseline, or of an `ar` run of the same prompt."""
-    run = _trace(name)
-    others = [entry for entry in entries() if entry.spec and entry.spec["drafting"]["method"] == "ar"
-              and entry.spec["prompt"]["prompt"] == run.meta["spec"]["prompt"]["prompt"]]  # fmt: skip
-    for reference in (None, *others):
-        try:
-            return speed.ar_ms_per_token(run, reference and read_run(reference.folder))
-        except (InputError, TraceError):
-            continue
-    return None
 
 
 def _trace(name: str) -> RunTrace:

@@ -13,6 +13,7 @@ from fixtures.recorded import record_run, run_spec
 from fixtures.waiting import wait_until
 
 from app.components import page as picker
+from app.components.settings import LEARNED, METHOD_HELP
 from app.library import SAMPLES, runs_folder
 from app.prompt_library import prompts
 from gsd.config import DraftSpec, Prompt
@@ -395,10 +396,21 @@ def test_a_pinned_run_gives_every_figure_its_difference_and_names_what_changed(a
     runs = [record_run(tmp_path / "runs", drafting=DraftSpec(width=width)) for width in (2, 3)]
     page = app(run=runs[0].name)
     page.button(key="pin").click().run()
-    assert [metric.delta for metric in page.metric if metric.delta] == []
+    assert [metric.label for metric in page.metric if metric.delta] == ["Speed-up, measured"]  # how to get it
     page.selectbox(key="open 0").set_value(runs[1].name).run()
     assert page.metric[0].delta
     assert any("width 2 → 3" in caption.value for caption in page.caption)
+
+
+def test_of_two_runs_of_auto_it_is_said_that_they_may_draft_otherwise(app, tmp_path):
+    runs = [record_run(tmp_path / "runs", drafting=DraftSpec(method=method)) for method in ("auto", "auto", "graph")]
+    page = app(run=runs[0].name)
+    page.button(key="pin").click().run()
+    for run, told in zip(runs[1:], (True, False)):
+        page.selectbox(key="open 0").set_value(run.name).run()
+        [words] = [caption.value for caption in page.caption if caption.value.startswith("A is ")]
+        assert ("Same settings. *auto* goes by times and outcomes" in words) == told
+    assert LEARNED in METHOD_HELP
 
 
 def test_of_two_methods_only_what_both_heed_is_said_to_have_changed(app, tmp_path):
@@ -426,8 +438,23 @@ def test_above_the_text_stand_its_length_and_the_settings_that_the_method_heeds(
 def test_beside_a_warm_speedup_the_speed_of_the_recorded_run_is_said_to_be_cold(app):
     sample = next(folder for folder in list_runs(SAMPLES) if '"speedup_low"' in (folder / "events.jsonl").read_text())
     shown = {metric.label: metric for metric in app(run=sample.name).metric}
-    assert re.fullmatch(r"cold; ar, warm: \d+\.\d", shown["Tokens per second"].delta)
+    own, plain = re.fullmatch(r"cold; warm (\d+\.\d), ar (\d+\.\d)", shown["Tokens per second"].delta).groups()
+    assert float(own) / float(plain) == pytest.approx(float(shown["Speed-up, measured"].value[:-1]), rel=0.02)
+    assert "*Cold*" in shown["Tokens per second"].help
     assert re.fullmatch(r"\d\.\d\d–\d\.\d\d, 3 warm repeats", shown["Speed-up, measured"].delta)
+
+
+@pytest.mark.parametrize(("end", "note"), [("complete", "tick “Measure a baseline”"), (None, "")])
+def test_a_run_that_timed_no_ar_has_no_speedup_whatever_others_measured(app, tmp_path, end, note):
+    """The other run, of the same settings, timed `ar`. One without an end may still do so."""
+    run, other = (record_run(tmp_path / "runs", end=how) for how in (end, "complete"))
+    *steps, last = (other / "events.jsonl").read_text().splitlines()
+    ratios = {"speedup": 2.0, "speedup_low": 2.0, "speedup_high": 2.0, "repeats": 1, "matches_baseline": True}
+    last = json.loads(last)
+    last["baseline"] = last["totals"] | ratios
+    (other / "events.jsonl").write_text("\n".join([*steps, json.dumps(last), ""]))
+    [speedup] = [metric for metric in app(run=run.name).metric if "measured" in metric.label]
+    assert (speedup.label, speedup.value, speedup.delta) == ("Speed-up, measured", "–", note)
 
 
 def test_a_run_of_auto_shows_what_was_found_in_text_and_graph(app, tmp_path):

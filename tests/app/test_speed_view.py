@@ -62,20 +62,23 @@ def test_every_section_stands_in_every_scope(speed, run, scope, tab):
 def test_without_a_baseline_it_says_how_to_get_one(speed, run):
     page = speed(run=run.name)
     assert metrics(page)["Speed-up, measured"] == "–"
+    assert behind(page, "Speed-up, measured") == "tick “Measure a baseline”"
     assert any("Measure a baseline" in info.value for info in page.info)
     assert "speedup_by_step" not in charts(page)
 
 
-def test_an_ar_run_of_the_same_prompt_serves_as_baseline(speed, run, tmp_path):
-    """ar took 10 ms for each round, the run 10 ms for each of its own."""
+def test_an_ar_run_of_the_same_prompt_is_no_baseline(speed, run, tmp_path):
     record_run(tmp_path / "runs", count=8, drafting=DraftSpec(method="ar"))
     page = speed(run=run.name)
-    assert "speedup_by_step" in charts(page)
-    ar = next(read_run(folder) for folder in list_runs(tmp_path / "runs") if folder != run)
-    own = read_run(run)
-    new = sum(len(step["new_tokens"]) for step in own.steps)
-    expected = new * ar_ms_per_token(own, ar) / sum(step["ms"]["total"] for step in own.steps)
-    assert metrics(page)["Recorded rounds, cold"] == f"{expected:.2f}×"
+    assert metrics(page)["Speed-up, measured"] == "–"
+    assert "speedup_by_step" not in charts(page)
+
+
+def test_of_one_round_the_speedup_is_that_of_the_recorded_one(speed):
+    run = next(read_run(folder) for folder in list_runs(SAMPLES) if read_run(folder).end["baseline"])
+    page = speed(run=run.meta["run"], scope="step", step="2")
+    expected = len(run.steps[1]["new_tokens"]) * ar_ms_per_token(run) / run.steps[1]["ms"]["total"]
+    assert metrics(page)["Recorded round, cold"] == f"{expected:.2f}×"
     assert "Speed-up, measured" not in metrics(page)
 
 
@@ -86,7 +89,7 @@ def test_several_runs_have_their_warm_medians_by_method_and_no_cold_rounds_under
             by_method.setdefault(run.meta["spec"]["drafting"]["method"], []).append(run.end["baseline"]["speedup"])
     page = speed(run=names[0], scope="runs", runs=",".join(names))
     shown = metrics(page)
-    assert by_method and not {"Speed-up, measured", "Recorded rounds, cold"} & shown.keys()
+    assert by_method and not {"Speed-up, measured", "Recorded round, cold"} & shown.keys()
     for method, ratios in by_method.items():
         assert shown[f"Speed-up, measured: {method}"] == f"{median(ratios):.2f}×"
         many = f"{min(ratios):.2f}–{max(ratios):.2f}, {len(ratios)} warm runs"
@@ -103,7 +106,11 @@ def test_the_primary_speedup_is_that_of_warm_repeats_and_the_chart_says_that_it_
     assert described == f"{baseline['speedup_low']:.2f}–{baseline['speedup_high']:.2f}, 3 warm repeats"
     [length] = [metric for metric in page.metric if metric.label == "Mean acceptance length"]
     assert "a stop rule cut counts one too many" in length.help
-    assert behind(page, "Tokens per second") == f"cold; ar, warm: {baseline['tokens_per_s']:.1f}"
+    assert behind(page, "Tokens per second") == (
+        f"cold; warm {baseline['speedup'] * baseline['tokens_per_s']:.1f}, ar {baseline['tokens_per_s']:.1f}"
+    )
+    [speed] = [metric for metric in page.metric if metric.label == "Tokens per second"]
+    assert "*Cold*" in speed.help
     [title] = [element.proto.body for element in page.get("html") if "slower than ar" in element.proto.body]
     assert "×" not in title.partition("</b>")[0] and "cold and traced" in title
 
