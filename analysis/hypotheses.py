@@ -43,12 +43,12 @@ def hypothesis_frame(step: dict[str, Any]) -> pd.DataFrame:
 
 
 def through(step: dict[str, Any], node: int) -> int | None:
-    """The number of the likeliest hypothesis that holds a graph node, an accepted copy before all others."""
+    """The number of the hypothesis that holds a graph node: of those accepted farthest the likeliest."""
     tree, accepted = step["tree"], set(step["accepted"])
-    best: tuple[bool, float, int] | None = None
+    best: tuple[int, float, int] | None = None
     for number, leaf in enumerate(leaves(step)):
-        for i in path(step, leaf):
-            rank = (i in accepted, tree["logq"][leaf], -number)
-            if tree["node"][i] == node and (best is None or rank > best):
-                best = rank
+        way = path(step, leaf)
+        rank = (sum(i in accepted for i in way), tree["logq"][leaf], -number)
+        if any(tree["node"][i] == node for i in way) and (best is None or rank > best):
+            best = rank
     return None if best is None else -best[2]

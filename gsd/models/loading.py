@@ -132,10 +132,17 @@ def _source_kwargs(spec: ModelSpec) -> dict[str, object]:
             raise ModelError(f"{path} is a file but no .gguf: name a folder, a GGUF file or a hub id")
         return {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name, **common}
     if path is None:
+        if _is_path(spec.source):
+            raise ModelError(f"there is no folder or file {spec.source}: name one that is here, or a hub id")
         _require_hub(spec)
     if path is not None and Path(spec.source).expanduser() == path and not (path / "config.json").exists():
         raise ModelError(f"{path} is no model folder: it has no config.json")
     return {"pretrained_model_name_or_path": str(path or spec.source), "revision": spec.revision, **common}
+
+
+def _is_path(source: str) -> bool:
+    """Whether it cannot be a hub id, which is a name or `owner/name`."""
+    return source.startswith(("/", ".", "~")) or source.count("/") > 1
 
 
 def _commit(spec: ModelSpec, config: PreTrainedConfig) -> str | None:

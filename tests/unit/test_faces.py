@@ -134,6 +134,18 @@ def test_the_hypothesis_of_a_node_is_the_accepted_one_or_else_the_likeliest():
     assert through(STEP, 9) is None
 
 
+def test_the_hypothesis_of_a_node_is_the_one_accepted_farthest():
+    """Of C's two ways, both accepted up to A, the target took the less likely one.
+
+    flat  P ─ A 1 ─ C 2 ─ E 4 (q 0.4)   accepted  A 1, D 3, C 5
+               └─── D 3 ─ C 5 (q 0.1)
+    """
+    tree = {"parent": [-1, 0, 1, 1, 2, 3], "node": [0, 1, 2, 3, 4, 2],
+            "logq": [math.log(q) for q in (1, 0.9, 0.6, 0.2, 0.4, 0.1)]}  # fmt: skip
+    step = {"tree": tree, "accepted": [1, 3, 5]}
+    assert [leaves(step)[through(step, node)] for node in (1, 2, 3, 4)] == [5, 5, 5, 4]
+
+
 def test_every_face_of_every_round_spells_the_accepted_path_and_counts_its_nodes():
     assert any(step["merges"]["node"] for step in STEPS)
     for step in STEPS:

@@ -155,14 +155,23 @@ def test_local_models_are_found_by_the_name_of_their_folder(tmp_path, monkeypatc
     assert available(qwen)
 
 
-@pytest.mark.parametrize("source", ["someone/no-such-model", "no/such/folder"])
-def test_what_is_not_here_is_refused_at_once_where_the_hub_cannot_be_reached(monkeypatch, source):
-    def no_way(*_, **__):
-        raise URLError("no network")
+def no_way(*_, **__):
+    raise URLError("no network")
 
+
+@pytest.mark.parametrize("source", ["someone/no-such-model", "no-such-model"])
+def test_what_is_not_here_is_refused_at_once_where_the_hub_cannot_be_reached(monkeypatch, source):
     monkeypatch.setattr("gsd.models.loading.urlopen", no_way)
     with pytest.raises(ModelError, match=rf"{source}.*no network.*GSD_MODELS"):
         load_model(ModelSpec(source=source))
+
+
+@pytest.mark.parametrize("source", ["/no-such-model", "./model", "../model", "~/no-such-model", "no/such/folder"])
+def test_a_path_is_not_looked_for_on_the_hub(monkeypatch, source):
+    monkeypatch.setattr("gsd.models.loading.urlopen", no_way)
+    with pytest.raises(ModelError, match="there is no folder or file") as error:
+        load_model(ModelSpec(source=source))
+    assert source in str(error.value) and "network" not in str(error.value)
 
 
 def test_a_revision_of_something_local_is_refused(tmp_path, monkeypatch):
