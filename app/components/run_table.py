@@ -12,13 +12,14 @@ from analysis.catalog import RunInfo
 from app.components.metrics import CUT
 from app.components.rows import table_height
 from app.words import shortened
+from gsd.config import HEEDED, DraftSpec, SamplingSpec
 
 RUNNING = "running"
 SIGNS = {"complete": "●", "running": "▶", "incomplete": "◐", "cancelled": "◼", "failed": "✕", "other version": "≠",
          "unreadable": "?"}  # fmt: skip
 ROW_HEIGHT = 36  # pixels
-TITLE_WIDTH = 210  # pixels; the columns from title to status then fit on a page of 900, and the cut next one says more
-TITLE_LETTERS = 30  # that fit into it; the sheet would cut a longer one through a letter
+TITLE_WIDTH = 196  # pixels; the columns from title to status then fit on a page of 900, and the cut next one says more
+TITLE_LETTERS = 28  # that fit into it; the sheet would cut a longer one through a letter
 OPEN, KEY = "open of table", "run table"  # widget keys
 TICKED = "ticked runs"
 
@@ -53,6 +54,27 @@ class Line:
         return self.info.head.spec and self.info.head.spec["drafting"]["method"]
 
     @property
+    def drafted(self) -> str | None:
+        """The method, with the temperature where that is not 0: they tell runs of one prompt apart most often."""
+        temperature = self.info.head.spec and self.info.head.spec["sampling"]["temperature"]
+        return f"{self.method} T {temperature:g}" if temperature else self.method
+
+    @property
+    def settings(self) -> str:
+        """What else the method heeds, and sampling where there is any, as far as it is not the default."""
+        spec = self.info.head.spec
+        if spec is None:
+            return ""
+        plain = DraftSpec(method=self.method).model_dump()
+        changed = [(name, spec["drafting"][name]) for name, value in plain.items()
+                   if name in HEEDED[self.method] and spec["drafting"][name] != value]  # fmt: skip
+        if spec["sampling"]["temperature"]:
+            changed += [(name, spec["sampling"][name]) for name, value in SamplingSpec().model_dump().items()
+                        if name != "temperature" and spec["sampling"][name] != value]  # fmt: skip
+        return " · ".join(f"{name.replace('_', ' ')} {'off' if value is None or value is False else value}"
+                          for name, value in changed)  # fmt: skip
+
+    @property
     def pair(self) -> str | None:
         """The preset, or the target of an own pair by the last part of its name."""
         spec = self.info.head.spec
@@ -84,8 +106,9 @@ def run_frame(lines: Sequence[Line]) -> pd.DataFrame:
         "acceptance_length": pd.array([info.acceptance_length for info in infos], "Float64"),
         "tokens_per_s": pd.array([info.tokens_per_s for info in infos], "Float64"),
         "rounds": pd.array([info.rounds for info in infos], "Int64"),
-        "method": [line.method for line in lines],
+        "method": [line.drafted for line in lines],
         "status": [f"{SIGNS[line.status]} {line.status}" for line in lines],
+        "settings": [line.settings for line in lines],
         "kind": [line.kind for line in lines],
         "pair": [line.pair for line in lines],
         "created": pd.to_datetime([info.head.created for info in infos], utc=True, errors="coerce", format="ISO8601"),
@@ -130,7 +153,9 @@ def _columns(lines: Sequence[Line]) -> dict:
         "title": column.TextColumn("Run", width=TITLE_WIDTH, help="Its title, or the prompt's beginning"),
         "status": column.TextColumn("Status", width=108, help="A run with no end line is incomplete; select one row to "
                                     "read why a run failed."),
-        "method": column.TextColumn("Method", width=66),
+        "method": column.TextColumn("Method", width=86, help="And the temperature T where it is not 0"),
+        "settings": column.TextColumn("Settings", width=160, help="Those of the method and of sampling that are not "
+                                      "the defaults"),
         "tokens": column.NumberColumn("Tokens", width=66, format="localized", help="New ones, without the prompt"),
         "acceptance_length": column.ProgressColumn(
             "Acceptance length", width=128, format="%.2f", min_value=0, max_value=longest,

@@ -183,7 +183,10 @@ def _delete(lines: Sequence[Line], kept: int) -> None:
     st.markdown(f"Delete {runs} from disk ({size})? This cannot be undone.")
     with st.container(height=180 if len(lines) > 5 else "content", border=True, gap="xsmall"):
         for line in lines:
-            st.caption(plain(f"{line.title[:60]} · {line.name}"))
+            counted = f"{line.info.tokens or 0:,} tokens"
+            st.caption(
+                plain(" · ".join(filter(None, (line.title[:60], line.drafted, line.settings, counted, line.name))))
+            )
     if kept:
         st.caption(f"{_runs(kept)} of those ticked will stay: a sample, or being written.")
     with st.container(horizontal=True, horizontal_alignment="right"):
