@@ -111,6 +111,8 @@ def test_figures_draw_the_frames_and_their_titles_say_what_was_measured(two_roun
     made = figures.speedup_by_step(rows)
     assert [list(trace.y) for trace in made.data] == [rows["speedup"].tolist(), rows["speedup_so_far"].tolist()]
     assert made.layout.title.text == "0 of 2 recorded rounds are slower than ar, measured"
+    [as_fast_as_ar] = made.layout.shapes
+    assert (as_fast_as_ar.name, as_fast_as_ar.showlegend) == ("as fast as ar", True) and not made.layout.annotations
     assert f"{rows['speedup_so_far'].iloc[-1]:.2f}× together, cold and traced" in made.layout.title.subtitle.text
     stacked = figures.time_by_phase_and_step(time_by_phase_and_step(frames))
     assert [sum(trace.y[round_] for trace in stacked.data) for round_ in (0, 1)] == pytest.approx([20.0, 10.0])
