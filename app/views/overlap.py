@@ -67,11 +67,11 @@ def _headline(run: OpenRun, scope: Scope) -> None:
     drafted = tables[0][["drafted", "unrolled", "extra_copies"]].sum()
     grams = tables[1].query("n == 3")[["shared", "occurrences"]].sum()
     with st.container(horizontal=True, border=True, key="figures"):
-        copies = f"{drafted['extra_copies']:,.0f} of {drafted['unrolled']:,.0f} unrolled nodes"
+        copies = f"{drafted['extra_copies']:,.0f} of {drafted['unrolled']:,.0f} nodes"
         redundancy = f"{formula('redundancy_by_step')}\n{UNLIMITED}"
         overlapping = formula("ngram_overlap_by_step")
-        st.metric("Redundancy", _percent(drafted["extra_copies"], drafted["unrolled"]), help=redundancy,
-                  delta_description=copies)  # fmt: skip
+        st.metric("Redundancy, unrolled without limit", _percent(drafted["extra_copies"], drafted["unrolled"]),
+                  help=redundancy, delta_description=copies)  # fmt: skip
         st.metric("3-gram overlap", _percent(grams["shared"], grams["occurrences"]), help=overlapping,
                   delta_description=f"of {grams['occurrences']:,.0f} 3-grams")  # fmt: skip
         _merge_precision(tables[2])
@@ -112,10 +112,12 @@ def _saved(run: OpenRun, scope: Scope) -> None:
             if scope.kind == "run":
                 twin_run(run)
         return
-    saved = merging_saved(frames((run.name, twin)).runs, run.name, twin)
+    runs = frames((run.name, twin)).runs
+    saved, whole = merging_saved(runs, run.name, twin), runs.set_index("run").loc[twin]
     help += f"\nAgainst {plain(twin)}; this run took {_against(saved['saved_rounds'])} rounds."
-    for label, name in (("Drafted nodes", "saved_drafted_nodes"), ("Draft forwards", "saved_draft_forwards")):
-        st.metric(label, _against(saved[name]), delta_description="than the tree run, measured", help=help)
+    for label, name in (("Drafted nodes", "drafted_nodes"), ("Draft forwards", "draft_forwards")):
+        st.metric(label, _against(saved[f"saved_{name}"]), help=help,
+                  delta_description=f"than the tree's {whole[name]:,}, measured")  # fmt: skip
 
 
 def _against(saved: int) -> str:
