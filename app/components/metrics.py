@@ -81,7 +81,7 @@ class Figure:
 
         A `note` stands below, or behind the difference.
         """
-        value, old = _written(here[self.name], self.form), _written(reference.get(self.name), self.form)
+        value, old = self.written(here), self.written(reference)
         delta = None
         if "–" not in (value, old) and value != old:
             apart = here[self.name] - reference[self.name]
@@ -90,6 +90,10 @@ class Figure:
         noted = {"delta_color": self.delta_color} if delta else NOTE
         st.metric(self.label, value, delta or note, help=self.formula, width="content", delta_description=behind,
                   **noted)  # fmt: skip
+
+    def written(self, totals: dict[str, Any]) -> str:
+        """As it is shown; a dash where there is none."""
+        return _written(totals.get(self.name), self.form)
 
 
 def warm_baseline(end: dict[str, Any] | None) -> dict[str, Any] | None:

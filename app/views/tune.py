@@ -123,11 +123,12 @@ def _bench(opened: OpenAtlas) -> None:
                    f"{bounds.frontier}. It holds nothing beyond.")  # fmt: skip
     with right:
         reference = defaults(bounds)
-        here = opened.summary(spec)
+        here, before = opened.summary(spec), opened.summary(reference)
         with st.container(horizontal=True, border=True, key="tuned-figures"):
             for figure in FIGURES:
-                figure.draw(here, opened.summary(reference))
-        st.caption(_of_what(opened, reference))
+                figure.draw(here, before)
+        alike = spec != reference and all(figure.written(here) == figure.written(before) for figure in FIGURES)
+        st.caption(_of_what(opened, reference, alike))
         if here["covered"]:
             _use(opened, spec, reference)
         else:
@@ -137,12 +138,13 @@ def _bench(opened: OpenAtlas) -> None:
     write_address(session(), atlas=opened.name, **_changed(spec, reference))
 
 
-def _of_what(opened: OpenAtlas, reference: DraftSpec) -> str:
-    """What the figures are of, and what their differences are from."""
+def _of_what(opened: OpenAtlas, reference: DraftSpec, alike: bool) -> str:
+    """What the figures are of, and what their differences are from; `alike`: another setting makes none."""
     texts = opened.atlas.texts
     words = f"{len(texts):,} {'text' if len(texts) == 1 else 'texts'}, {sum(len(one.tokens) for one in texts):,} tokens"
-    return (f"Of {words}. Differences are from the defaults of {reference.method}{_ends(reference)}. *auto* sets all "
-            "of this itself and is not replayed.")  # fmt: skip
+    apart = "This setting has the same figures as" if alike else "Differences are from"
+    return (f"Of {words}. {apart} the defaults of {reference.method}{_ends(reference)}. *auto* sets all of this itself "
+            "and is not replayed.")  # fmt: skip
 
 
 def _use(opened: OpenAtlas, spec: DraftSpec, reference: DraftSpec) -> None:

@@ -7,6 +7,8 @@ from fixtures.made_atlas import made_atlas, save_atlas
 from fixtures.recorded import run_spec
 from fixtures.waiting import wait_until
 
+from analysis.survey import Survey
+from app.components.page import head
 from gsd.config import DraftSpec, Prompt
 
 
@@ -77,6 +79,16 @@ def test_a_slider_gives_the_figures_of_its_setting_at_once(tune):
     assert page.code[0].value == "gsd generate --prompt P --width 2 --depth 1 --frontier 2"
     assert page.code[0].language == "plaintext"  # colours of code are too light on a light page
     assert page.query_params["depth"] == "1"
+
+
+def test_where_another_setting_changes_no_figure_that_is_said(tune):
+    """Two levels of two nodes fit into either budget."""
+    page = tune()
+    for name, value, alike in (("budget", 50, True), ("depth", 1, False)):
+        page.slider(key=f"tune {name}").set_value(value).run()
+        told = "\n".join(caption.value for caption in page.caption)
+        assert ("This setting has the same figures as the defaults of graph" in told) == alike
+        assert ("Differences are from the defaults of graph" in told) != alike
 
 
 def test_the_command_names_models_and_prompt_of_the_atlas(tune, tmp_path):
@@ -175,6 +187,24 @@ def test_maps_and_front_come_once_they_are_replayed(tune):
     page = tune()
     wait_until(lambda: len(page.run().get("plotly_chart")) >= 3 and not page.get("progress"))
     assert not page.exception
+
+
+def test_while_settings_are_replayed_the_page_is_not_run_anew(tune, monkeypatch):
+    """A background that has done a quarter more whenever it is asked; a view asks twice, the third time it is done."""
+    surveys, heads = {}, []
+
+    class Quarters:
+        def ask(self, key, *given):
+            survey = surveys.setdefault(key, Survey(*given))
+            for _ in range(0 if survey.finished else len(survey.settings) // 4):
+                survey.advance()
+            return survey
+
+    monkeypatch.setattr("app.atlas._surveyor", Quarters)
+    monkeypatch.setattr("app.components.page.head", lambda *given, real=head: (heads.append(given), real(*given)))
+    page = tune()
+    assert not page.exception
+    assert page.get("progress") and sum(given[0] == "Tune" for given in heads) == 1
 
 
 def test_without_cost_curves_there_is_no_speedup_but_everything_else(tune, tmp_path):
