@@ -3,7 +3,9 @@
 A level of the draft, a node of the verification: each is worth its time while the tokens that it is
 expected to bring, divided by what it costs, beat the rate at which text is coming out anyway. So with
 `worth` tokens gained and `ms` spent, do what makes `worth - rate · ms` largest; the best rate is the one
-that this rule itself attains (Dinkelbach's method for ratios), so it is measured over the last rounds.
+that this rule itself attains (Dinkelbach's method for ratios), so it is that of the last rounds. Rate and costs
+are in the same milliseconds, those that forwards take now: where a machine slows down, as shared ones do, or
+speeds up, both change alike and the plan does not.
 """
 
 from __future__ import annotations
@@ -14,8 +16,6 @@ from collections.abc import Sequence
 from time import perf_counter
 
 import numpy as np
-
-from gsd.models.base import Counter
 
 LARGEST = 129  # tokens of the largest forward that is planned: 128 nodes and the root
 KEPT = 8  # timings of one size that its median is taken of
@@ -136,23 +136,23 @@ class Trust:
 class Pace:
     """The two costs, the rate, and how often what the draft says comes true; kept from run to run of a pair."""
 
-    def __init__(self, target: Counter, draft: Counter) -> None:
+    def __init__(self) -> None:
         self.drafted = Acceptance()
         self.confirmed = Acceptance()  # of looked-up tokens, once the draft was asked
         self.found = {"lookup": Trust(), "history": Trust()}
         self.hit = 0.8  # how often the target's token is among the children of a node that was expanded and reached
         self._draft = LiveCurve()
         self._target = LiveCurve()
-        self._counters = target, draft
-        self._rounds: deque[tuple[int, float]] = deque(maxlen=WINDOW)
-        self._began = self._target_began = self._draft_began = 0.0
+        self._rounds: deque[tuple[int, int, list[int]]] = deque(maxlen=WINDOW)  # tokens, nodes, sizes of its drafting
+        self._sizes: list[int] = []  # this and what follows: of the present round
+        self._began = self._draft_began = self._drafting_ms = 0.0
         self._idle, self._patience = 0, SHORTEST_PAUSE
         self._plan()
 
     def begin(self) -> None:
         """A round begins: it is planned by what is known now."""
         self._plan()
-        self._began, self._target_began = perf_counter(), self._counters[0].ms
+        self._began, self._drafting_ms, self._sizes = perf_counter(), 0.0, []
 
     def _plan(self) -> None:
         """The rate, and the prices at that rate: in tokens, for the time that a forward or a further node takes."""
@@ -161,18 +161,26 @@ class Pace:
         self._node_price = float(self._verifying[31]) / 32
         self._drafting = (rate * self._draft.table()).tolist() if rate else [PRICED_FIRST] * (LARGEST + 1)
 
-    def end(self, nodes: int, tokens: int) -> None:
-        """The round that began verified so many nodes, the root among them, and brought so many tokens."""
-        self._rounds.append((tokens, (perf_counter() - self._began) * 1e3))
-        self._target.observe(nodes, self._counters[0].ms - self._target_began)
+    def end(self, nodes: int, tokens: int, *, found: bool) -> None:
+        """The round that began verified so many nodes, the root among them, and brought so many tokens.
+
+        `found`: some of them were looked up. What is found costs next to nothing, and says nothing of what the
+        tokens take that come when nothing is found any more: such a round does not count for the rate.
+        """
+        if not found:
+            self._rounds.append((tokens, nodes, self._sizes))
+        self._target.observe(nodes, (perf_counter() - self._began) * 1e3 - self._drafting_ms)
 
     def begin_forward(self) -> None:
-        """A draft forward begins."""
-        self._draft_began = self._counters[1].ms
+        """A draft forward begins, and with it what the engine does to make it and to grow the graph by it."""
+        self._draft_began = perf_counter()
 
     def end_forward(self, tokens: int) -> None:
-        """The draft forward that began ran so many tokens."""
-        self._draft.observe(tokens, self._counters[1].ms - self._draft_began)
+        """All of that is done; so many tokens were run."""
+        ms = (perf_counter() - self._draft_began) * 1e3
+        self._draft.observe(tokens, ms)
+        self._drafting_ms += ms
+        self._sizes.append(tokens)
 
     def learn_hit(self, hit: bool) -> None:
         """Whether the target's token was among the children of a reached and expanded node."""
@@ -197,8 +205,10 @@ class Pace:
 
     @property
     def rate(self) -> float:
-        """Tokens per millisecond over the last rounds; at first 0, as if time cost nothing."""
-        return sum(tokens for tokens, _ in self._rounds) / sum(ms for _, ms in self._rounds) if self._rounds else 0.0
+        """Tokens per ms where nothing is found, at what forwards take now; at first 0, as if time cost nothing."""
+        target, draft = self._target.table(), self._draft.table()
+        ms = sum(target[nodes] + sum(draft[size] for size in sizes) for _, nodes, sizes in self._rounds)
+        return float(sum(tokens for tokens, *_ in self._rounds) / ms) if self._rounds else 0.0
 
     def worth_expanding(self, gains: Sequence[float]) -> int:
         """How many of the nodes to expand in one draft forward, 0 to stop.

@@ -60,7 +60,7 @@ class Runner:
         self.draft = draft
         self.tokenizer = tokenizer
         self._texts = TokenTexts(tokenizer)
-        self._pace = Pace(target.counter, draft.counter) if draft else None
+        self._pace = Pace() if draft else None
 
     @classmethod
     def load(

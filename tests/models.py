@@ -20,7 +20,6 @@ from transformers import (
 from gsd.config import DraftSpec, ModelSpec, SamplingSpec
 from gsd.drafters import DRAFTERS
 from gsd.engine import Engine, Step
-from gsd.models.base import Counter
 from gsd.models.hf import HFModel
 from gsd.pace import Pace
 from gsd.stops import StopRules
@@ -78,7 +77,7 @@ class StillPace(Pace):
 
     def __init__(self, rate: float = 0.02) -> None:
         self._still = rate
-        super().__init__(Counter(), Counter())
+        super().__init__()
         for tokens in (1, 8, 128):
             self._draft.observe(tokens, 8.0 + tokens)
             self._target.observe(tokens, 100.0 + tokens)
@@ -86,7 +85,7 @@ class StillPace(Pace):
 
     rate = property(lambda self: self._still)
 
-    def end(self, nodes: int, tokens: int) -> None:
+    def end(self, nodes: int, tokens: int, *, found: bool) -> None:
         """Nothing to learn of time."""
 
     def end_forward(self, tokens: int) -> None:

@@ -85,7 +85,7 @@ class AutoDrafter(GraphDrafter):
         else:
             self._pace.idle()
         if self._typical:
-            self._pace.end(len(tree), len(new_tokens))
+            self._pace.end(len(tree), len(new_tokens), found=any(tree.nodes[i] in self._found for i in accepted))
 
     def _look_up(self, graph: TokenGraph, committed: list[int], depth: int) -> None:
         """Attach what the sources find behind the end of the text."""
@@ -119,11 +119,11 @@ class AutoDrafter(GraphDrafter):
             self._typical = False
         self._pace.begin_forward()
         candidates = self._expand(graph, nodes, committed)
-        self._pace.end_forward(self._model.length - before)
         graph.grow(nodes, candidates.tokens, candidates.logq, self.spec)
         for node, tokens, logq in zip(nodes, candidates.tokens, candidates.logq):
             self._asked[node] = dict(zip(tokens, logq))
         self._estimate(graph, nodes)
+        self._pace.end_forward(self._model.length - before)
 
     def _estimate(self, graph: TokenGraph, nodes: list[int]) -> None:
         """Estimate the edges out of `nodes`, and how probably the walk reaches what hangs on them."""

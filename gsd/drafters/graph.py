@@ -108,7 +108,8 @@ class GraphDrafter:
         if len(nodes) == 1 and not pending and len(self._lineage[nodes[0]]) == slots:
             return None
         mask = np.zeros((pending + len(nodes), pending + slots), dtype=bool)
-        mask[:pending, :pending] = np.tri(pending, dtype=bool)
+        for row in range(pending):
+            mask[row, : row + 1] = True
         mask[pending:, :pending] = True
         for row, node in enumerate(nodes, pending):
             mask[row, [pending + slot for slot in self._lineage[node]]] = True
@@ -116,10 +117,9 @@ class GraphDrafter:
 
     def _most_probable(self, logits: torch.Tensor) -> Candidates:
         """[F, V] -> the `width` most probable tokens of each row, in one transfer."""
-        logits = logits[:, : self._vocab_size].float()
-        top = logits.topk(min(self.spec.width, self._vocab_size))
-        logq = top.values - logits.logsumexp(-1, keepdim=True)
-        host = torch.cat([top.indices.double(), logq.double()], -1).tolist()
+        logq = logits[:, : self._vocab_size].float().log_softmax(-1)
+        top = logq.topk(min(self.spec.width, self._vocab_size))
+        host = torch.cat([top.indices.double(), top.values.double()], -1).tolist()
         width = top.indices.shape[-1]
         require_finite(row[width] for row in host)
         return Candidates([[int(token) for token in row[:width]] for row in host], [row[width:] for row in host])

@@ -56,7 +56,7 @@ def test_a_round_that_runs_a_long_text_along_says_nothing_of_the_rate(monkeypatc
     """The draft was not asked at first; when it is, what it has not read yet is more than a round's own tokens."""
     made = drafter()
     told = []
-    monkeypatch.setattr(made._pace, "end", lambda nodes, tokens: told.append(tokens))
+    monkeypatch.setattr(made._pace, "end", lambda nodes, tokens, found: told.append(tokens))
     expand = made._pace.worth_expanding
     monkeypatch.setattr(made._pace, "worth_expanding", lambda gains: 0)
     text = [i % VOCABULARY for i in range(2 * CATCHING_UP)]

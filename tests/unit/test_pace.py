@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsd.models.base import Counter
-from gsd.pace import LARGEST, PRICED_FIRST, Acceptance, LiveCurve, Pace, Trust
+from gsd.pace import LARGEST, PRICED_FIRST, WINDOW, Acceptance, LiveCurve, Pace, Trust
 from tests.models import StillPace
 
 
@@ -113,8 +112,8 @@ def test_what_does_not_pay_is_tried_again_ever_more_seldom_and_at_once_where_it_
 
 def test_one_slow_forward_does_not_end_drafting_for_good():
     """Of two timings the shorter counts."""
-    pace = Pace(Counter(), Counter())
-    pace._rounds.append((1, 10.0))
+    pace = Pace()
+    pace._rounds.append((1, 1, []))
     pace._target.observe(1, 10.0)
     pace._draft.observe(1, 400.0)
     pace.begin()
@@ -124,11 +123,31 @@ def test_one_slow_forward_does_not_end_drafting_for_good():
     assert pace.worth_expanding([0.9])
 
 
-def test_the_rate_is_that_of_the_last_rounds(monkeypatch):
-    now = iter([0.0, 0.1, 1.0, 1.3])
-    monkeypatch.setattr("gsd.pace.perf_counter", lambda: next(now))
-    pace = Pace(Counter(), Counter())
-    for tokens in (2, 6):
+def timed(monkeypatch, pace: Pace, rounds: list[tuple[int, bool]], slower: float = 1.0) -> None:
+    """Rounds of a draft forward of 1 token (20 ms) and 3 nodes (80 ms): what each brought, and whether by lookup."""
+    now = [0.0]
+    monkeypatch.setattr("gsd.pace.perf_counter", lambda: now[0])
+    for tokens, found in rounds:
         pace.begin()
-        pace.end(1, tokens)
-    assert pace.rate == pytest.approx(8 / 400)
+        pace.begin_forward()
+        now[0] += 0.02 * slower
+        pace.end_forward(1)
+        now[0] += 0.08 * slower
+        pace.end(3, tokens, found=found)
+
+
+def test_the_rate_is_that_of_the_last_rounds_in_which_nothing_was_found(monkeypatch):
+    """2, 6 and 4 tokens in 100 ms each; the 20 in between were looked up."""
+    pace = Pace()
+    timed(monkeypatch, pace, [(2, False), (6, False), (20, True), (4, False)])
+    assert pace.rate == pytest.approx(12 / 300)
+
+
+def test_a_machine_that_slows_down_changes_no_plan(monkeypatch):
+    pace = Pace()
+    plans = []
+    for slower in (1.0, 3.0):
+        timed(monkeypatch, pace, [(3, False)] * 2 * WINDOW, slower)
+        pace.begin()
+        plans.append([pace.worth_expanding([gain / 100]) for gain in range(100)])
+    assert plans[0] == plans[1] and 0 < sum(plans[0]) < 100
