@@ -16,8 +16,7 @@ from app.words import plain
 from gsd.config import DraftSpec
 from gsd.errors import InputError
 
-ASKED_EVERY_S = 0.7  # how far the background is
-REDRAWN_AT = 0.25  # of a survey: so much more of it draws the charts anew
+REDRAWN_EVERY_S = 2.0  # while settings are replayed in the background
 SPEEDUP = (
     "*Modelled* speed-up: `time of plain decoding ÷ time of the replayed rounds`, both by the atlas's cost curves, the "
     "mean over its texts."
@@ -27,9 +26,21 @@ FRONT = f"{SPEEDUP} A setting is on the front where no other is faster with as f
 
 def tune_charts(opened: OpenAtlas, spec: DraftSpec) -> None:
     """Draw them with what there is, and again as the background goes on."""
-    front, maps = opened.front(), opened.maps(spec)  # the maps are asked for last: they come first
-    pending = not (front.finished and maps.finished)
-    st.fragment(_progress, run_every=ASKED_EVERY_S if pending else None)(opened, spec, (maps.done, front.done))
+    pending = not all(survey.finished for survey in _surveys(opened, spec))
+    st.fragment(_charts, run_every=REDRAWN_EVERY_S if pending else None)(opened, spec, pending)
+
+
+def _surveys(opened: OpenAtlas, spec: DraftSpec) -> tuple[Survey, Survey]:
+    """All over the atlas, and around the setting: asked for last, these come first."""
+    return opened.front(), opened.maps(spec)
+
+
+def _charts(opened: OpenAtlas, spec: DraftSpec, drawn_pending: bool) -> None:
+    """They redraw themselves alone. A rerun of the page could drop what a slider that is pressed meanwhile draws."""
+    front, maps = _surveys(opened, spec)
+    if drawn_pending and front.finished and maps.finished:
+        st.rerun()  # once, which ends the redrawing
+    _progress(maps, front)
     _maps(opened, maps, spec)
     left, right = st.columns(2, gap="medium")
     with left:
@@ -38,12 +49,8 @@ def tune_charts(opened: OpenAtlas, spec: DraftSpec) -> None:
         _kinds(opened, front, spec)
 
 
-def _progress(opened: OpenAtlas, spec: DraftSpec, drawn: tuple[int, int]) -> None:
-    """How far the background is; `drawn` is how far it was when the charts were."""
-    front, maps = opened.front(), opened.maps(spec)
-    for survey, before in ((maps, drawn[0]), (front, drawn[1])):
-        if survey.done > before and (survey.finished or survey.done - before >= REDRAWN_AT * len(survey.settings)):
-            st.rerun()
+def _progress(maps: Survey, front: Survey) -> None:
+    """How far the background is."""
     for survey, which in ((maps, "around this one"), (front, "all over the atlas")):
         if not survey.finished:
             count = len(survey.settings)
@@ -102,3 +109,4 @@ def _take_point(name: str, opened: OpenAtlas) -> None:
     points = st.session_state[f"chart {name}"]["selection"]["points"]
     if points and points[0].get("customdata"):
         take(figures.picked(points[0]["customdata"]), opened.atlas.bounds)
+        st.rerun()  # the sliders are not of the charts' fragment
