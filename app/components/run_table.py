@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -11,6 +12,7 @@ import streamlit as st
 from analysis.catalog import RunInfo
 from app.components.metrics import CUT
 from app.components.rows import table_height
+from app.components.settings import preset_of
 from app.words import shortened
 from gsd.config import HEEDED, DraftSpec, SamplingSpec
 
@@ -61,18 +63,18 @@ class Line:
 
     @property
     def settings(self) -> str:
-        """What else the method heeds, and sampling where there is any, as far as it is not the default."""
+        """What else the method heeds, or its preset, and sampling where there is any, as far as not the defaults."""
         spec = self.info.head.spec
         if spec is None:
             return ""
-        plain = DraftSpec(method=self.method).model_dump()
-        changed = [(name, spec["drafting"][name]) for name, value in plain.items()
-                   if name in HEEDED[self.method] and spec["drafting"][name] != value]  # fmt: skip
-        if spec["sampling"]["temperature"]:
-            changed += [(name, spec["sampling"][name]) for name, value in SamplingSpec().model_dump().items()
-                        if name != "temperature" and spec["sampling"][name] != value]  # fmt: skip
+        drafting, sampling = spec["drafting"], spec["sampling"]
+        changed = _changed(drafting, DraftSpec(method=self.method), HEEDED[self.method])
+        if changed and (preset := preset_of(drafting)):
+            changed = {"preset": preset}
+        if sampling["temperature"]:
+            changed |= _changed(sampling, SamplingSpec(), {"top_k", "top_p", "seed"})
         return " · ".join(f"{name.replace('_', ' ')} {'off' if value is None or value is False else value}"
-                          for name, value in changed)  # fmt: skip
+                          for name, value in changed.items())  # fmt: skip
 
     @property
     def pair(self) -> str | None:
@@ -94,6 +96,11 @@ class Line:
     def deletable(self) -> bool:
         """Samples stay, and nobody takes a run away from under its writer."""
         return not self.sample and not self.writing
+
+
+def _changed(values: dict[str, Any], plain: DraftSpec | SamplingSpec, names: Set[str]) -> dict[str, Any]:
+    """Of the settings of those names the ones that differ, in the order of the plain ones."""
+    return {name: values[name] for name, value in plain.model_dump().items() if name in names and values[name] != value}
 
 
 def run_frame(lines: Sequence[Line]) -> pd.DataFrame:
@@ -154,7 +161,7 @@ def _columns(lines: Sequence[Line]) -> dict:
         "status": column.TextColumn("Status", width=108, help="A run with no end line is incomplete; select one row to "
                                     "read why a run failed."),
         "method": column.TextColumn("Method", width=86, help="And the temperature T where it is not 0"),
-        "settings": column.TextColumn("Settings", width=160, help="Those of the method and of sampling that are not "
+        "settings": column.TextColumn("Settings", width=140, help="Those of the method and of sampling that are not "
                                       "the defaults"),
         "tokens": column.NumberColumn("Tokens", width=66, format="localized", help="New ones, without the prompt"),
         "acceptance_length": column.ProgressColumn(
@@ -164,7 +171,7 @@ def _columns(lines: Sequence[Line]) -> dict:
                                             "rounds`, measured on the machine that recorded the run"),
         "rounds": column.NumberColumn("Rounds", width=68, format="localized", help="Each is one target forward"),
         "kind": column.TextColumn("Kind", width=80, help="What the prompt asks for, where it says"),
-        "pair": column.TextColumn("Pair", width=90),
+        "pair": column.TextColumn("Pair", width=104),
         "created": column.DatetimeColumn("Created (UTC)", width=134, format="YYYY-MM-DD HH:mm", timezone="UTC"),
         "bytes": column.NumberColumn("Size", width=74, format="bytes", help="On disk, its tables included"),
     }  # fmt: skip

@@ -90,6 +90,12 @@ def run_spec(prompt: Prompt) -> RunSpec:
     })  # fmt: skip
 
 
+def preset_of(drafting: dict[str, Any]) -> str | None:
+    """The preset that the settings of a draft are; auto, which sets most of them itself, has none."""
+    found = (name for name in PRESETS if _preset_values(name).items() <= drafting.items())
+    return None if drafting["method"] == "auto" else next(found, None)
+
+
 def take_settings(spec: dict[str, Any]) -> None:
     """Set every setting to those of a recorded run, so that it can be run again with one of them changed."""
     own = spec["pair"] is None or spec["pair"] not in _pairs_here()
@@ -173,8 +179,7 @@ def _as_recorded(role: str) -> None:
 def _drafting() -> None:
     method = st.session_state["method"]
     heeded = HEEDED[method]
-    matching = next((name for name in PRESETS if _preset_values(name).items() <= _current().items()), None)
-    st.session_state["preset"] = matching if method != "auto" else None
+    st.session_state["preset"] = preset_of(_current())
     st.pills("Preset", PRESETS, key="preset", on_change=_take_preset, disabled=method == "ar",
              help="Fills in the settings below; from *auto* it goes to *graph*, which heeds them. **paper**: the "
                   "authors' code; **fast**: the defaults; **wide**: many hypotheses, to see them merge. None is "
