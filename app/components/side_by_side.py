@@ -63,7 +63,8 @@ def side_by_side(a: OpenRun, b: OpenRun) -> None:
     _tell(a, b, same, differ_at)
     chart(figures.rounds(rows, st.session_state[POSITION], differ_at), rows, name="rounds", on_pick=_take_block)
     place = _navigation(a, b)
-    left, right = st.columns(2, gap="medium")
+    with st.container(key="sides"):
+        left, right = st.columns(2, gap="medium")
     for side, run, index, column in (("A", a, place.a, left), ("B", b, place.b, right)):
         with column, st.container(border=True):
             _side(side, run, index, place.position)

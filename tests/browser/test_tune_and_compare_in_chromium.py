@@ -5,7 +5,7 @@ import re
 from itertools import accumulate
 
 import pytest
-from browser.conftest import stepper
+from browser.conftest import idle, stepper
 from fixtures.made_atlas import save_atlas
 from fixtures.recorded import record_run
 
@@ -57,6 +57,21 @@ def test_a_slider_moves_the_figures_and_a_click_on_a_map_moves_the_slider(page, 
     page.wait_for_function("/width=1/.test(location.search) && /depth=1/.test(location.search)")
 
 
+def test_a_slider_is_pressed_while_settings_are_replayed(page, address):
+    """The sample's replay takes seconds, in a server that has not replayed it; what was pressed holds at its end."""
+    page.goto(f"{address}/tune?atlas=six-kinds-atlas")
+    depth = page.get_by_role("slider", name="Depth")
+    expect(page.get_by_text("Replaying settings")).to_be_visible()
+    before = int(depth.input_value())
+    for pressed in range(1, 5):
+        depth.press("ArrowLeft")
+        page.wait_for_function(f"/depth={before - pressed}(&|$)/.test(location.search)")
+    expect(page.get_by_text("Replaying settings")).to_have_count(0, timeout=120_000)
+    expect(page.locator('[class*="st-key-chart-box-"]')).to_have_count(3)
+    assert depth.input_value() == str(before - 4)
+    idle(page)
+
+
 def test_two_runs_are_stepped_through_together_by_arrow_keys(page, address, folder):
     runs = [record_run(folder / "runs", drafting=DraftSpec(width=width, depth=4), sampling=SamplingSpec(seed=width))
             for width in (2, 3)]  # fmt: skip
@@ -74,3 +89,15 @@ def test_two_runs_are_stepped_through_together_by_arrow_keys(page, address, fold
 def ends(folder):
     lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     return list(accumulate(len(line["new_tokens"]) for line in lines if line["type"] == "step"))
+
+
+@pytest.mark.parametrize("width, stacked", [(900, True), (1440, False)])
+def test_on_a_narrow_page_two_runs_stand_one_above_the_other(page, address, folder, width, stacked):
+    runs = [record_run(folder / "runs", drafting=DraftSpec(width=size, depth=4)) for size in (2, 3)]
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{address}/compare?a={runs[0].name}&b={runs[1].name}")
+    expect(page.locator(".graph-view")).to_have_count(2, timeout=45_000)
+    idle(page)
+    a, b = (page.locator(".graph-view").nth(i).bounding_box() for i in (0, 1))
+    assert (a["x"] == b["x"]) == stacked
+    assert (a["y"] + a["height"] < b["y"]) == stacked
