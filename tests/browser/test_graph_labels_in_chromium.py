@@ -8,7 +8,7 @@ from gsd.config import DraftSpec
 pytestmark = pytest.mark.browser
 CHAIN = DraftSpec(width=1, depth=20, frontier=1, merge_context=None, prob_threshold=0.0, budget=64)
 DEEP = DraftSpec(width=3, depth=20, frontier=3, merge_context=1, prob_threshold=0.0, sibling_threshold=0.1, budget=64)
-
+WIDE = DraftSpec(width=3, depth=14, frontier=4, merge_context=1, prob_threshold=0.0, sibling_threshold=0.1, budget=64)
 LARGE = DraftSpec(width=10, depth=6, frontier=30, merge_context=2, prob_threshold=0.0, sibling_threshold=0.0,
                   budget=200)  # fmt: skip
 
@@ -43,7 +43,7 @@ BELOW = """(box) => {
 
 @pytest.fixture(scope="module")
 def runs(folder):
-    made = {"chain": CHAIN, "deep": DEEP, "large": LARGE}
+    made = {"chain": CHAIN, "deep": DEEP, "large": LARGE, "wide": WIDE}
     return {name: record_run(folder / "runs", drafting=spec, max_new_tokens=200) for name, spec in made.items()}
 
 
@@ -92,9 +92,20 @@ def test_labels_leave_the_numbers_of_hidden_nodes_free(page, address, runs):
     assert found["overlaps"] == []
 
 
+def test_a_number_of_hidden_nodes_takes_no_label_its_room(page, address, runs):
+    """Round 4 is seen from afar, with labels that do not slant."""
+    visit(page, address, runs["wide"], 1440)
+    page.goto(f"{address}/graph?run={runs['wide'].name}&step=4")
+    page.locator(".graph-view[data-round$=':3'] > svg.far").wait_for()
+    assert page.locator(".graph-view > svg [transform*=rotate]").count() == 0
+    drawn, numbers = page.locator(".graph-view > svg .node").count(), page.locator(".graph-view .behind").count()
+    assert numbers > 10
+    assert page.locator(".graph-view").evaluate(OVERLAPS) == {"labels": drawn + numbers, "overlaps": []}
+
+
 def test_a_flat_graph_is_drawn_in_a_flat_field(page, address, runs):
     heights = {}
-    for name, run in runs.items():
-        visit(page, address, run, 1440)
+    for name in ("chain", "deep"):
+        visit(page, address, runs[name], 1440)
         heights[name] = page.locator(".graph-view > svg").bounding_box()["height"]
     assert heights["chain"] < 160 < heights["deep"]

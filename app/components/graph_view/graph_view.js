@@ -14,6 +14,7 @@ const FAR_ROW = 36;          // pixels on screen of a row seen from afar
 const SLANTED_ROW = 50;      // the same where labels slant, with room for them between two rows
 const LETTER = 6.95;         // width of one, at the labels' size
 const LINE = 13;             // height of a label on screen
+const BADGE_DROP = 1;        // pixels on screen of a number of hidden nodes below its node, seen from afar
 const SLANT = 48, SLANTED_GAP = 15; // degrees, and pixels between two labels that slant
 const [COS, SIN] = [Math.cos(SLANT * Math.PI / 180), Math.sin(SLANT * Math.PI / 180)];
 const RULER = { flat: 30, slanted: 84 }; // pixels at the bottom for the labels of the spine seen from afar
@@ -398,7 +399,7 @@ class View {
       node.text.setAttribute("transform", place ? place(node) : "");
       node.guide?.setAttribute("d", place ? `M0 0V${this.ruler}` : "");
       node.text.setAttribute("text-anchor", (this.far ? this.slanted : this.chips) ? "start" : "middle");
-      const beside = this.chips ? `translate(${node.width - 4} -12)` : `translate(${9 * grow} ${this.far ? 0 : -9 * grow})`;
+      const beside = this.chips ? `translate(${node.width - 4} -12)` : `translate(${9 * grow} ${this.far ? BADGE_DROP / scale : -9 * grow})`;
       const behind = this.slanted ? `${place(node)} translate(${node.labelWidth + (this.chips ? 19 : 4)} ${this.chips ? 0 : 18})`
         : `${beside} scale(${Math.max(1, 0.8 / scale)})`;
       node.badge?.setAttribute("transform", behind);
@@ -530,7 +531,8 @@ class View {
   markBoxes(node) {
     const [left, top] = this.where(node), mark = [left - 5, left + 5, top - 5, top + 5];
     if (!node.behind || this.slanted) return [mark];
-    return [mark, [left + 6, left + 10 + badgeWidth(node.behind) * Math.max(this.at.scale, 0.8), top - 8, top + 8]];
+    const size = Math.max(this.at.scale, 0.8), middle = top + BADGE_DROP; // as drawn: below the label of its row
+    return [mark, [left + 6, left + 10 + badgeWidth(node.behind) * size, middle - 8 * size, middle + 8 * size]];
   }
 
   hover(node) {
