@@ -18,7 +18,7 @@ from app.words import PERCENT, visible
 
 
 def node_frame(step: dict[str, Any]) -> pd.DataFrame:
-    """One row per graph node: token, depth, fate, source, q, path q, p, merge edges into it, copies verified."""
+    """One row per graph node: token, fate, depth, q, p, path q, source, merge edges into it, copies verified."""
     graph, tree = step["graph"], step["tree"]
     nodes = range(len(graph["token"]))
     target = {node: tree["target_logp"][i] for node, i in enumerate(face(step).flat) if i > 0}
@@ -28,10 +28,10 @@ def node_frame(step: dict[str, Any]) -> pd.DataFrame:
         "token": [visible(text) for text in graph["text"]],
         "fate": fates(step),
         "depth": graph["depth"],
-        "source": graph["source"],
         "q": [None if logq is None else math.exp(logq) for logq in draft_logq(step)],
-        "path_q": [_share(logq) for logq in graph["path_logq"]],
         "p": [_share(target[node]) if node in target else None for node in nodes],
+        "path_q": [_share(logq) for logq in graph["path_logq"]],
+        "source": graph["source"],
         "merges": [merges[node] for node in nodes],
         "copies": [copies[node] for node in nodes],
     })  # fmt: skip
@@ -46,19 +46,19 @@ def node_table(step: dict[str, Any], *, selected: int | None, key: str, on_pick:
         frame, key=key, on_select=on_pick, selection_mode="single-row", hide_index=True,
         height=table_height(len(frame)), placeholder="–",
         column_config={
-            "node": st.column_config.NumberColumn("Node", width=48),
-            "token": st.column_config.TextColumn("Token", width=92),
-            "fate": st.column_config.TextColumn("Fate", width=78),
-            "depth": st.column_config.NumberColumn("Depth", width=52),
-            "source": st.column_config.TextColumn("Source", width=68, help="`draft`, or where method auto found it: "
+            "node": st.column_config.NumberColumn("Node", width=44),
+            "token": st.column_config.TextColumn("Token", width=84),
+            "fate": st.column_config.TextColumn("Fate", width=72),
+            "depth": st.column_config.NumberColumn("Depth", width=46),
+            "source": st.column_config.TextColumn("Source", width=60, help="`draft`, or where method auto found it: "
                                                   "`lookup` in the text so far, `history` among rejected hypotheses"),
-            "q": st.column_config.NumberColumn("q", **share, width=64, help="The draft's probability, given its path; "
+            "q": st.column_config.NumberColumn("q", **share, width=58, help="The draft's probability, given its path; "
                                                "none where it was not asked or did not think of it"),
-            "path_q": st.column_config.NumberColumn("Path q", **share, width=64, help="Product of q from the root; of "
+            "path_q": st.column_config.NumberColumn("Path q", **share, width=60, help="Product of q from the root; of "
                                                     "what was looked up, of its estimates"),
-            "p": st.column_config.NumberColumn("p", **share, width=64, help="The target's probability"),
-            "merges": st.column_config.NumberColumn("Merges", width=56, help="Merge edges into this node"),
-            "copies": st.column_config.NumberColumn("Copies", width=56, help="Times it stands in the verified tree"),
+            "p": st.column_config.NumberColumn("p", **share, width=58, help="The target's probability"),
+            "merges": st.column_config.NumberColumn("Merges", width=54, help="Merge edges into this node"),
+            "copies": st.column_config.NumberColumn("Copies", width=54, help="Times it stands in the verified tree"),
         },
     )  # fmt: skip
 

@@ -78,6 +78,7 @@ def _navigation(run: OpenRun, index: int) -> str:
             _toggles()
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="faces"):
         chosen = _face()
+        _say_alike(run.steps[index])
         recorded = st.session_state["what_if"] and run.steps[index]["graph"] is not None
         round_line(run, index, f"as recorded: {outcome(run.steps[index])}" if recorded else None)
     return chosen
@@ -116,6 +117,12 @@ def _face() -> str:
         st.session_state["face"] = asked if asked in FACES else GRAPH
     return st.segmented_control("Face", FACES, key="face", format_func=FACES.get, required=True, help=FACE_HELP,
                                 label_visibility="collapsed")  # fmt: skip
+
+
+def _say_alike(step: dict[str, Any]) -> None:
+    """Of a round that looks the same in all its faces."""
+    if step["drafted_nodes"] and not step["merged"] and step["verified_nodes"] == step["drafted_nodes"]:
+        st.caption("No merge, all verified: the faces are alike.", width="content")
 
 
 def _depth(run: OpenRun) -> int:

@@ -267,3 +267,18 @@ def test_a_copy_comes_once_all_of_the_way_to_it_is_there(name):
                 assert came[end] == forward >= came[start]
                 copies += copied[end]
     assert copies > 8
+
+
+def test_a_round_whose_faces_look_the_same_says_so(graph, tmp_path):
+    """Without merges, and with a budget for all of it; as the other round has merges, nothing is said."""
+    chain = DraftSpec(width=1, depth=4, frontier=1, merge_context=None, prob_threshold=0.0, budget=64)
+    for drafting, said in ((chain, True), (LARGE, False)):
+        run = record_run(tmp_path / "runs", drafting=drafting)
+        page = graph(run=run.name, step="1")
+        assert any("faces are alike" in caption.value for caption in page.caption) == said
+
+
+def test_the_first_columns_of_the_node_table_are_what_the_models_said(run):
+    """A narrow page shows as many columns as fit."""
+    columns = node_frame(recorded(run)[0]).columns.tolist()
+    assert columns[:7] == ["node", "token", "fate", "depth", "q", "p", "path_q"]
