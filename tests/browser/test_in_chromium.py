@@ -96,6 +96,38 @@ def test_arrow_keys_and_tokens_step_through_the_rounds(page, address, folder):
     expect(page.locator(".round")).to_contain_text("Round 6 of 6")
 
 
+def test_a_long_text_goes_to_the_round_on_show(page, address, folder):
+    made = record_run(folder / "runs", count=90, max_new_tokens=2000)
+    chosen, flow = page.locator(".flow .token.chosen").first, page.locator(".flow")
+
+    def in_view():
+        at, seen = chosen.bounding_box(), flow.bounding_box()
+        return seen["y"] <= at["y"] and at["y"] + at["height"] <= seen["y"] + seen["height"]
+
+    visit(page, f"{address}/?run={made.name}&step=80")
+    expect(chosen).to_be_attached()
+    assert flow.evaluate("(flow) => flow.scrollTop") > 0 and in_view()
+    stepper(page)
+    page.locator('[class*="st-key-First"] button').first.click()
+    expect(page.locator(".round")).to_contain_text("Round 1 of 90")
+    page.wait_for_function("location.search.endsWith('step=1')")
+    assert in_view()
+
+
+def test_on_a_narrow_page_nothing_of_the_first_view_is_cut_or_alone(page, address, folder):
+    """The notes of the metrics are whole; without the sidebar all buttons stand in one row."""
+    made = record_run(folder / "runs")
+    page.set_viewport_size({"width": 900, "height": 900})
+    visit(page, f"{address}/?run={made.name}&step=1")
+    for note in page.get_by_test_id("stMetricDelta").locator("p").all():
+        assert note.evaluate("(p) => p.scrollWidth <= p.parentElement.clientWidth")
+    page.get_by_test_id("stSidebar").hover()  # which shows the button
+    page.get_by_test_id("stSidebarCollapseButton").locator("button").click()
+    expect(page.get_by_test_id("stSidebar")).not_to_be_in_viewport()
+    tops = [page.locator(f".st-key-{key} button").first.bounding_box()["y"] for key in ("run", "pause", "cancel")]
+    assert max(tops) - min(tops) < 4
+
+
 def test_the_keyboard_reaches_nodes_and_leaves_the_round_alone(page, address, folder):
     made = record_run(folder / "runs")
     visit(page, f"{address}/?run={made.name}&step=2")

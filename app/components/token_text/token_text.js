@@ -43,10 +43,21 @@ class TextView {
     this.caret.style.display = data.live ? "" : "none";
     if (data.live && atEnd) this.flow.scrollTop = this.flow.scrollHeight;
     data.tokens.round.forEach((round, i) => this.tokens[i].classList.toggle("chosen", round === data.selected));
+    if (data.live || data.selected === this.shown) return;
+    this.shown = data.selected;
+    this.reveal(this.tokens[data.tokens.round.indexOf(data.selected)]);
+  }
+
+  // The text goes to a round's first token, unless that is in view.
+  reveal(token) {
+    if (!token) return;
+    const [at, seen] = [token.getBoundingClientRect(), this.flow.getBoundingClientRect()];
+    if (at.top < seen.top || at.bottom > seen.bottom) this.flow.scrollTop += at.top - seen.top - seen.height / 3;
   }
 
   begin(data) {
     this.key = data.key;
+    this.shown = null; // the round that the text has gone to
     this.tokens = [];
     this.prompt.textContent = data.prompt;
     this.flow.replaceChildren(this.prompt, this.caret);
