@@ -90,6 +90,14 @@ class TokenGraph:
         """Whether `node` lies on a continuation of `ancestor`; O(1)."""
         return bool(self._ancestors[node] >> ancestor & 1)
 
+    def path(self, node: int) -> list[int]:
+        """The tokens from behind the root up to `node`, by tree edges."""
+        tokens = []
+        while node != ROOT:
+            tokens.append(self.tokens[node])
+            node = self.parents[node]
+        return tokens[::-1]
+
     def grow(
         self,
         frontier: Sequence[int],
@@ -113,13 +121,13 @@ class TokenGraph:
                          "frontier", self.path_logq[node], self.path_logq[grown[spec.frontier - 1]])  # fmt: skip
         return grown[: spec.frontier]
 
-    def attach(self, tokens: Sequence[int], logq: Sequence[float], source: str) -> list[int]:
-        """Add a chain behind the root, from another source than the draft; return its nodes.
+    def attach(self, tokens: Sequence[int], logq: Sequence[float], source: str, behind: int = ROOT) -> list[int]:
+        """Add a chain behind a node, from another source than the draft; return its nodes.
 
         As far as nodes are there already it runs along them. `logq` are that source's own estimates. Nothing merges
         into the new nodes: the draft was not asked what follows them.
         """
-        chain = [ROOT]
+        chain = [behind]
         for token, own in zip(tokens, logq, strict=True):
             parent = chain[-1]
             there = next((child for child, _ in self.out_edges[parent] if self.tokens[child] == token), None)

@@ -78,7 +78,7 @@ class Acceptance:
 
     BINS = 12
     PRIOR = 12.0  # outcomes that q itself is worth
-    MOST = 1000.0  # outcomes of a bin that are remembered; then the old ones count half
+    MOST = 100.0  # outcomes of a bin that are remembered; then the old ones count half: texts differ
 
     def __init__(self) -> None:
         self._count = [0.0] * self.BINS

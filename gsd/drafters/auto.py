@@ -3,7 +3,8 @@
 The graph grows best-first instead of level by level: each draft forward expands the nodes that the walk
 most probably reaches, in whatever depth, as long as `Pace` says that it pays. So a sure draft runs on in
 a long chain and an unsure one branches; where no draft pays, none is made. Continuations found in the text
-so far or among rejected hypotheses are attached before the draft is asked, and compete with its own.
+so far or among rejected hypotheses are attached before the draft is asked, behind the text and then behind each
+likely hypothesis, and compete with its own: a draft forward of some nodes in a row takes little longer than of one.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ import math
 from gsd.config import DraftSpec
 from gsd.drafters.graph import GraphDrafter
 from gsd.graph import ROOT, TokenGraph
-from gsd.lookup import Lookup
+from gsd.lookup import LONGEST_MATCH, Lookup
 from gsd.models.base import LanguageModel
 from gsd.pace import LARGEST, Pace
 from gsd.tree import FlatTree, flatten
 
 MOST_FORWARDS = 32  # of the draft, in one round
 TOGETHER = 8  # nodes expanded in one forward, at most
-LONGEST_FOUND = 24  # tokens of a continuation that is looked up
+LONGEST_FOUND = 24  # tokens of a continuation that is looked up behind the text
+LONGEST_GUESS = 4  # and behind a hypothesis
+LIKELY = 0.2  # estimate that the walk reaches a hypothesis, from which on it is looked up what may follow it
 LEAST = 1e-4  # the lowest estimate of a probability
 CATCHING_UP = 32  # tokens of the text in a round's first draft forward, beyond which it says little of other rounds
 
@@ -55,7 +58,8 @@ class AutoDrafter(GraphDrafter):
         graph = self._graph = self._new_graph(committed)
         self._edges, self._reach, self._found, self._asked = [], [], {}, {}
         self._typical, self._first = not self._first, False
-        self._look_up(graph, committed, max_depth)
+        self._index(committed)
+        self._estimate(graph, [ROOT, *self._look_up(graph, ROOT, committed, min(LONGEST_FOUND, max_depth))])
         depth = min(max_depth, self._model.context_length - len(committed))
         nodes = self._worthwhile(graph, depth)
         self._trying = not nodes and depth > 0 and self._pace.overdue
@@ -63,6 +67,7 @@ class AutoDrafter(GraphDrafter):
             nodes = [ROOT]
         while nodes and graph.forwards_made < MOST_FORWARDS:
             self._ask(graph, nodes, committed)
+            self._look_ahead(graph, nodes, committed, max_depth)
             nodes = self._worthwhile(graph, depth)
         return graph
 
@@ -87,19 +92,34 @@ class AutoDrafter(GraphDrafter):
         if self._typical:
             self._pace.end(len(tree), len(new_tokens), found=any(tree.nodes[i] in self._found for i in accepted))
 
-    def _look_up(self, graph: TokenGraph, committed: list[int], depth: int) -> None:
-        """Attach what the sources find behind the end of the text."""
+    def _index(self, committed: list[int]) -> None:
+        """Index what was committed since the last round."""
         if "lookup" in self._sources:
             self._sources["lookup"].extend(committed[self._read :])
             self._read = len(committed)
+
+    def _look_up(self, graph: TokenGraph, behind: int, text: list[int], most: int) -> list[int]:
+        """Attach what the sources find behind a node, at which `text` ends; the nodes, parents first."""
+        attached: list[int] = []
         for name, source in self._sources.items():
-            found = source.find(committed, min(LONGEST_FOUND, depth))
+            found = source.find(text, most)
             if found is None:
                 continue
             trust = [math.log(self._pace.found[name].estimate(found.matched + i)) for i in range(len(found.tokens))]
-            for i, node in enumerate(graph.attach(found.tokens, trust, name)):
+            for i, node in enumerate(graph.attach(found.tokens, trust, name, behind)):
                 self._found.setdefault(node, (name, found.matched + i))
-        self._estimate(graph, [ROOT, *self._found])
+                attached.append(node)
+        return attached
+
+    def _look_ahead(self, graph: TokenGraph, nodes: list[int], committed: list[int], depth: int) -> None:
+        """Look up what may follow the best child of each of `nodes`, where it is likely and nothing follows it yet."""
+        for node in nodes:
+            best = max((child for child, _ in graph.out_edges[node]), key=self._reach.__getitem__, default=ROOT)
+            if best == ROOT or graph.out_edges[best] or self._reach[best] < math.log(LIKELY):
+                continue
+            text = committed[-LONGEST_MATCH:] + graph.path(best)
+            if attached := self._look_up(graph, best, text, min(LONGEST_GUESS, depth - graph.depths[best])):
+                self._estimate(graph, [best, *attached])
 
     def _worthwhile(self, graph: TokenGraph, depth: int) -> list[int]:
         """The nodes to expand together next, parents first; none where it does not pay."""
