@@ -26,10 +26,7 @@ OTHER_VERSION, UNREADABLE = "other version", "unreadable"
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What `run.json` and the title say. `spec` has every setting, defaults included; None where `why` says so.
-
-    `device`, `dtype`  of the target
-    """
+    """What `run.json` and the title say. `spec` has every setting, defaults included; None where `why` says so."""
 
     folder: Path
     title: str
@@ -37,8 +34,6 @@ class Head:
     spec: dict[str, Any] | None
     status: str = ""
     why: str = ""
-    device: str = ""
-    dtype: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +45,6 @@ class RunInfo:
     `text`               the continuation; empty while there is no end line
     `acceptance_length`  1 + accepted ÷ rounds; tokens ÷ rounds where there is no end line
     `tokens_per_s`       of the whole run; None while there is no end line
-    `ar_tokens_per_s`    of plain decoding, where the run measured it as its baseline
     `bytes`              on disk, tables included
     """
 
@@ -63,7 +57,6 @@ class RunInfo:
     rounds: int | None = None
     acceptance_length: float | None = None
     tokens_per_s: float | None = None
-    ar_tokens_per_s: float | None = None
 
     @property
     def name(self) -> str:
@@ -80,8 +73,7 @@ def read_head(folder: Path) -> Head:
         if schema != SCHEMA:
             why = f"trace schema {schema!r}; this version reads {SCHEMA}: use the gsd that wrote it"
             return Head(folder, title, created, None, OTHER_VERSION, why)
-        spec, target = build(RunSpec, meta["spec"]).model_dump(mode="json"), meta["target"]
-        return Head(folder, title, created, spec, device=target["device"], dtype=target["dtype"])
+        return Head(folder, title, created, build(RunSpec, meta["spec"]).model_dump(mode="json"))
     except (OSError, ValueError, LookupError, TypeError, RecursionError, InputError) as error:
         return Head(folder, title, "", None, UNREADABLE, f"run.json cannot be read: {_line(error)}")
 
@@ -150,8 +142,7 @@ def _ended(head: Head, end: dict[str, Any], size: int) -> RunInfo:
         raise ValueError(f"its end says {status!r}")
     why = {COMPLETE: "", CANCELLED: "the rounds that were finished are kept"}.get(status, end["error"])
     return RunInfo(head, status, why or "", size, end["text"] or "", totals.get("new_tokens"), totals.get("rounds"),
-                   totals.get("mean_acceptance_length"), totals.get("tokens_per_s"),
-                   (end["baseline"] or {}).get("tokens_per_s"))  # fmt: skip
+                   totals.get("mean_acceptance_length"), totals.get("tokens_per_s"))  # fmt: skip
 
 
 def _going(head: Head, step: dict[str, Any], size: int) -> RunInfo:

@@ -23,9 +23,9 @@ def draft_logq(step: dict[str, Any]) -> list[float | None]:
             for node, (source, logq) in enumerate(zip(graph["source"], graph["logq"]))]  # fmt: skip
 
 
-def matched_tokens(before: Sequence[int]) -> int | None:
-    """How many tokens at the end of a text stood in it before; None for none."""
+def matched_tokens(before: Sequence[int], drafted: Sequence[int]) -> int | None:
+    """How many tokens at the end of a text and what was drafted behind it stood in the text before; None for none."""
     index = Lookup()
     index.extend(before)
-    found = index.find(before, 1)
+    found = index.find([*before, *drafted], 1)
     return found.matched if found else None

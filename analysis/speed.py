@@ -35,21 +35,14 @@ COLUMNS = {
 _ABOUT = ["run", "kind", "method", "status"]
 
 
-def ar_ms_per_token(run: RunTrace, ar: RunTrace | None = None) -> float:
-    """Measured milliseconds a token of `ar` on the run's prompt: wall_ms / new_tokens.
+def ar_ms_per_token(run: RunTrace) -> float:
+    """Measured milliseconds a token of `ar` on the run's prompt, by the run's own baseline: wall_ms / new_tokens.
 
-    From the run's own baseline, or from `ar`, a complete run of method `ar` on the same prompt, target,
-    device and dtype. Raises `InputError` where there is neither, or where `ar` is no such run.
+    Raises `InputError` where it has none.
     """
-    if ar is not None:
-        _check_reference(run, ar)
-        totals = ar.end["totals"]
-    else:
-        totals = run.end and run.end["baseline"]
+    totals = run.end and run.end["baseline"]
     if not totals or not totals["new_tokens"]:
-        raise InputError(
-            f"run {run.meta['run']} has no measured baseline: decode it again with --baseline, or give an ar run"
-        )
+        raise InputError(f"run {run.meta['run']} has no measured baseline: decode it again with --baseline")
     return totals["wall_ms"] / totals["new_tokens"]
 
 
@@ -92,19 +85,6 @@ def _phases(frames: Frames, by: list[str], times: pd.DataFrame) -> pd.DataFrame:
     names = {f"{phase}_ms": phase for phase in PHASES}
     rows = times[[*by, *names]].rename(columns=names).melt(by, var_name="phase", value_name="ms", ignore_index=False)
     return frames.runs[_ABOUT].merge(rows.sort_index(kind="stable"), on="run")
-
-
-def _check_reference(run: RunTrace, ar: RunTrace) -> None:
-    """Raise `InputError` unless `ar` is a complete run of `ar` on the run's prompt, target, device and dtype."""
-    name, method = ar.meta["run"], ar.meta["spec"]["drafting"]["method"]
-    if method != "ar" or ar.status != "complete":
-        raise InputError(f"run {name} is {ar.status} and of method {method!r}; give a complete run of method 'ar'")
-    if ar.meta["prompt_tokens"] != run.meta["prompt_tokens"]:
-        raise InputError(f"run {name} has another prompt than {run.meta['run']}; give an ar run of the same prompt")
-    for key in ("source", "revision", "device", "dtype"):
-        own, other = run.meta["target"][key], ar.meta["target"][key]
-        if own != other:
-            raise InputError(f"run {name} has target {key} {other!r}, not {own!r}; give an ar run with the same")
 
 
 METRICS: dict[str, Callable[[Frames], pd.DataFrame]] = {

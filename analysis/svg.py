@@ -21,8 +21,8 @@ LEAST_GAP, ROOM, CHIP_ROW = 92, 34, 38  # pixels: between columns, between two c
 PLAIN_GAP, PLAIN_ROW = 104, 42  # likewise with labels below their marks
 MARGIN = 34
 LEGEND = {
-    "accepted": "accepted", "rejected": "rejected", "unverified": "not verified", "merged": "merged", "copy": "copy",
-    "bonus": "bonus", "pruned": "pruned", "merge": "merge edge",
+    "accepted": "accepted", "rejected": "rejected", "unverified": "not verified", "ended": "after the end",
+    "merged": "merged", "copy": "copy", "bonus": "bonus", "pruned": "pruned", "merge": "merge edge",
     "lookup": "found in the text", "history": "found among rejected",
 }  # fmt: skip
 SOURCE_MARKS = {"lookup": "M-2 -2.8V2.8M2 -2.8V2.8", "history": "M2 -3.2L-2.2 0L2 3.2"}  # SVG paths within a shape

@@ -154,10 +154,14 @@ def _node(step: dict[str, Any], settings: DraftSpec, node: int, before: Sequence
 def _found(step: dict[str, Any], node: int, before: Sequence[int]) -> str:
     """Where a node was looked up, and what that was held to be worth."""
     graph = step["graph"]
-    source, depth = graph["source"][node], graph["depth"][node]
-    matched = matched_tokens(before) if source == "lookup" else None
+    source, start = graph["source"][node], node
+    while graph["source"][start] == source:
+        start = graph["parent"][start]
+    matched = matched_tokens(before, _path(graph, start)) if source == "lookup" else None
     same = f"the same last {matched} tokens" if matched else "the same last tokens"
-    place = "" if depth == 1 else f", as number {depth} of what follows there"
+    same += f" up to {code(graph['text'][start])}" if start else ""
+    number = graph["depth"][node] - graph["depth"][start]
+    place = "" if number == 1 else f", as number {number} of what follows there"
     return (f"<b>Found {FOUND[source]}</b>, behind {same}{place}; by how often such finds came true it was estimated "
             f"at {percent(graph['logq'][node])}. ")  # fmt: skip
 
@@ -173,6 +177,15 @@ def _drafted(step: dict[str, Any], node: int, q: float | None) -> str:
     if graph["expanded"][parent]:
         return f"Asked afterwards, the draft did not think of it after {code(graph['text'][parent])}."
     return "The draft was not asked about it."
+
+
+def _path(graph: dict[str, list[Any]], node: int) -> list[int]:
+    """The tokens from behind the root up to a node, by tree edges."""
+    tokens = []
+    while node > 0:
+        tokens.append(graph["token"][node])
+        node = graph["parent"][node]
+    return tokens[::-1]
 
 
 def _looked_up_before(graph: dict[str, list[Any]], node: int) -> bool:

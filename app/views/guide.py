@@ -78,14 +78,14 @@ MARKS = {
     "copy": ("copy", "In the tree and the verified face: the same node once more, for another way to it."),
     "bonus": ("bonus", "The target's own token after the accepted path. Its forward gives it for nothing."),
     "pruned": ("pruned", "A candidate that a threshold dropped before it became a node."),
-    "lookup": (LEGEND["lookup"], "By method auto: the last tokens stood in the text before, and this followed them. It "
-               "is there before the draft is asked."),
+    "lookup": (LEGEND["lookup"], "By method auto: the tokens before it stood in the text before, and this followed "
+               "them. The draft was not asked yet."),
     "history": (LEGEND["history"], "Likewise, but in a hypothesis that was rejected in an earlier round."),
     "merge": ("merge edge", "Leads to a node that was drafted elsewhere. Plain edges lead to a node's own children."),
 }  # fmt: skip
 CONTENTS = ("[What each setting does](#settings) · [How to read the pictures](#reading) · [Glossary](#glossary) · "
             "[How to cite](#cite)")  # fmt: skip
-assert MARKS.keys() == LEGEND.keys() | {"root", "ended"}
+assert MARKS.keys() == LEGEND.keys() | {"root"}
 PAPER = """@inproceedings{gong-etal-2024-graph,
   title     = {Graph-Structured Speculative Decoding},
   author    = {Gong, Zhuocheng and Liu, Jiahao and Wang, Ziyue and Wu, Pengfei and Wang, Jingang and

@@ -221,6 +221,18 @@ def test_where_a_token_was_looked_up_is_told_and_what_the_draft_said_of_it_after
     assert "Found" not in said_of(4) and "the draft gave it <b>q = 50.0%" in said_of(4)
 
 
+def test_of_a_token_that_was_looked_up_behind_a_hypothesis_it_is_told_behind_which():
+    """The draft says 4 behind the 6 at the end; `6 4` stood at the beginning, and 7 8 followed."""
+    before = [6, 4, 7, 8, 1, 6]
+    graph = TokenGraph([6], None)
+    graph.grow([0], [[4]], [[math.log(0.9)]], DraftSpec(width=1))
+    graph.attach([7, 8], [math.log(0.7), math.log(0.9)], "lookup", behind=1)
+    tree = flatten(graph, 3, 10)
+    step = _record(AUTO, 0, len(before) - 1, graph, tree, [0] * len(tree)).record
+    said = " ".join(explain(step, AUTO.model_dump(mode="json"), "n3", before).paragraphs)
+    assert f"the same last 2 tokens up to <code>{step['graph']['text'][1]}</code>, as number 2 of what" in said
+
+
 def test_an_estimate_is_not_shown_as_the_drafts_q():
     meta = AUTO.model_dump(mode="json")
     measures = [explain(looked_up(), meta, f"n{node}").measures for node in (1, 2, 4)]

@@ -78,7 +78,7 @@ def test_every_mark_of_the_pictures_legend_is_explained_as_it_is_drawn_there(gui
     [marks] = [element.proto.body for element in guide().get("html") if 'class="marks"' in element.proto.body]
     drawn = [base64.b64decode(found).decode() for found in re.findall(r"base64,([^\"]+)", marks)]
     names = re.findall(r"<b>([^<]+)</b>", marks)
-    assert set(names) == {"root", "after the end", *LEGEND.values()}
+    assert set(names) == {"root", *LEGEND.values()}
     for kind, name in LEGEND.items():
         assert sample(kind) in drawn[names.index(name)]
     for source, path in SOURCE_MARKS.items():

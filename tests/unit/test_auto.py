@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from gsd.config import DraftSpec
 from gsd.drafters.auto import CATCHING_UP, AutoDrafter
@@ -14,12 +15,10 @@ VOCABULARY = 6
 TEXT = [0, 1, 2, 3, 4, 0, 1, 2]  # `1 2` was followed by `3 4`
 
 
-def drafter(context_length=256, **settings):
+def drafter(context_length=256, table=None, **settings):
     spec = DraftSpec(method="auto", **settings)
-    made = AutoDrafter(
-        TableModel(random_table(VOCABULARY, 0), context_length), spec,
-        vocab_size=VOCABULARY, record=False, pace=StillPace(),
-    )  # fmt: skip
+    law = random_table(VOCABULARY, 0) if table is None else table
+    made = AutoDrafter(TableModel(law, context_length), spec, vocab_size=VOCABULARY, record=False, pace=StillPace())
     made.start(400)
     return made
 
@@ -80,3 +79,22 @@ def test_what_hangs_on_a_looked_up_node_is_reached_no_more_probably_than_it():
         for child, logp in edges:
             ways.setdefault(child, []).append(made._reach[node] + logp)
     assert made._reach[1:] == pytest.approx([max(ways[node]) for node in range(1, len(graph))])
+
+
+SAID_BEFORE = [0, 5, 4, 3, 2, 1, 3, 0]  # `3 0` is new; `0 5` was followed by `4 3 2 1`
+
+
+def test_what_may_follow_a_likely_hypothesis_is_looked_up_too_and_run_along_with_it():
+    """The draft is sure of 5 behind `3 0`; so it is asked behind 5 and behind the 4 of the text in one forward."""
+    table = torch.zeros(VOCABULARY, VOCABULARY, VOCABULARY)
+    table[3, 0, 5] = 12.0
+    graph = drafter(table=table).draft(SAID_BEFORE, 8)
+    found = [node for node, source in enumerate(graph.sources) if source == "lookup"]
+    assert [graph.path(node) for node in found] == [[5, 4, 3, 2, 1][:length] for length in (2, 3, 4, 5)]
+    sure = graph.parents[found[0]]
+    assert graph.forwards[0] == 1 and graph.forwards[sure] == graph.forwards[found[0]] == 2
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_looking_ahead_ends_where_the_draft_must(depth):
+    assert max(drafter().draft(SAID_BEFORE, depth).depths) <= depth

@@ -1,7 +1,5 @@
 """Speed-ups are tokens against measured time, and the phases make up the whole of it."""
 
-import json
-
 import pytest
 from fixtures.recorded import end_record, meta, record_run, rounds, run_spec
 
@@ -16,11 +14,8 @@ from analysis.speed import (
     time_by_phase,
     time_by_phase_and_step,
 )
-from gsd.config import DraftSpec, Prompt
 from gsd.errors import InputError
 from gsd.trace import TraceWriter, read_run
-
-AR = DraftSpec(method="ar")
 
 
 def write_run(out, ms, *, baseline=None, **changes):
@@ -83,28 +78,6 @@ def test_a_run_without_a_baseline_has_no_speed_up_and_says_so(tmp_path, two_roun
     assert set(rows["run"]) == {two_rounds.name}
 
 
-def test_an_ar_run_of_the_same_prompt_stands_in(tmp_path):
-    run, ar = (
-        write_run(tmp_path, [{"verify": 1.0}]),
-        write_run(tmp_path, [{"verify": 6.0}, {"verify": 4.0}], drafting=AR),
-    )
-    tokens = load([ar]).steps["new_tokens"].sum()
-    assert ar_ms_per_token(read_run(run), read_run(ar)) == 10.0 / tokens
-
-
-def test_a_reference_that_is_none_is_refused_by_what_differs(tmp_path):
-    run = read_run(write_run(tmp_path, [{"verify": 1.0}]))
-    with pytest.raises(InputError, match="complete and of method 'graph'"):
-        ar_ms_per_token(run, read_run(record_run(tmp_path)))
-    with pytest.raises(InputError, match="is cancelled and of method 'ar'"):
-        ar_ms_per_token(run, read_run(record_run(tmp_path, end="cancelled", drafting=AR)))
-    with pytest.raises(InputError, match="target device 'cuda:0', not 'cpu'"):
-        ar_ms_per_token(run, read_run(edited(record_run(tmp_path, drafting=AR), ("target", "device"), "cuda:0")))
-    with pytest.raises(InputError, match="another prompt"):
-        other = record_run(tmp_path, drafting=AR, prompt=Prompt(id="other", prompt="x"))
-        ar_ms_per_token(run, read_run(edited(other, ("prompt_tokens",), [7])))
-
-
 def test_figures_draw_the_frames_and_their_titles_say_what_was_measured(two_rounds):
     frames = load([two_rounds])
     rows = speedup_by_step(frames, {two_rounds.name: 5.0})
@@ -131,17 +104,6 @@ def test_no_figure_without_a_baseline_nor_of_two_runs_at_once(tmp_path, two_roun
         figures.speedup_by_step(speedup_by_step(frames, {}))
     with pytest.raises(InputError, match="2 runs in one figure"):
         figures.time_by_phase_and_step(time_by_phase_and_step(frames))
-
-
-def edited(folder, keys, value):
-    """The run with one entry of its `run.json` changed."""
-    head = json.loads((folder / "run.json").read_text())
-    at = head
-    for key in keys[:-1]:
-        at = at[key]
-    at[keys[-1]] = value
-    (folder / "run.json").write_text(json.dumps(head))
-    return folder
 
 
 def test_over_recorded_runs_the_phases_sum_up_and_the_last_row_is_the_whole(tmp_path):
