@@ -126,8 +126,8 @@ def _add_nodes(network: Any, nodes: dict[str, list[Any]], tones: Tones) -> None:
 
 
 def _in_forwards(nodes: dict[str, list[Any]], i: int) -> str:
-    """Which draft forward brought a node, and which one asked what follows it."""
-    forwards = {"drafted": nodes["drafted_in"][i], "expanded": nodes["forward"][i]}
+    """Which draft forward brought a node, unless it was looked up, and which one asked what follows it."""
+    forwards = {"drafted": 0 if nodes["source"][i] else nodes["drafted_in"][i], "expanded": nodes["forward"][i]}
     return "  ·  ".join(f"{what} in forward {forward}" for what, forward in forwards.items() if forward)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from gsd.graph import tree_path
+
 
 def leaves(step: dict[str, Any]) -> list[int]:
     """Flat indices of the leaves, in flat order; a tree of the root alone has none."""
@@ -16,11 +18,7 @@ def leaves(step: dict[str, Any]) -> list[int]:
 
 def path(step: dict[str, Any], leaf: int) -> list[int]:
     """Flat indices from the root's child to a leaf."""
-    parents, found = step["tree"]["parent"], []
-    while leaf:
-        found.append(leaf)
-        leaf = parents[leaf]
-    return found[::-1]
+    return tree_path(step["tree"]["parent"], leaf)
 
 
 def hypothesis_frame(step: dict[str, Any]) -> pd.DataFrame:

@@ -50,9 +50,14 @@ def expanded_in(graph: dict[str, list[Any]]) -> list[int]:
 
 
 def drafted_in(graph: dict[str, list[Any]]) -> list[int]:
-    """By node, which draft forward of the round brought it, from 1; 0: it was there before the draft was asked."""
-    asked = expanded_in(graph)
-    return [asked[parent] if source == "draft" else 0 for parent, source in zip(graph["parent"], graph["source"])]
+    """By node, the draft forward of the round behind which it was there, from 1; 0: before the draft was asked.
+
+    What was looked up came with what it stands behind, what was drafted by the forward that expanded its parent.
+    """
+    asked, came = expanded_in(graph), [0]
+    for parent, source in zip(graph["parent"][1:], graph["source"][1:]):
+        came.append(asked[parent] if source == "draft" else came[parent])
+    return came
 
 
 def after(rounds: list[int], index: int) -> int | None:

@@ -1,4 +1,4 @@
-"""Where a round's nodes came from: the draft, or tokens seen before, where method auto looks first."""
+"""Where a round's nodes came from: the draft, or tokens seen before, where method auto looks, too."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from analysis.rounds import expanded_in
 from gsd.atlas import Atlas, AtlasText, Bounds, DraftTree, Regrowth
 from gsd.config import DraftSpec
 from gsd.errors import InputError
-from gsd.graph import TokenGraph
+from gsd.graph import TokenGraph, tree_path
 
 MOST = 1024  # levels and nodes to which no bound is set
 BROKEN_OFF = (None, "cancelled")  # what the last round of a run says whose text would have gone on
@@ -182,11 +182,7 @@ def _same(graph: TokenGraph, record: dict[str, Any]) -> bool:
 
 
 def _path_text(tree: DraftTree, node: int, texts: dict[int, str]) -> str:
-    path = []
-    while node:
-        path.append(texts[tree.tokens[node]])
-        node = tree.parents[node]
-    return "".join(reversed(path))
+    return "".join(texts[tree.tokens[one]] for one in tree_path(tree.parents, node))
 
 
 class _Union:

@@ -14,6 +14,7 @@ from analysis.sources import FOUND, draft_logq, matched_tokens
 from app.components.graph_view import fates
 from app.words import code, percent
 from gsd.config import DraftSpec
+from gsd.graph import tree_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +156,10 @@ def _found(step: dict[str, Any], node: int, before: Sequence[int]) -> str:
     """Where a node was looked up, and what that was held to be worth."""
     graph = step["graph"]
     source, start = graph["source"][node], node
-    while graph["source"][start] == source:
+    while graph["source"][start] in (source, "lookup"):  # what was rejected is looked up last, and runs along
         start = graph["parent"][start]
-    matched = matched_tokens(before, _path(graph, start)) if source == "lookup" else None
+    drafted = [graph["token"][one] for one in tree_path(graph["parent"], start)]
+    matched = matched_tokens(before, drafted) if source == "lookup" else None
     same = f"the same last {matched} tokens" if matched else "the same last tokens"
     same += f" up to {code(graph['text'][start])}" if start else ""
     number = graph["depth"][node] - graph["depth"][start]
@@ -177,15 +179,6 @@ def _drafted(step: dict[str, Any], node: int, q: float | None) -> str:
     if graph["expanded"][parent]:
         return f"Asked afterwards, the draft did not think of it after {code(graph['text'][parent])}."
     return "The draft was not asked about it."
-
-
-def _path(graph: dict[str, list[Any]], node: int) -> list[int]:
-    """The tokens from behind the root up to a node, by tree edges."""
-    tokens = []
-    while node > 0:
-        tokens.append(graph["token"][node])
-        node = graph["parent"][node]
-    return tokens[::-1]
 
 
 def _looked_up_before(graph: dict[str, list[Any]], node: int) -> bool:

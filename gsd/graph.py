@@ -92,11 +92,7 @@ class TokenGraph:
 
     def path(self, node: int) -> list[int]:
         """The tokens from behind the root up to `node`, by tree edges."""
-        tokens = []
-        while node != ROOT:
-            tokens.append(self.tokens[node])
-            node = self.parents[node]
-        return tokens[::-1]
+        return [self.tokens[one] for one in tree_path(self.parents, node)]
 
     def grow(
         self,
@@ -225,6 +221,15 @@ class TokenGraph:
         for merge in self.merges:
             graph.add_edge(merge.parent, merge.node, kind="merge", logq=merge.logq, depth_shift=merge.depth_shift)
         return graph
+
+
+def tree_path(parents: Sequence[int], node: int) -> list[int]:
+    """The nodes from the root's child down to `node`, which come to it by tree edges; none for the root."""
+    path = []
+    while node != ROOT:
+        path.append(node)
+        node = parents[node]
+    return path[::-1]
 
 
 def _log(probability: float) -> float:

@@ -3,9 +3,9 @@
 A level of the draft, a node of the verification: each is worth its time while the tokens that it is
 expected to bring, divided by what it costs, beat the rate at which text is coming out anyway. So with
 `worth` tokens gained and `ms` spent, do what makes `worth - rate · ms` largest; the best rate is the one
-that this rule itself attains (Dinkelbach's method for ratios), so it is that of the last rounds. Rate and costs
-are in the same milliseconds, those that forwards take now: where a machine slows down, as shared ones do, or
-speeds up, both change alike and the plan does not.
+that this rule itself attains (Dinkelbach's method for ratios), so it is that of the last rounds, but for those
+that found their tokens in the text. Rate and costs are in the same milliseconds, those that forwards take now:
+where a machine slows down, as shared ones do, both change alike for the sizes that recur.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _GUESS = 1.0 + GROWTH * _SIZES
 
 
 class LiveCurve:
-    """Milliseconds of a forward by its number of tokens, from the forwards that were made.
+    """Milliseconds by a forward's number of tokens, from those that were made; with what the engine does for each.
 
     Each size stands for the (lower) median of its last timings; between sizes a straight line, beyond them the
     first guess's slope. A larger forward is never taken to be cheaper: what a hiccup made dear is
@@ -144,7 +144,7 @@ class Pace:
         self._draft = LiveCurve()
         self._target = LiveCurve()
         self._rounds: deque[tuple[int, int, list[int]]] = deque(maxlen=WINDOW)  # tokens, nodes, sizes of its drafting
-        self._sizes: list[int] = []  # this and what follows: of the present round
+        self._sizes: list[int] = []  # of the present round's drafting, and its times
         self._began = self._draft_began = self._drafting_ms = 0.0
         self._idle, self._patience = 0, SHORTEST_PAUSE
         self._plan()
@@ -167,7 +167,7 @@ class Pace:
         `found`: some of them were looked up. What is found costs next to nothing, and says nothing of what the
         tokens take that come when nothing is found any more: such a round does not count for the rate.
         """
-        if not found:
+        if not found or not self._rounds:
             self._rounds.append((tokens, nodes, self._sizes))
         self._target.observe(nodes, (perf_counter() - self._began) * 1e3 - self._drafting_ms)
 

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gsd.graph import tree_path
 from gsd.trace import RunTrace
 
 NAMES = ("runs", "steps", "nodes", "edges", "merges", "decisions", "hypotheses")
@@ -259,7 +260,7 @@ def _hypotheses(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
         tree, accepted = step["tree"], set(step["accepted"])
         inner = {0, *tree["parent"]}
         for hypothesis, leaf in enumerate(i for i in range(len(tree["parent"])) if i not in inner):
-            path = _path(tree["parent"], leaf)
+            path = tree_path(tree["parent"], leaf)
             row = {
                 "round": step["round"], "hypothesis": hypothesis, "leaf": leaf, "length": len(path),
                 "text": "".join(tree["text"][i] for i in path), "tokens": [tree["token"][i] for i in path],
@@ -269,15 +270,6 @@ def _hypotheses(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
             for name, value in row.items():
                 rows[name].append(value)
     return rows
-
-
-def _path(parents: list[int], leaf: int) -> list[int]:
-    """Flat nodes from the root's child to `leaf`."""
-    path = []
-    while leaf:
-        path.append(leaf)
-        leaf = parents[leaf]
-    return path[::-1]
 
 
 def _decisions(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:

@@ -93,7 +93,8 @@ def read_run(folder: str | os.PathLike[str]) -> RunTrace:
     try:
         meta = json.loads((folder / "run.json").read_text())
     except FileNotFoundError:
-        raise TraceError(f"{folder}: no run.json there; name a run folder, such as runs/<utc>-<slug>-<hash>") from None
+        way_out = f"it holds runs, so name {folder}/*" if list_runs(folder) else "name a run folder, such as runs/<run>"
+        raise TraceError(f"{folder}: no run.json there; {way_out}") from None
     except (OSError, ValueError) as error:
         raise TraceError(f"{folder}/run.json cannot be read: {error}") from None
     found = meta.get("schema") if isinstance(meta, dict) else None

@@ -64,15 +64,6 @@ def grow(spec: DraftSpec, vocabulary: int, seed: int) -> Grown:
     return grown
 
 
-def tree_path(graph: TokenGraph, node: int) -> list[int]:
-    """Tokens from behind the root to `node`, along tree edges."""
-    tokens = []
-    while node != ROOT:
-        tokens.append(graph.tokens[node])
-        node = graph.parents[node]
-    return tokens[::-1]
-
-
 def _row(rng: random.Random, vocabulary: int) -> tuple[list[int], list[float]]:
     weights = [rng.choice((0.1, 1.0, 1.0, 8.0)) * rng.random() + 1e-6 for _ in range(vocabulary)]
     total = sum(weights)

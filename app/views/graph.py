@@ -78,8 +78,9 @@ def _navigation(run: OpenRun, index: int) -> str:
             _toggles()
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="faces"):
         chosen = _face()
-        _say_alike(run.steps[index])
         recorded = st.session_state["what_if"] and run.steps[index]["graph"] is not None
+        if not st.session_state["what_if"]:
+            _say_alike(run.steps[index])
         round_line(run, index, f"as recorded: {outcome(run.steps[index])}" if recorded else None)
     return chosen
 
@@ -121,7 +122,8 @@ def _face() -> str:
 
 def _say_alike(step: dict[str, Any]) -> None:
     """Of a round that looks the same in all its faces."""
-    if step["drafted_nodes"] and not step["merged"] and step["verified_nodes"] == step["drafted_nodes"]:
+    drafted = step["graph"] and step["drafted_nodes"]
+    if drafted and not step["merged"] and step["verified_nodes"] == drafted:
         st.caption("No merge, all verified: the faces are alike.", width="content")
 
 

@@ -183,7 +183,7 @@ def _delete(lines: Sequence[Line], kept: int) -> None:
     st.markdown(f"Delete {runs} from disk ({size})? This cannot be undone.")
     with st.container(height=180 if len(lines) > 5 else "content", border=True, gap="xsmall"):
         for line in lines:
-            counted = f"{line.info.tokens or 0:,} tokens"
+            counted = "" if line.info.tokens is None else f"{line.info.tokens:,} tokens"
             st.caption(
                 plain(" · ".join(filter(None, (line.title[:60], line.drafted, line.settings, counted, line.name))))
             )

@@ -3,8 +3,9 @@
 The graph grows best-first instead of level by level: each draft forward expands the nodes that the walk
 most probably reaches, in whatever depth, as long as `Pace` says that it pays. So a sure draft runs on in
 a long chain and an unsure one branches; where no draft pays, none is made. Continuations found in the text
-so far or among rejected hypotheses are attached before the draft is asked, behind the text and then behind each
-likely hypothesis, and compete with its own: a draft forward of some nodes in a row takes little longer than of one.
+so far or among rejected hypotheses are attached before the draft is asked, behind the text and then behind what
+is likely to follow each node that was asked, and compete with its own: a draft forward of some nodes in a row takes
+little longer than of one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import math
 
 from gsd.config import DraftSpec
 from gsd.drafters.graph import GraphDrafter
-from gsd.graph import ROOT, TokenGraph
+from gsd.graph import ROOT, TokenGraph, tree_path
 from gsd.lookup import LONGEST_MATCH, Lookup
 from gsd.models.base import LanguageModel
 from gsd.pace import LARGEST, Pace
@@ -54,6 +55,7 @@ class AutoDrafter(GraphDrafter):
 
     def draft(self, committed: list[int], max_depth: int) -> TokenGraph:
         """Grow best-first while it pays, at most `max_depth` deep, by the draft as far as its context reaches."""
+        max_depth = min(max_depth, self.spec.depth)
         self._pace.begin()
         graph = self._graph = self._new_graph(committed)
         self._edges, self._reach, self._found, self._asked = [], [], {}, {}
@@ -114,7 +116,7 @@ class AutoDrafter(GraphDrafter):
     def _look_ahead(self, graph: TokenGraph, nodes: list[int], committed: list[int], depth: int) -> None:
         """Look up what may follow the best child of each of `nodes`, where it is likely and nothing follows it yet."""
         for node in nodes:
-            best = max((child for child, _ in graph.out_edges[node]), key=self._reach.__getitem__, default=ROOT)
+            best, _ = max(self._edges[node], key=lambda edge: edge[1], default=(ROOT, 0.0))
             if best == ROOT or graph.out_edges[best] or self._reach[best] < math.log(LIKELY):
                 continue
             text = committed[-LONGEST_MATCH:] + graph.path(best)
@@ -193,13 +195,10 @@ class AutoDrafter(GraphDrafter):
 
     def _remember(self, tree: FlatTree, accepted: list[int]) -> None:
         """Index the longest hypothesis that was verified and not accepted to its end."""
-        path, last = [], max(range(len(tree)), key=tree.depths.__getitem__)
+        last = max(range(len(tree)), key=tree.depths.__getitem__)
         if len(tree) == 1 or last in accepted:
             return
-        while last >= 0:
-            path.append(tree.tokens[last])
-            last = tree.parents[last]
-        self._sources["history"].extend(path[::-1])
+        self._sources["history"].extend([tree.tokens[i] for i in (ROOT, *tree_path(tree.parents, last))])
         self._sources["history"].end()
 
 

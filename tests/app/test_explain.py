@@ -230,7 +230,7 @@ def test_of_a_token_that_was_looked_up_behind_a_hypothesis_it_is_told_behind_whi
     tree = flatten(graph, 3, 10)
     step = _record(AUTO, 0, len(before) - 1, graph, tree, [0] * len(tree)).record
     said = " ".join(explain(step, AUTO.model_dump(mode="json"), "n3", before).paragraphs)
-    assert f"the same last 2 tokens up to <code>{step['graph']['text'][1]}</code>, as number 2 of what" in said
+    assert f"the same last 2 tokens up to {code(step['graph']['text'][1])}, as number 2 of what" in said
 
 
 def test_an_estimate_is_not_shown_as_the_drafts_q():

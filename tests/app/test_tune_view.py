@@ -190,7 +190,7 @@ def test_maps_and_front_come_once_they_are_replayed(tune):
 
 
 def test_while_settings_are_replayed_the_page_is_not_run_anew(tune, monkeypatch):
-    """A background that has done a quarter more whenever it is asked; a view asks twice, the third time it is done."""
+    """A background that has done a quarter more whenever it is asked; drawn once the view still waits for the rest."""
     surveys, heads = {}, []
 
     class Quarters:

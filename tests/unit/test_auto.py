@@ -84,11 +84,16 @@ def test_what_hangs_on_a_looked_up_node_is_reached_no_more_probably_than_it():
 SAID_BEFORE = [0, 5, 4, 3, 2, 1, 3, 0]  # `3 0` is new; `0 5` was followed by `4 3 2 1`
 
 
-def test_what_may_follow_a_likely_hypothesis_is_looked_up_too_and_run_along_with_it():
-    """The draft is sure of 5 behind `3 0`; so it is asked behind 5 and behind the 4 of the text in one forward."""
+def sure_of_5():
+    """A draft that says 5 behind `3 0`, and anything behind anything else."""
     table = torch.zeros(VOCABULARY, VOCABULARY, VOCABULARY)
     table[3, 0, 5] = 12.0
-    graph = drafter(table=table).draft(SAID_BEFORE, 8)
+    return table
+
+
+def test_what_may_follow_a_likely_hypothesis_is_looked_up_too_and_run_along_with_it():
+    """The draft is sure of 5 behind `3 0`; so it is asked behind 5 and behind the 4 of the text in one forward."""
+    graph = drafter(table=sure_of_5()).draft(SAID_BEFORE, 8)
     found = [node for node, source in enumerate(graph.sources) if source == "lookup"]
     assert [graph.path(node) for node in found] == [[5, 4, 3, 2, 1][:length] for length in (2, 3, 4, 5)]
     sure = graph.parents[found[0]]
@@ -97,4 +102,19 @@ def test_what_may_follow_a_likely_hypothesis_is_looked_up_too_and_run_along_with
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_looking_ahead_ends_where_the_draft_must(depth):
-    assert max(drafter().draft(SAID_BEFORE, depth).depths) <= depth
+    assert max(drafter(table=sure_of_5()).draft(SAID_BEFORE, depth).depths) == depth
+
+
+def test_a_round_that_accepts_what_was_looked_up_is_told_apart(monkeypatch):
+    """The text's first round says nothing of the rate. Of the others one accepts the 4 that was found, one nothing."""
+    made, text, told = drafter(), list(TEXT), []
+    monkeypatch.setattr(made._pace, "end", lambda nodes, tokens, *, found: told.append(found))
+    for accepts, bonus in ((False, 3), (True, 0), (False, 1)):
+        graph = made.draft(text, 4)
+        tree = made.flatten(graph, 4)
+        at = [i for i in range(1, len(tree)) if tree.parents[i] == 0 and graph.sources[tree.nodes[i]] == "lookup"]
+        accepted = at if accepts else []
+        new = [*(tree.tokens[i] for i in accepted), bonus]
+        made.observe(tree, accepted, new)
+        text += new
+    assert told == [True, False]

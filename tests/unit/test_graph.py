@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from gsd.config import DraftSpec
 from gsd.graph import ROOT, TokenGraph
-from tests.drafts import drafts, tree_path
+from tests.drafts import drafts
 
 MANY = settings(max_examples=1800)
 WIDE = DraftSpec(width=3, sibling_threshold=0.0, prob_threshold=0.0, frontier=8)
@@ -33,8 +33,8 @@ def test_merged_ngrams_are_truly_equal(grown):
     graph, order = grown.graph, grown.spec.merge_context
     for merge in graph.merges:
         size = order + 1
-        own = [*grown.context, *tree_path(graph, merge.parent), merge.ngram[-1]]
-        other = [*grown.context, *tree_path(graph, merge.node)]
+        own = [*grown.context, *graph.path(merge.parent), merge.ngram[-1]]
+        other = [*grown.context, *graph.path(merge.node)]
         assert len(own) >= size
         assert tuple(own[-size:]) == tuple(other[-size:]) == merge.ngram
         assert merge.depth_shift == graph.depths[merge.node] - graph.depths[merge.parent] - 1

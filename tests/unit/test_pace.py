@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsd.pace import LARGEST, PRICED_FIRST, WINDOW, Acceptance, LiveCurve, Pace, Trust
+from gsd.pace import KEPT, LARGEST, PRICED_FIRST, WINDOW, Acceptance, LiveCurve, Pace, Trust
 from tests.models import StillPace
 
 
@@ -143,11 +143,18 @@ def test_the_rate_is_that_of_the_last_rounds_in_which_nothing_was_found(monkeypa
     assert pace.rate == pytest.approx(12 / 300)
 
 
+def test_where_all_that_comes_is_found_there_is_a_rate_all_the_same(monkeypatch):
+    pace = Pace()
+    timed(monkeypatch, pace, [(20, True), (20, True)])
+    assert pace.rate == pytest.approx(20 / 100)
+
+
 def test_a_machine_that_slows_down_changes_no_plan(monkeypatch):
+    """Slow are so many rounds that all timings of the sizes are new, while most of the rounds of the rate are not."""
     pace = Pace()
     plans = []
-    for slower in (1.0, 3.0):
-        timed(monkeypatch, pace, [(3, False)] * 2 * WINDOW, slower)
+    for slower, count in ((1.0, WINDOW), (3.0, KEPT // 2 + 1)):
+        timed(monkeypatch, pace, [(3, False)] * count, slower)
         pace.begin()
         plans.append([pace.worth_expanding([gain / 100]) for gain in range(100)])
     assert plans[0] == plans[1] and 0 < sum(plans[0]) < 100

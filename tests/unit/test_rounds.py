@@ -39,14 +39,16 @@ def test_the_next_one_starts_again_from_the_first():
     assert after([], 0) is None
 
 
-def test_a_node_came_with_the_forward_that_expanded_its_parent_and_what_was_found_before_any():
-    """Forward 1 expanded P and the A that was looked up, 2 the B behind it, 3 the C beside it:
+def test_a_node_came_with_the_forward_that_expanded_its_parent_and_what_was_found_with_what_it_stands_behind():
+    """Forward 1 expanded P and the A that was looked up, 2 the B behind it, 3 the C and the E that was found behind it:
 
     P 1 ─ A 1 ─ B 2
      └─ C 3 ─ D
+         └─ E 3
     """
-    graph = {"parent": [-1, 0, 1, 0, 3], "depth": [0, 1, 2, 1, 2], "expanded": [True, True, True, True, False],
-             "source": ["root", "lookup", "draft", "draft", "draft"], "forward": [1, 1, 2, 3, 0]}  # fmt: skip
-    assert drafted_in(graph) == [0, 0, 1, 1, 3]
+    graph = {"parent": [-1, 0, 1, 0, 3, 3], "depth": [0, 1, 2, 1, 2, 2],
+             "expanded": [True, True, True, True, False, True], "forward": [1, 1, 2, 3, 0, 3],
+             "source": ["root", "lookup", "draft", "draft", "draft", "lookup"]}  # fmt: skip
+    assert drafted_in(graph) == [0, 0, 1, 1, 3, 1]
     del graph["forward"]  # an older recording, of a method that expands a depth at a time
-    assert drafted_in(graph) == [0, 0, 2, 1, 2]
+    assert drafted_in(graph) == [0, 0, 2, 1, 2, 1]

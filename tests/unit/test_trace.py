@@ -86,6 +86,12 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path, content):
         read_run(tmp_path)
 
 
+def test_of_a_folder_of_runs_it_is_told_how_to_name_them(tmp_path):
+    written(tmp_path)
+    with pytest.raises(TraceError, match=rf"it holds runs, so name {tmp_path}/\*"):
+        read_run(tmp_path)
+
+
 class Full:
     """A file on a disk that is full after some bytes."""
 

@@ -223,7 +223,7 @@ class View {
     this.svg.style.height = `min(${this.picture.height}, ${Math.max(LEAST_HEIGHT, Math.ceil(height))}px)`;
   }
 
-  // The round as it went: what was looked up is there, draft forward after draft forward adds to it, then all of it
+  // The round as it went: what was looked up at first is there, draft forward after draft forward adds to it, then all of it
   // is verified at once.
   replay() {
     const last = Math.max(...[...this.nodes.values()].map((node) => node.draftedIn));
