@@ -14,7 +14,7 @@ from app.components.graph_view import Frame, graph_data
 from app.components.node_table import node_frame
 from app.components.token_text import text_data
 from app.explain import explain, story
-from app.words import plain, visible
+from app.words import code, plain, visible
 from gsd.config import DraftSpec
 from gsd.graph import TokenGraph
 from gsd.tree import flatten
