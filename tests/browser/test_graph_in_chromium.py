@@ -189,4 +189,5 @@ def test_a_replay_shows_what_was_found_then_forward_by_forward_what_the_draft_ad
     expected = [drafted_in(graph)[node] for node in drawn]
     assert sorted(beat for kind, beat in times if "bonus" not in kind) == sorted(expected)
     assert [beat for kind, beat in times if "bonus" in kind] == [max(expected) + 2]
-    assert 0 in {beat for kind, beat in times if "lookup" in kind}
+    found = {drafted_in(graph)[node] for node in drawn if graph["source"][node] == "lookup"}
+    assert {beat for kind, beat in times if "lookup" in kind} == found and 0 in found

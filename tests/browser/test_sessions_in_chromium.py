@@ -134,6 +134,7 @@ def test_the_whole_way_by_keyboard_alone(page, address, tmp_path):
     tab_to(page, ".token-text .token")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
+    expect(page.locator(".token-text .token.chosen:focus")).to_be_visible()  # that token's round is on show
     idle(page)
     tab_to(page, ".graph-view .node")
     page.keyboard.press("ArrowRight")
