@@ -26,7 +26,8 @@ OWN: dict[str, dict[str, Any]] = {
 class Measurement:
     """One call. `accepted` are drafted tokens that were emitted.
 
-    `drafted_nodes`, `verified_nodes` and `times`, the sums over the rounds, are None for peers, which do not tell.
+    `drafted_nodes`, `verified_nodes` and the times are None for peers, which do not tell: `times` are sums over the
+    rounds, `first` those of the first one alone, in which both models run the prompt.
     """
 
     tokens: list[int]
@@ -38,6 +39,7 @@ class Measurement:
     drafted_nodes: int | None = None
     verified_nodes: int | None = None
     times: Times | None = None
+    first: Times | None = None
 
     @property
     def ms_per_token(self) -> float:
@@ -83,6 +85,7 @@ class OwnMethod:
             tally.drafted_nodes,
             tally.verified_nodes,
             Times(*(sum(phase) for phase in zip(*map(astuple, times)))),
+            times[0],
         )
 
 

@@ -66,8 +66,13 @@ def markdown(report: dict[str, Any]) -> str:
     parts.append(f"Best peer: `{report['best_peer']}`. Baseline of the speed-up: {report['baseline']}.")
     timed = {name: row["phases_ms_per_round"] for name, row in rows.items() if row["phases_ms_per_round"]}
     phases = list(next(iter(timed.values())))
-    cells = [[f"`{name}`", *(f"{times[phase]:.2f}" for phase in phases)] for name, times in timed.items()]
-    parts.append(_markdown_table(["ms a round", *phases], cells))
+    cells = [
+        [f"`{name}`", f"{rows[name]['first_round_ms']:.0f}", *(f"{times[phase]:.2f}" for phase in phases)]
+        for name, times in timed.items()
+    ]
+    parts.append(
+        _markdown_table(["ms", "the first round, with the prompt", *(f"{phase} a round" for phase in phases)], cells)
+    )
     kinds = list(next(iter(rows.values()))["by_kind"])
     cells = [[f"`{name}`", *(_ratio(row["by_kind"][kind]) for kind in kinds)] for name, row in rows.items()]
     parts.append(_markdown_table(["speed-up by kind", *kinds], cells))
@@ -81,10 +86,10 @@ def calls(results: Sequence[PromptResult], prompts: Sequence[Prompt]) -> pd.Data
         for method, repeats in result.calls.items():
             for repeat, call in enumerate(repeats):
                 values = asdict(call)
-                times = values.pop("times") or {}
+                times, first = values.pop("times") or {}, values.pop("first")
                 tokens = values.pop("tokens")
                 rows.append({"prompt": prompt.id, "kind": prompt.kind, "method": method, "repeat": repeat,
-                             "new_tokens": len(tokens), **values,
+                             "new_tokens": len(tokens), **values, "first_round_ms": first and sum(first.values()),
                              **{f"{phase}_ms": ms for phase, ms in times.items()}})  # fmt: skip
     return pd.DataFrame(rows).convert_dtypes()
 

@@ -94,21 +94,24 @@ def _work(calls: list[Measurement]) -> dict[str, Any]:
 
 
 def _times(calls: list[Measurement]) -> dict[str, Any]:
-    """Times over prompts and repeats, the prompts' own forwards included; the engine's only for our methods."""
+    """Times over prompts and repeats; the engine's, and those of the first round and of the others, only for ours."""
     wall_ms, rounds = sum(call.wall_ms for call in calls), sum(call.rounds for call in calls)
     per_second = 1e3 * sum(len(call.tokens) for call in calls) / wall_ms
     if any(call.times is None for call in calls):
         return {
             "tokens_per_s": per_second,
+            "first_round_ms": None,
             "phases_ms_per_round": None,
             "overhead_ms_per_round": None,
             "engine_share": None,
         }
-    phases = [asdict(call.times) for call in calls]
+    later = max(rounds - len(calls), 1)
     return {
         "tokens_per_s": per_second,
+        "first_round_ms": statistics.fmean(call.first.total for call in calls),
         "phases_ms_per_round": {
-            phase.name: sum(times[phase.name] for times in phases) / rounds for phase in fields(Times)
+            phase.name: sum(getattr(call.times, phase.name) - getattr(call.first, phase.name) for call in calls) / later
+            for phase in fields(Times)
         },
         "overhead_ms_per_round": statistics.median(call.overhead_ms / call.rounds for call in calls),
         "engine_share": sum(call.overhead_ms for call in calls) / wall_ms,

@@ -45,18 +45,19 @@ def load_model(
 
     `device` auto: all CUDA devices there are, else the CPU. `dtype` auto: bfloat16 on CUDA (float16 where the
     device computes no bfloat16), float32 on the CPU. A quantised model computes in bfloat16. `lean` false keeps to
-    transformers' own forward. `packed` lays weights that are not quantised out for the CPU, where that is possible.
+    transformers' own forward. `packed` lays whole weights out for the CPU, where that is possible.
     `recorded` lets a GPU replay lean forwards of few tokens as graphs.
     """
     model = _read(spec, device, dtype)
     with _refusals(spec):
+        packs = packed and can_pack(model)
         known = spec.model_copy(update={"revision": _commit(spec, model.config)})
         loaded = HFModel(
             model, known, lean=lean, record=cuda_graphs() if recorded and model.device.type == "cuda" else None
         )
         if spec.quantization != "none":
             loaded.convert(lambda module: quantize(module, spec.quantization))
-        elif packed and can_pack(model):
+        if packs:
             loaded.convert(pack)
         return loaded
 

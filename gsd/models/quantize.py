@@ -20,6 +20,7 @@ INT4_LEVELS = 15
 SCREENED = 1 << 15  # outputs from which a head is screened: choosing among fewer takes longer than it saves
 SCREENED_ROWS = 2  # rows up to which: the int4 kernel slows down with every row, the int8 one hardly
 BEST = 64  # outputs that pass
+FEW = 8  # rows up to which a CPU's kernels for few bits are faster than the whole weights are (benchmarks/)
 
 
 class Int8Linear(nn.Module):
@@ -66,6 +67,21 @@ class Int4Linear(nn.Module):
         return _finished(flat, x, self.bias)
 
 
+class Twofold(nn.Module):
+    """A layer held twice: in few bits, which are read sooner for few rows, and whole, to compute many rows sooner.
+
+    A prompt takes the kernels for few bits, which gain nothing from rows in common, three times as long.
+    """
+
+    def __init__(self, few: Int8Linear | Int4Linear, whole: nn.Linear) -> None:
+        super().__init__()
+        self.few, self.whole = few, whole
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[..., in] -> [..., out] in bfloat16."""
+        return (self.few if x.shape[:-1].numel() <= FEW else self.whole).forward(x)
+
+
 class ScreenedHead(nn.Module):
     """An int8 head that reads half as much for a row or two: int4 finds the best outputs, int8 computes those.
 
@@ -92,7 +108,8 @@ def quantize(model: nn.Module, kind: str) -> None:
 
     With int4 the head is int8 as well, as it tells the best tokens apart (a large one on a CPU is screened by int4
     first), and so is a layer that the int4 kernel cannot take: its inputs must divide by 32, on a GPU by 128, and its
-    outputs by 16. A layer whose inputs do not divide by 16 is for no kernel and stays whole.
+    outputs by 16. A layer whose inputs do not divide by 16 is for no kernel and stays whole. On a CPU all layers but
+    the head stay whole as well, for forwards of many tokens.
     Raises `ModelError` where less than half of the weights could be replaced.
     """
     head, whole, replaced = model.get_output_embeddings(), sum(weight.numel() for weight in model.parameters()), 0
@@ -111,12 +128,12 @@ def quantize(model: nn.Module, kind: str) -> None:
 
 def _held(linear: nn.Linear, kind: str, *, head: bool) -> nn.Module:
     """What takes the place of a layer that the int8 kernel can take."""
-    if kind == "int8" or not _takes_int4(linear):
-        return Int8Linear(linear)
-    if not head:
-        return Int4Linear(linear)
-    screened = linear.out_features >= SCREENED and linear.weight.device.type == "cpu"
-    return ScreenedHead(linear) if screened else Int8Linear(linear)
+    on_cpu, int4 = linear.weight.device.type == "cpu", kind == "int4" and _takes_int4(linear)
+    if head:
+        screened = int4 and on_cpu and linear.out_features >= SCREENED
+        return ScreenedHead(linear) if screened else Int8Linear(linear)
+    few = Int4Linear(linear) if int4 else Int8Linear(linear)
+    return Twofold(few, linear) if on_cpu else few
 
 
 def _takes_int4(linear: nn.Linear) -> bool:

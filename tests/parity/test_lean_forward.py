@@ -98,7 +98,7 @@ def test_fused_layers_are_quantised_as_their_parts_are(bits, made):
         q, k, v = (getattr(whole.self_attn, name)(x) for name in ("q_proj", "k_proj", "v_proj"))
         assert torch.equal(fused.qkv(x), torch.cat((q, k, v), -1))
         assert torch.equal(fused.gate_up(x), torch.cat((whole.mlp.gate_proj(x), whole.mlp.up_proj(x)), -1))
-        assert {type(layer) for layer in (fused.qkv, fused.out, fused.gate_up, fused.down)} == {made}
+        assert {type(layer.few) for layer in (fused.qkv, fused.out, fused.gate_up, fused.down)} == {made}
     assert type(ours.decoder.head) is Int8Linear
 
 

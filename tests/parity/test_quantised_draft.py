@@ -1,9 +1,12 @@
 """A quantised draft changes what is proposed and never what is emitted; and it hardly changes what is proposed."""
 
 import pytest
+import torch
+from torch import nn
 
 from gsd.config import DraftSpec, ModelSpec, SamplingSpec
 from gsd.models.loading import load_model
+from gsd.models.pack import PackedLinear, can_pack
 from gsd.pairs import pair
 from tests import oracle
 from tests.models import decode, tokens_of
@@ -50,3 +53,12 @@ def test_what_the_trace_says_of_it(draft, tiny):
     assert described["quantization"] == draft.spec.quantization
     assert described["dtype"] == "bfloat16"
     assert described["parameters"] == tiny.draft.describe()["parameters"]
+
+
+def test_the_whole_weights_beside_it_are_packed(draft):
+    laid_out = load_model(draft.spec, "cpu", "float32", packed=True)
+    for model, kept in (
+        (draft, nn.Linear),
+        (laid_out, PackedLinear if can_pack(nn.Linear(1, 1, dtype=torch.bfloat16)) else nn.Linear),
+    ):
+        assert {type(layer.down.whole) for layer in model.decoder.layers} == {kept}

@@ -91,15 +91,17 @@ def test_sampled_texts_are_not_compared():
 
 
 def test_times_are_told_by_phase_and_the_engine_has_what_is_outside_the_forwards():
-    """20 ms of wall time over 2 rounds, 16 of them in forwards: a fifth is the engine's, 2 ms a round."""
-    times = Times(draft=6.0, grow=1.0, flatten=0.5, verify=10.0, commit=1.0, other=0.5)
-    own = Measurement([1, 2, 3, 4], 20.0, 2, 2, 3, 2, drafted_nodes=5, verified_nodes=4, times=times)
+    """30 ms of wall time over 3 rounds, 24 of them in forwards: a fifth is the engine's, 2 ms a round."""
+    times = Times(draft=9.0, grow=1.5, flatten=1.0, verify=15.0, commit=2.0, other=1.0)
+    first = Times(draft=3.0, grow=0.5, flatten=0.5, verify=5.0, commit=1.0, other=0.5)
+    own = Measurement([1, 2, 3, 4], 30.0, 3, 2, 3, 2, drafted_nodes=5, verified_nodes=4, times=times, first=first)
     plain = [call(20.0, tokens=(1, 2, 3, 4))]
     made = row("graph", PromptResult({"ar": plain, "hf-greedy": plain, "graph": [own]}))
     assert made["engine_share"] == pytest.approx(0.2) and made["overhead_ms_per_round"] == pytest.approx(2.0)
+    assert made["first_round_ms"] == 10.5
     assert made["phases_ms_per_round"] == {"draft": 3.0, "grow": 0.5, "flatten": 0.25, "verify": 5.0, "commit": 0.5,
                                            "other": 0.25}  # fmt: skip
-    assert (made["drafted_nodes"], made["verified_nodes"], made["tokens_per_s"]) == (5, 4, 200.0)
+    assert (made["drafted_nodes"], made["verified_nodes"], made["tokens_per_s"]) == (5, 4, pytest.approx(400 / 3))
 
 
 @pytest.mark.parametrize("count", [5, 24])
@@ -147,7 +149,7 @@ def test_paper_is_the_authors_algorithm_at_their_settings():
 
 def test_a_result_as_markdown_has_a_line_for_each_method_in_each_table():
     times = Times(1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
-    own = [call(4.0, drafted_nodes=3, verified_nodes=3, times=times)]
+    own = [call(4.0, drafted_nodes=3, verified_nodes=3, times=times, first=times)]
     found = PromptResult({"ar": own, "hf-greedy": [call(8.0)]}, {"ar": None, "hf-greedy": None})
     rows = summary([found], ["code"], "hf-greedy")
     text = markdown({"methods": rows, "best_peer": "hf-greedy", "baseline": "the faster"})
@@ -157,9 +159,15 @@ def test_a_result_as_markdown_has_a_line_for_each_method_in_each_table():
 
 def test_every_timed_call_is_a_row():
     times = Times(1.0, 0.0, 0.0, 2.0, 0.0, 0.0)
-    found = PromptResult({"ar": [call(4.0, times=times), call(5.0, times=times)], "hf-greedy": [call(8.0)] * 2})
+    found = PromptResult(
+        {"ar": [call(4.0, times=times, first=times), call(5.0, times=times, first=times)], "hf-greedy": [call(8.0)] * 2}
+    )
     table = calls([found], [Prompt(id="p", prompt="x", kind="code")])
     assert table[["method", "repeat", "wall_ms"]].values.tolist() == [
         ["ar", 0, 4.0], ["ar", 1, 5.0], ["hf-greedy", 0, 8.0], ["hf-greedy", 1, 8.0],
     ]  # fmt: skip
     assert table["verify_ms"].tolist()[:2] == [2.0, 2.0] and table["verify_ms"].isna().tolist()[2:] == [True, True]
+    assert table["first_round_ms"].tolist()[:2] == [3.0, 3.0] and table["first_round_ms"].isna().tolist()[2:] == [
+        True,
+        True,
+    ]

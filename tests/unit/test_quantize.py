@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gsd.errors import ModelError
-from gsd.models.quantize import BEST, GROUP, SCREENED, Int4Linear, Int8Linear, ScreenedHead, quantize
+from gsd.models.quantize import BEST, FEW, GROUP, SCREENED, Int4Linear, Int8Linear, ScreenedHead, Twofold, quantize
 
 
 def linear(outputs, inputs, bias=True):
@@ -61,13 +61,28 @@ def test_int4_spares_the_head_and_layers_without_whole_groups():
     model = Small()
     quantize(model, "int4")
     layers = (*model.body, model.odd, model.head)
-    assert [type(layer) for layer in layers] == [Int4Linear, Int8Linear, nn.Linear, Int8Linear]
+    assert [held(layer) for layer in layers] == [Int4Linear, Int8Linear, nn.Linear, Int8Linear]
     for layer, inputs in zip(layers, (GROUP, GROUP, GROUP + 1, GROUP)):
         assert layer(torch.ones(1, inputs, dtype=torch.bfloat16)).isfinite().all()
     model = Small()
     quantize(model, "int8")
-    assert [type(layer) for layer in (*model.body, model.odd, model.head)] == [
-        Int8Linear, Int8Linear, nn.Linear, Int8Linear]  # fmt: skip
+    layers = (*model.body, model.odd, model.head)
+    assert [held(layer) for layer in layers] == [Int8Linear, Int8Linear, nn.Linear, Int8Linear]
+
+
+def held(layer):
+    """What a layer's few rows are multiplied by."""
+    return type(layer.few if isinstance(layer, Twofold) else layer)
+
+
+@pytest.mark.parametrize("kind", [Int8Linear, Int4Linear])
+def test_few_rows_take_the_bits_and_many_the_whole_weights(kind):
+    old = linear(64, 4 * GROUP)
+    few, layer = kind(old), Twofold(kind(old), old)
+    x = torch.randn(FEW + 1, 4 * GROUP, dtype=torch.bfloat16)
+    assert torch.equal(layer(x[:FEW]), few(x[:FEW])) and not torch.equal(layer(x[:FEW]), old(x[:FEW]))
+    assert torch.equal(layer(x), old(x)) and not torch.equal(layer(x), few(x))
+    assert torch.equal(layer(x[None, :FEW])[0], few(x[:FEW]))  # rows, however they are laid out
 
 
 @pytest.mark.parametrize("bias", [True, False])
