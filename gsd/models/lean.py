@@ -164,7 +164,7 @@ class LeanLayer(nn.Module):
         qkv = self.qkv.forward(self.attention_norm(x))
         x = x + self.out.forward(self._attended(qkv, place, new, valid))
         gate, up = self.gate_up.forward(self.mlp_norm(x)).chunk(2, -1)
-        return x + self.down.forward(F.silu(gate) * up)
+        return x + self.down.forward(F.silu(gate).mul_(up))
 
     def _attended(self, qkv: torch.Tensor, place: Place, new: KeysValues, valid: KeysValues) -> torch.Tensor:
         """[N, (H x G + 2 H) x D] -> what each query head took from the values, [N, H x G x D]."""
