@@ -70,9 +70,10 @@ def main() -> None:
     """Measure, print a table, write the figures."""
     given = _arguments()
     chosen = pair(given.pair)
-    runners = {name: _runner(chosen, variant.engine, given.dtype) for name, variant in VARIANTS.items()}
+    variants = {name: VARIANTS[name] for name in [WHOLE, *(given.without or VARIANTS)]}
+    runners = {name: _runner(chosen, variant.engine, given.dtype) for name, variant in variants.items()}
     contenders = {}
-    for name, variant in VARIANTS.items():
+    for name, variant in variants.items():
         spec = RunSpec(
             target=chosen.target, draft=chosen.draft, prompt={"prompt": "-"}, drafting=variant.drafting,
             max_new_tokens=given.max_new_tokens, dtype=given.dtype, detail="counters",
@@ -97,6 +98,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--max-new-tokens", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--dtype", default="bfloat16")
+    parser.add_argument("--without", choices=[name for name in VARIANTS if name != WHOLE], nargs="+",
+                        help="these variants only, as all of them hold four targets in memory")  # fmt: skip
     parser.add_argument("--out", type=Path, required=True)
     return parser.parse_args()
 
@@ -109,7 +112,7 @@ def _runner(chosen: PairSpec, engine: Engine, dtype: str) -> Runner:
     draft = ModelSpec(**chosen.draft.model_dump() | {"quantization": engine.quantization})
     held = []
     for spec in (chosen.target, draft):
-        key = (spec, engine.packed and spec.quantization == "none", engine.lean)
+        key = (spec, engine.packed, engine.lean)
         if key not in _models:
             _models[key] = load_model(spec, "cpu", dtype, packed=engine.packed, lean=engine.lean)
         held.append(_models[key])
@@ -119,7 +122,7 @@ def _runner(chosen: PairSpec, engine: Engine, dtype: str) -> Runner:
 def _rows(by_prompt: list[dict[str, list[Measurement]]]) -> dict[str, dict[str, Any]]:
     """By variant: ratio to the whole with its interval, acceptance length, and whether the texts are the same."""
     rows = {}
-    for name in VARIANTS:
+    for name in by_prompt[0]:
         ratios = [speedup(calls[WHOLE], calls[name]) for calls in by_prompt]
         mine = [call for calls in by_prompt for call in calls[name]]
         low, high = interval(ratios)

@@ -78,13 +78,16 @@ class HFModel:
     def convert(self, replace: Callable[[nn.Module], None]) -> None:
         """Let `replace` put other layers in the place of linear ones: quantised, or packed.
 
-        A lean model's `.model` loses its weights, which would be held twice; its configuration stays.
+        A lean model's `.model` loses its weights, which would be held twice; its configuration stays. What is left
+        of weights that lie in a mapped file is copied out of it: as long as one does, all that was read stays resident.
         """
-        if not self.is_lean:
-            replace(self.model)
-        else:
+        converted = self.decoder if self.is_lean else self.model
+        if self.is_lean:
             self.model.to("meta")
-            replace(self.decoder)
+        replace(converted)
+        for left in converted.parameters():
+            if left.device.type == "cpu":
+                left.data = left.data.clone()
 
     @out_of_memory(LESS_MEMORY)
     def forward(

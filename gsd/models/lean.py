@@ -194,7 +194,7 @@ class Norm:
     """
 
     def __init__(self, norm: nn.Module) -> None:
-        self._weight, self._epsilon = norm.weight, norm.variance_epsilon
+        self._weight, self._epsilon = norm.weight.clone(), norm.variance_epsilon
         self._scaled = norm.weight.float() * math.sqrt(len(norm.weight))  # √mean = length / √E
         self._least = torch.tensor(math.sqrt(len(norm.weight) * norm.variance_epsilon), device=norm.weight.device)
 

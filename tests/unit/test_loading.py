@@ -1,6 +1,9 @@
 """What cannot be decoded losslessly is refused when it is loaded, with the reason."""
 
+import gc
 import json
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.error import URLError
 
@@ -33,9 +36,11 @@ from gsd.errors import ModelError, PairError
 from gsd.executors import pair_loader
 from gsd.models.cache import KVCache, LayerShape
 from gsd.models.hf import HFModel
-from gsd.models.loading import load_model
+from gsd.models.loading import load_model, load_stock
 from gsd.pairs import BUNDLED, available, located, pair
 from gsd.runner import Runner
+
+MAPS = Path("/proc/self/maps")
 
 SIZES = {"vocab_size": 16, "hidden_size": 16, "num_hidden_layers": 2}
 HEADS = {"num_attention_heads": 2, "num_key_value_heads": 2, "intermediate_size": 16}
@@ -143,6 +148,20 @@ def test_dtype_is_as_asked():
     spec = ModelSpec(source=str(BUNDLED / "draft"))
     assert load_model(spec, "cpu").dtype == torch.float32
     assert load_model(spec, "cpu", "bfloat16").dtype == torch.bfloat16
+
+
+@pytest.mark.skipif(not MAPS.exists(), reason="no list of mapped files")
+@pytest.mark.parametrize("lean", [True, False])
+def test_no_file_stays_mapped_for_what_is_left_of_its_weights(tmp_path, lean):
+    """All of it that was read would stay resident, beside the weights that were made of it."""
+    copied = shutil.copytree(pair("tiny").target.source, tmp_path / "model")
+    spec = ModelSpec(source=str(copied), quantization="int4")
+    whole = load_stock(ModelSpec(source=str(copied)), "cpu", "bfloat16")
+    assert str(copied) in MAPS.read_text()
+    del whole
+    gc.collect()
+    loaded = load_model(spec, "cpu", "bfloat16", lean=lean, packed=True)
+    assert str(copied) not in MAPS.read_text(), loaded
 
 
 def test_local_models_are_found_by_the_name_of_their_folder(tmp_path, monkeypatch):
