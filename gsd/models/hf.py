@@ -7,6 +7,8 @@ losslessly that way, `gsd.models.loading` refuses.
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter
@@ -88,6 +90,7 @@ class HFModel:
         for left in converted.parameters():
             if left.device.type == "cpu":
                 left.data = left.data.clone()
+        _return_freed_memory()
 
     @out_of_memory(LESS_MEMORY)
     def forward(
@@ -194,6 +197,12 @@ class StockDecoder(nn.Module):
             use_cache=True,
             logits_to_keep=kept,
         ).logits[0]
+
+
+def _return_freed_memory() -> None:
+    """Give the system what was freed, where the C library (glibc) has a call for it; else it keeps some for later."""
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
 
 
 def _name(dtype: torch.dtype) -> str:
