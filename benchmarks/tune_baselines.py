@@ -1,4 +1,4 @@
-"""Tune every method as hard as ours: settings at random for each, measured side by side, and the best of each.
+"""Tune every other method as hard as `auto`: settings at random for each, measured side by side, and the best of each.
 
     python benchmarks/tune_baselines.py --pair qwen2.5-coder --draft-quant int4 --dtype bfloat16 --settings 12
 
@@ -34,6 +34,7 @@ BRANCHING = {
     "budget": (16, 32, 48),
 }
 GRIDS: dict[str, dict[str, tuple]] = {
+    "auto": {},  # has nothing to choose
     "chain": {"depth": (2, 3, 4, 6, 8, 12, 20), "prob_threshold": (0.0, 0.2, 0.4, 0.6)},
     "tree": BRANCHING,
     "graph": {**BRANCHING, "merge_context": (0, 1, 2)},
@@ -52,7 +53,7 @@ def drawn(method: str, count: int, seed: int) -> dict[str, DraftSpec]:
     fixed = {**PRESETS["paper"], "method": "graph"} if method == "paper" else {"method": method}
     points = [dict(zip(grid, values)) for values in product(*grid.values())]
     chosen = random.Random(seed).sample(points, min(count, len(points)))
-    return {f"{method} {_said(point)}": DraftSpec(**{**fixed, **point}) for point in chosen}
+    return {f"{method} {_said(point)}".strip(): DraftSpec(**{**fixed, **point}) for point in chosen}
 
 
 def contenders(spec: RunSpec, methods: list[str], count: int, seed: int) -> dict[str, DraftSpec]:

@@ -44,9 +44,13 @@ class Lookup:
 
     def find(self, text: Sequence[int], most: int) -> Continuation | None:
         """Up to `most` tokens behind the longest match with the end of `text` that is indexed, the latest one."""
-        for length in range(min(LONGEST_MATCH, len(text)), SHORTEST_MATCH - 1, -1):
-            place = self._ends.get(tuple(text[-length:]))
-            if place is not None:
-                tokens = self._tokens[place : place + most]
-                return Continuation(tokens[: tokens.index(END)] if END in tokens else tokens, length)
-        return None
+        place, matched = None, 0
+        for length in range(SHORTEST_MATCH, min(LONGEST_MATCH, len(text)) + 1):
+            longer = self._ends.get(tuple(text[-length:]))
+            if longer is None:  # nor is anything that ends with it
+                break
+            place, matched = longer, length
+        if place is None:
+            return None
+        tokens = self._tokens[place : place + most]
+        return Continuation(tokens[: tokens.index(END)] if END in tokens else tokens, matched)

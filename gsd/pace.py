@@ -21,6 +21,9 @@ LARGEST = 129  # tokens of the largest forward that is planned: 128 nodes and th
 KEPT = 8  # timings of one size that its median is taken of
 WINDOW = 12  # rounds that the rate is taken of
 SHORTEST_PAUSE, LONGEST_PAUSE = 8, 64  # rounds without a draft, before it is tried again
+FORESEEN = 4  # tokens of a chain that is not drafted yet
+SURE = 0.95  # how often it is the first of the draft's choices, where one of them comes true
+FEWEST = 8  # nodes that a node's price is taken of
 PRICED_FIRST = 0.3  # tokens that a draft forward costs while no rate is known
 GROWTH = 0.02  # of a one-token forward's time, what a further token adds, where nothing is measured
 
@@ -33,7 +36,8 @@ class LiveCurve:
 
     Each size stands for the (lower) median of its last timings; between sizes a straight line, beyond them the
     first guess's slope. A larger forward is never taken to be cheaper: what a hiccup made dear is
-    corrected by the next larger size.
+    corrected by the next larger size. A size that was timed but once does not count where others were more often:
+    were it a hiccup, nothing so large would be tried again to correct it.
     """
 
     def __init__(self) -> None:
@@ -58,7 +62,7 @@ class LiveCurve:
     def _estimates(self) -> np.ndarray:
         if not self._medians:
             return np.zeros(LARGEST + 1)
-        sizes = sorted(self._medians)
+        sizes = sorted(size for size, timings in self._timings.items() if len(timings) > 1) or sorted(self._medians)
         medians = np.minimum.accumulate([self._medians[size] for size in reversed(sizes)])[::-1]
         table = np.interp(_SIZES, sizes, medians)
         # Outside what is measured: the first guess's shape, scaled to the nearest measured size.
@@ -158,7 +162,7 @@ class Pace:
         """The rate, and the prices at that rate: in tokens, for the time that a forward or a further node takes."""
         rate, target = self.rate, self._target.table()
         self._verifying = rate * (target[2:] - target[1])  # by nodes behind the root, from 1
-        self._node_price = float(self._verifying[31]) / 32
+        self._node_price = float(self._verifying[self._usual - 1]) / self._usual
         self._drafting = (rate * self._draft.table()).tolist() if rate else [PRICED_FIRST] * (LARGEST + 1)
 
     def end(self, nodes: int, tokens: int, *, found: bool) -> None:
@@ -204,11 +208,19 @@ class Pace:
         self._idle, self._patience = 0, 1 if accepted else min(2 * self._patience, LONGEST_PAUSE)
 
     @property
+    def _usual(self) -> int:
+        """Nodes behind the root that rounds verify, for what one of them costs: sizes seldom seen may be hiccups."""
+        nodes = [nodes - 1 for _, nodes, _ in self._rounds]
+        return max(sum(nodes) // max(len(nodes), 1), FEWEST)
+
+    @property
     def rate(self) -> float:
         """Tokens per ms where nothing is found, at what forwards take now; at first 0, as if time cost nothing."""
-        target, draft = self._target.table(), self._draft.table()
+        if not self._rounds:
+            return 0.0
+        target, draft = self._target.table().tolist(), self._draft.table().tolist()
         ms = sum(target[nodes] + sum(draft[size] for size in sizes) for _, nodes, sizes in self._rounds)
-        return float(sum(tokens for tokens, *_ in self._rounds) / ms) if self._rounds else 0.0
+        return sum(tokens for tokens, *_ in self._rounds) / ms
 
     def worth_expanding(self, gains: Sequence[float]) -> int:
         """How many of the nodes to expand in one draft forward, 0 to stop.
@@ -222,6 +234,15 @@ class Pace:
             if value > most:
                 best, most = count, value
         return best
+
+    def beyond(self, reach: float) -> float:
+        """Tokens, less their price, of the chain that the draft may go on with behind the child of a node."""
+        price, hit = self._drafting[1] + self._node_price, SURE * self.hit
+        tokens, reached = 0.0, reach * hit * hit
+        for _ in range(FORESEEN):
+            tokens += max(reached - price, 0.0)
+            reached *= hit
+        return tokens
 
     def worth_verifying(self, logp: Sequence[float]) -> int:
         """How many of the flat nodes to verify; `logp`: log-probabilities that the walk reaches them, falling."""

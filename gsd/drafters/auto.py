@@ -10,7 +10,6 @@ little longer than of one.
 
 from __future__ import annotations
 
-import heapq
 import math
 
 from gsd.config import DraftSpec
@@ -125,14 +124,21 @@ class AutoDrafter(GraphDrafter):
 
     def _worthwhile(self, graph: TokenGraph, depth: int) -> list[int]:
         """The nodes to expand together next, parents first; none where it does not pay."""
-        open_nodes = (node for node in range(len(graph)) if not graph.expanded[node] and graph.depths[node] < depth)
-        nodes = heapq.nlargest(TOGETHER, open_nodes, key=self._reach.__getitem__)
+        expanded, depths = graph.expanded, graph.depths
+        open_nodes = [node for node in range(len(graph)) if not expanded[node] and depths[node] < depth]
+        nodes = sorted(open_nodes, key=self._reach.__getitem__, reverse=True)[:TOGETHER]
         return nodes[: self._pace.worth_expanding([self._gain(node) for node in nodes])]
 
     def _gain(self, node: int) -> float:
-        """Tokens that expanding `node` may bring: the walk gets there, and goes on to none of the children it has."""
-        there = sum(math.exp(logp) for _, logp in self._edges[node])
-        return math.exp(self._reach[node]) * max(self._pace.hit - there, 0.0)
+        """Tokens that expanding `node` may bring: the walk gets there, and goes on to none of the children it has.
+
+        Where it has some, the draft's own child is worth more than itself: what follows it is not drafted otherwise.
+        """
+        reach = math.exp(self._reach[node])
+        if not self._edges[node]:
+            return reach * self._pace.hit
+        there = min(sum(math.exp(logp) for _, logp in self._edges[node]), 1.0)
+        return reach * max(self._pace.hit - there, 0.0) + (1 - there) * self._pace.beyond(reach)
 
     def _ask(self, graph: TokenGraph, nodes: list[int], committed: list[int]) -> None:
         """Expand `nodes` in one draft forward."""

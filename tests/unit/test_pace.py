@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsd.pace import KEPT, LARGEST, PRICED_FIRST, WINDOW, Acceptance, LiveCurve, Pace, Trust
+from gsd.pace import FORESEEN, KEPT, LARGEST, PRICED_FIRST, WINDOW, Acceptance, LiveCurve, Pace, Trust
 from tests.models import StillPace
 
 
@@ -16,7 +16,8 @@ def test_a_size_costs_the_median_of_its_timings_and_between_sizes_a_line():
     curve = LiveCurve()
     for ms in (10.0, 90.0, 11.0):  # one hiccup
         curve.observe(1, ms)
-    curve.observe(9, 19.0)
+    for _ in range(2):
+        curve.observe(9, 19.0)
     assert curve.table()[1] == 11.0 and curve.table()[5] == pytest.approx(15.0)
 
 
@@ -25,6 +26,18 @@ def test_a_larger_forward_that_was_faster_corrects_the_smaller():
     curve.observe(4, 50.0)
     curve.observe(8, 20.0)
     assert curve.table()[4] == 20.0
+
+
+def test_a_size_that_was_timed_once_does_not_count_beside_one_that_was_more_often():
+    """Were it a hiccup, so large a forward would not be tried again."""
+    curve = LiveCurve()
+    curve.observe(4, 5.0)
+    curve.observe(8, 500.0)
+    assert curve.table()[8] == 500.0
+    curve.observe(4, 5.0)
+    assert curve.table()[8] < 6.0
+    curve.observe(8, 7.0)
+    assert curve.table()[8] == 7.0
 
 
 @given(st.lists(st.tuples(st.integers(1, LARGEST), st.floats(0.1, 1e3)), min_size=1))
@@ -75,6 +88,26 @@ def test_a_draft_forward_is_made_where_it_brings_more_than_its_time():
     assert pace.worth_expanding([0.21]) == 1
     assert pace.worth_expanding([0.15, 0.15]) == 2  # together, what neither would alone
     assert pace.worth_expanding([0.9, 0.01, 0.01]) == 1
+
+
+def test_a_node_costs_what_one_does_among_as_many_as_rounds_verify(monkeypatch):
+    """Twelve rounds verify 20 nodes, 2 ms each; what 60 were once seen to take says nothing of them."""
+    pace = Pace()
+    pace._rounds.extend([(4, 21, [])] * WINDOW)
+    for nodes, ms in ((1, 100.0), (21, 140.0), (61, 9000.0)):
+        for _ in range(2):
+            pace._target.observe(nodes, ms)
+    pace.begin()
+    assert pace._node_price == pytest.approx(2 * pace.rate)
+
+
+def test_what_a_chain_may_bring_beyond_a_child_is_counted_while_it_pays():
+    """At 0.05 tokens a ms a forward and its node cost 0.5 tokens; the draft's first choice holds with 0.76."""
+    pace = StillPace(rate=0.05)
+    assert pace.beyond(0.85) == 0.0  # 0.85 · 0.76² < 0.5
+    assert pace.beyond(1.0) == pytest.approx(0.76**2 - 0.5)
+    pace.hit = 1.0
+    assert pace.beyond(1.0) == pytest.approx(sum(0.95**k - 0.5 for k in range(2, 2 + FORESEEN)))
 
 
 def test_before_any_rate_is_known_a_forward_has_a_price_all_the_same():
