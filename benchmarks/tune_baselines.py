@@ -2,9 +2,9 @@
 
     python benchmarks/tune_baselines.py --pair qwen2.5-coder --draft-quant int4 --dtype bfloat16 --settings 12
 
-Each method draws as many settings from its own grid; transformers' assisted generation and prompt lookup try all
-their lengths. Tune on other prompts than those that are then reported: a best of many looks better than it is.
-Prints JSON: the best of each method first, then every setting. Leave the machine alone meanwhile.
+Each method draws as many settings from its own grid (`auto` has none); transformers' assisted generation and prompt
+lookup try all their lengths. Tune on other prompts than those that are then reported: a best of many looks better
+than it is. Prints JSON: the best of each method first, then every setting. Leave the machine alone meanwhile.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ BRANCHING = {
     "frontier": (2, 3, 6),
     "budget": (16, 32, 48),
 }
+WAYS = ("hf-assisted", "hf-lookup", "hf-assisted-q")  # of transformers; the last with a quantised draft only
 GRIDS: dict[str, dict[str, tuple]] = {
     "auto": {},  # has nothing to choose
     "chain": {"depth": (2, 3, 4, 6, 8, 12, 20), "prob_threshold": (0.0, 0.2, 0.4, 0.6)},
@@ -57,16 +58,18 @@ def drawn(method: str, count: int, seed: int) -> dict[str, DraftSpec]:
 
 
 def contenders(spec: RunSpec, methods: list[str], count: int, seed: int) -> dict[str, DraftSpec]:
-    """Both baselines, the drawn settings of our methods, and all that transformers offers for this run."""
+    """Both baselines, the drawn settings of our methods, and all lengths of transformers' ways."""
     plain = DraftSpec(method="ar")
-    chosen = {"ar": plain}
+    chosen = {"ar": plain, PLAIN: plain}
     for method in methods:
-        chosen |= drawn(method, count, seed)
-    quantised = spec.draft.quantization != "none"
-    peers = [name for name in PEERS if name != "hf-sample" and (quantised or PEERS[name].assistant != "quantised")]
-    for name in peers:
-        check_assistant(name, spec)
-    return chosen | dict.fromkeys(peers, plain)
+        if method in GRIDS:
+            chosen |= drawn(method, count, seed)
+            continue
+        for name in PEERS:
+            if _family(name) == method:
+                check_assistant(name, spec)
+                chosen[name] = plain
+    return chosen
 
 
 def report(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -83,13 +86,17 @@ def report(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
 def main() -> None:
     """Measure and print."""
     options = _options()
+    whole = options.draft_quant == "none"
+    methods = options.methods.split(",") if options.methods else [*GRIDS, *WAYS[: 2 if whole else 3]]
+    if unknown := [method for method in methods if method not in (*GRIDS, *WAYS)]:
+        raise SystemExit(f"unknown methods {', '.join(unknown)}; choose among {', '.join((*GRIDS, *WAYS))}")
     chosen = pair(options.pair)
     draft = chosen.draft.model_copy(update={"quantization": options.draft_quant})
     prompts = read_prompts(options.prompts).prompts[: options.count]
     spec = RunSpec(target=chosen.target, draft=draft, pair=chosen.name, prompt=prompts[0], dtype=options.dtype,
                    max_new_tokens=options.max_new_tokens)  # fmt: skip
     runner = Runner.of(spec)
-    drafting = contenders(spec, options.methods.split(","), options.settings, options.seed)
+    drafting = contenders(spec, methods, options.settings, options.seed)
     ids = [runner.encode(prompt) for prompt in prompts]
     results = list(measure(runner, spec, drafting, ids, repeats=options.repeats))
     rows = summary(results, [prompt.kind for prompt in prompts], PLAIN)
@@ -104,7 +111,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--prompts", type=Path, default=Path(__file__).parent / "prompts" / "mixed.jsonl")
     parser.add_argument("--count", type=int, default=4, help="prompts, the first ones of the file")
-    parser.add_argument("--methods", default=",".join(GRIDS))
+    parser.add_argument("--methods", help="those to tune, or to compare with; without it all")
     parser.add_argument("--settings", type=int, default=12, help="for each method")
     parser.add_argument("--max-new-tokens", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=1)
