@@ -31,7 +31,7 @@ WHOLE = "all parts"
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class Held:
     """How the models are held and run."""
 
     quantization: str = "int4"
@@ -43,7 +43,7 @@ class Engine:
 class Variant:
     """One way to decode."""
 
-    engine: Engine
+    held: Held
     drafting: DraftSpec
 
 
@@ -52,17 +52,17 @@ def _auto(**settings: Any) -> DraftSpec:
 
 
 VARIANTS: dict[str, Variant] = {
-    WHOLE: Variant(Engine(), _auto()),
-    "no lookup in the text": Variant(Engine(), _auto(lookup=False)),
-    "no rejected hypotheses": Variant(Engine(), _auto(history=False)),
-    "q as it is, uncalibrated": Variant(Engine(), _auto(calibrated=False)),
-    "no merging": Variant(Engine(), _auto(merge_context=None)),
-    "fixed settings (graph)": Variant(Engine(), DraftSpec()),
-    "draft in 8 bits": Variant(Engine(quantization="int8"), _auto()),
-    "draft whole": Variant(Engine(quantization="none"), _auto()),
-    "weights in rows": Variant(Engine(packed=False), _auto()),
-    "transformers' forward": Variant(Engine(lean=False), _auto()),
-    "none of them": Variant(Engine("none", packed=False, lean=False), DraftSpec()),
+    WHOLE: Variant(Held(), _auto()),
+    "no lookup in the text": Variant(Held(), _auto(lookup=False)),
+    "no rejected hypotheses": Variant(Held(), _auto(history=False)),
+    "q as it is, uncalibrated": Variant(Held(), _auto(calibrated=False)),
+    "no merging": Variant(Held(), _auto(merge_context=None)),
+    "fixed settings (graph)": Variant(Held(), DraftSpec()),
+    "draft in 8 bits": Variant(Held(quantization="int8"), _auto()),
+    "draft whole": Variant(Held(quantization="none"), _auto()),
+    "weights in rows": Variant(Held(packed=False), _auto()),
+    "transformers' forward": Variant(Held(lean=False), _auto()),
+    "none of them": Variant(Held("none", packed=False, lean=False), DraftSpec()),
 }
 
 
@@ -71,7 +71,7 @@ def main() -> None:
     given = _arguments()
     chosen = pair(given.pair)
     variants = {name: VARIANTS[name] for name in [WHOLE, *(given.without or VARIANTS)]}
-    runners = {name: _runner(chosen, variant.engine, given.dtype) for name, variant in variants.items()}
+    runners = {name: _runner(chosen, variant.held, given.dtype) for name, variant in variants.items()}
     contenders = {}
     for name, variant in variants.items():
         spec = RunSpec(
@@ -81,10 +81,11 @@ def main() -> None:
         contenders[name] = OwnMethod(runners[name], spec)
     whole = runners[WHOLE]
     file = read_prompts(Path(given.prompts))
-    prompts = [whole.encode(prompt) for prompt in file.prompts[:: given.every]]
+    prompts = [whole.encode(prompt) for prompt in file.prompts[: given.count]]
     interleaved(contenders, prompts[0], 1)  # warms up
     rows = _rows([interleaved(contenders, prompt, given.repeats) for prompt in prompts])
     print(_table(rows))
+    given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps({"rows": rows, "prompts": len(prompts), "repeats": given.repeats,
                                      "max_new_tokens": given.max_new_tokens, "dtype": given.dtype, "pair": given.pair,
                                      "machine": machine(whole)}, indent=1) + "\n")  # fmt: skip
@@ -94,7 +95,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--pair", default="tiny")
     parser.add_argument("--prompts", default="benchmarks/prompts/speed.jsonl")
-    parser.add_argument("--every", type=int, default=1, help="take every so manieth prompt")
+    parser.add_argument("--count", type=int, help="prompts, the first ones of the file; without it all")
     parser.add_argument("--max-new-tokens", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--dtype", default="bfloat16")
@@ -107,14 +108,14 @@ def _arguments() -> argparse.Namespace:
 _models: dict[tuple, Any] = {}
 
 
-def _runner(chosen: PairSpec, engine: Engine, dtype: str) -> Runner:
-    """The pair held as `engine` says. Models are shared; what is learned of costs and acceptance is a runner's own."""
-    draft = ModelSpec(**chosen.draft.model_dump() | {"quantization": engine.quantization})
+def _runner(chosen: PairSpec, how: Held, dtype: str) -> Runner:
+    """The pair held as `how` says. Models are shared; what is learned of costs and acceptance is a runner's own."""
+    draft = ModelSpec(**chosen.draft.model_dump() | {"quantization": how.quantization})
     held = []
     for spec in (chosen.target, draft):
-        key = (spec, engine.packed, engine.lean)
+        key = (spec, how.packed, how.lean)
         if key not in _models:
-            _models[key] = load_model(spec, "cpu", dtype, packed=engine.packed, lean=engine.lean)
+            _models[key] = load_model(spec, "cpu", dtype, packed=how.packed, lean=how.lean)
         held.append(_models[key])
     return Runner(*held, load_tokenizer(chosen.target))
 

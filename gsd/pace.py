@@ -19,11 +19,12 @@ import numpy as np
 
 LARGEST = 129  # tokens of the largest forward that is planned: 128 nodes and the root
 KEPT = 8  # timings of one size that its median is taken of
+REMEMBERED = 256  # forwards whose timings count
 WINDOW = 12  # rounds that the rate is taken of
 SHORTEST_PAUSE, LONGEST_PAUSE = 8, 64  # rounds without a draft, before it is tried again
 FORESEEN = 4  # tokens of a chain that is not drafted yet
 SURE = 0.95  # how often it is the first of the draft's choices, where one of them comes true
-FEWEST = 8  # nodes that a node's price is taken of
+FEWEST = 8  # nodes, at least, that a node's price is taken of: among fewer it is a matter of a kernel's steps
 PRICED_FIRST = 0.3  # tokens that a draft forward costs while no rate is known
 GROWTH = 0.02  # of a one-token forward's time, what a further token adds, where nothing is measured
 
@@ -35,22 +36,20 @@ class LiveCurve:
     """Milliseconds by a forward's number of tokens, from those that were made; with what the engine does for each.
 
     Each size stands for the (lower) median of its last timings; between sizes a straight line, beyond them the
-    first guess's slope. A larger forward is never taken to be cheaper: what a hiccup made dear is
-    corrected by the next larger size. A size that was timed but once does not count where others were more often:
-    were it a hiccup, nothing so large would be tried again to correct it.
+    first guess's slope. A larger forward is never taken to be cheaper: what a hiccup made dear is corrected by the
+    next larger size. What corrects itself in no other way is left out: a size that was timed but once, where
+    others were more often (it may have been a hiccup, after which nothing so large would be tried again), and what
+    was timed before the last `REMEMBERED` forwards (the machine may have been faster or slower).
     """
 
     def __init__(self) -> None:
-        self._timings: dict[int, deque[float]] = {}
-        self._medians: dict[int, float] = {}
+        self._timings: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)  # tokens, milliseconds
         self._table: np.ndarray | None = None
 
     def observe(self, tokens: int, ms: float) -> None:
         """One forward of `tokens` tokens took `ms`."""
         if tokens <= LARGEST:
-            timings = self._timings.setdefault(tokens, deque(maxlen=KEPT))
-            timings.append(ms)
-            self._medians[tokens] = sorted(timings)[(len(timings) - 1) // 2]
+            self._timings.append((tokens, ms))
             self._table = None
 
     def table(self) -> np.ndarray:
@@ -60,10 +59,15 @@ class LiveCurve:
         return self._table
 
     def _estimates(self) -> np.ndarray:
-        if not self._medians:
+        if not self._timings:
             return np.zeros(LARGEST + 1)
-        sizes = sorted(size for size, timings in self._timings.items() if len(timings) > 1) or sorted(self._medians)
-        medians = np.minimum.accumulate([self._medians[size] for size in reversed(sizes)])[::-1]
+        timings: dict[int, list[float]] = {}
+        for tokens, ms in self._timings:
+            timings.setdefault(tokens, []).append(ms)
+        sizes = sorted(size for size in timings if len(timings[size]) > 1) or sorted(timings)
+        last = [sorted(timings[size][-KEPT:]) for size in sizes]
+        medians = [ms[(len(ms) - 1) // 2] for ms in last]
+        medians = np.minimum.accumulate(medians[::-1])[::-1]
         table = np.interp(_SIZES, sizes, medians)
         # Outside what is measured: the first guess's shape, scaled to the nearest measured size.
         low, high = sizes[0], sizes[-1]
@@ -209,9 +213,9 @@ class Pace:
 
     @property
     def _usual(self) -> int:
-        """Nodes behind the root that rounds verify, for what one of them costs: sizes seldom seen may be hiccups."""
-        nodes = [nodes - 1 for _, nodes, _ in self._rounds]
-        return max(sum(nodes) // max(len(nodes), 1), FEWEST)
+        """Nodes behind the root that the last rounds verified, in the mean: sizes whose times are well known."""
+        verified = [nodes - 1 for _, nodes, _ in self._rounds]
+        return max(sum(verified) // max(len(verified), 1), FEWEST)
 
     @property
     def rate(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 import transformers
 
+import gsd
 from gsd.runner import Runner
 
 
@@ -17,6 +19,7 @@ def machine(runner: Runner) -> dict[str, Any]:
     """What the figures were measured on."""
     gpus = [torch.cuda.get_device_name(device) for device in runner.target.devices if device.type == "cuda"]
     return {
+        "gsd": commit() or gsd.__version__,
         "processor": processor(),
         "threads": torch.get_num_threads(),
         "gpu": ", ".join(gpus) or None,
@@ -26,6 +29,16 @@ def machine(runner: Runner) -> dict[str, Any]:
         "transformers": transformers.__version__,
         "scikit_learn": find_spec("sklearn") is not None,  # changes how transformers' assistant stops
     }
+
+
+def commit() -> str | None:
+    """The commit that is measured, `-dirty` where files differ from it; None where the code is in no repository."""
+    try:
+        told = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=Path(gsd.__file__).parent,
+                              capture_output=True, text=True, timeout=10)  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return told.stdout.strip() or None
 
 
 def processor() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -52,11 +53,10 @@ def measure(
 
 
 def interleaved(contenders: dict[str, Contender], prompt: list[int], repeats: int) -> dict[str, list[Measurement]]:
-    """`repeats` rounds of all methods on one prompt, another one first in each round."""
-    names = list(contenders)
-    measured: dict[str, list[Measurement]] = {name: [] for name in names}
-    for repeat in range(repeats):
-        shift = repeat % len(names)
-        for name in names[shift:] + names[:shift]:
+    """`repeats` rounds of all methods on one prompt, in an order of its own each: nobody always follows another."""
+    order = random.Random(str(prompt))
+    measured: dict[str, list[Measurement]] = {name: [] for name in contenders}
+    for _ in range(repeats):
+        for name in order.sample(list(contenders), len(contenders)):
             measured[name].append(contenders[name].measure(prompt))
     return measured

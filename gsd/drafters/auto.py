@@ -132,7 +132,8 @@ class AutoDrafter(GraphDrafter):
     def _gain(self, node: int) -> float:
         """Tokens that expanding `node` may bring: the walk gets there, and goes on to none of the children it has.
 
-        Where it has some, the draft's own child is worth more than itself: what follows it is not drafted otherwise.
+        Where it has some, looked up, the draft's word is worth more than a token: it may be another one, which opens a
+        chain. Where it has none that makes no difference, since a chain pays only where its first token does.
         """
         reach = math.exp(self._reach[node])
         if not self._edges[node]:
@@ -184,9 +185,10 @@ class AutoDrafter(GraphDrafter):
 
     def _learn(self, node: int, picked: int) -> None:
         """The walk reached `node`, and the target picked this token there."""
-        graph, asked = self._graph, self._asked.get(node)
+        graph, asked, came_true = self._graph, self._asked.get(node), False
         for child, _ in graph.out_edges[node]:
             hit = graph.tokens[child] == picked
+            came_true |= hit
             found = self._found.get(child) if graph.parents[child] == node else None
             if found:
                 trust = self._pace.found[found[0]]
@@ -197,7 +199,7 @@ class AutoDrafter(GraphDrafter):
             elif asked is not None:
                 self._pace.drafted.learn(math.exp(asked[graph.tokens[child]]), hit)
         if asked is not None:
-            self._pace.learn_hit(picked in asked)
+            self._pace.learn_hit(came_true)
 
     def _remember(self, tree: FlatTree, accepted: list[int]) -> None:
         """Index the longest hypothesis that was verified and not accepted to its end."""

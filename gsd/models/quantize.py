@@ -20,7 +20,7 @@ INT4_LEVELS = 15
 SCREENED = 1 << 15  # outputs from which a head is screened: choosing among fewer takes longer than it saves
 SCREENED_ROWS = 2  # rows up to which: the int4 kernel slows down with every row, the int8 one hardly
 BEST = 64  # outputs that pass
-FEW = 4  # rows that a CPU's kernels for few bits take: from 5 on packed whole weights are no slower (benchmarks/)
+FEW = 4  # rows that a CPU's kernels for few bits take; for 8, packed whole weights are faster (benchmarks/)
 
 
 class Int8Linear(nn.Module):

@@ -117,7 +117,7 @@ def test_generate_and_bench_tell_one_acceptance_length(tiny, count):
     assert 0 < call.times.total <= call.wall_ms
 
 
-def test_methods_take_turns_and_another_one_is_first_each_time():
+def test_methods_take_turns_in_another_order_for_each_prompt_and_repeat():
     order = []
 
     class Contender:
@@ -128,8 +128,12 @@ def test_methods_take_turns_and_another_one_is_first_each_time():
             order.append(self.name)
             return call(1.0)
 
-    interleaved({name: Contender(name) for name in "abc"}, [1], 3)
-    assert "".join(order) == "abcbcacab"
+    contenders = {name: Contender(name) for name in "abcdefgh"}
+    for prompt in ([1], [2], [1]):
+        interleaved(contenders, prompt, 3)
+    turns = ["".join(order[start : start + 8]) for start in range(0, len(order), 8)]
+    assert all(sorted(turn) == sorted(contenders) for turn in turns)
+    assert turns[:3] == turns[6:] and len(set(turns)) == 6  # the same again for the same prompt
 
 
 def test_both_baselines_are_always_measured_and_nothing_twice():

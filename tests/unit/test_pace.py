@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsd.pace import FORESEEN, KEPT, LARGEST, PRICED_FIRST, WINDOW, Acceptance, LiveCurve, Pace, Trust
+from gsd.pace import FORESEEN, KEPT, LARGEST, PRICED_FIRST, REMEMBERED, WINDOW, Acceptance, LiveCurve, Pace, Trust
 from tests.models import StillPace
 
 
@@ -38,6 +38,19 @@ def test_a_size_that_was_timed_once_does_not_count_beside_one_that_was_more_ofte
     assert curve.table()[8] < 6.0
     curve.observe(8, 7.0)
     assert curve.table()[8] == 7.0
+
+
+def test_a_size_that_did_not_recur_for_long_is_forgotten():
+    """Twice 16 tokens took 2 ms on a machine that has become three times as slow since: what 4 take is not capped."""
+    curve = LiveCurve()
+    for _ in range(2):
+        curve.observe(16, 2.0)
+    for _ in range(REMEMBERED - 2):
+        curve.observe(4, 6.0)
+    assert curve.table()[4] == 2.0
+    for _ in range(2):
+        curve.observe(4, 6.0)
+    assert curve.table()[4] == 6.0 < curve.table()[16]
 
 
 @given(st.lists(st.tuples(st.integers(1, LARGEST), st.floats(0.1, 1e3)), min_size=1))
@@ -90,7 +103,7 @@ def test_a_draft_forward_is_made_where_it_brings_more_than_its_time():
     assert pace.worth_expanding([0.9, 0.01, 0.01]) == 1
 
 
-def test_a_node_costs_what_one_does_among_as_many_as_rounds_verify(monkeypatch):
+def test_a_node_costs_what_one_does_among_as_many_as_rounds_verify():
     """Twelve rounds verify 20 nodes, 2 ms each; what 60 were once seen to take says nothing of them."""
     pace = Pace()
     pace._rounds.extend([(4, 21, [])] * WINDOW)
