@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
@@ -20,12 +21,12 @@ import numpy as np
 LARGEST = 129  # tokens of the largest forward that is planned: 128 nodes and the root
 KEPT = 8  # timings of one size that its median is taken of
 REMEMBERED = 256  # forwards whose timings count
-WINDOW = 12  # rounds that the rate is taken of
+WINDOW = 24  # rounds that the rate is taken of
 SHORTEST_PAUSE, LONGEST_PAUSE = 8, 64  # rounds without a draft, before it is tried again
 FORESEEN = 4  # tokens of a chain that is not drafted yet
 SURE = 0.95  # how often it is the first of the draft's choices, where one of them comes true
 FEWEST = 8  # nodes, at least, that a node's price is taken of: among fewer it is a matter of a kernel's steps
-PRICED_FIRST = 0.3  # tokens that a draft forward costs while no rate is known
+PRICED_FIRST, NODE_PRICED_FIRST = 0.3, 0.03  # tokens that a draft forward, and a node, cost while no rate is known
 GROWTH = 0.02  # of a one-token forward's time, what a further token adds, where nothing is measured
 
 _SIZES = np.arange(LARGEST + 1)
@@ -141,6 +142,16 @@ class Trust:
         self._count[place] += 1
 
 
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What a round brought and took."""
+
+    tokens: int
+    nodes: int  # verified, the root among them
+    drafted: list[int]  # sizes of the draft's forwards
+    found: bool  # whether most of the tokens were looked up alone
+
+
 class Pace:
     """The two costs, the rate, and how often what the draft says comes true; kept from run to run of a pair."""
 
@@ -151,7 +162,7 @@ class Pace:
         self.hit = 0.8  # how often the target's token is among the children of a node that was expanded and reached
         self._draft = LiveCurve()
         self._target = LiveCurve()
-        self._rounds: deque[tuple[int, int, list[int]]] = deque(maxlen=WINDOW)  # tokens, nodes, sizes of its drafting
+        self._rounds: deque[Round] = deque(maxlen=WINDOW)
         self._sizes: list[int] = []  # of the present round's drafting, and its times
         self._began = self._draft_began = self._drafting_ms = 0.0
         self._idle, self._patience = 0, SHORTEST_PAUSE
@@ -165,18 +176,19 @@ class Pace:
     def _plan(self) -> None:
         """The rate, and the prices at that rate: in tokens, for the time that a forward or a further node takes."""
         rate, target = self.rate, self._target.table()
-        self._verifying = rate * (target[2:] - target[1])  # by nodes behind the root, from 1
+        self._verifying = (
+            rate * (target[2:] - target[1]) if rate else NODE_PRICED_FIRST * _SIZES[1:-1]
+        )  # by nodes, from 1
         self._node_price = float(self._verifying[self._usual - 1]) / self._usual
         self._drafting = (rate * self._draft.table()).tolist() if rate else [PRICED_FIRST] * (LARGEST + 1)
 
     def end(self, nodes: int, tokens: int, *, found: bool) -> None:
         """The round that began verified so many nodes, the root among them, and brought so many tokens.
 
-        `found`: some of them were looked up. What is found costs next to nothing, and says nothing of what the
-        tokens take that come when nothing is found any more: such a round does not count for the rate.
+        `found`: most of them were looked up alone. What is found costs next to nothing, and says nothing of what the
+        tokens take that come when nothing is found any more: such rounds count for the rate where there are no others.
         """
-        if not found or not self._rounds:
-            self._rounds.append((tokens, nodes, self._sizes))
+        self._rounds.append(Round(tokens, nodes, self._sizes, found))
         self._target.observe(nodes, (perf_counter() - self._began) * 1e3 - self._drafting_ms)
 
     def begin_forward(self) -> None:
@@ -214,17 +226,20 @@ class Pace:
     @property
     def _usual(self) -> int:
         """Nodes behind the root that the last rounds verified, in the mean: sizes whose times are well known."""
-        verified = [nodes - 1 for _, nodes, _ in self._rounds]
-        return max(sum(verified) // max(len(verified), 1), FEWEST)
+        return max(sum(one.nodes - 1 for one in self._rounds) // max(len(self._rounds), 1), FEWEST)
 
     @property
     def rate(self) -> float:
-        """Tokens per ms where nothing is found, at what forwards take now; at first 0, as if time cost nothing."""
-        if not self._rounds:
+        """Tokens per ms where nothing is found, at what forwards take now, and no less than plain decoding has.
+
+        0 at first.
+        """
+        rounds = [one for one in self._rounds if not one.found] or self._rounds
+        if not rounds:
             return 0.0
         target, draft = self._target.table().tolist(), self._draft.table().tolist()
-        ms = sum(target[nodes] + sum(draft[size] for size in sizes) for _, nodes, sizes in self._rounds)
-        return sum(tokens for tokens, *_ in self._rounds) / ms
+        ms = sum(target[one.nodes] + sum(draft[size] for size in one.drafted) for one in rounds)
+        return max(sum(one.tokens for one in rounds) / ms, 1 / target[1])
 
     def worth_expanding(self, gains: Sequence[float]) -> int:
         """How many of the nodes to expand in one draft forward, 0 to stop.

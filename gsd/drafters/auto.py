@@ -91,7 +91,12 @@ class AutoDrafter(GraphDrafter):
         else:
             self._pace.idle()
         if self._typical:
-            self._pace.end(len(tree), len(new_tokens), found=any(tree.nodes[i] in self._found for i in accepted))
+            found = sum(self._only_found(tree.nodes[i]) for i in accepted)
+            self._pace.end(len(tree), len(new_tokens), found=2 * found > len(new_tokens))
+
+    def _only_found(self, node: int) -> bool:
+        """Whether a node was looked up where the draft was not asked, which may have said the same."""
+        return node in self._found and self._graph.parents[node] not in self._asked
 
     def _index(self, committed: list[int]) -> None:
         """Index what was committed since the last round."""

@@ -47,9 +47,9 @@ def runs(folder):
     return {name: record_run(folder / "runs", drafting=spec, max_new_tokens=200) for name, spec in made.items()}
 
 
-def visit(page, address, run, width, view="graph"):
+def visit(page, address, run, width, view="graph", step=1):
     page.set_viewport_size({"width": width, "height": 900})
-    page.goto(f"{address}/{view}?run={run.name}")
+    page.goto(f"{address}/{view}?run={run.name}&step={step}")
     page.locator(".graph-view > svg .node .mark").first.wait_for()
     page.wait_for_selector('[data-test-script-state="notRunning"]')
     page.wait_for_timeout(400)  # nodes glide
@@ -75,9 +75,8 @@ def test_zoomed_in_no_label_lies_over_another(page, address, runs):
 
 
 def test_every_node_that_is_drawn_has_its_label_where_columns_are_narrow(page, address, runs):
-    visit(page, address, runs["deep"], 900)
     for step in (1, 2, 3, 4):
-        page.goto(f"{address}/graph?run={runs['deep'].name}&step={step}")
+        visit(page, address, runs["deep"], 900, step=step)
         page.locator(f".graph-view[data-round$=':{step - 1}']").wait_for()
         drawn = page.locator(".graph-view > svg .node").count()
         found = page.locator(".graph-view").evaluate(OVERLAPS)

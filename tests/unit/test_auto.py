@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from gsd.config import DraftSpec
 from gsd.drafters.auto import CATCHING_UP, AutoDrafter
+from gsd.graph import ROOT
 from gsd.pace import SHORTEST_PAUSE
 from tests.models import StillPace
 from tests.table_model import TableModel, random_table
@@ -33,6 +36,17 @@ def test_looking_up_goes_as_deep_as_asked_where_the_draft_s_context_is_full(cont
     assert max(expanded, default=-1) < max(context_length - len(TEXT), 0)
     found = [token for token, source in zip(graph.tokens, graph.sources) if source == "lookup"]
     assert found == TEXT[3:][:most]
+
+
+def test_behind_a_found_token_the_draft_is_worth_the_chain_that_it_may_open_instead(monkeypatch):
+    made = drafter()
+    pace = made._pace
+    monkeypatch.setattr(pace, "worth_expanding", lambda gains: 0)
+    made.draft(TEXT, 8)  # nothing but what is looked up
+    there = math.exp(made._edges[ROOT][0][1])
+    assert made._gain(ROOT) > pace.hit - there > 0
+    monkeypatch.setattr(pace, "beyond", lambda reach: 0.0)
+    assert made._gain(ROOT) == pytest.approx(pace.hit - there)
 
 
 def test_only_what_the_draft_proposed_makes_a_try_of_it_a_success(monkeypatch):
@@ -106,16 +120,16 @@ def test_looking_ahead_ends_where_the_draft_must(depth):
     assert max(drafter(table=sure_of_5()).draft(SAID_BEFORE, depth).depths) == depth
 
 
-def test_a_round_that_accepts_what_was_looked_up_is_told_apart(monkeypatch):
-    """The text's first round says nothing of the rate. Of the others one accepts the 4 that was found, one nothing."""
-    made, text, told = drafter(), list(TEXT), []
+@pytest.mark.parametrize(("asked", "accepts", "apart"), [(0, 2, True), (0, 1, False), (0, 0, False), (1, 2, False)])
+def test_a_round_most_of_which_was_looked_up_alone_is_told_apart(monkeypatch, asked, accepts, apart):
+    """The second round finds `3 4` and more: what counts is how many are accepted, and whether the draft was asked."""
+    made, told = drafter(), []
+    monkeypatch.setattr(made._pace, "worth_expanding", lambda gains: asked)
     monkeypatch.setattr(made._pace, "end", lambda nodes, tokens, *, found: told.append(found))
-    for accepts, bonus in ((False, 3), (True, 0), (False, 1)):
-        graph = made.draft(text, 4)
-        tree = made.flatten(graph, 4)
-        at = [i for i in range(1, len(tree)) if tree.parents[i] == 0 and graph.sources[tree.nodes[i]] == "lookup"]
-        accepted = at if accepts else []
-        new = [*(tree.tokens[i] for i in accepted), bonus]
-        made.observe(tree, accepted, new)
-        text += new
-    assert told == [True, False]
+    for text in (TEXT[:3], TEXT):
+        graph = made.draft(text, 3)
+        tree = made.flatten(graph, 3)
+        found = [i for i in range(1, len(tree)) if graph.sources[tree.nodes[i]] == "lookup"]
+        accepted = found[:accepts]
+        made.observe(tree, accepted, [*(tree.tokens[i] for i in accepted), 5])
+    assert told == [apart]

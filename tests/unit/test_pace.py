@@ -8,7 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsd.pace import FORESEEN, KEPT, LARGEST, PRICED_FIRST, REMEMBERED, WINDOW, Acceptance, LiveCurve, Pace, Trust
+from gsd.pace import (
+    FORESEEN,
+    KEPT,
+    LARGEST,
+    NODE_PRICED_FIRST,
+    PRICED_FIRST,
+    REMEMBERED,
+    WINDOW,
+    Acceptance,
+    LiveCurve,
+    Pace,
+    Round,
+    Trust,
+)
 from tests.models import StillPace
 
 
@@ -106,7 +119,7 @@ def test_a_draft_forward_is_made_where_it_brings_more_than_its_time():
 def test_a_node_costs_what_one_does_among_as_many_as_rounds_verify():
     """Twelve rounds verify 20 nodes, 2 ms each; what 60 were once seen to take says nothing of them."""
     pace = Pace()
-    pace._rounds.extend([(4, 21, [])] * WINDOW)
+    pace._rounds.extend([Round(4, 21, [], False)] * WINDOW)
     for nodes, ms in ((1, 100.0), (21, 140.0), (61, 9000.0)):
         for _ in range(2):
             pace._target.observe(nodes, ms)
@@ -125,8 +138,10 @@ def test_what_a_chain_may_bring_beyond_a_child_is_counted_while_it_pays():
 
 def test_before_any_rate_is_known_a_forward_has_a_price_all_the_same():
     pace = StillPace(rate=0.0)
-    assert pace.worth_expanding([PRICED_FIRST - 0.01]) == 0
-    assert pace.worth_expanding([PRICED_FIRST + 0.01]) == 1
+    price = PRICED_FIRST + NODE_PRICED_FIRST
+    assert pace.worth_expanding([price - 0.01]) == 0
+    assert pace.worth_expanding([price + 0.01]) == 1
+    assert pace.worth_verifying([math.log(0.9), math.log(2 * NODE_PRICED_FIRST), math.log(0.01)]) == 2
 
 
 def test_nodes_are_verified_as_long_as_each_brings_more_than_its_time():
@@ -159,7 +174,7 @@ def test_what_does_not_pay_is_tried_again_ever_more_seldom_and_at_once_where_it_
 def test_one_slow_forward_does_not_end_drafting_for_good():
     """Of two timings the shorter counts."""
     pace = Pace()
-    pace._rounds.append((1, 1, []))
+    pace._rounds.append(Round(1, 1, [], False))
     pace._target.observe(1, 10.0)
     pace._draft.observe(1, 400.0)
     pace.begin()
@@ -187,6 +202,19 @@ def test_the_rate_is_that_of_the_last_rounds_in_which_nothing_was_found(monkeypa
     pace = Pace()
     timed(monkeypatch, pace, [(2, False), (6, False), (20, True), (4, False)])
     assert pace.rate == pytest.approx(12 / 300)
+
+
+def test_the_rate_is_never_below_that_of_plain_decoding(monkeypatch):
+    """One token in 100 ms, where 3 nodes take 80 ms: one alone would take some less."""
+    pace = Pace()
+    timed(monkeypatch, pace, [(1, False)] * 2)
+    assert pace.rate == pytest.approx(1 / pace._target.table()[1]) > 1 / 80
+
+
+def test_rounds_that_were_wasteful_are_forgotten_even_where_all_that_came_since_was_found(monkeypatch):
+    pace = Pace()
+    timed(monkeypatch, pace, [(2, False)] + [(20, True)] * WINDOW)
+    assert pace.rate == pytest.approx(20 / 100)
 
 
 def test_where_all_that_comes_is_found_there_is_a_rate_all_the_same(monkeypatch):
