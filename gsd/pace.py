@@ -176,9 +176,8 @@ class Pace:
     def _plan(self) -> None:
         """The rate, and the prices at that rate: in tokens, for the time that a forward or a further node takes."""
         rate, target = self.rate, self._target.table()
-        self._verifying = (
-            rate * (target[2:] - target[1]) if rate else NODE_PRICED_FIRST * _SIZES[1:-1]
-        )  # by nodes, from 1
+        longer = target[2:] - target[1]  # by nodes behind the root, from 1
+        self._verifying = rate * longer if rate else NODE_PRICED_FIRST * _SIZES[1:-1]
         self._node_price = float(self._verifying[self._usual - 1]) / self._usual
         self._drafting = (rate * self._draft.table()).tolist() if rate else [PRICED_FIRST] * (LARGEST + 1)
 
