@@ -2,11 +2,14 @@
 
 import json
 from itertools import accumulate
+from pathlib import Path
 
 import pytest
 from fixtures.recorded import record_run
 
 from gsd.config import DraftSpec, Prompt, SamplingSpec
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 
 
 def data_of(page, key):
@@ -152,9 +155,11 @@ def test_the_leaderboard_draws_what_comes_with_the_code(compare):
 
 def test_the_leaderboard_says_where_a_text_was_not_that_of_plain_decoding(compare):
     page = compare(show="leaderboard")
-    page.selectbox(key="bench").set_value("qwen2.5-coder-bf16").run()
+    page.selectbox(key="bench").set_value("qwen2.5-coder-bf16-int4").run()
     [caption] = [caption.value.replace("\\", "") for caption in page.caption if "Measured on" in caption.value]
-    assert "graph on 6 of 10; in bfloat16 near-ties flip" in caption
+    told = json.loads((RESULTS / "qwen2.5-coder-bf16-int4.json").read_bytes())["methods"]["auto"]
+    assert told["matches"] < told["prompts"]
+    assert f"auto on {told['matches']} of {told['prompts']}" in caption and "in bfloat16 near-ties flip" in caption
 
 
 def test_a_broken_result_is_told(compare):

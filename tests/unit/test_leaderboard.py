@@ -117,7 +117,7 @@ def test_what_is_no_result_is_refused_by_name(content):
         read_bench(content, "mine.json")
 
 
-@pytest.mark.parametrize("name", ["tiny-float32", "qwen2.5-coder-bf16"])
+@pytest.mark.parametrize("name", ["tiny-float32", "qwen2.5-coder-bf16-int4"])
 def test_the_results_that_come_with_the_code_can_be_drawn(name):
     path = results(RESULTS)[name]
     bench = read_bench(path.read_bytes(), path.name)
