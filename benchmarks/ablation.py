@@ -4,13 +4,14 @@
 
 All variants decode the same prompts in turns in one process. A variant's figure is its time per token over that of
 the whole, per prompt (median over repeats), then the mean over prompts with its bootstrap interval: 1.10 means that
-the part it lacks makes decoding 1.10 times as fast. Float32 is for pairs of a few million parameters; on a CPU use
-bfloat16.
+the part it lacks makes decoding 1.10 times as fast. An interrupt keeps whole prompts. Float32 is for
+pairs of a few million parameters; on a CPU use bfloat16.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import statistics
 from dataclasses import dataclass
@@ -83,10 +84,16 @@ def main() -> None:
     file = read_prompts(Path(given.prompts))
     prompts = [whole.encode(prompt) for prompt in file.prompts[: given.count]]
     interleaved(contenders, prompts[0], 1)  # warms up
-    rows = _rows([interleaved(contenders, prompt, given.repeats) for prompt in prompts])
+    measured = []
+    with contextlib.suppress(KeyboardInterrupt):  # what was measured is kept
+        for prompt in prompts:
+            measured.append(interleaved(contenders, prompt, given.repeats))
+    if not measured:
+        raise SystemExit("stopped before a prompt was measured")
+    rows = _rows(measured)
     print(_table(rows))
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps({"rows": rows, "prompts": len(prompts), "repeats": given.repeats,
+    given.out.write_text(json.dumps({"rows": rows, "prompts": len(measured), "repeats": given.repeats,
                                      "max_new_tokens": given.max_new_tokens, "dtype": given.dtype, "pair": given.pair,
                                      "machine": machine(whole)}, indent=1) + "\n")  # fmt: skip
 

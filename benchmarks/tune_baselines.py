@@ -4,12 +4,14 @@
 
 Each method draws as many settings from its own grid (`auto` has none); transformers' assisted generation and prompt
 lookup try all their lengths. Tune on other prompts than those that are then reported: a best of many looks better
-than it is. Prints JSON: the best of each method first, then every setting. Leave the machine alone meanwhile.
+than it is. Prints JSON: the best of each method first, then every setting; an interrupt keeps whole prompts. Leave the
+machine alone meanwhile.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 from itertools import product
@@ -98,9 +100,15 @@ def main() -> None:
     runner = Runner.of(spec)
     drafting = contenders(spec, methods, options.settings, options.seed)
     ids = [runner.encode(prompt) for prompt in prompts]
-    results = list(measure(runner, spec, drafting, ids, repeats=options.repeats))
-    rows = summary(results, [prompt.kind for prompt in prompts], PLAIN)
-    print(json.dumps({**report(rows), "prompts": [prompt.id for prompt in prompts], "machine": machine(runner)},
+    results = []
+    with contextlib.suppress(KeyboardInterrupt):  # what was measured is kept
+        for result in measure(runner, spec, drafting, ids, repeats=options.repeats):
+            results.append(result)
+    if not results:
+        raise SystemExit("stopped before a prompt was measured")
+    measured = prompts[: len(results)]
+    rows = summary(results, [prompt.kind for prompt in measured], PLAIN)
+    print(json.dumps({**report(rows), "prompts": [prompt.id for prompt in measured], "machine": machine(runner)},
                      indent=1))  # fmt: skip
 
 

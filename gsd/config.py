@@ -95,7 +95,7 @@ class DraftSpec(Spec):
     `history`            auto: and those found among hypotheses that were rejected
     `calibrated`         auto: estimate acceptance by what became of tokens of like q, not by q itself
 
-    The defaults are the fastest of a grid on two pairs (benchmarks/): a draft level costs a forward,
+    The defaults were the fastest of a grid on two pairs (benchmarks/tune_baselines.py): a level costs a forward,
     so it must be likely to be reached, and where the draft is sure it may run on.
     """
 
