@@ -47,9 +47,9 @@ def runs(folder):
     return {name: record_run(folder / "runs", drafting=spec, max_new_tokens=200) for name, spec in made.items()}
 
 
-def visit(page, address, run, width, view="graph", step=1):
+def visit(page, address, run, width, view="graph", step=None):
     page.set_viewport_size({"width": width, "height": 900})
-    page.goto(f"{address}/{view}?run={run.name}&step={step}")
+    page.goto(f"{address}/{view}?run={run.name}" + (f"&step={step}" if step else ""))
     page.locator(".graph-view > svg .node .mark").first.wait_for()
     page.wait_for_selector('[data-test-script-state="notRunning"]')
     page.wait_for_timeout(400)  # nodes glide
