@@ -35,7 +35,7 @@ BRANCHING = {
     "frontier": (2, 3, 6),
     "budget": (16, 32, 48),
 }
-WAYS = ("hf-assisted", "hf-lookup", "hf-assisted-q")  # of transformers; the last with a quantised draft only
+WAYS = ("hf-assisted", "hf-assisted-q", "hf-lookup")  # of transformers
 GRIDS: dict[str, dict[str, tuple]] = {
     "auto": {},  # has nothing to choose
     "chain": {"depth": (2, 3, 4, 6, 8, 12, 20), "prob_threshold": (0.0, 0.2, 0.4, 0.6)},
@@ -88,8 +88,8 @@ def report(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
 def main() -> None:
     """Measure and print."""
     options = _options()
-    whole = options.draft_quant == "none"
-    methods = options.methods.split(",") if options.methods else [*GRIDS, *WAYS[: 2 if whole else 3]]
+    ways = [way for way in WAYS if options.draft_quant != "none" or PEERS[way].assistant != "quantised"]
+    methods = options.methods.split(",") if options.methods else [*GRIDS, *ways]
     if unknown := [method for method in methods if method not in (*GRIDS, *WAYS)]:
         raise SystemExit(f"unknown methods {', '.join(unknown)}; choose among {', '.join((*GRIDS, *WAYS))}")
     chosen = pair(options.pair)
@@ -97,8 +97,8 @@ def main() -> None:
     prompts = read_prompts(options.prompts).prompts[: options.count]
     spec = RunSpec(target=chosen.target, draft=draft, pair=chosen.name, prompt=prompts[0], dtype=options.dtype,
                    max_new_tokens=options.max_new_tokens)  # fmt: skip
-    runner = Runner.of(spec)
     drafting = contenders(spec, methods, options.settings, options.seed)
+    runner = Runner.of(spec)
     ids = [runner.encode(prompt) for prompt in prompts]
     results = []
     with contextlib.suppress(KeyboardInterrupt):  # what was measured is kept

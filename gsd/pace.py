@@ -4,7 +4,7 @@ A level of the draft, a node of the verification: each is worth its time while t
 expected to bring, divided by what it costs, beat the rate at which text is coming out anyway. So with
 `worth` tokens gained and `ms` spent, do what makes `worth - rate · ms` largest; the best rate is the one
 that this rule itself attains (Dinkelbach's method for ratios), so it is that of the last rounds, but for those
-that found their tokens in the text. Rate and costs are in the same milliseconds, those that forwards take now:
+that found most of their tokens in the text. Rate and costs are in the same milliseconds, those that forwards take now:
 where a machine slows down, as shared ones do, both change alike for the sizes that recur.
 """
 

@@ -33,9 +33,12 @@ def machine(runner: Runner) -> dict[str, Any]:
 
 def commit() -> str | None:
     """The commit that is measured, `-dirty` where files differ from it; None where the code is in no repository."""
+    root = Path(gsd.__file__).parents[1]
+    if not (root / ".git").exists():  # installed, maybe inside of somebody else's repository
+        return None
     try:
-        told = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=Path(gsd.__file__).parent,
-                              capture_output=True, text=True, timeout=10)  # fmt: skip
+        describe = ["git", "describe", "--always", "--dirty"]
+        told = subprocess.run(describe, cwd=root, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return told.stdout.strip() or None

@@ -4,6 +4,7 @@ import pytest
 
 from gsd.bench import OWN, Measurement, OwnMethod, PromptResult, best_peer, methods_to_run, summary
 from gsd.bench.divergence import Divergence
+from gsd.bench.environment import commit
 from gsd.bench.measuring import interleaved
 from gsd.bench.report import calls, markdown
 from gsd.bench.rows import interval
@@ -134,6 +135,14 @@ def test_methods_take_turns_in_another_order_for_each_prompt_and_repeat():
     turns = ["".join(order[start : start + 8]) for start in range(0, len(order), 8)]
     assert all(sorted(turn) == sorted(contenders) for turn in turns)
     assert turns[:3] == turns[6:] and len(set(turns)) == 6  # the same again for the same prompt
+
+
+def test_a_result_names_no_commit_where_the_code_has_no_repository_of_its_own(monkeypatch, tmp_path):
+    (tmp_path / "gsd").mkdir()
+    monkeypatch.setattr("gsd.__file__", str(tmp_path / "gsd" / "__init__.py"))
+    assert commit() is None
+    (tmp_path / ".git").mkdir()  # a repository that git cannot read
+    assert commit() is None
 
 
 def test_both_baselines_are_always_measured_and_nothing_twice():

@@ -117,7 +117,7 @@ def test_a_draft_forward_is_made_where_it_brings_more_than_its_time():
 
 
 def test_a_node_costs_what_one_does_among_as_many_as_rounds_verify():
-    """Twelve rounds verify 20 nodes, 2 ms each; what 60 were once seen to take says nothing of them."""
+    """All rounds verify 20 nodes, 2 ms each; what 60 were once seen to take says nothing of them."""
     pace = Pace()
     pace._rounds.extend([Round(4, 21, [], False)] * WINDOW)
     for nodes, ms in ((1, 100.0), (21, 140.0), (61, 9000.0)):
