@@ -55,7 +55,7 @@ def _auto(**settings: Any) -> DraftSpec:
 VARIANTS: dict[str, Variant] = {
     WHOLE: Variant(Held(), _auto()),
     "no lookup in the text": Variant(Held(), _auto(lookup=False)),
-    "no rejected hypotheses": Variant(Held(), _auto(history=False)),
+    "rejected hypotheses, too": Variant(Held(), _auto(history=True)),
     "q as it is, uncalibrated": Variant(Held(), _auto(calibrated=False)),
     "no merging": Variant(Held(), _auto(merge_context=None)),
     "fixed settings (graph)": Variant(Held(), DraftSpec()),

@@ -92,7 +92,7 @@ class DraftSpec(Spec):
     `frontier`           nodes expanded per level, the most probable first
     `budget`             drafted nodes verified per round; the root comes on top
     `lookup`             auto: continuations found in the prompt and the text so far are hypotheses, too
-    `history`            auto: and those found among hypotheses that were rejected
+    `history`            auto: and those found among hypotheses that were rejected; off, as it does not pay
     `calibrated`         auto: estimate acceptance by what became of tokens of like q, not by q itself
 
     The defaults were the fastest of a grid on two pairs (benchmarks/tune_baselines.py): a level costs a forward,
@@ -110,7 +110,7 @@ class DraftSpec(Spec):
     frontier: Annotated[int, Field(ge=1, le=1024)] = 3
     budget: Annotated[int, Field(ge=1, le=1024)] = 32
     lookup: bool = True
-    history: bool = True
+    history: bool = False
     calibrated: bool = True
 
     @property
@@ -196,7 +196,7 @@ class RunSpec(Spec):
         values = self.model_dump(mode="json", exclude={"packed"})
         values["drafting"] = self.drafting.as_drafted().model_dump(mode="json")
         for name in ("lookup", "history", "calibrated"):
-            if values["drafting"][name]:
+            if values["drafting"][name] == DraftSpec.model_fields[name].default:
                 del values["drafting"][name]
         for model in (values["target"], values["draft"]):
             if model and model["quantization"] == "none":

@@ -114,14 +114,14 @@ def test_at_first_nothing_need_be_set_and_a_preset_asks_for_fixed_settings(app):
 
 def test_what_auto_goes_by_can_be_switched_off_and_comes_back_with_its_run(app, shared_client):
     page = own_pair(app(), "def f(x):")
-    page.checkbox(key="history").set_value(False)
+    page.checkbox(key="history").set_value(True)
     page.button(key="run").click().run()
     page = until_done(page, shared_client)
     drafting = page.session_state["session"].run.meta["spec"]["drafting"]
-    assert (drafting["method"], drafting["lookup"], drafting["history"]) == ("auto", True, False)
-    page.checkbox(key="history").set_value(True).run()
+    assert (drafting["method"], drafting["lookup"], drafting["history"]) == ("auto", True, True)
+    page.checkbox(key="history").set_value(False).run()
     page.button(key="take").click().run()
-    assert not page.checkbox(key="history").value
+    assert page.checkbox(key="history").value
 
 
 def test_settings_that_a_method_does_not_heed_are_greyed_out(app):

@@ -71,7 +71,7 @@ def test_the_digest_is_of_the_meaning_and_survives_json():
 
 # A value of each setting that is neither the default nor fixed by any method.
 OTHER = dict(width=3, depth=5, merge_context=2, sibling_threshold=0.3, prob_threshold=0.2, prob_rule="local",
-             prob_action="drop", frontier=7, budget=9, lookup=False, history=False, calibrated=False)  # fmt: skip
+             prob_action="drop", frontier=7, budget=9, lookup=False, history=True, calibrated=False)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", OTHER)
