@@ -21,7 +21,8 @@ METHOD_HELP = (
 # What method auto alone reads: label and help of each switch.
 SWITCHES = {
     "lookup": ("Look in the text", "Continuations found in the prompt and the text so far are hypotheses, too."),
-    "history": ("Look among rejected", "And those found among hypotheses that were rejected earlier. They do not pay, so this is off."),
+    "history": ("Look among rejected", "And those found among hypotheses that were rejected earlier; off, as it does "
+                "not pay."),
     "calibrated": ("Learn from outcomes", "A token is judged by what became of tokens that the draft gave a like q, "
                    "not by its q itself."),
 }  # fmt: skip

@@ -3,9 +3,9 @@
 The graph grows best-first instead of level by level: each draft forward expands the nodes that the walk
 most probably reaches, in whatever depth, as long as `Pace` says that it pays. So a sure draft runs on in
 a long chain and an unsure one branches; where no draft pays, none is made. Continuations found in the text
-so far or among rejected hypotheses are attached before the draft is asked, behind the text and then behind what
-is likely to follow each node that was asked, and compete with its own: a draft forward of some nodes in a row takes
-little longer than of one.
+so far (if asked for, among rejected hypotheses, too) are attached before the draft is asked, behind the text and then
+behind what is likely to follow each node that was asked, and compete with its own: a draft forward of some nodes in a
+row takes little longer than of one.
 """
 
 from __future__ import annotations
