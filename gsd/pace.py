@@ -153,15 +153,17 @@ class Round:
 
 
 class Pace:
-    """The two costs, the rate, and how often what the draft says comes true; kept from run to run of a pair."""
+    """The two costs, the rate, and how often what the draft says comes true; kept from run to run of a pair.
 
-    def __init__(self) -> None:
+    Costs are learned from the forwards made, unless curves are given that say otherwise.
+    """
+
+    def __init__(self, draft: LiveCurve | None = None, target: LiveCurve | None = None) -> None:
         self.drafted = Acceptance()
         self.confirmed = Acceptance()  # of looked-up tokens, once the draft was asked
         self.found = {"lookup": Trust(), "history": Trust()}
         self.hit = 0.8  # how often the target's token is among the children of a node that was expanded and reached
-        self._draft = LiveCurve()
-        self._target = LiveCurve()
+        self._draft, self._target = draft or LiveCurve(), target or LiveCurve()
         self._rounds: deque[Round] = deque(maxlen=WINDOW)
         self._sizes: list[int] = []  # of the present round's drafting, and its times
         self._began = self._draft_began = self._drafting_ms = 0.0
