@@ -38,6 +38,13 @@ def shortened(text: str, letters: int) -> str:
     return f"{line[: letters + 1].rpartition(' ')[0] or line[:letters]} …"
 
 
+def setting(value: object) -> str:
+    """A setting's value; a switch is on or off, and so is what is not used at all."""
+    if value is None or isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
+
+
 def percent(logp: float | None) -> str:
     """A natural log probability as a percentage; None is what the trace writes for log 0, NaN is not known."""
     if logp is not None and math.isnan(logp):

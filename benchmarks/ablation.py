@@ -1,10 +1,10 @@
-"""What each part of method `auto` and of the engine is worth: each taken away alone, and all at once.
+"""What each part of method `auto` and of the engine is worth: each changed alone, and all at once.
 
     GSD_MODELS=<folder> python benchmarks/ablation.py --pair qwen2.5-coder --out benchmarks/results/ablation.json
 
 All variants decode the same prompts in turns in one process. A variant's figure is its time per token over that of
-the whole, per prompt (median over repeats), then the mean over prompts with its bootstrap interval: 1.10 means that
-the part it lacks makes decoding 1.10 times as fast. An interrupt keeps whole prompts. Float32 is for
+`auto` as it is, per prompt (median over repeats), then the mean over prompts with its bootstrap interval: 1.10 means
+that it takes 1.10 times as long. An interrupt keeps whole prompts. Float32 is for
 pairs of a few million parameters; on a CPU use bfloat16.
 """
 
@@ -28,7 +28,7 @@ from gsd.prompts import read_prompts
 from gsd.runner import Runner
 from gsd.trace import mean_acceptance_length
 
-WHOLE = "all parts"
+WHOLE = "as it is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def main() -> None:
     """Measure, print a table, write the figures."""
     given = _arguments()
     chosen = pair(given.pair)
-    variants = {name: VARIANTS[name] for name in [WHOLE, *(given.without or VARIANTS)]}
+    variants = {name: VARIANTS[name] for name in [WHOLE, *(given.variants or VARIANTS)]}
     runners = {name: _runner(chosen, variant.held, given.dtype) for name, variant in variants.items()}
     contenders = {}
     for name, variant in variants.items():
@@ -106,7 +106,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--max-new-tokens", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--dtype", default="bfloat16")
-    parser.add_argument("--without", choices=[name for name in VARIANTS if name != WHOLE], nargs="+",
+    parser.add_argument("--variants", choices=[name for name in VARIANTS if name != WHOLE], nargs="+",
                         help="these variants only, as all of them hold four targets in memory")  # fmt: skip
     parser.add_argument("--out", type=Path, required=True)
     return parser.parse_args()

@@ -92,7 +92,7 @@ class DraftSpec(Spec):
     `frontier`           nodes expanded per level, the most probable first
     `budget`             drafted nodes verified per round; the root comes on top
     `lookup`             auto: continuations found in the prompt and the text so far are hypotheses, too
-    `history`            auto: and those found among hypotheses that were rejected; off, as it does not pay
+    `history`            auto: and those found among hypotheses that were rejected; it gained nothing
     `calibrated`         auto: estimate acceptance by what became of tokens of like q, not by q itself
 
     The defaults were the fastest of a grid on two pairs (benchmarks/tune_baselines.py): a level costs a forward,
@@ -190,13 +190,13 @@ class RunSpec(Spec):
     def digest(self) -> str:
         """SHA-256 of the canonical JSON, hexadecimal: settings that the method reads the same give the same digest.
 
-        Whole weights, and what method auto alone reads, are left unsaid where they are the default, as they
-        were before there was a choice. How weights are laid out is left out: it changes times, and near ties at most.
+        Whole weights, and what auto alone reads, are left unsaid where they are as they were before there was a
+        choice. How weights are laid out is left out: it changes times, and near ties at most.
         """
         values = self.model_dump(mode="json", exclude={"packed"})
         values["drafting"] = self.drafting.as_drafted().model_dump(mode="json")
         for name in ("lookup", "history", "calibrated"):
-            if values["drafting"][name] == DraftSpec.model_fields[name].default:
+            if values["drafting"][name] or self.drafting.method != "auto":
                 del values["drafting"][name]
         for model in (values["target"], values["draft"]):
             if model and model["quantization"] == "none":

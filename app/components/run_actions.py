@@ -10,7 +10,7 @@ import streamlit as st
 from app.components.settings import HEEDED, LEARNED, take_settings
 from app.library import find
 from app.state import OpenRun, session
-from app.words import plain, shortened
+from app.words import plain, setting, shortened
 from gsd.config import DraftSpec
 from gsd.errors import TraceError
 
@@ -44,7 +44,7 @@ def changes(run: OpenRun, other: OpenRun) -> str:
 def changed_settings(before: OpenRun, after: OpenRun) -> str:
     """In words, what of the settings changed from one run to another."""
     old, new = _flat(before.meta["spec"]), _flat(after.meta["spec"])
-    changed = [f"{name.replace('_', ' ')} {_word(old[name])} → {_word(new[name])}" for name in new
+    changed = [f"{name.replace('_', ' ')} {setting(old[name])} → {setting(new[name])}" for name in new
                if name in old and old[name] != new[name]]  # fmt: skip
     words = f"Changed from A: {plain(', '.join(changed))}." if changed else "Same settings."
     both_auto = old["method"] == new["method"] == "auto"
@@ -85,7 +85,3 @@ def _flat(spec: dict[str, Any]) -> dict[str, Any]:
               "draft_weights": draft.get("quantization")}  # fmt: skip
     prompt = {"prompt": shortened(spec["prompt"]["prompt"], 40), "chat": spec["prompt"]["chat"]}
     return own | models | prompt | heeded | spec["sampling"]
-
-
-def _word(value: Any) -> str:
-    return "off" if value is None else str(value)

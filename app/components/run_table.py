@@ -13,7 +13,7 @@ from analysis.catalog import RunInfo
 from app.components.metrics import CUT
 from app.components.rows import table_height
 from app.components.settings import preset_of
-from app.words import shortened
+from app.words import setting, shortened
 from gsd.config import HEEDED, DraftSpec, SamplingSpec
 
 RUNNING = "running"
@@ -73,7 +73,7 @@ class Line:
             changed = {"preset": preset}
         if sampling["temperature"]:
             changed |= _changed(sampling, SamplingSpec(), {"top_k", "top_p", "seed"})
-        return " · ".join(f"{name.replace('_', ' ')} {'off' if value is None or value is False else value}"
+        return " · ".join(f"{name.replace('_', ' ')} {setting(value)}"
                           for name, value in changed.items())  # fmt: skip
 
     @property

@@ -18,7 +18,7 @@ from app.components.stepper import go, round_line, shown_step, step_buttons
 from app.components.token_text import text_data, token_text
 from app.explain import as_html, explain, story
 from app.state import OpenRun, Session, session
-from app.words import plain
+from app.words import plain, setting
 
 STAGE_HEIGHT = 420  # pixels of the graph beside the text, at most
 HINT = '<p class="hint">Click a node or a dashed merge edge to read about it. ← and → step through the rounds.</p>'
@@ -70,7 +70,7 @@ def drafted_with(drafting: dict[str, Any]) -> list[str]:
     if drafting["method"] == "auto":
         return ["auto"]
     named = {name: name for name in ("width", "depth", "frontier", "budget")} | {"merge_context": "context"}
-    values = {word: "off" if drafting[name] is None else drafting[name]
+    values = {word: setting(drafting[name])
               for name, word in named.items() if name in HEEDED[drafting["method"]]}  # fmt: skip
     return [drafting["method"], *(f"{word} {value}" for word, value in values.items())]
 

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import streamlit as st
 
-from app.words import plain
+from app.words import plain, setting
 from gsd.config import HEEDED, PRESETS, DraftSpec, Dtype, Method, ModelSpec, Prompt, Quantization, RunSpec, build
 from gsd.pairs import PAIRS, available, pair
 
@@ -21,8 +21,7 @@ METHOD_HELP = (
 # What method auto alone reads: label and help of each switch.
 SWITCHES = {
     "lookup": ("Look in the text", "Continuations found in the prompt and the text so far are hypotheses, too."),
-    "history": ("Look among rejected", "And those found among hypotheses that were rejected earlier; off, as it does "
-                "not pay."),
+    "history": ("Look among rejected", "And those found among hypotheses that were rejected earlier. Off by default."),
     "calibrated": ("Learn from outcomes", "A token is judged by what became of tokens that the draft gave a like q, "
                    "not by its q itself."),
 }  # fmt: skip
@@ -218,7 +217,7 @@ def _auto() -> None:
 
 def _merge_context(*, disabled: bool) -> None:
     st.selectbox("Merge context", [None, *range(9)], key="merge_context", disabled=disabled,
-                 format_func=lambda value: "off" if value is None else str(value),
+                 format_func=setting,
                  help="Tokens before a candidate that must agree, too, for it to merge with a node: 0 compares "
                       "the token alone, 1 a bigram. `off` never merges.")  # fmt: skip
 

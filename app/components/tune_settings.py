@@ -8,6 +8,7 @@ import streamlit as st
 
 from analysis.survey import CONTEXTS
 from app.components.settings import HEEDED, NUMBERS
+from app.words import setting
 from gsd.atlas import Bounds
 from gsd.config import DraftSpec
 
@@ -26,7 +27,7 @@ def tune_settings(bounds: Bounds) -> DraftSpec:
     st.segmented_control("Method", METHODS, key=PREFIX + "method", required=True, help=METHOD_HELP)
     for name in ("width", "depth"):
         _count(name, bounds)
-    st.select_slider("Merge context", CONTEXTS, key=PREFIX + "merge_context", help=CONTEXT_HELP, format_func=_context,
+    st.select_slider("Merge context", CONTEXTS, key=PREFIX + "merge_context", help=CONTEXT_HELP, format_func=setting,
                      disabled=not _heeded("merge_context"))  # fmt: skip
     for name in ("frontier", "budget"):
         _count(name, bounds)
@@ -88,7 +89,3 @@ def _count(name: str, bounds: Bounds) -> None:
 
 def _heeded(name: str) -> bool:
     return name in HEEDED[st.session_state[PREFIX + "method"]]
-
-
-def _context(value: int | None) -> str:
-    return "off" if value is None else str(value)

@@ -9,7 +9,7 @@ import streamlit as st
 from analysis.step_whatif import Changed, Counts, StepReplay, Uncovered
 from app.components.settings import NUMBERS
 from app.state import OpenRun
-from app.words import code, plain
+from app.words import code, plain, setting
 from gsd.config import DraftSpec
 from gsd.errors import InputError
 
@@ -71,7 +71,7 @@ def _controls(place: str, replay: StepReplay) -> DraftSpec:
         contexts = CONTEXTS if spec.merge_context in CONTEXTS else (*CONTEXTS, spec.merge_context)
         chosen["merge_context"] = st.select_slider(
             "Merge context", contexts, spec.merge_context, key=_key(place, "merge_context"),
-            format_func=lambda value: "off" if value is None else str(value),
+            format_func=setting,
             help="Tokens before a candidate that must agree, too, for it to merge. `off` never merges.",
         )  # fmt: skip
     return spec.model_copy(update=chosen)

@@ -50,7 +50,7 @@ def generate(
         bool | None, typer.Option(help="auto: what is found in the prompt and the text so far is a hypothesis, too.")
     ] = None,
     history: Annotated[
-        bool | None, typer.Option(help="auto: and what is found among rejected hypotheses; off, as it does not pay.")
+        bool | None, typer.Option(help="auto: and what is found among hypotheses that were rejected.")
     ] = None,
     calibrated: Annotated[
         bool | None, typer.Option(help="auto: judge a token by what became of tokens of like q, not by its q itself.")

@@ -112,7 +112,7 @@ def test_at_first_nothing_need_be_set_and_a_preset_asks_for_fixed_settings(app):
     assert page.number_input(key="width").value == 9  # what auto does not show is kept
 
 
-def test_what_auto_goes_by_can_be_switched_off_and_comes_back_with_its_run(app, shared_client):
+def test_what_auto_goes_by_can_be_switched_and_comes_back_with_its_run(app, shared_client):
     page = own_pair(app(), "def f(x):")
     page.checkbox(key="history").set_value(True)
     page.button(key="run").click().run()

@@ -83,13 +83,20 @@ def test_runs_of_one_prompt_are_told_apart_in_the_list_and_before_they_are_delet
     chosen = [(DraftSpec(), SamplingSpec(seed=3)), (DraftSpec(), SamplingSpec(temperature=1.2)),
               (DraftSpec(width=3, merge_context=None), SamplingSpec(temperature=6.0, seed=3)),
               (DraftSpec(merge_context=0), SamplingSpec()), (DraftSpec(**PRESETS["wide"]), SamplingSpec()),
-              (DraftSpec(method="auto", lookup=False), SamplingSpec())]  # fmt: skip
+              (DraftSpec(method="auto", lookup=False, history=True), SamplingSpec())]  # fmt: skip
     for drafting, sampling in chosen:
         record(tmp_path, count=1, drafting=drafting, sampling=sampling)
     page = view()
     found = table(page).iloc[: len(chosen)][::-1]
     assert list(found["method"]) == ["graph", "graph T 1.2", "graph T 6", "graph", "graph", "auto"]
-    settings = ["", "", "width 3 · merge context off · seed 3", "merge context 0", "preset wide", "lookup off"]
+    settings = [
+        "",
+        "",
+        "width 3 · merge context off · seed 3",
+        "merge context 0",
+        "preset wide",
+        "lookup off · history on",
+    ]
     assert list(found["settings"]) == settings
     page = tick(page, *range(len(chosen)))
     page.button(key="delete").click().run()

@@ -13,7 +13,7 @@ from gsd.stops import StopRules
 from tests.models import VOCABULARY, StillPace, adapted, decode, half_agreeing, target_of, tokens_of
 
 PROMPT = [3, 1, 4, 1, 5]
-SPEC = DraftSpec(width=3, depth=4, merge_context=0, prob_threshold=0.0, sibling_threshold=0.0)
+SPEC = DraftSpec(width=3, depth=4, merge_context=0, prob_threshold=0.0, sibling_threshold=0.0, history=True)
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,9 @@ def random_settings(rng: random.Random) -> DraftSpec:
         prob_action=rng.choice(["leaf", "drop"]),
         frontier=rng.choice([1, 2, 4, 12]),
         budget=rng.choice([1, 2, 7, 16, 32, 128]),
+        lookup=rng.random() < 0.8,
+        history=rng.random() < 0.5,
+        calibrated=rng.random() < 0.8,
     )
 
 

@@ -9,7 +9,7 @@ import torch
 
 from gsd.config import DraftSpec
 from gsd.drafters.auto import CATCHING_UP, AutoDrafter
-from gsd.graph import ROOT
+from gsd.graph import ROOT, tree_path
 from gsd.pace import SHORTEST_PAUSE
 from tests.models import StillPace
 from tests.table_model import TableModel, random_table
@@ -94,6 +94,22 @@ def test_what_hangs_on_a_looked_up_node_is_reached_no_more_probably_than_it():
         for child, logp in edges:
             ways.setdefault(child, []).append(made._reach[node] + logp)
     assert made._reach[1:] == pytest.approx([max(ways[node]) for node in range(1, len(graph))])
+
+
+@pytest.mark.parametrize("history", [True, False])
+def test_what_follows_in_a_rejected_hypothesis_is_a_hypothesis_again_where_its_beginning_recurs(history):
+    """In the same text only, and if that is asked for."""
+    made = drafter(lookup=False, history=history)
+    tree = made.flatten(made.draft(TEXT, 4), 4)
+    last = max(range(len(tree)), key=tree.depths.__getitem__)
+    first, *others = [tree.tokens[i] for i in tree_path(tree.parents, last)]
+    made.observe(tree, [], [(first + 1) % VOCABULARY])
+    recurring = [*TEXT, (first + 1) % VOCABULARY, TEXT[-1], first]
+    for expected in (others if history else [], []):
+        graph = made.draft(recurring, 4)
+        found = [token for token, source in zip(graph.tokens, graph.sources) if source == "history"]
+        assert others and found == expected
+        made.start(400)
 
 
 SAID_BEFORE = [0, 5, 4, 3, 2, 1, 3, 0]  # `3 0` is new; `0 5` was followed by `4 3 2 1`

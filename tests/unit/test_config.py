@@ -69,6 +69,21 @@ def test_the_digest_is_of_the_meaning_and_survives_json():
     assert len({spec.digest(), *(other.digest() for other in others)}) == 5
 
 
+@pytest.mark.parametrize(
+    ("drafting", "beginning"),
+    [
+        (DraftSpec(), "ae291ddc57fbbb8c"),
+        (DraftSpec(method="auto", history=True), "b7cf08db077e47b8"),
+        (DraftSpec(method="auto", history=False), "04e4bf0096db7f16"),
+    ],
+)
+def test_a_digest_goes_on_meaning_what_it_meant_when_runs_were_recorded(drafting, beginning):
+    spec = RunSpec(
+        target=ModelSpec(source="t"), draft=ModelSpec(source="d"), prompt=Prompt(prompt="x"), drafting=drafting
+    )
+    assert spec.digest().startswith(beginning)
+
+
 # A value of each setting that is neither the default nor fixed by any method.
 OTHER = dict(width=3, depth=5, merge_context=2, sibling_threshold=0.3, prob_threshold=0.2, prob_rule="local",
              prob_action="drop", frontier=7, budget=9, lookup=False, history=True, calibrated=False)  # fmt: skip

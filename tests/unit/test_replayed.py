@@ -2,61 +2,94 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from benchmarks.ablation import WHOLE
-from benchmarks.replayed import DRAFTING, StillCurve, Text, replay, rows
+from benchmarks.replayed import DRAFTING, Replay, Replayer, Sized, StillCurve, Text, rows
 from gsd.config import DraftSpec
 from gsd.cost import Costs, Curve, Overhead
-from gsd.pace import LARGEST, Pace
-from tests.models import VOCABULARY, adapted, decode, half_agreeing, target_of, tokens_of
+from tests.models import adapted, decode, half_agreeing, target_of, tokens_of
 
-COSTS = Costs(
-    draft=Curve([1, 8], [2.0, 4.0], [2.0, 4.0], [2.0, 4.0]),
-    target=Curve([1, 8], [10.0, 12.0], [10.0, 12.0], [10.0, 12.0]),
-    overhead=Overhead(0.5, 0.25, 0.125),
-    plain_ms=11.0,
-    machine={},
-)
+NEW = 40
+DRAFT = Curve([1, 8], [2.0, 9.0], [2.0, 9.0], [2.0, 9.0])  # a token is a millisecond
+TARGET = Curve([1, 8], [10.0, 17.0], [10.0, 17.0], [10.0, 17.0])
+COSTS = Costs(draft=DRAFT, target=TARGET, overhead=Overhead(0.5, 0.25, 0.125), plain_ms=11.0, machine={})
 
 
 @pytest.fixture(scope="module")
-def written():
-    """A draft that half agrees with a target, and what the target wrote."""
+def runner():
+    """A pair that half agrees."""
     model = target_of("llama")
-    draft = adapted(half_agreeing(model))
+    return SimpleNamespace(target=adapted(model), draft=adapted(half_agreeing(model)), eos=frozenset())
+
+
+@pytest.fixture(scope="module")
+def text(runner):
+    """What the target wrote."""
     prompt = [3, 1, 4, 1, 5]
-    return draft, Text(prompt, tokens_of(decode(adapted(model), draft, prompt, DraftSpec(), count=40)))
-
-
-def still() -> Pace:
-    return Pace(StillCurve(COSTS.draft, 0.25), StillCurve(COSTS.target, 0.5))
+    return Text(prompt, tokens_of(decode(runner.target, runner.draft, prompt, DraftSpec(method="ar"), count=NEW)))
 
 
 @pytest.mark.parametrize("name", DRAFTING)
-def test_every_variant_writes_the_text_and_takes_the_same_time_again(written, name):
-    draft, text = written
-    first, again = (replay(draft, VOCABULARY, text, DRAFTING[name], still(), COSTS) for _ in range(2))
-    assert first == again and first.tokens == 40 and 1 <= first.rounds <= 40
+def test_every_variant_writes_the_text_and_takes_the_same_time_again(runner, text, name):
+    first, again = (Replayer(runner, COSTS).replay(text, DRAFTING[name], NEW) for _ in range(2))
+    assert first == again and first.tokens == NEW and 1 <= first.rounds <= NEW
 
 
-def test_without_a_draft_the_modelled_time_is_that_of_plain_decoding(written):
-    draft, text = written
-    plain = replay(draft, VOCABULARY, text, DraftSpec(method="ar"), still(), COSTS)
-    prompt_ms = COSTS.target.at(len(text.prompt)) + 0.5
-    assert (plain.rounds, plain.draft_forwards, plain.verified_nodes) == (40, 0, 0)
-    assert plain.ms == plain.plain_ms == pytest.approx(prompt_ms + 39 * 11.0)
+def test_a_forward_takes_what_one_of_its_size_does_and_the_prompt_s_are_left_out(runner, text):
+    """A chain of two: the first forward runs the prompt and the root, the second a node; three are verified."""
+    one = Replayer(runner, COSTS).replay(text, DraftSpec(method="chain", depth=2, prob_threshold=0.0), NEW)
+    tokens = one.ms - one.draft_forwards - 9.0 * one.rounds
+    assert tokens == pytest.approx(one.verified_nodes + one.rounds + one.draft_forwards + caught_up(runner, text))
+    plain = Replayer(runner, COSTS).replay(text, DraftSpec(method="ar"), NEW)
+    assert (plain.rounds, plain.draft_forwards, plain.verified_nodes, plain.ms) == (NEW, 0, 0, 10.0 * NEW)
 
 
-def test_no_timing_moves_a_still_curve():
-    curve = StillCurve(COSTS.target, 0.5)
+def caught_up(runner, text) -> int:
+    """Committed tokens that a chain of two runs beside the root: of a round that accepted both, the second."""
+    spec = DraftSpec(method="chain", depth=2, prob_threshold=0.0)
+    steps = decode(runner.target, runner.draft, text.prompt, spec, count=NEW)
+    return sum(len(step.new_tokens) == 3 for step in steps[:-1])
+
+
+def test_of_a_prompt_in_several_forwards_only_its_last_token_counts(runner):
+    runner.draft.reset(9)
+    sized = Sized(runner.draft, 6)
+    for positions in ([0, 1, 2], [3, 4, 5], [6], [7, 8]):
+        sized.forward([1] * len(positions), positions, lambda logits: None)
+    assert sized.sizes == [1, 2] and sized.length == 9
+
+
+def test_a_text_may_end_before_the_most_tokens_do(runner, text):
+    ended = Text(text.prompt, [*text.written[:9], 39])
+    runner = SimpleNamespace(**{**vars(runner), "eos": frozenset({39})})
+    assert Replayer(runner, COSTS).replay(ended, DraftSpec(method="auto"), NEW).tokens == 10
+
+
+def test_another_text_is_no_replay(runner, text):
+    with pytest.raises(AssertionError, match="another"):
+        Replayer(runner, COSTS).replay(text, DraftSpec(), NEW - 1)
+
+
+def test_no_timing_moves_a_still_curve_and_a_larger_forward_is_never_cheaper():
+    curve = StillCurve(Curve([1, 3, 8], [10.0, 14.0, 12.0], [0.0] * 3, [0.0] * 3))
+    before = curve.table().tolist()
     curve.observe(1, 1e6)
-    assert curve.table()[0] == 0.0 and curve.table()[1] == 10.5
-    assert curve.table()[LARGEST] == pytest.approx(COSTS.target.at(LARGEST) + 0.5)
+    assert curve.table().tolist() == before
+    assert before[:4] == [0.0, 10.0, pytest.approx(11.0), 12.0]
 
 
-def test_the_whole_is_compared_with_itself_too(written):
-    draft, text = written
-    table = rows({name: [replay(draft, VOCABULARY, text, DRAFTING[name], still(), COSTS)] for name in DRAFTING})
-    assert table[WHOLE]["ratio"] == 1.0 and table[WHOLE]["modelled_speedup"] > 0
-    assert set(table) == set(DRAFTING) and len(DRAFTING) >= 6
+def test_what_one_text_teaches_is_kept_for_the_next(runner, text):
+    replayer = Replayer(runner, COSTS)
+    found = [replayer.replay(text, DraftSpec(method="auto"), NEW) for _ in range(3)]
+    assert len(set(found)) > 1
+
+
+def test_ratios_are_over_the_whole_and_speed_ups_over_plain_decoding():
+    whole, slower = Replay(100.0, 20, 5, 4, 10), Replay(150.0, 20, 10, 8, 30)
+    table = rows({WHOLE: [whole], "no merging": [slower]}, plain_ms=10.0)
+    assert (table[WHOLE]["ratio"], table["no merging"]["ratio"]) == (1.0, 1.5)
+    assert table[WHOLE]["modelled_speedup"] == 2.0
+    assert (table["no merging"]["mean_acceptance_length"], table["no merging"]["nodes_per_round"]) == (2.0, 3.0)
