@@ -22,6 +22,7 @@ LARGEST = 129  # tokens of the largest forward that is planned: 128 nodes and th
 KEPT = 8  # timings of one size that its median is taken of
 REMEMBERED = 256  # forwards whose timings count
 WINDOW = 24  # rounds that the rate is taken of
+HELD = 4  # rounds that a plan holds for, once it is made of so many
 SHORTEST_PAUSE, LONGEST_PAUSE = 8, 64  # rounds without a draft, before it is tried again
 FORESEEN = 4  # tokens of a chain that is not drafted yet
 SURE = 0.95  # how often it is the first of the draft's choices, where one of them comes true
@@ -44,13 +45,15 @@ class LiveCurve:
     """
 
     def __init__(self) -> None:
-        self._timings: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)  # tokens, milliseconds
+        self._forwards = 0
+        self._timings: dict[int, deque[tuple[int, float]]] = {}  # tokens -> number of the forward, milliseconds
         self._table: np.ndarray | None = None
 
     def observe(self, tokens: int, ms: float) -> None:
         """One forward of `tokens` tokens took `ms`."""
         if tokens <= LARGEST:
-            self._timings.append((tokens, ms))
+            self._forwards += 1
+            self._timings.setdefault(tokens, deque(maxlen=KEPT)).append((self._forwards, ms))
             self._table = None
 
     def table(self) -> np.ndarray:
@@ -62,12 +65,11 @@ class LiveCurve:
     def _estimates(self) -> np.ndarray:
         if not self._timings:
             return np.zeros(LARGEST + 1)
-        timings: dict[int, list[float]] = {}
-        for tokens, ms in self._timings:
-            timings.setdefault(tokens, []).append(ms)
-        sizes = sorted(size for size in timings if len(timings[size]) > 1) or sorted(timings)
-        last = [sorted(timings[size][-KEPT:]) for size in sizes]
-        medians = [ms[(len(ms) - 1) // 2] for ms in last]
+        since = self._forwards - REMEMBERED
+        timings = {size: sorted(ms for number, ms in last if number > since) for size, last in self._timings.items()}
+        recurring = [size for size, ms in timings.items() if len(ms) > 1]
+        sizes = sorted(recurring or (size for size, ms in timings.items() if ms))
+        medians = [timings[size][(len(timings[size]) - 1) // 2] for size in sizes]
         medians = np.minimum.accumulate(medians[::-1])[::-1]
         table = np.interp(_SIZES, sizes, medians)
         # Outside what is measured: the first guess's shape, scaled to the nearest measured size.
@@ -165,14 +167,17 @@ class Pace:
         self.hit = 0.8  # how often the target's token is among the children of a node that was expanded and reached
         self._draft, self._target = draft or LiveCurve(), target or LiveCurve()
         self._rounds: deque[Round] = deque(maxlen=WINDOW)
+        self._number = 0  # rounds begun
         self._sizes: list[int] = []  # of the present round's drafting, and its times
         self._began = self._draft_began = self._drafting_ms = 0.0
         self._idle, self._patience = 0, SHORTEST_PAUSE
         self._plan()
 
     def begin(self) -> None:
-        """A round begins: it is planned by what is known now."""
-        self._plan()
+        """A round begins: it is planned by what is known now, or was a few rounds ago."""
+        if len(self._rounds) < WINDOW or self._number % HELD == 0:
+            self._plan()
+        self._number += 1
         self._began, self._drafting_ms, self._sizes = perf_counter(), 0.0, []
 
     def _plan(self) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gsd.pace import (
     FORESEEN,
+    HELD,
     KEPT,
     LARGEST,
     NODE_PRICED_FIRST,
@@ -222,6 +223,16 @@ def test_where_all_that_comes_is_found_there_is_a_rate_all_the_same(monkeypatch)
     pace = Pace()
     timed(monkeypatch, pace, [(20, True), (20, True)])
     assert pace.rate == pytest.approx(20 / 100)
+
+
+def test_a_plan_is_made_anew_every_round_at_first_and_later_after_some(monkeypatch):
+    pace, made = Pace(), []
+    plan = pace._plan
+    monkeypatch.setattr(pace, "_plan", lambda: made.append(plan()))
+    timed(monkeypatch, pace, [(3, False)] * WINDOW)
+    assert len(made) == WINDOW
+    timed(monkeypatch, pace, [(3, False)] * 3 * HELD)
+    assert len(made) == WINDOW + 3
 
 
 def test_a_machine_that_slows_down_changes_no_plan(monkeypatch):
