@@ -186,7 +186,7 @@ def main() -> None:
     for name, drafting in DRAFTING.items():
         replayer = Replayer(runner, costs)
         replays[name] = [replayer.replay(text, drafting, given.max_new_tokens) for text in texts]
-    table = rows(replays, costs.target.ms[0])
+    table = rows(replays, costs.plain_ms)
     print(_table(table))
     report = {"modelled": True, "rows": table, "prompts": [prompt.id for prompt in prompts],
               "max_new_tokens": given.max_new_tokens, "pair": given.pair, "draft": runner.draft.describe(),
