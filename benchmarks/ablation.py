@@ -146,7 +146,7 @@ def _rows(by_prompt: list[dict[str, list[Measurement]]]) -> dict[str, dict[str, 
 
 
 def _table(rows: dict[str, dict[str, Any]]) -> str:
-    lines = ["| | whole is faster by | 95 % | acceptance length | tokens/s | same text |", "|---|---|---|---|---|---|"]
+    lines = ["| | time over as it is | 95 % | acceptance length | tokens/s | same text |", "|---|---|---|---|---|---|"]
     for name, row in rows.items():
         lines.append(
             f"| {name} | {row['ratio']:.2f} | {row['low']:.2f}–{row['high']:.2f} | {row['mean_acceptance_length']:.2f} "
