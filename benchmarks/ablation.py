@@ -1,30 +1,27 @@
 """What each part of method `auto` and of the engine is worth: each changed alone, and all at once.
 
-    GSD_MODELS=<folder> python benchmarks/ablation.py --pair qwen2.5-coder --out benchmarks/results/ablation.json
+    GSD_MODELS=<folder> python -m benchmarks.ablation --pair qwen2.5-coder --dtype bfloat16 \
+        --out benchmarks/results/ablation.json
 
 All variants decode the same prompts in turns in one process. A variant's figure is its time per token over that of
-`auto` as it is, per prompt (median over repeats), then the mean over prompts with its bootstrap interval: 1.10 means
-that it takes 1.10 times as long. An interrupt keeps whole prompts. Float32 is for
-pairs of a few million parameters; on a CPU use bfloat16.
+`auto` as it is, per prompt (median over repeats), then their geometric mean over prompts with its bootstrap interval:
+1.10 means that it takes 1.10 times as long. How the draft is held is a variant's own. An interrupt keeps whole prompts.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import json
-import statistics
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from benchmarks.common import add_out, add_prompts, over_prompts, parser, prompts_of, run_spec, told, write
 from gsd.bench import Measurement, OwnMethod, machine
 from gsd.bench.measuring import interleaved
-from gsd.bench.rows import interval, speedup
-from gsd.config import DraftSpec, ModelSpec, RunSpec
+from gsd.bench.rows import speedup
+from gsd.config import DraftSpec, ModelSpec
 from gsd.models.loading import load_model, load_tokenizer
 from gsd.pairs import PairSpec, pair
-from gsd.prompts import read_prompts
 from gsd.runner import Runner
 from gsd.trace import mean_acceptance_length
 
@@ -75,14 +72,9 @@ def main() -> None:
     runners = {name: _runner(chosen, variant.held, given.dtype) for name, variant in variants.items()}
     contenders = {}
     for name, variant in variants.items():
-        spec = RunSpec(
-            target=chosen.target, draft=chosen.draft, prompt={"prompt": "-"}, drafting=variant.drafting,
-            max_new_tokens=given.max_new_tokens, dtype=given.dtype, detail="counters",
-        )  # fmt: skip
-        contenders[name] = OwnMethod(runners[name], spec)
+        contenders[name] = OwnMethod(runners[name], run_spec(given, variant.drafting))
     whole = runners[WHOLE]
-    file = read_prompts(Path(given.prompts))
-    prompts = [whole.encode(prompt) for prompt in file.prompts[: given.count]]
+    prompts = [whole.encode(prompt) for prompt in prompts_of(given)]
     interleaved(contenders, prompts[0], 1)  # warms up
     measured = []
     with contextlib.suppress(KeyboardInterrupt):  # what was measured is kept
@@ -92,24 +84,17 @@ def main() -> None:
         raise SystemExit("stopped before a prompt was measured")
     rows = _rows(measured)
     print(_table(rows))
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps({"rows": rows, "prompts": len(measured), "repeats": given.repeats,
-                                     "max_new_tokens": given.max_new_tokens, "dtype": given.dtype, "pair": given.pair,
-                                     "machine": machine(whole)}, indent=1) + "\n")  # fmt: skip
+    write({"rows": rows, "prompts": len(measured), "repeats": given.repeats, "max_new_tokens": given.max_new_tokens,
+           "dtype": given.dtype, "pair": given.pair, "machine": machine(whole)}, given.out)  # fmt: skip
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--pair", default="tiny")
-    parser.add_argument("--prompts", default="benchmarks/prompts/speed.jsonl")
-    parser.add_argument("--count", type=int, help="prompts, the first ones of the file; without it all")
-    parser.add_argument("--max-new-tokens", type=int, default=128)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--dtype", default="bfloat16")
-    parser.add_argument("--variants", choices=[name for name in VARIANTS if name != WHOLE], nargs="+",
-                        help="these variants only, as all of them hold four targets in memory")  # fmt: skip
-    parser.add_argument("--out", type=Path, required=True)
-    return parser.parse_args()
+    options = parser(__doc__, new_tokens=128, repeats=3, draft_quant=False)
+    add_prompts(options)
+    options.add_argument("--variants", choices=[name for name in VARIANTS if name != WHOLE], nargs="+",
+                         help="these variants only, as all of them hold four targets in memory")  # fmt: skip
+    add_out(options)
+    return options.parse_args()
 
 
 _models: dict[tuple, Any] = {}
@@ -133,27 +118,27 @@ def _rows(by_prompt: list[dict[str, list[Measurement]]]) -> dict[str, dict[str, 
     for name in by_prompt[0]:
         ratios = [speedup(calls[WHOLE], calls[name]) for calls in by_prompt]
         mine = [call for calls in by_prompt for call in calls[name]]
-        low, high = interval(ratios)
         rows[name] = {
-            "ratio": statistics.fmean(ratios), "low": low, "high": high,
+            **over_prompts(ratios),
             "mean_acceptance_length": mean_acceptance_length(sum(call.accepted for call in mine),
                                                              sum(call.rounds for call in mine)),
             "tokens_per_s": 1e3 * sum(len(call.tokens) for call in mine) / sum(call.wall_ms for call in mine),
             "same_text": sum(calls[name][0].tokens == calls[WHOLE][0].tokens for calls in by_prompt),
-            "ratios": ratios,
         }  # fmt: skip
     return rows
 
 
 def _table(rows: dict[str, dict[str, Any]]) -> str:
-    lines = ["| | time over as it is | 95 % | acceptance length | tokens/s | same text |", "|---|---|---|---|---|---|"]
+    lines = ["| | time over as it is | 95 % | median | acceptance length | tokens/s | same text |",
+             "|---|---|---|---|---|---|---|"]  # fmt: skip
     for name, row in rows.items():
         lines.append(
-            f"| {name} | {row['ratio']:.2f} | {row['low']:.2f}–{row['high']:.2f} | {row['mean_acceptance_length']:.2f} "
-            f"| {row['tokens_per_s']:.1f} | {row['same_text']}/{len(row['ratios'])} |"
+            f"| {name} | {row['ratio']:.2f} | {row['low']:.2f}–{row['high']:.2f} | {row['median']:.2f} "
+            f"| {row['mean_acceptance_length']:.2f} | {row['tokens_per_s']:.1f} "
+            f"| {row['same_text']}/{len(row['ratios'])} |"
         )
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    main()
+    told(main)

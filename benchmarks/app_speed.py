@@ -1,6 +1,6 @@
 """How long the app keeps one waiting, in headless Chromium: milliseconds from the act to the picture drawn.
 
-    python benchmarks/app_speed.py --out benchmarks/results/app-speed.json
+    python -m benchmarks.app_speed --out benchmarks/results/app-speed.json
 
 Decodes a few runs with the bundled pair, starts the app on them, and measures: the first view usable once the
 server is up, each time of a new one, and in turn with it that of a page with nothing but a text field, which tells a
@@ -65,11 +65,13 @@ def served(runs: Path, script: Path = ROOT / "app" / "main.py") -> Iterator[str]
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
     try:
         address = f"http://127.0.0.1:{port}"
-        while True:
+        while process.poll() is None:
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
                 break
             time.sleep(0.02)
+        else:
+            raise SystemExit(f"error: streamlit run {script.name} ended with {process.returncode}; run it to see why")
         yield address
     finally:
         process.terminate()

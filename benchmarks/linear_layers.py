@@ -1,6 +1,6 @@
 """What it costs to multiply rows by one weight matrix, by how the weights are held; on the CPU, in bfloat16.
 
-    python benchmarks/linear_layers.py --out benchmarks/results/linear-layers.json
+    python -m benchmarks.linear_layers --out benchmarks/results/linear-layers.json
 
 The shapes are those of Qwen2.5-Coder's 1.5B and 0.5B: gate and up, the largest layer, and the head. Many copies take
 turns, so that none is in a cache when its turn comes, as in a model. 256 rows stand for a prompt. Medians; the first
@@ -13,12 +13,12 @@ import argparse
 import json
 import statistics
 from collections.abc import Callable
-from pathlib import Path
 from time import perf_counter
 
 import torch
 from torch import nn
 
+from benchmarks.common import add_out, positive, write
 from gsd.bench.environment import processor
 from gsd.models.pack import PackedLinear
 from gsd.models.quantize import Int4Linear, Int8Linear, ScreenedHead
@@ -43,8 +43,8 @@ COPIES_OF = 1 << 29  # bytes that the copies of a layer take together, at least:
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--repeats", type=positive, default=5)
+    add_out(parser, required=False)
     given = parser.parse_args()
     found = {}
     with torch.inference_mode():
@@ -57,7 +57,7 @@ def main() -> None:
               "torch": torch.__version__}  # fmt: skip
     print(json.dumps(report, indent=1))
     if given.out:
-        given.out.write_text(json.dumps(report, indent=1) + "\n")
+        write(report, given.out)
 
 
 def _milliseconds(held: Callable[[nn.Linear], nn.Module], inputs: int, outputs: int, repeats: int) -> dict[int, float]:

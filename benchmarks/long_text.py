@@ -1,6 +1,6 @@
 """What a long text costs: the engine's own time a round behind a short and a long prompt, and the memory held.
 
-    GSD_MODELS=<folder> python benchmarks/long_text.py --pair qwen2.5-coder --dtype bfloat16 --draft-quant int4 \
+    GSD_MODELS=<folder> python -m benchmarks.long_text --pair qwen2.5-coder --dtype bfloat16 --draft-quant int4 \
         --out benchmarks/results/long-text.json
 
 The prompts are beginnings of one text, this repository's own Python sources. Times are medians over rounds, the
@@ -22,9 +22,10 @@ from typing import Any
 import psutil
 import torch
 
+from benchmarks.common import add_out, parser, positive, run_spec, told, write
 from gsd.bench import machine
-from gsd.config import DraftSpec, Prompt, RunSpec
-from gsd.pairs import pair
+from gsd.config import DraftSpec, Prompt, RunSpec, build
+from gsd.errors import InputError
 from gsd.runner import Runner
 
 ROOT = Path(__file__).parents[1]
@@ -34,14 +35,13 @@ EVERY_S = 0.01  # between two looks at the memory
 def main() -> None:
     """Measure, print, write."""
     given = _arguments()
-    chosen = pair(given.pair)
-    draft = chosen.draft.model_copy(update={"quantization": given.draft_quant})
-    spec = RunSpec(target=chosen.target, draft=draft, prompt=Prompt(prompt="-"), dtype=given.dtype, detail="counters",
-                   max_new_tokens=given.max_new_tokens, drafting=DraftSpec(method=given.method))  # fmt: skip
+    spec = run_spec(given, build(DraftSpec, {"method": given.method}))
     before = psutil.Process().memory_info().rss
     runner = Runner.of(spec)
     text = "\n".join(path.read_text() for path in sorted((ROOT / "gsd").rglob("*.py")))
     ids = runner.encode(Prompt(prompt=text, chat=False))
+    if len(ids) < max(given.lengths):
+        raise InputError(f"--lengths {max(given.lengths)}: this repository's sources are only {len(ids)} tokens")
     overheads: dict[int, list[float]] = {length: [] for length in given.lengths}
     with Peak() as peak:
         for _ in range(given.repeats):
@@ -61,7 +61,7 @@ def main() -> None:
     }
     print(json.dumps(report, indent=1))
     if given.out:
-        given.out.write_text(json.dumps(report, indent=1) + "\n")
+        write(report, given.out)
 
 
 class Peak:
@@ -104,17 +104,12 @@ def _tensor_bytes() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pair", default="tiny")
-    parser.add_argument("--draft-quant", default="none", choices=["none", "int8", "int4"])
-    parser.add_argument("--dtype", default="auto")
-    parser.add_argument("--method", default="auto")
-    parser.add_argument("--lengths", type=int, nargs=2, default=[200, 2000], help="tokens of the two prompts")
-    parser.add_argument("--max-new-tokens", type=int, default=64)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path)
-    return parser.parse_args()
+    options = parser(__doc__, new_tokens=64, repeats=3)
+    options.add_argument("--method", default="auto")
+    options.add_argument("--lengths", type=positive, nargs=2, default=[200, 2000], help="tokens of the two prompts")
+    add_out(options, required=False)
+    return options.parse_args()
 
 
 if __name__ == "__main__":
-    main()
+    told(main)

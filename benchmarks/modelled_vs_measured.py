@@ -1,6 +1,6 @@
 """How far modelled speed-ups are from measured ones: settings of an atlas, replayed and really run.
 
-    python benchmarks/modelled_vs_measured.py ATLAS --settings 24 --repeats 3
+    python -m benchmarks.modelled_vs_measured ATLAS --settings 24 --repeats 3
 
 Draws settings at random, models each one's speed-up from the atlas and cost curves, and measures it: each
 run behind one of `ar`, untraced and warm, the median over repeats, the mean over the atlas's first prompts.
@@ -20,20 +20,25 @@ from pathlib import Path
 
 from analysis.replay import Replayer
 from analysis.tune import as_row, modelled_speedup
+from benchmarks.common import positive, told
 from gsd.atlas import Atlas
 from gsd.bench import OwnMethod
 from gsd.calibrate import calibrate
 from gsd.config import DraftSpec, RunSpec
+from gsd.errors import InputError
 from gsd.runner import Runner
 
 CURVE_REPEATS = 30
+TRIES = 50  # settings drawn for one that the atlas covers, at most
 
 
 def drawn(atlas: Atlas, count: int, seed: int) -> list[DraftSpec]:
     """Settings at random within the atlas's bounds, all methods but `ar` among them, and all of them covered."""
     dice, replayer = random.Random(seed), Replayer(atlas)
     settings: list[DraftSpec] = []
-    while len(settings) < count:
+    for _ in range(TRIES * count):
+        if len(settings) == count:
+            break
         spec = DraftSpec(
             method=dice.choice(["graph", "graph", "tree", "chain"]),
             width=dice.randint(1, atlas.bounds.width), depth=dice.randint(1, atlas.bounds.depth),
@@ -43,6 +48,9 @@ def drawn(atlas: Atlas, count: int, seed: int) -> list[DraftSpec]:
         )  # fmt: skip
         if not any(replay.wanted for replay in replayer.replay(spec)):
             settings.append(spec)
+    if len(settings) < count:
+        raise InputError(f"--settings {count}: of {TRIES * count} drawn at random the atlas covers {len(settings)}: "
+                         "ask for fewer, or fill it with gsd probe --fill")  # fmt: skip
     return settings
 
 
@@ -69,9 +77,9 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("atlas", type=Path)
-    parser.add_argument("--settings", type=int, default=24)
-    parser.add_argument("--prompts", type=int, default=5, help="of the atlas, the first ones")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--settings", type=positive, default=24)
+    parser.add_argument("--prompts", type=positive, default=5, help="of the atlas, the first ones")
+    parser.add_argument("--repeats", type=positive, default=3)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     atlas = Atlas.load(options.atlas)
@@ -94,4 +102,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    told(main)

@@ -2,7 +2,7 @@
 
     gsd generate --pair P --prompt-file F --method tree --out RUNS      (and --method graph)
     gsd probe --pair P --prompts F --out ATLAS
-    python benchmarks/overlap_report.py RUNS --atlas ATLAS > overlap.md
+    python -m benchmarks.overlap_report RUNS --atlas ATLAS > overlap.md
 
 RUNS are runs recorded in full detail, or folders of such. Overlap, redundancy and precision are counted in
 them; what each merge context saves and costs is replayed over the atlas, speed-ups are modelled with its

@@ -15,7 +15,6 @@ A variant's figure is its time over that of `auto` as it is, as in ablation.py.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -26,16 +25,16 @@ import numpy as np
 import torch
 
 from benchmarks.ablation import VARIANTS, WHOLE
-from gsd.bench.rows import interval
+from benchmarks.common import add_out, add_prompts, over_prompts, parser, prompts_of, run_spec, told, write
+from gsd.bench import machine
 from gsd.config import DraftSpec, RunSpec, SamplingSpec
 from gsd.cost import Costs, Curve
 from gsd.drafters import DRAFTERS
 from gsd.engine import Engine
+from gsd.errors import InputError
 from gsd.models.base import Counter, LanguageModel, T
 from gsd.models.hf import HFModel
 from gsd.pace import LiveCurve, Pace
-from gsd.pairs import pair
-from gsd.prompts import read_prompts
 from gsd.records import mean_acceptance_length
 from gsd.runner import Runner
 from gsd.stops import StopRules
@@ -159,15 +158,13 @@ def rows(replays: dict[str, list[Replay]], plain_ms: float) -> dict[str, dict[st
     table = {}
     for name, mine in replays.items():
         ratios = [one.ms / whole.ms for one, whole in zip(mine, replays[WHOLE])]
-        low, high = interval(ratios)
         tokens, rounds = sum(one.tokens for one in mine), sum(one.rounds for one in mine)
         table[name] = {
-            "ratio": statistics.fmean(ratios), "low": low, "high": high,
+            **over_prompts(ratios),
             "modelled_speedup": statistics.fmean(plain_ms * one.tokens / one.ms for one in mine),
             "mean_acceptance_length": mean_acceptance_length(tokens - rounds, rounds),
             "draft_forwards": sum(one.draft_forwards for one in mine),
             "nodes_per_round": sum(one.verified_nodes for one in mine) / rounds,
-            "ratios": ratios,
         }  # fmt: skip
     return table
 
@@ -176,11 +173,10 @@ def main() -> None:
     """Write the texts, replay them, print a table, write the figures."""
     given = _arguments()
     costs = Costs.load(given.costs)
-    chosen = pair(given.pair)
-    draft = chosen.draft.model_copy(update={"quantization": given.draft_quant})
-    prompts = read_prompts(given.prompts).prompts[: given.count]
-    spec = RunSpec(target=chosen.target, draft=draft, prompt=prompts[0], dtype=given.dtype, detail="counters",
-                   max_new_tokens=given.max_new_tokens, drafting=DraftSpec(method="ar"))  # fmt: skip
+    prompts = prompts_of(given)
+    spec = run_spec(given, DraftSpec(method="ar"))
+    if unnamed := costs.check_models(spec, given.costs):
+        raise InputError(f"--costs {given.costs} does not name its {' and '.join(unnamed)}: run gsd calibrate anew")
     runner = Runner.of(spec)
     texts = [_written(runner, spec, runner.encode(prompt)) for prompt in prompts]
     replays = {}
@@ -191,9 +187,8 @@ def main() -> None:
     print(_table(table))
     report = {"modelled": True, "rows": table, "prompts": [prompt.id for prompt in prompts],
               "max_new_tokens": given.max_new_tokens, "pair": given.pair, "draft": runner.draft.describe(),
-              "target": runner.target.describe(), "costs": asdict(costs)}  # fmt: skip
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(report, indent=1) + "\n")
+              "target": runner.target.describe(), "costs": asdict(costs), "machine": machine(runner)}  # fmt: skip
+    write(report, given.out)
 
 
 def _written(runner: Runner, spec: RunSpec, prompt: list[int]) -> Text:
@@ -201,28 +196,24 @@ def _written(runner: Runner, spec: RunSpec, prompt: list[int]) -> Text:
 
 
 def _table(table: dict[str, dict[str, Any]]) -> str:
-    lines = ["| | time over as it is | 95 % | modelled speed-up | acceptance length | draft forwards | nodes a round |",
-             "|---|---|---|---|---|---|---|"]  # fmt: skip
+    lines = ["| | time over as it is | 95 % | median | modelled speed-up | acceptance length | draft forwards "
+             "| nodes a round |", "|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for name, row in table.items():
         lines.append(
-            f"| {name} | {row['ratio']:.3f} | {row['low']:.3f}–{row['high']:.3f} | {row['modelled_speedup']:.2f} "
-            f"| {row['mean_acceptance_length']:.2f} | {row['draft_forwards']} | {row['nodes_per_round']:.1f} |"
+            f"| {name} | {row['ratio']:.3f} | {row['low']:.3f}–{row['high']:.3f} | {row['median']:.3f} "
+            f"| {row['modelled_speedup']:.2f} | {row['mean_acceptance_length']:.2f} | {row['draft_forwards']} "
+            f"| {row['nodes_per_round']:.1f} |"
         )
     return "\n".join(lines)
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pair", required=True)
-    parser.add_argument("--draft-quant", default="none", choices=["none", "int8", "int4"])
-    parser.add_argument("--dtype", default="auto")
-    parser.add_argument("--prompts", type=Path, default=Path(__file__).parent / "prompts" / "speed.jsonl")
-    parser.add_argument("--count", type=int, help="prompts, the first ones of the file; without it all")
-    parser.add_argument("--max-new-tokens", type=int, default=128)
-    parser.add_argument("--costs", type=Path, required=True, help="what gsd calibrate wrote of the same pair")
-    parser.add_argument("--out", type=Path, required=True)
-    return parser.parse_args()
+    options = parser(__doc__, new_tokens=128)
+    add_prompts(options)
+    options.add_argument("--costs", type=Path, required=True, help="what gsd calibrate wrote of the same pair")
+    add_out(options)
+    return options.parse_args()
 
 
 if __name__ == "__main__":
-    main()
+    told(main)

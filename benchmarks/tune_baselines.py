@@ -1,6 +1,6 @@
 """Tune every other method as hard as `auto`: settings at random for each, measured side by side, and the best of each.
 
-    python benchmarks/tune_baselines.py --pair qwen2.5-coder --draft-quant int4 --dtype bfloat16 --settings 12
+    python -m benchmarks.tune_baselines --pair qwen2.5-coder --draft-quant int4 --dtype bfloat16 --settings 12
 
 Each method draws as many settings from its own grid (`auto` has none); transformers' assisted generation and prompt
 lookup try all their lengths. Tune on other prompts than those that are then reported: a best of many looks better
@@ -18,12 +18,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common import add_prompts, parser, positive, prompts_of, run_spec, told
 from gsd.bench import measure, summary
 from gsd.bench.environment import machine
 from gsd.config import PRESETS, DraftSpec, RunSpec
-from gsd.pairs import pair
 from gsd.peers import PEERS, check_assistant
-from gsd.prompts import read_prompts
 from gsd.runner import Runner
 
 PLAIN = "hf-greedy"
@@ -92,11 +91,8 @@ def main() -> None:
     methods = options.methods.split(",") if options.methods else [*GRIDS, *ways]
     if unknown := [method for method in methods if method not in (*GRIDS, *WAYS)]:
         raise SystemExit(f"unknown methods {', '.join(unknown)}; choose among {', '.join((*GRIDS, *WAYS))}")
-    chosen = pair(options.pair)
-    draft = chosen.draft.model_copy(update={"quantization": options.draft_quant})
-    prompts = read_prompts(options.prompts).prompts[: options.count]
-    spec = RunSpec(target=chosen.target, draft=draft, pair=chosen.name, prompt=prompts[0], dtype=options.dtype,
-                   max_new_tokens=options.max_new_tokens)  # fmt: skip
+    prompts = prompts_of(options)
+    spec = run_spec(options, DraftSpec())
     drafting = contenders(spec, methods, options.settings, options.seed)
     runner = Runner.of(spec)
     ids = [runner.encode(prompt) for prompt in prompts]
@@ -113,18 +109,12 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pair", default="tiny")
-    parser.add_argument("--draft-quant", default="none", choices=["none", "int8", "int4"])
-    parser.add_argument("--dtype", default="auto")
-    parser.add_argument("--prompts", type=Path, default=Path(__file__).parent / "prompts" / "mixed.jsonl")
-    parser.add_argument("--count", type=int, default=4, help="prompts, the first ones of the file")
-    parser.add_argument("--methods", help="those to tune, or to compare with; without it all")
-    parser.add_argument("--settings", type=int, default=12, help="for each method")
-    parser.add_argument("--max-new-tokens", type=int, default=64)
-    parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args()
+    options = parser(__doc__, new_tokens=64, repeats=1)
+    add_prompts(options, default=Path(__file__).parent / "prompts" / "mixed.jsonl", count=4)
+    options.add_argument("--methods", help="those to tune, or to compare with; without it all")
+    options.add_argument("--settings", type=positive, default=12, help="for each method")
+    options.add_argument("--seed", type=int, default=0)
+    return options.parse_args()
 
 
 def _family(setting: str) -> str:
@@ -138,4 +128,4 @@ def _said(point: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    told(main)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
-from gsd.errors import TraceError
+from gsd.config import RunSpec
+from gsd.errors import InputError, TraceError
 
 SCHEMA = 2
 
@@ -88,6 +89,17 @@ class Costs:
         """Plain decoding of `new` tokens behind a prompt of so many; the first forward takes the prompt."""
         return float(self.target.at(prompt)) + self.overhead.round_ms + self.plain_ms * (new - 1)
 
+    def check_models(self, spec: RunSpec, file: Path) -> list[str]:
+        """Raise `InputError` where these curves, of `file`, are those of other models; the roles they do not name."""
+        unnamed = []
+        for role, model in models_named(spec).items():
+            if role not in self.machine:
+                unnamed.append(role)
+            elif self.machine[role] != model:
+                raise InputError(f"--costs {file}: curves of the {role} {self.machine[role]}, not of {model}: "
+                                 "measure that with gsd calibrate")  # fmt: skip
+        return unnamed
+
     def save(self, file: Path) -> None:
         """Write as JSON. Raises `TraceError` where the file cannot be written."""
         lines = {name: asdict(getattr(self, name).line()) for name in ("draft", "target")}
@@ -108,3 +120,9 @@ class Costs:
             return cls(*curves, Overhead(**values["overhead"]), values["plain_ms"], values["machine"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TraceError(f"{file} holds no cost curves ({error}); make them with gsd calibrate") from None
+
+
+def models_named(spec: RunSpec) -> dict[str, str]:
+    """Target and draft by what their forwards' times hang on: the last part of the source, and how weights are held."""
+    return {role: f"{PurePath(model.source).name.lower()}, quantization {model.quantization}"
+            for role, model in (("target", spec.target), ("draft", spec.draft))}  # fmt: skip

@@ -10,9 +10,10 @@ import typer
 
 from gsd.cli import options
 from gsd.cli.output import end_with_broken_lines, load, print_json, print_table, progress, write_csv
-from gsd.config import DraftSpec, RunSpec, SamplingSpec, build
+from gsd.config import HEEDED, DraftSpec, RunSpec, SamplingSpec, build
 from gsd.errors import InputError, PromptError
 from gsd.prompts import PromptFile, read_prompts
+from gsd.trace import check_writable
 
 if TYPE_CHECKING:
     from gsd.bench import PromptResult
@@ -70,6 +71,8 @@ def bench(
     spec = build(RunSpec, {**shared, "drafting": drafting["ar"]})
     for name in PEERS.keys() & names:
         check_assistant(name, spec)
+    for written in filter(None, (markdown, csv)):
+        check_writable(written.parent)  # now, not after an hour
     _Benchmark(spec, file, drafting, repeats).run(_Outputs(as_json, markdown, csv))
 
 
@@ -114,17 +117,20 @@ class _Benchmark:
         new, limit = self.spec.max_new_tokens, runner.target.context_length
         for prompt, line in zip(ids, self.file.lines):
             if len(prompt) + new > limit:
-                raise PromptError(f"line {line}: {len(prompt)} tokens and {new} new ones; the context holds {limit}")
+                raise PromptError(f"line {line}: {len(prompt)} tokens and {new} new ones; the context holds {limit}: "
+                                  "shorten the prompt or lower --max-new-tokens")  # fmt: skip
         return ids
 
     def _report(self, runner: Runner) -> dict[str, Any]:
         from gsd.bench import best_peer, machine, plain_peer, summary
+        from gsd.peers import PEERS
 
         plain = plain_peer(self.spec.sampling)
         measured = self.file.prompts[: len(self.results)]
         return {
             "methods": summary(self.results, [one.kind for one in measured], plain),
             "prompts": [{"id": one.id, "kind": one.kind} for one in measured],
+            "prompts_given": len(self.file.prompts),
             "baseline": f"the faster of ar and {plain}, per prompt",
             "best_peer": best_peer(self.results, plain),
             "settings": {"max_new_tokens": self.spec.max_new_tokens, "repeats": self.repeats,
@@ -132,7 +138,8 @@ class _Benchmark:
                          "packed": self.spec.packed, "sampling": self.spec.sampling.model_dump(mode="json"),
                          "target": runner.target.describe(),
                          "draft": runner.draft.describe() if runner.draft else None,
-                         "drafting": {name: own.model_dump(mode="json") for name, own in self.drafting.items()}},
+                         "drafting": {name: own.as_drafted().model_dump(mode="json", include=HEEDED[own.method])
+                                      for name, own in self.drafting.items() if name not in PEERS}},
             "machine": machine(runner),
             "skipped": [asdict(line) for line in self.file.broken],
         }  # fmt: skip
@@ -173,6 +180,10 @@ def _drafting(names: list[str], preset_name: str | None, settings: list[str]) ->
         fixed = OWN["ar"] if name in PEERS else OWN[name]
         for_all = (None, {}) if len(fixed) > 1 else (preset_name, shared)
         made[name] = options.drafting(for_all[0], {**for_all[1], **fixed, **own[name]})
+        heeded = HEEDED[made[name].method]
+        if ignored := own[name].keys() - heeded:
+            raise InputError(f"--set {name}.{min(ignored)}: {name} does not read it; it reads "
+                             f"{', '.join(sorted(heeded - {'method'})) or 'no setting'}")  # fmt: skip
     return made
 
 

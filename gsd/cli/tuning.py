@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +12,7 @@ from gsd.atlas import Atlas, Bounds
 from gsd.cli import options
 from gsd.cli.output import console, end_with_broken_lines, load, print_json, print_table, progress, write_csv
 from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec, build
-from gsd.cost import Costs, Curve
+from gsd.cost import Costs, Curve, models_named
 from gsd.errors import InputError, PromptError
 from gsd.pairs import here
 from gsd.prompts import BrokenLine, PromptFile, read_prompts
@@ -204,13 +204,7 @@ def calibrated(runner: Runner, spec: RunSpec, repeats: int = REPEATS) -> Costs:
 
     with progress("calibrating", repeats + 1) as advance:
         costs = measure(runner, spec, repeats=repeats, progress=advance)
-    return replace(costs, machine=costs.machine | _models(spec))
-
-
-def _models(spec: RunSpec) -> dict[str, str]:
-    """Target and draft by what their forwards' times hang on: the last part of the source, and how weights are held."""
-    return {role: f"{PurePath(model.source).name.lower()}, quantization {model.quantization}"
-            for role, model in (("target", spec.target), ("draft", spec.draft))}  # fmt: skip
+    return replace(costs, machine=costs.machine | models_named(spec))
 
 
 def _fit(curve: Curve) -> str:
@@ -255,13 +249,10 @@ def _curves(named: Path | None, atlas: Atlas, folder: Path) -> Costs | None:
     if named is None:
         return Costs.load(folder / COSTS_FILE) if (folder / COSTS_FILE).exists() else None
     costs = Costs.load(named)
-    for role, model in _models(build(RunSpec, atlas.meta["spec"])).items():
-        if role not in costs.machine:
-            console.print(f"{named} does not name its {role}: the speed-up holds if it is the atlas's, {model}",
-                          highlight=False, markup=False, soft_wrap=True)  # fmt: skip
-        elif costs.machine[role] != model:
-            raise InputError(f"--costs {named}: curves of the {role} {costs.machine[role]}, the atlas's is {model}: "
-                             "measure that with gsd calibrate")  # fmt: skip
+    spec = build(RunSpec, atlas.meta["spec"])
+    for role in costs.check_models(spec, named):
+        console.print(f"{named} does not name its {role}: the speed-up holds if it is the atlas's, "
+                      f"{models_named(spec)[role]}", highlight=False, markup=False, soft_wrap=True)  # fmt: skip
     return costs
 
 

@@ -82,6 +82,12 @@ class KVCache(Cache):
                 layer.keys = layer.values = None
             self._allocate(capacity)
 
+    def clear(self) -> None:
+        """Forget everything, for good: forwards of fixed shapes read old slots, too, and a NaN is not to be masked."""
+        self.length = 0
+        for buffer in self._buffers:
+            buffer.zero_()
+
     def _allocate(self, capacity: int) -> None:
         for shape in dict.fromkeys(self._shapes):
             layers = [layer for layer, own in zip(self.layers, self._shapes) if own == shape]

@@ -121,6 +121,7 @@ class HFModel:
         try:
             reduced = reduce(logits)
         except FloatingPointError:
+            self._cache.clear()
             raise self._not_finite() from None
         self.counter.ms += (perf_counter() - start) * 1e3
         self.counter.forwards += 1
@@ -187,8 +188,9 @@ class StockDecoder(nn.Module):
     ) -> torch.Tensor:
         """[N] tokens -> logits of the last `rows`, [rows, V]."""
         count = len(tokens)
-        # Indices, not a number: of a slice, which is not contiguous, the head would be copied whole to multiply.
-        kept = rows if rows == count else torch.arange(count - rows, count, device=tokens.device)
+        # On a CPU indices, not a number: a slice is not contiguous, and the head would be copied whole to multiply it.
+        # On a GPU a number: of a model divided between several the last layer is not where the tokens are.
+        kept = rows if rows == count or tokens.is_cuda else torch.arange(count - rows, count)
         return self._model(
             input_ids=tokens[None],
             position_ids=positions[None],

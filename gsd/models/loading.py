@@ -52,9 +52,8 @@ def load_model(
     with _refusals(spec):
         packs = packed and can_pack(model)
         known = spec.model_copy(update={"revision": _commit(spec, model.config)})
-        loaded = HFModel(
-            model, known, lean=lean, record=cuda_graphs() if recorded and model.device.type == "cuda" else None
-        )
+        record = cuda_graphs(model.device) if recorded and model.device.type == "cuda" else None
+        loaded = HFModel(model, known, lean=lean, record=record)
         if spec.quantization != "none":
             loaded.convert(lambda module: quantize(module, spec.quantization))
         if packs:

@@ -88,22 +88,27 @@ class StaticForwards:
         return self._decoder.run(tokens, positions, shape.mask, len(tokens), zip(everywhere, read), slots)
 
 
-def cuda_graphs() -> Callable[[Replay], Replay]:
-    """A recorder of CUDA graphs that share their memory, so that a result holds until the next replay."""
-    pool = torch.cuda.graph_pool_handle()
+def cuda_graphs(device: torch.device) -> Callable[[Replay], Replay]:
+    """A recorder of CUDA graphs on one device that share their memory, so that a result holds until the next replay."""
+    with torch.cuda.device(device):
+        pool, side = torch.cuda.graph_pool_handle(), torch.cuda.Stream()
 
     def record(function: Replay) -> Replay:
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):  # libraries set themselves up at a first call, which cannot be recorded
-            function()
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=pool):
-            result = function()
+        # Streams and graphs are of the current device, whichever the tensors are on: on another nothing is recorded.
+        with torch.cuda.device(device):
+            side.wait_stream(torch.cuda.current_stream())
+            # Libraries set themselves up at a stream's first call, which cannot be recorded: so it is made before,
+            # on that same stream.
+            with torch.cuda.stream(side):
+                function()
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=pool, stream=side):
+                result = function()
+            torch.cuda.current_stream().wait_stream(side)
 
         def replay() -> torch.Tensor:
-            graph.replay()
+            with torch.cuda.device(device):
+                graph.replay()
             return result
 
         return replay

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gsd.config import DraftSpec, ModelSpec
+from gsd.errors import ModelError
 from gsd.models.hf import HFModel
 from gsd.models.loading import load_model
 from gsd.models.static import COUNTS, FEWEST_SLOTS
@@ -116,13 +117,33 @@ def test_a_cache_that_moves_is_recorded_anew():
     assert recorder.recorded == 2
 
 
+def test_a_text_is_not_spoilt_by_an_earlier_one_that_overflowed():
+    """Forwards of fixed shapes read slots that hold nothing, and no mask hides a NaN."""
+    model, _ = recorded(target_of("llama"))
+    model.reset(10)
+    sound = model.forward([1, 2], [0, 1], torch.clone)
+    model._cache._buffers[0].fill_(torch.nan)
+    with pytest.raises(ModelError, match="not finite"):
+        model.forward([3], [2], finite)
+    model.reset(10)
+    torch.testing.assert_close(model.forward([1, 2], [0, 1], finite), sound)
+
+
+def finite(logits: torch.Tensor) -> torch.Tensor:
+    if not logits.isfinite().all():
+        raise FloatingPointError
+    return logits.clone()
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("method", ["chain", "graph", "auto"])
-def test_cuda_graphs_emit_the_same_text(method):
-    pair = PAIRS["tiny"]
+def test_cuda_graphs_emit_the_same_texts(method):
+    """On the last device there is, which need not be the current one; the longer texts have the caches move."""
+    pair, device = PAIRS["tiny"], f"cuda:{torch.cuda.device_count() - 1}"
     texts = []
     for replayed in (True, False):
-        models = [load_model(one, "cuda:0", "float32", recorded=replayed) for one in (pair.target, pair.draft)]
-        texts.append(tokens_of(decode(*models, list(range(5, 25)), DraftSpec(method=method), count=64)))
+        models = [load_model(one, device, "float32", recorded=replayed) for one in (pair.target, pair.draft)]
+        spec = DraftSpec(method=method)
+        texts.append([tokens_of(decode(*models, list(range(5, 25)), spec, count=count)) for count in (64, 300, 700)])
     assert texts[0] == texts[1]

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 
 from analysis.export import metrics
 from gsd.bench.measuring import interleaved
-from gsd.config import PRESETS, DraftSpec
+from gsd.config import HEEDED, PRESETS, DraftSpec
 from gsd.errors import OutOfMemory
 from gsd.pairs import BUNDLED
 from gsd.runner import Runner
@@ -145,13 +145,14 @@ def test_bench_refuses_what_would_be_measured_under_a_wrong_name(gsd, tmp_path):
     path.write_text('{"prompt": "x"}\n')
     refused(gsd("bench", "--prompts", path, "--set", "graph.method=tree"), "graph.method=tree")
     refused(gsd("bench", "--prompts", path, "--set", "hf-lookup.depth=3"), "hf-lookup.depth=3")
+    refused(gsd("bench", "--prompts", path, "--set", "auto.width=3"), "auto.width", "merge_context")
 
 
 def test_bench_has_a_row_for_every_method(gsd, tmp_path):
     path = tmp_path / "prompts.jsonl"
     path.write_text('{"prompt": "def f():"}\n')
     code, out, _ = gsd("bench", "--prompts", path, "--max-new-tokens", 6, "--repeats", 1, "--json",
-                       "--set", "graph.width=2", "--set", "depth=3", "--set", "tree.merge-context=none")  # fmt: skip
+                       "--set", "graph.merge-context=none", "--set", "graph.width=2", "--set", "depth=3")  # fmt: skip
     report = json.loads(out)
     assert code == 0
     assert set(report["methods"]) == {"ar", "hf-greedy", "chain", "tree", "graph", "auto", "hf-assisted", "hf-lookup"}
@@ -160,7 +161,9 @@ def test_bench_has_a_row_for_every_method(gsd, tmp_path):
         assert row["matches"] == row["prompts"] == 1
     assert [one["kind"] for one in report["prompts"]] == [None]
     assert report["settings"]["drafting"]["graph"]["width"] == 2
+    assert report["settings"]["drafting"]["graph"]["merge_context"] is None
     assert report["settings"]["drafting"]["chain"]["depth"] == 3
+    assert report["settings"]["drafting"]["auto"].keys() == HEEDED["auto"]
 
 
 def test_bench_runs_the_authors_settings_as_they_are(gsd, tmp_path):
@@ -172,7 +175,8 @@ def test_bench_runs_the_authors_settings_as_they_are(gsd, tmp_path):
                        "--csv", tmp_path / "calls.csv", "--markdown", tmp_path / "tables.md")  # fmt: skip
     report = json.loads(out)
     assert code == 0 and report["settings"]["draft"]["quantization"] == "int8"
-    assert report["settings"]["drafting"]["paper"] == {**DraftSpec(**PRESETS["paper"]).model_dump(), "budget": 50}
+    paper = DraftSpec(**PRESETS["paper"]).model_dump(include=HEEDED["graph"])
+    assert report["settings"]["drafting"]["paper"] == {**paper, "budget": 50}
     assert len((tmp_path / "calls.csv").read_text().splitlines()) == 1 + len(report["methods"])
     assert "| `paper` |" in (tmp_path / "tables.md").read_text()
 

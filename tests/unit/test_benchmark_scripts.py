@@ -1,0 +1,67 @@
+"""The scripts in benchmarks/: what they share, and that they refuse what is wrong before anything is measured."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+import pytest
+
+from benchmarks.common import add_out, over_prompts, positive
+
+OUT = {"ablation": ["--out", "out.json"], "long_text": [], "tune_baselines": [],
+       "replayed": ["--out", "out.json", "--costs", "costs.json"]}  # fmt: skip
+
+
+def ended(monkeypatch, script: str, *options: object) -> str:
+    """What a script says when it ends without a result."""
+    monkeypatch.setattr(sys, "argv", [script, *map(str, options)])
+    module = importlib.import_module(f"benchmarks.{script}")
+    with pytest.raises(SystemExit) as stopped:
+        module.told(module.main)
+    return str(stopped.value)
+
+
+@pytest.mark.parametrize("script", sorted(OUT.keys() - {"replayed"}))
+def test_a_pair_that_is_none_is_told_in_one_line(script, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    said = ended(monkeypatch, script, "--pair", "nowhere", *OUT[script])
+    assert said.startswith("error: ") and "nowhere" in said and "\n" not in said
+
+
+def test_curves_of_another_pair_are_refused(monkeypatch, tmp_path):
+    """A replay priced by them would be of no machine and no pair."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "costs.json").write_text("{}")
+    assert "costs.json holds no cost curves" in ended(monkeypatch, "replayed", *OUT["replayed"])
+
+
+@pytest.mark.parametrize("script", sorted(OUT))
+@pytest.mark.parametrize("option", ["--max-new-tokens", "--dtype"])
+def test_an_option_that_can_measure_nothing_is_refused(script, option, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    ended(monkeypatch, script, option, "0", *OUT[script])
+    assert option in capsys.readouterr().err
+
+
+def test_a_result_that_cannot_be_written_is_refused_at_once(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    parser = argparse.ArgumentParser()
+    add_out(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--out", str(tmp_path / "file" / "out.json")])
+    assert "--out" in capsys.readouterr().err
+
+
+def test_a_count_is_at_least_one():
+    assert positive("3") == 3
+    with pytest.raises(argparse.ArgumentTypeError, match="-2"):
+        positive("-2")
+
+
+def test_ratios_are_put_together_so_that_which_of_two_is_named_first_makes_no_difference():
+    there, back = over_prompts([2.0, 0.5, 4.0]), over_prompts([0.5, 2.0, 0.25])
+    assert there["ratio"] == pytest.approx(1 / back["ratio"]) == pytest.approx(4 ** (1 / 3))
+    assert (there["low"], there["high"]) == pytest.approx((1 / back["high"], 1 / back["low"]))
+    assert there["low"] < there["ratio"] < there["high"]
