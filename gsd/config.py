@@ -95,8 +95,8 @@ class DraftSpec(Spec):
     `history`            auto: and those found among hypotheses that were rejected; it gained nothing
     `calibrated`         auto: estimate acceptance by what became of tokens of like q, not by q itself
 
-    The defaults were the fastest of a grid on two pairs (benchmarks/tune_baselines.py): a level costs a forward,
-    so it must be likely to be reached, and where the draft is sure it may run on.
+    The defaults are deep and sparing: a level costs a forward, so it must be likely to be reached, and where the
+    draft is sure it may run on.
     """
 
     method: Method = "graph"

@@ -1,8 +1,9 @@
 """A row of each method: ratios by prompt first, then over prompts, with intervals; then work, times and texts.
 
 A prompt's speed-up is the median over repeats of baseline time per token over method time per token, both of the
-same repeat. There are two: over the faster of `ar` and transformers' plain decoding on that prompt (`speedup`), and
-over the latter alone (`speedup_over_transformers`).
+same repeat. There are three: over the faster of `ar` and transformers' plain decoding on that prompt (`speedup`),
+over the latter alone (`speedup_over_transformers`), and over whichever of transformers' ways is fastest on that prompt
+(`over_best_peer`).
 """
 
 from __future__ import annotations
@@ -26,14 +27,12 @@ LEVEL = 0.95
 
 def summary(results: Sequence[PromptResult], kinds: Sequence[str | None], plain: str) -> dict[str, dict[str, Any]]:
     """A row by method over the prompts that were measured; `plain` is transformers' plain decoding."""
-    best = best_peer(results, plain)
-    return {name: _row(name, results, kinds, (plain, best)) for name in results[0].calls}
+    return {name: _row(name, results, kinds, plain) for name in results[0].calls}
 
 
 def best_peer(results: Sequence[PromptResult], plain: str) -> str:
     """The way of transformers that is fastest in the mean."""
-    peers = [name for name in results[0].calls if name in PEERS]
-    return max(peers, key=lambda name: statistics.fmean(_ratios(name, results, plain)))
+    return max(_peers(results), key=lambda name: statistics.fmean(_ratios(name, results, plain)))
 
 
 def interval(ratios: Sequence[float]) -> tuple[float, float]:
@@ -49,13 +48,10 @@ def speedup(method: Sequence[Measurement], baseline: Sequence[Measurement]) -> f
     return statistics.median(plain.ms_per_token / call.ms_per_token for plain, call in zip(baseline, method))
 
 
-def _row(
-    name: str, results: Sequence[PromptResult], kinds: Sequence[str | None], peers: tuple[str, str]
-) -> dict[str, Any]:
-    plain, best = peers
+def _row(name: str, results: Sequence[PromptResult], kinds: Sequence[str | None], plain: str) -> dict[str, Any]:
     ratios = [speedup(result.calls[name], _faster_baseline(result, plain)) for result in results]
     over_transformers = _ratios(name, results, plain)
-    over_best = _ratios(name, results, best)
+    over_best = list(map(min, zip(*(_ratios(name, results, peer) for peer in _peers(results)))))  # the fastest there
     by_kind: dict[str, list[float]] = {}
     for kind, ratio in zip(kinds, ratios):
         by_kind.setdefault(kind or "other", []).append(ratio)
@@ -66,7 +62,9 @@ def _row(
         "speedup_best": max(ratios),
         "speedup_over_transformers": statistics.fmean(over_transformers),
         "speedup_over_transformers_interval": interval(over_transformers),
-        "wins": statistics.fmean(ratio > 1 for ratio in over_best),  # share of prompts ahead of the best peer
+        "wins": statistics.fmean(ratio > 1 for ratio in over_best),  # share of prompts ahead of every peer
+        "over_best_peer": statistics.fmean(over_best),
+        "over_best_peer_interval": interval(over_best),
         "worst_over_best_peer": min(over_best),
         **_work([result.calls[name][0] for result in results]),
         **_times([call for result in results for call in result.calls[name]]),
@@ -129,6 +127,10 @@ def _texts(name: str, results: Sequence[PromptResult]) -> dict[str, Any]:
         "beyond_rounding": sum(one.beyond_rounding for one in differing),
         "divergences": [one and {**asdict(one), "beyond_rounding": one.beyond_rounding} for one in found],
     }
+
+
+def _peers(results: Sequence[PromptResult]) -> list[str]:
+    return [name for name in results[0].calls if name in PEERS]
 
 
 def _ratios(name: str, results: Sequence[PromptResult], baseline: str) -> list[float]:

@@ -18,7 +18,10 @@ Draft = Annotated[str | None, typer.Option(help="Draft: hub id, folder or GGUF f
 TargetRevision = Annotated[str | None, typer.Option(help="Hub revision of the target.")]
 DraftRevision = Annotated[str | None, typer.Option(help="Hub revision of the draft.")]
 DraftQuant = Annotated[
-    str, typer.Option(metavar="none|int8|int4", help="Hold the draft's weights in so many bits: faster, same text.")
+    str,
+    typer.Option(
+        metavar="none|int8|int4", help="Hold the draft's weights in so many bits: faster on a CPU, same text."
+    ),
 ]
 Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the models.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:I; auto takes every CUDA device there is.")]
