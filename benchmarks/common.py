@@ -80,12 +80,12 @@ def prompts_of(given: argparse.Namespace) -> list[Prompt]:
     return read_prompts(given.prompts).prompts[: given.count]
 
 
-def run_spec(given: argparse.Namespace, drafting: DraftSpec, prompt: Prompt | None = None) -> RunSpec:
-    """A run of the pair asked for, untraced. Raises `InputError`."""
+def run_spec(given: argparse.Namespace, drafting: DraftSpec) -> RunSpec:
+    """A run of the pair asked for, untraced; its prompt stands for any. Raises `InputError`."""
     chosen = pair(given.pair)
     draft = chosen.draft.model_copy(update={"quantization": given.draft_quant})
     return build(RunSpec, {"target": chosen.target, "draft": draft, "pair": chosen.name, "dtype": given.dtype,
-                           "prompt": prompt or Prompt(prompt="-"), "drafting": drafting, "detail": "counters",
+                           "prompt": Prompt(prompt="-"), "drafting": drafting, "detail": "counters",
                            "max_new_tokens": given.max_new_tokens})  # fmt: skip
 
 
