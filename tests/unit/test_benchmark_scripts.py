@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import sys
 
 import pytest
+import torch
 
+from benchmarks import near_ties
 from benchmarks.common import add_out, over_prompts, positive
 
 OUT = {"ablation": ["--out", "out.json"], "long_text": [], "tune_baselines": [],
-       "replayed": ["--out", "out.json", "--costs", "costs.json"]}  # fmt: skip
+       "near_ties": ["--out", "out.json"], "replayed": ["--out", "out.json", "--costs", "costs.json"]}  # fmt: skip
 
 
 def ended(monkeypatch, script: str, *options: object) -> str:
@@ -65,3 +68,24 @@ def test_ratios_are_put_together_so_that_which_of_two_is_named_first_makes_no_di
     assert there["ratio"] == pytest.approx(1 / back["ratio"]) == pytest.approx(4 ** (1 / 3))
     assert (there["low"], there["high"]) == pytest.approx((1 / back["high"], 1 / back["low"]))
     assert there["low"] < there["ratio"] < there["high"]
+
+
+def test_in_float32_no_way_to_compute_a_text_chooses_another_token(monkeypatch, tmp_path):
+    """What is counted is what it is called: every place of every text, none of which another way would have left."""
+    out = tmp_path / "ties.json"
+    given = ["--dtype", "float32", "--count", "2", "--max-new-tokens", "10", "--together", "4", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["near_ties", *given])
+    near_ties.main()
+    rows = json.loads(out.read_text())["rows"]
+    assert [(row["places"], row["other_tokens"]) for row in rows.values()] == [(20, 0)] * 3
+    assert all(0 <= row["mean_distance"] < 1e-3 for row in rows.values())
+
+
+def test_places_are_compared_one_by_one():
+    reference = torch.tensor([[float(i) for i in range(12)]] * 3)
+    other = reference.clone()
+    other[1, 11] += 5  # the same token ahead, by more
+    other[2, 0] += 50  # another token ahead, none of the ten likeliest
+    compared = near_ties.Compared()
+    compared.add(other, reference)
+    assert compared.row() == {"places": 3, "other_tokens": 1, "identical": 1, "mean_distance": pytest.approx(0.5 / 3)}
