@@ -155,7 +155,7 @@ def _pair() -> None:
              + ". `gsd pairs` says where the presets come from.",
     )  # fmt: skip
     if st.session_state["pair"] == OWN:
-        where = "Hub id, local folder, or GGUF file. Safetensors only."
+        where = "Hub id, local folder with safetensors, or GGUF file."
         st.text_input("Target", key="own_target", placeholder="org/model or /path/to/folder", help=where)
         st.text_input("Draft", key="own_draft", placeholder="a smaller model with the same vocabulary", help=where)
         for role in ("target", "draft"):

@@ -23,7 +23,7 @@ def machine(runner: Runner) -> dict[str, Any]:
         "processor": processor(),
         "threads": torch.get_num_threads(),
         "gpu": ", ".join(gpus) or None,
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",  # results are shown: no name of a kernel's build
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from gsd.runner import Runner
 
 METHODS_HELP = (
-    "Comma-separated: ours, paper (the authors' settings), and hf-assisted, hf-assisted-q (draft quantised like ours) "
-    "and hf-lookup, these also with a length, as hf-assisted-8."
+    "Comma-separated: ar, chain, tree, graph, auto, paper (the authors' settings), and transformers' own: hf-assisted, "
+    "hf-assisted-q (draft quantised like ours) and hf-lookup, these also with a length, as hf-assisted-8."
 )
 
 
