@@ -17,6 +17,9 @@ _DRAFTING = {
     "prob_action": "name: such a candidate stays as a leaf, or is dropped",
     "frontier": "nodes: expanded per level, at most",
     "budget": "nodes: drafted nodes verified per round, at most",
+    "lookup": "yes/no: auto: what is found in the text is a hypothesis, too",
+    "history": "yes/no: auto: and what is found among rejected hypotheses",
+    "calibrated": "yes/no: auto: acceptance is estimated by what became of tokens of like q",
 }
 _SAMPLING = {
     "temperature": "number: of the target's law; 0 is greedy",
@@ -58,6 +61,8 @@ _RUNS = {
     "max_new_tokens": "tokens: committed, at most",
     "device": "name: device that the target ran on",
     "dtype": "name: number format that the target ran in",
+    "draft_quant": "name: bits that the draft's weights are held in: none, int8 or int4; empty without a draft",
+    "packed": "yes/no: weights were laid out for a CPU's matrix kernels where there are such; empty: not recorded",
     "detail": "name: full, or counters (no nodes, edges, merges, decisions and hypotheses)",
     **_TOTALS,
     "speedup": "ratio: measured tokens/s over those of ar, median; empty without a baseline",

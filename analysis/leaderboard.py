@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.compare import LEVEL, RESAMPLES, Comparison, compare
+from analysis.compare import Comparison, compare
 from gsd.errors import InputError
 
 _FIGURES = ("mean_acceptance_length", "draft_forwards", "target_forwards", "overhead_ms_per_round", "matches",
@@ -102,15 +101,7 @@ def _prompts(found: dict[str, Any]) -> pd.DataFrame:
 
 
 def _method(method: str, row: dict[str, Any]) -> dict[str, Any]:
-    low, high = _interval(row["speedups"])
+    low, high = row["speedup_interval"]
     return {"method": method, "drafts": row["mean_acceptance_length"] > 1, "speedup": float(np.mean(row["speedups"])),
             "low": low, "high": high, "worst": min(row["speedups"]), "best": max(row["speedups"]),
             "odd": row.get("beyond_rounding") or 0, **{name: row[name] for name in _FIGURES}}  # fmt: skip
-
-
-def _interval(ratios: Sequence[float]) -> tuple[float, float]:
-    """Percentile bootstrap of the mean over prompts, at `LEVEL`."""
-    values = np.asarray(ratios, dtype=float)
-    draws = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
-    low, high = np.quantile(values[draws].mean(axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)

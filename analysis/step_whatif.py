@@ -93,8 +93,9 @@ class StepReplay:
 
     def under(self, spec: DraftSpec) -> Changed | Uncovered:
         """The round under `spec`. Raises `InputError` where its width was never recorded."""
+        spec = spec.as_drafted()
         self._replayer.atlas.bounds.check(spec)
-        after = self._replayer.step(0, 0, spec.as_drafted())
+        after = self._replayer.step(0, 0, spec)
         if after is None:
             return Uncovered(self._missing(spec))
         if self._broken_off and len(after.accepted) == len(self._text.tokens):

@@ -84,6 +84,7 @@ class Survey:
     def __init__(self, atlas: Atlas, costs: Costs | None, settings: Iterable[DraftSpec]) -> None:
         self.settings = list(settings)
         self.asked = 0.0  # when somebody last asked for it, by `time.monotonic`
+        self.error: Exception | None = None  # that ended it
         self._costs = costs
         self._replayer: Replayer | None = Replayer(atlas)
         self._rows: list[pd.DataFrame] = []
@@ -100,7 +101,9 @@ class Survey:
         return self.done == len(self.settings)
 
     def outcome(self) -> Outcome:
-        """What has been found so far, made once for each number of settings."""
+        """What has been found so far, made once for each number of settings. Raises the error that ended it."""
+        if self.error:
+            raise self.error
         done = self.done
         if self._outcome is None or self._outcome[0] != done:
             self._outcome = (done, _outcome(self.settings, self._rows[:done]))
@@ -138,9 +141,12 @@ class Surveyor:
             with self._news:
                 while (survey := self._next()) is None:
                     self._news.wait()
-            survey.advance()
+            try:
+                survey.advance()
+            except Exception as error:  # the thread is everybody's: whoever looks at this survey is told
+                survey.error = error
 
     def _next(self) -> Survey | None:
         since = time.monotonic() - WANTED_S
-        wanted = [one for one in self._surveys.values() if not one.finished and one.asked >= since]
+        wanted = [one for one in self._surveys.values() if not (one.finished or one.error) and one.asked >= since]
         return max(wanted, key=lambda one: one.asked, default=None)

@@ -38,12 +38,13 @@ COLUMNS = {
     "round": "index: round of the run, from 0",
     "index": "index: place of the token among the run's new tokens, from 0",
     "text": "text: the token, decoded on its own",
-    "origin": "name: draft, merge (behind or at a merge edge), bonus or target (the target's own)",
+    "origin": "name: draft, merge (behind or at a merge edge), lookup or history (found in the text, or among rejected "
+    "hypotheses), bonus or target (the target's own)",
     "type": "name: innermost syntax node at the token's first character that is no space; (space): it has none, "
     "(outside): not in a code block, (unparsed): behind the part that parses, (end): it ends the text",
     "runs": "count: complete runs pooled in this row",
     "tokens": "tokens: committed tokens of the type",
-    "drafted": "tokens: those of them from the draft, merges included",
+    "drafted": "tokens: those of them that were hypotheses, merges and what was looked up included",
     "merged": "tokens: those of them from behind or at a merge edge",
     "share": "share: drafted / tokens",
     "low": "share: lower end of the Wilson 95 % interval of the share",
@@ -103,7 +104,8 @@ def _fenced(run: RunTrace) -> str | None:
 def drafted_by_syntax(tokens: pd.DataFrame) -> pd.DataFrame:
     """Drafted / committed tokens by language and syntax type, over the complete runs of `committed_tokens`."""
     complete = tokens[tokens["status"] == "complete"]
-    marked = complete.assign(drafted=complete["origin"].isin(["draft", "merge"]), merged=complete["origin"] == "merge")
+    own = complete["origin"].isin(["bonus", "target"])
+    marked = complete.assign(drafted=~own, merged=complete["origin"] == "merge")
     groups = marked.groupby(["language", "type"])
     rows = groups.agg(runs=("run", "nunique"), tokens=("run", "size"), drafted=("drafted", "sum"),
                       merged=("merged", "sum")).reset_index()  # fmt: skip

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.replay import Replayer, TextReplay
 from gsd.atlas import AtlasText, Bounds
-from gsd.config import DraftSpec, build
+from gsd.config import HEEDED, DraftSpec, RunSpec, SamplingSpec, build
 from gsd.cost import Costs
 from gsd.errors import InputError
 
@@ -66,10 +66,10 @@ def _within(values: tuple[int, ...], most: int) -> list[int]:
 
 
 def settings_of(grid: dict[str, list[Any]]) -> list[DraftSpec]:
-    """Every combination, once; what the grid does not name takes its default."""
+    """Every combination, as its method reads it, once; what the grid does not name takes its default."""
     names = sorted(grid, key=CHEAP.__contains__)
     specs = (build(DraftSpec, dict(zip(names, values))) for values in product(*(grid[name] for name in names)))
-    return list(dict.fromkeys(specs))
+    return list(dict.fromkeys(spec.as_drafted() for spec in specs))
 
 
 def tune(
@@ -185,23 +185,44 @@ def as_row(spec: DraftSpec) -> dict[str, Any]:
     return values | ({"merge_context": "none"} if spec.merge_context is None else {})
 
 
-def command(recorded: dict[str, Any], text: AtlasText, settings: str) -> str:
-    """What decodes a text's prompt with the atlas's models and `settings`, to paste.
+def command(recorded: dict[str, Any], text: AtlasText, row: dict[str, Any]) -> str:
+    """What decodes a text's prompt as the atlas did, models, law and length, with a row's settings; to paste.
 
     `recorded` is the atlas's own spec; a prompt that was given as tokens is left to whoever pastes.
     """
+    asked = {name: recorded[name] for name in _DECODING if name in recorded} | recorded.get("sampling", {})
+    usual = {name: RunSpec.model_fields[name].default for name in _DECODING} | SamplingSpec().model_dump()
+    given = [*_models(recorded), *_options(asked, usual)]
+    given += ["--in-rows"] if recorded.get("packed") is False else []
+    given += ["--raw"] if text.chat is False else []
+    given += ["--prompt", text.given] if text.given is not None else []
+    return " ".join(filter(None, ["gsd generate", shlex.join(given), to_paste(row)]))
+
+
+_DECODING = ("max_new_tokens", "device", "dtype")
+
+
+def _models(recorded: dict[str, Any]) -> list[str]:
+    """The models of a recorded spec as options."""
+    models = {role: recorded[role] for role in ("target", "draft") if recorded.get(role)}
+    held = models.get("draft", {}).get("quantization", "none")
+    quantised = ["--draft-quant", held] if held != "none" else []
     if recorded.get("pair"):
-        given = ["--pair", recorded["pair"]]
-    else:
-        given = [part for role in ("target", "draft") if recorded.get(role)
-                 for part in (f"--{role}", recorded[role]["source"])]  # fmt: skip
-    if text.given is not None:
-        given += ["--prompt", text.given]
-    return " ".join(filter(None, ["gsd generate", shlex.join(given), settings]))
+        return ["--pair", recorded["pair"], *quantised]
+    given = [part for role, model in models.items() for part in (f"--{role}", model["source"])]
+    for role, model in models.items():
+        given += [f"--{role}-revision", model["revision"]] if model.get("revision") else []
+    trusted = any(model.get("trust_remote_code") for model in models.values())
+    return [*given, *quantised, *(["--trust-remote-code"] if trusted else [])]
 
 
 def to_paste(row: dict[str, Any]) -> str:
-    """A row's settings as options of `gsd generate`, those that differ from the defaults."""
-    defaults = as_row(DraftSpec())
-    given = {name: row[name] for name in SETTINGS if row[name] != defaults[name]}
-    return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in given.items())
+    """A row's settings as options of `gsd generate`: those that its method reads and that are not the defaults."""
+    read = {name: row[name] for name in SETTINGS if name in HEEDED[row["method"]]}
+    return shlex.join(_options(read, as_row(DraftSpec())))
+
+
+def _options(values: dict[str, Any], usual: dict[str, Any]) -> list[str]:
+    """Those that are not as usual, by name."""
+    return [part for name, value in values.items() if value != usual[name]
+            for part in (f"--{name.replace('_', '-')}", str(value))]  # fmt: skip

@@ -14,11 +14,9 @@ from analysis.survey import Survey, Surveyor, around, broad
 from analysis.tune import summary, tune
 from gsd.atlas import Atlas
 from gsd.config import DraftSpec
-from gsd.cost import Costs
+from gsd.cost import COSTS_FILE, Costs
 from gsd.errors import TraceError
 from gsd.pairs import PAIRS, available
-
-COSTS = "costs.json"  # in an atlas: the curves of the machine that probed it
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class OpenAtlas:
 
 def open_atlas(name: str, folder: Path) -> OpenAtlas:
     """Read an atlas, once. Raises `TraceError` where it cannot be read."""
-    files = [file for file in (folder / "atlas.json", folder / COSTS) if file.exists()]
+    files = [file for file in (folder / "atlas.json", folder / COSTS_FILE) if file.exists()]
     return _read(name, folder, max((file.stat().st_mtime for file in files), default=0.0))
 
 
@@ -70,7 +68,7 @@ def open_atlas(name: str, folder: Path) -> OpenAtlas:
 def _read(name: str, folder: Path, changed: float) -> OpenAtlas:
     atlas = Atlas.load(folder)
     try:
-        return OpenAtlas(name, folder, changed, atlas, Costs.load(folder / COSTS), "")
+        return OpenAtlas(name, folder, changed, atlas, Costs.load(folder / COSTS_FILE), "")
     except TraceError as error:
         return OpenAtlas(name, folder, changed, atlas, None, str(error))
 

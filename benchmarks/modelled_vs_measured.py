@@ -24,8 +24,10 @@ from benchmarks.common import positive, told
 from gsd.atlas import Atlas
 from gsd.bench import OwnMethod
 from gsd.calibrate import calibrate
-from gsd.config import DraftSpec, RunSpec
+from gsd.config import DraftSpec, RunSpec, build
 from gsd.errors import InputError
+from gsd.pairs import here
+from gsd.probe import check_models
 from gsd.runner import Runner
 
 CURVE_REPEATS = 30
@@ -85,8 +87,9 @@ def main() -> None:
     atlas = Atlas.load(options.atlas)
     atlas.texts = atlas.texts[: options.prompts]
     settings, replayer = drawn(atlas, options.settings, options.seed), Replayer(atlas)
-    spec = RunSpec(**atlas.meta["spec"]).model_copy(update={"detail": "counters"})
+    spec = here(build(RunSpec, atlas.meta["spec"] | {"detail": "counters"}))
     runner = Runner.of(spec)
+    check_models(atlas.meta, runner.meta(spec))
     costs = calibrate(runner, spec, repeats=CURVE_REPEATS)
     real = measured(runner, spec, settings, [text.prompt for text in atlas.texts], options.repeats)
     rows = []

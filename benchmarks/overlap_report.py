@@ -28,9 +28,10 @@ from analysis.overlap import (
 )
 from analysis.replay import Replayer
 from analysis.tune import modelled_speedup
+from benchmarks.common import told
 from gsd.atlas import Atlas, Bounds
 from gsd.config import DraftSpec, preset
-from gsd.cost import Costs
+from gsd.cost import COSTS_FILE, Costs
 from gsd.errors import InputError
 from gsd.trace import list_runs
 
@@ -229,8 +230,8 @@ def main() -> None:
     parser.add_argument("--costs", type=Path, help="curves of gsd calibrate; the atlas's own by default")
     options = parser.parse_args()
     folders = [run for path in options.runs for run in ([path] if (path / "run.json").exists() else list_runs(path))]
-    print(report(load(folders), Atlas.load(options.atlas), Costs.load(options.costs or options.atlas / "costs.json")))
+    print(report(load(folders), Atlas.load(options.atlas), Costs.load(options.costs or options.atlas / COSTS_FILE)))
 
 
 if __name__ == "__main__":
-    main()
+    told(main)

@@ -175,9 +175,10 @@ def main() -> None:
     costs = Costs.load(given.costs)
     prompts = prompts_of(given)
     spec = run_spec(given, DraftSpec(method="ar"))
-    if unnamed := costs.check_models(spec, given.costs):
-        raise InputError(f"--costs {given.costs} does not name its {' and '.join(unnamed)}: run gsd calibrate anew")
     runner = Runner.of(spec)
+    models = {"target": runner.target.describe(), "draft": runner.draft.describe()}
+    if unnamed := costs.check_models(models, given.costs):
+        raise InputError(f"--costs {given.costs} does not name its {' and '.join(unnamed)}: run gsd calibrate anew")
     texts = [_written(runner, spec, runner.encode(prompt)) for prompt in prompts]
     replays = {}
     for name, drafting in DRAFTING.items():

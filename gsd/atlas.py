@@ -21,6 +21,8 @@ from gsd.errors import InputError, TraceError
 from gsd.graph import ROOT, TokenGraph
 
 SCHEMA = 1
+SLACK = 3  # times the bound on the frontier is probed: a merge or a sibling rule takes nodes out and lets others in
+MOST_FRONTIER = 1024 // SLACK  # that a setting can be probed with
 NODE_COLUMNS = pa.schema(
     [("text", pa.int32()), ("at", pa.int32()), ("token", pa.int32()), ("parent", pa.int32()), ("logq", pa.float64())]
 )
@@ -170,8 +172,16 @@ class Atlas:
         return (f"probing broke off: {len(self.pending)} of {asked} prompts are not in this atlas; "
                 "gsd probe --fill GRID with the same --out records them")  # fmt: skip
 
+    @staticmethod
+    def is_in(folder: Path) -> bool:
+        """Whether a folder holds an atlas, of whatever version."""
+        return (folder / "atlas.json").exists()
+
     def save(self, folder: Path) -> None:
-        """Write `atlas.json` and `nodes.parquet`. Raises `TraceError` where the folder cannot be written."""
+        """Write `nodes.parquet`, then `atlas.json`, which says how many texts there are: one cut off is not read.
+
+        Raises `TraceError` where the folder cannot be written.
+        """
         heads = [{name: getattr(text, name) for name in _HEAD} for text in self.texts]
         head = {"schema": SCHEMA, "bounds": asdict(self.bounds), "draft_context": self.draft_context,
                 "meta": self.meta, "texts": heads}  # fmt: skip
@@ -219,6 +229,7 @@ def _grow_trees(texts: list[AtlasText], nodes: pa.Table) -> None:
     for text in texts:
         text.trees = [DraftTree(text.committed(at)[-1]) for at in range(len(text.tokens))]
     frame = nodes.to_pandas()
+    frame = frame[frame["text"] < len(texts)]
     for (number, at), rows in frame.groupby(["text", "at"], sort=False):
         tree = texts[number].trees[at]
         parents, tokens, logq = (rows[name].tolist() for name in ("parent", "token", "logq"))

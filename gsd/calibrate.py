@@ -10,7 +10,7 @@ import torch
 
 from gsd.bench import machine
 from gsd.config import DraftSpec, RunSpec, SamplingSpec
-from gsd.cost import Costs, Curve, Overhead
+from gsd.cost import Costs, Curve, Overhead, models_named
 from gsd.drafters.graph import GraphDrafter
 from gsd.engine import Step
 from gsd.errors import InputError
@@ -41,7 +41,9 @@ def calibrate(runner: Runner, spec: RunSpec, *, repeats: int, progress: Callable
         raise InputError("calibration measures a draft and a target: name a draft with --draft")
     draft, target = _curves(runner, spec.sampling, repeats, progress)
     overhead, plain_ms = _engine(runner, spec)
-    return Costs(draft, target, overhead, plain_ms, {**machine(runner), "context": CONTEXT, "repeats": repeats})
+    names = models_named({"target": runner.target.describe(), "draft": runner.draft.describe()})
+    measured_on = {**machine(runner), **names, "context": CONTEXT, "repeats": repeats}
+    return Costs(draft, target, overhead, plain_ms, measured_on)
 
 
 @torch.inference_mode()

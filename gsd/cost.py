@@ -6,17 +6,18 @@ Everything predicted with them is *modelled*, never measured.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
-from gsd.config import RunSpec
 from gsd.errors import InputError, TraceError
 
 SCHEMA = 2
+COSTS_FILE = "costs.json"  # in an atlas: the curves of the machine that made it
+Described = Mapping[str, Mapping[str, Any]]  # target and draft, as the head of a trace or of an atlas describes them
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +90,15 @@ class Costs:
         """Plain decoding of `new` tokens behind a prompt of so many; the first forward takes the prompt."""
         return float(self.target.at(prompt)) + self.overhead.round_ms + self.plain_ms * (new - 1)
 
-    def check_models(self, spec: RunSpec, file: Path) -> list[str]:
+    def check_models(self, models: Described, file: Path) -> list[str]:
         """Raise `InputError` where these curves, of `file`, are those of other models; the roles they do not name."""
         unnamed = []
-        for role, model in models_named(spec).items():
+        for role, model in models_named(models).items():
             if role not in self.machine:
                 unnamed.append(role)
             elif self.machine[role] != model:
-                raise InputError(f"--costs {file}: curves of the {role} {self.machine[role]}, not of {model}: "
-                                 "measure that with gsd calibrate")  # fmt: skip
+                raise InputError(f"{file} has curves of the {role} {self.machine[role]}, not of {model}: "
+                                 "measure that with gsd calibrate, and name its file with --costs")  # fmt: skip
         return unnamed
 
     def save(self, file: Path) -> None:
@@ -117,12 +118,18 @@ class Costs:
             if values["schema"] != SCHEMA:
                 raise TraceError(f"{file}: cost schema {values['schema']!r}, not {SCHEMA}: run gsd calibrate anew")
             curves = (Curve(**values["draft"]), Curve(**values["target"]))
+            if any(not 2 <= len(one.tokens) == len(one.ms) for one in curves):
+                raise ValueError("a curve of fewer than two sizes, or of other sizes than times")
             return cls(*curves, Overhead(**values["overhead"]), values["plain_ms"], values["machine"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TraceError(f"{file} holds no cost curves ({error}); make them with gsd calibrate") from None
 
 
-def models_named(spec: RunSpec) -> dict[str, str]:
-    """Target and draft by what their forwards' times hang on: the last part of the source, and how weights are held."""
-    return {role: f"{PurePath(model.source).name.lower()}, quantization {model.quantization}"
-            for role, model in (("target", spec.target), ("draft", spec.draft))}  # fmt: skip
+def models_named(models: Described) -> dict[str, str]:
+    """Target and draft by what their forwards' times hang on: the last part of the source, dtype and quantization."""
+    return {role: _named(models[role]) for role in ("target", "draft")}
+
+
+def _named(model: Mapping[str, Any]) -> str:
+    held = model.get("quantization", "none")  # of which an older description says nothing
+    return f"{PurePath(model['source']).name.lower()}, {model['dtype']}, quantization {held}"

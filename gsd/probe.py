@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from gsd.atlas import AtlasText, Bounds, DraftTree, Regrowth
+from gsd.atlas import SLACK, AtlasText, Bounds, DraftTree, Regrowth
 from gsd.config import DraftSpec, RunSpec
 from gsd.drafters.graph import Candidates, GraphDrafter
 from gsd.errors import InputError
@@ -18,7 +18,6 @@ from gsd.models.base import LanguageModel
 from gsd.runner import Runner
 
 _IDENTITY = ("architecture", "parameters", "layers", "vocab_size", "dtype")
-SLACK = 3  # times the frontier: a merge or a sibling rule takes nodes out of it and lets others in
 
 
 class Prober(GraphDrafter):

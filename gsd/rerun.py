@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gsd.bench.divergence import first_difference
 from gsd.config import RunSpec, build
 from gsd.errors import InputError
 from gsd.runner import Runner
@@ -21,7 +22,6 @@ class Comparison:
     """A recorded run beside the same settings run now; pairs are (recorded, now)."""
 
     run: str
-    new_tokens: tuple[int, int]
     first_difference: int | None  # index among the new tokens; None where all are the same
     counts: dict[str, tuple[int, int]]
     fixed_work: bool  # whether the counts must be the same, see `DraftSpec.fixed_work`
@@ -59,19 +59,11 @@ def rerun(run_folder: Path, runner: Runner) -> Comparison:
     totals = recorded.end["totals"]
     return Comparison(
         run=recorded.meta["run"],
-        new_tokens=(len(before), len(now.tokens)),
         first_difference=first_difference(before, now.tokens),
         counts={name: (totals[name], now.totals[name]) for name in COUNTS},
         fixed_work=spec.drafting.fixed_work,
         setup=_setup_changes(recorded.meta, meta),
     )
-
-
-def first_difference(left: list[int], right: list[int]) -> int | None:
-    """The first index at which the lists differ, an end counting as a difference; None where they are equal."""
-    if left == right:
-        return None
-    return next((i for i, (a, b) in enumerate(zip(left, right)) if a != b), min(len(left), len(right)))
 
 
 def _check_models(recorded: RunTrace, meta: dict[str, Any]) -> None:

@@ -79,11 +79,9 @@ class Runner:
         tokenizer = load_tokenizer(target)
         if draft is None:
             return cls(load_model(target, device, dtype, packed=packed), None, tokenizer)
-        draft_tokenizer = load_tokenizer(draft)
+        check_pair(target, draft, tokenizer, load_tokenizer(draft))
         drafting = load_model(draft, draft_device(device), dtype, packed=packed)
-        runner = cls(load_model(target, device, dtype, packed=packed), drafting, tokenizer)
-        check_pair(runner.target, drafting, tokenizer, draft_tokenizer)
-        return runner
+        return cls(load_model(target, device, dtype, packed=packed), drafting, tokenizer)
 
     @classmethod
     def of(cls, spec: RunSpec) -> Runner:
@@ -137,7 +135,8 @@ class Runner:
                 raise
             compared = None
             try:
-                compared = self._compare(spec, prompt, decoded, cancelled) if baseline else None
+                wanted = baseline and decoded.stop != "cancelled"
+                compared = self._compare(spec, prompt, decoded, cancelled) if wanted else None
             finally:  # the text is whole, whatever becomes of the comparison
                 result = self._result(spec, decoded, compared, writer)
             return result
@@ -206,7 +205,10 @@ class Runner:
         plain = own.model_copy(update={"drafting": spec.drafting.model_copy(update={"method": "ar"})})
         pairs: list[tuple[_Decoded, _Decoded]] = []
         for _ in range(1 + BASELINE_REPEATS):  # the first pair warms up
-            reference, again = (self._decode(one, prompt, cancelled, _ignore) for one in (plain, own))
+            reference = self._decode(plain, prompt, cancelled, _ignore)
+            if cancelled():
+                break
+            again = self._decode(own, prompt, cancelled, _ignore)
             if cancelled():
                 break
             pairs.append((reference, again))

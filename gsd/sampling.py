@@ -102,7 +102,7 @@ def _draw(logp: torch.Tensor, seed: int, positions: list[int]) -> torch.Tensor:
 
 
 def _nucleus_cutoff(logits: torch.Tensor, top_p: float) -> torch.Tensor:
-    """The smallest logit of the smallest set of tokens that holds `top_p`, [N, 1]."""
+    """The smallest logit of the smallest set of tokens that holds `top_p`, [N, 1]; asks the host, as a rule once."""
     total = logits.logsumexp(-1, keepdim=True)
     for count in (min(NUCLEUS_GUESS, logits.shape[-1]), logits.shape[-1]):
         values = logits.topk(count).values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-MAX_STOP_WINDOW = 64  # tokens decoded to look for a stop string, at the least
+LEAST_STOP_WINDOW = 64  # tokens decoded to look for a stop string
 
 
 class StopRules:
@@ -25,7 +25,7 @@ class StopRules:
         self._eos = eos
         self._strings = strings
         self._decode = decode
-        self._window = max([MAX_STOP_WINDOW, *(4 * len(string) for string in strings)])
+        self._window = max([LEAST_STOP_WINDOW, *(4 * len(string) for string in strings)])
         self._length_limit = self._context_limit = 0
         self._generated: list[int] = []
 

@@ -211,8 +211,11 @@ def _rename_inside(run: Path, name: str) -> None:
 
 def _record_failure(out: Path, digest: str, spec: RunSpec, error: str) -> None:
     line = json.dumps({"digest": digest, "spec": spec.model_dump(mode="json"), "error": error})
-    with (out / FAILURES).open("a") as file:
-        file.write(line + "\n")
+    try:
+        with (out / FAILURES).open("a") as file:
+            file.write(line + "\n")
+    except OSError as problem:
+        raise TraceError(f"cannot write {out / FAILURES}: {problem.strerror or problem}") from None
 
 
 def _prompts(value: Any, folder: Path) -> Any:

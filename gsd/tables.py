@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gsd.config import DraftSpec
 from gsd.graph import tree_path
 from gsd.trace import RunTrace
 
@@ -20,7 +21,8 @@ NAMES = ("runs", "steps", "nodes", "edges", "merges", "decisions", "hypotheses")
 _DRAFTING = {
     "method": pa.string(), "width": pa.int64(), "depth": pa.int64(), "merge_context": pa.int64(),
     "sibling_threshold": pa.float64(), "prob_threshold": pa.float64(), "prob_rule": pa.string(),
-    "prob_action": pa.string(), "frontier": pa.int64(), "budget": pa.int64(),
+    "prob_action": pa.string(), "frontier": pa.int64(), "budget": pa.int64(), "lookup": pa.bool_(),
+    "history": pa.bool_(), "calibrated": pa.bool_(),
 }  # fmt: skip
 _SAMPLING = {"temperature": pa.float64(), "top_k": pa.int64(), "top_p": pa.float64(), "seed": pa.int64()}
 _TOTALS = {
@@ -39,7 +41,7 @@ _COLUMNS: dict[str, dict[str, pa.DataType]] = {
         **dict.fromkeys(("created", "status", "stop", "pair", "target", "draft", "prompt_id", "kind", "prompt",
                          "text"), pa.string()),
         **_DRAFTING, **_SAMPLING, "max_new_tokens": pa.int64(), "device": pa.string(), "dtype": pa.string(),
-        "detail": pa.string(), **_TOTALS, **_BASELINE,
+        "draft_quant": pa.string(), "packed": pa.bool_(), "detail": pa.string(), **_TOTALS, **_BASELINE,
     },
     "steps": {
         **dict.fromkeys(("round", "position", "drafted_nodes", "verified_nodes", "merges", "accepted",
@@ -107,8 +109,9 @@ def _table(run: str, name: str, columns: dict[str, Sequence[Any]]) -> pa.Table:
 
 
 def _runs(run: RunTrace) -> dict[str, list[Any]]:
-    """One row. `device` and `dtype` are those that the target ran with, not the `auto` asked for."""
+    """One row. Settings are as the method reads them, `device` and `dtype` those of the target, not `auto`."""
     meta, spec, end = run.meta, run.meta["spec"], run.end
+    drafting = DraftSpec(**spec["drafting"]).as_drafted()
     ended = end is not None and end["status"] != "failed"  # a failed run has neither totals nor a whole text
     totals = end["totals"] if ended else dict.fromkeys(_TOTALS)
     baseline = (ended and end["baseline"]) or dict.fromkeys(_BASELINE)
@@ -123,11 +126,13 @@ def _runs(run: RunTrace) -> dict[str, list[Any]]:
         "kind": spec["prompt"]["kind"],
         "prompt": spec["prompt"]["prompt"],
         "text": end["text"] if ended else "".join(_text(step) for step in run.steps),
-        **{name: spec["drafting"][name] for name in _DRAFTING},
+        **{name: getattr(drafting, name) for name in _DRAFTING},
         **{name: spec["sampling"][name] for name in _SAMPLING},
         "max_new_tokens": spec["max_new_tokens"],
         "device": meta["target"]["device"],
         "dtype": meta["target"]["dtype"],
+        "draft_quant": spec["draft"].get("quantization", "none") if meta["draft"] else None,
+        "packed": spec.get("packed"),  # an older trace does not say
         "detail": spec["detail"],
         **{name: totals[name] for name in _TOTALS},
         **{name: baseline[name] for name in _BASELINE},

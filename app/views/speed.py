@@ -25,7 +25,7 @@ from app.components.theme import follow_theme
 from app.library import atlases, find, version
 from app.state import session, write_address
 from app.words import plain
-from gsd.cost import Costs
+from gsd.cost import COSTS_FILE, Costs
 from gsd.errors import InputError, TraceError
 from gsd.trace import RunTrace, mean_acceptance_length, read_run
 
@@ -270,7 +270,7 @@ class _Calibrated:
 
 def _calibrated() -> dict[str, _Calibrated]:
     """Atlases with cost curves, by name; Tune says why an atlas cannot be read."""
-    files = {name: folder / "costs.json" for name, folder in atlases().items()}
+    files = {name: folder / COSTS_FILE for name, folder in atlases().items()}
     found = {name: _load(file, file.stat().st_mtime) for name, file in files.items() if file.exists()}
     return {name: one for name, one in found.items() if one}
 

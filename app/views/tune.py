@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from analysis.tune import as_row, command, to_paste
+from analysis.tune import as_row, command
 from app.atlas import OpenAtlas, open_atlas
 from app.components.metrics import Figure
 from app.components.page import head
@@ -164,7 +164,7 @@ def _command(opened: OpenAtlas, spec: DraftSpec) -> str:
     """What decodes the prompt chosen below, or the atlas's first, with its models and this setting."""
     texts = {text.id: text for text in opened.atlas.texts}
     text = texts.get(st.session_state.get(TRIAL_TEXT), opened.atlas.texts[0])
-    return command(opened.atlas.meta.get("spec", {}), text, to_paste(as_row(spec)))
+    return command(opened.atlas.meta.get("spec", {}), text, as_row(spec))
 
 
 def _ends(reference: DraftSpec) -> str:

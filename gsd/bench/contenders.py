@@ -97,7 +97,10 @@ class PeerMethod:
 
     @out_of_memory("shorten the prompts, lower --max-new-tokens, or use --dtype bfloat16")
     def measure(self, prompt: list[int]) -> Measurement:
-        """Decode once, timed; forwards are counted by hooks on the models, each of the target's giving one token."""
+        """Decode once, timed; forwards are counted by hooks on the models, each of the target's giving one token.
+
+        So where a text is cut among drafted tokens, one of them is taken for the target's own.
+        """
         with counted(self._peer.target) as target, counted(self._peer.assistant) as draft:
             start = perf_counter()
             tokens = self._peer.generate(prompt)

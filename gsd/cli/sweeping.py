@@ -17,14 +17,18 @@ from gsd.sweep import read_sweep, run_sweep
 def sweep(
     file: Annotated[Path, typer.Argument(help="YAML file of pairs, prompts and settings; see docs/sweep.md.")],
     executor: Annotated[str, typer.Option(help="local or ray.")] = "local",
-    workers: Annotated[int, typer.Option(min=1, help="Processes, or Ray tasks at a time.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="At a time. Without it: one process, or all Ray tasks that find room.")
+    ] = None,
     gpus: Annotated[float, typer.Option(min=0.0, help="GPUs of a Ray task.")] = 0.0,
     as_json: options.Json = False,
 ) -> None:
     """Run every cell of a sweep that is not done yet; a cell that fails is recorded, and the rest goes on."""
-    executors = {"local": lambda: LocalExecutor(workers), "ray": lambda: RayExecutor(workers, gpus)}
+    executors = {"local": lambda: LocalExecutor(workers or 1), "ray": lambda: RayExecutor(workers, gpus)}
     if executor not in executors:
         raise InputError(f"--executor {executor!r}: choose local or ray")
+    if gpus and executor == "local":
+        raise InputError(f"--gpus {gpus:g} is for --executor ray: local workers use the device that the file names")
     spec = read_sweep(file)
     with progress("cells", len(spec.cells())) as advance:
         result = run_sweep(spec, executors[executor](), lambda now: advance(to=now.done + now.failed))

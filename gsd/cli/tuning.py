@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gsd.atlas import Atlas, Bounds
+from gsd.atlas import MOST_FRONTIER, Atlas, Bounds
 from gsd.cli import options
 from gsd.cli.output import console, end_with_broken_lines, load, print_json, print_table, progress, write_csv
 from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec, build
-from gsd.cost import Costs, Curve, models_named
+from gsd.cost import COSTS_FILE, Costs, Curve, models_named
 from gsd.errors import InputError, PromptError
 from gsd.pairs import here
 from gsd.prompts import BrokenLine, PromptFile, read_prompts
@@ -21,7 +20,6 @@ from gsd.trace import check_writable
 if TYPE_CHECKING:
     from gsd.runner import Runner
 
-COSTS_FILE = "costs.json"  # in an atlas: the curves of the machine that made it
 REPEATS = 20
 ENGINE_PROMPT = "def merge_sorted(left, right):\n"
 Repeats = Annotated[int, typer.Option(min=3, help="Forwards of each size.")]
@@ -43,7 +41,7 @@ def probe(
     trust_remote_code: options.Trust = False,
     width: Annotated[int, typer.Option(min=1, max=64, help="Widest width to replay.")] = 6,
     depth: Annotated[int, typer.Option(min=1, max=64, help="Deepest depth to replay.")] = DraftSpec().depth,
-    frontier: Annotated[int, typer.Option(min=1, max=1024, help="Largest frontier to replay.")] = 8,
+    frontier: Annotated[int, typer.Option(min=1, max=MOST_FRONTIER, help="Largest frontier to replay.")] = 8,
     max_new_tokens: options.NewTokens = "64",
     temperature: options.Temperature = "0.0",
     top_k: options.TopK = "0",
@@ -66,6 +64,8 @@ def probe(
         **models, "max_new_tokens": max_new_tokens, "device": device, "dtype": dtype, "packed": packed,
         "sampling": build(SamplingSpec, {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}),
     }  # fmt: skip
+    if Atlas.is_in(out):
+        raise InputError(f"--out {out} holds an atlas: choose another folder, or go on with that one by --fill")
     file = read_prompts(prompts)
     specs = [build(RunSpec, {**shared, "prompt": one}) for one in file.prompts]
     check_writable(out)
@@ -82,24 +82,25 @@ def probe(
 
 
 def _record(runner: Runner, spec: RunSpec, atlas: Atlas, folder: Path) -> list[BrokenLine]:
-    """Probe every prompt that is pending and save; those that cannot be decoded are left out and returned."""
+    """Probe every prompt that is pending; those that cannot be decoded are left out and returned.
+
+    Saved after each, so that whatever ends it leaves the texts that are whole, and says which are pending.
+    """
     from gsd.probe import probe_text
 
     broken = []
-    try:
-        with progress("probing", len(atlas.pending)) as advance:
-            while atlas.pending:
-                asked = atlas.pending[0]
-                one = spec.model_copy(update={"prompt": build(Prompt, asked["prompt"])})
-                try:
-                    atlas.texts.append(probe_text(runner, one, atlas.bounds))
-                except PromptError as error:
-                    broken.append(BrokenLine(asked["line"], str(error)))
-                atlas.pending.pop(0)
-                advance()
-    finally:  # an interrupt leaves the texts that are whole, and says which are pending
-        if atlas.texts:
-            atlas.save(folder)
+    with progress("probing", len(atlas.pending)) as advance:
+        while atlas.pending:
+            asked = atlas.pending[0]
+            one = spec.model_copy(update={"prompt": build(Prompt, asked["prompt"])})
+            try:
+                atlas.texts.append(probe_text(runner, one, atlas.bounds))
+            except PromptError as error:
+                broken.append(BrokenLine(asked["line"], str(error)))
+            atlas.pending.pop(0)
+            if atlas.texts:
+                atlas.save(folder)
+            advance()
     return broken
 
 
@@ -199,12 +200,11 @@ def calibrate(
 
 
 def calibrated(runner: Runner, spec: RunSpec, repeats: int = REPEATS) -> Costs:
-    """The cost curves of loaded models, whose names stand beside the machine's."""
+    """The cost curves of loaded models."""
     from gsd.calibrate import calibrate as measure
 
     with progress("calibrating", repeats + 1) as advance:
-        costs = measure(runner, spec, repeats=repeats, progress=advance)
-    return replace(costs, machine=costs.machine | models_named(spec))
+        return measure(runner, spec, repeats=repeats, progress=advance)
 
 
 def _fit(curve: Curve) -> str:
@@ -245,20 +245,21 @@ def tune(
 
 
 def _curves(named: Path | None, atlas: Atlas, folder: Path) -> Costs | None:
-    """The curves to model with: those named, which must be of the atlas's models, or else the atlas's own, if any."""
-    if named is None:
-        return Costs.load(folder / COSTS_FILE) if (folder / COSTS_FILE).exists() else None
-    costs = Costs.load(named)
-    spec = build(RunSpec, atlas.meta["spec"])
-    for role in costs.check_models(spec, named):
+    """The curves to model with: those named, or else the atlas's own, if any; they must be of the atlas's models."""
+    file = named or folder / COSTS_FILE
+    if named is None and not file.exists():
+        return None
+    costs = Costs.load(file)
+    unnamed = costs.check_models(atlas.meta, file)
+    for role in unnamed if named else ():
         console.print(f"{named} does not name its {role}: the speed-up holds if it is the atlas's, "
-                      f"{models_named(spec)[role]}", highlight=False, markup=False, soft_wrap=True)  # fmt: skip
+                      f"{models_named(atlas.meta)[role]}", highlight=False, markup=False, soft_wrap=True)  # fmt: skip
     return costs
 
 
 def _print_best(report: dict[str, Any], atlas: Atlas) -> None:
     """The front and the best settings, with what to paste for a prompt of their kind; all rows are in the CSV."""
-    from analysis.tune import command, to_paste
+    from analysis.tune import command
 
     print(f"{report['settings']} settings, {report['covered']} of them covered by the atlas")
     if not report["pareto"]:
@@ -271,5 +272,5 @@ def _print_best(report: dict[str, Any], atlas: Atlas) -> None:
     ])  # fmt: skip
     for name, best in {"all": report["best"], **report["best_by_kind"]}.items():
         text = next((text for text in atlas.texts if text.kind == name), atlas.texts[0])
-        pasted = command(atlas.meta["spec"], text, to_paste(best))
+        pasted = command(atlas.meta["spec"], text, best)
         print(f"best for {name}: {best['modelled_speedup']:.2f} modelled, {pasted}")

@@ -90,7 +90,7 @@ def load_tokenizer(spec: ModelSpec):
         return AutoTokenizer.from_pretrained(**kwargs)
 
 
-def check_pair(target: HFModel, draft: HFModel, target_tokenizer: object, draft_tokenizer: object) -> None:
+def check_pair(target: ModelSpec, draft: ModelSpec, target_tokenizer: object, draft_tokenizer: object) -> None:
     """Refuse a draft whose token ids do not mean what the target's mean."""
     mine, theirs = target_tokenizer.get_vocab(), draft_tokenizer.get_vocab()
     if mine == theirs:
@@ -99,7 +99,7 @@ def check_pair(target: HFModel, draft: HFModel, target_tokenizer: object, draft_
         iter(theirs.keys() - mine.keys())
     )
     raise PairError(
-        f"target {target.spec.source} and draft {draft.spec.source} have different vocabularies "
+        f"target {target.source} and draft {draft.source} have different vocabularies "
         f"({len(mine)} and {len(theirs)} tokens; {odd!r} is {mine.get(odd)} and {theirs.get(odd)}): "
         "choose a draft of the target's family"
     )

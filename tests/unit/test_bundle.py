@@ -13,7 +13,7 @@ from analysis.export import csv_files
 from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec
 from gsd.errors import InputError, TraceError
 from gsd.pairs import PAIRS
-from gsd.rerun import COUNTS, first_difference, rerun
+from gsd.rerun import COUNTS, rerun
 from gsd.trace import read_run
 
 
@@ -220,10 +220,3 @@ def test_an_unfinished_run_and_another_pair_are_refused(tmp_path, tiny, runs):
         rerun(runs[1], tiny)
     with pytest.raises(InputError, match="target made/up has architecture llama"):
         rerun(runs[0], tiny)
-
-
-def test_the_first_difference_counts_an_end():
-    assert first_difference([1, 2], [1, 2]) is None
-    assert first_difference([1, 2], [1, 3]) == 1
-    assert first_difference([1, 2], [1, 2, 3]) == 2
-    assert first_difference([], [1]) == 0

@@ -12,7 +12,7 @@ from subprocess import PIPE
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from analysis.export import metrics
 from gsd.bench.measuring import interleaved
@@ -307,7 +307,7 @@ def test_vocabularies_that_differ_are_refused(gsd, tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(BUNDLED / "target")
     tokenizer.add_tokens(["another"])
     tokenizer.save_pretrained(tmp_path)
-    AutoModelForCausalLM.from_pretrained(BUNDLED / "draft").save_pretrained(tmp_path)
+    AutoConfig.from_pretrained(BUNDLED / "draft").save_pretrained(tmp_path)  # no weights are read
     refused(
         gsd("generate", "--prompt", PROMPT, "--target", BUNDLED / "target", "--draft", tmp_path), "vocabular", "4097"
     )

@@ -7,6 +7,7 @@ import shutil
 
 import pandas as pd
 import pytest
+from fixtures.made_atlas import made_atlas
 
 import gsd.probe as gsd_probe
 from analysis.tune import SETTINGS
@@ -139,10 +140,26 @@ def test_curves_of_other_models_are_refused_and_those_that_name_none_are_said_to
     file.write_text(json.dumps(costs))
     code, _, err = gsd("tune", atlas, "--grid", "width=1,depth=1", "--costs", file)
     assert code == 2 and "quantization int8" in err and own in err and "gsd calibrate" in err
+    costs["machine"]["draft"] = own.replace("float32", "bfloat16")
+    file.write_text(json.dumps(costs))
+    code, _, err = gsd("tune", atlas, "--grid", "width=1,depth=1", "--costs", file)
+    assert code == 2 and "bfloat16" in err and own in err
     del costs["machine"]["draft"]
     file.write_text(json.dumps(costs))
     code, _, err = gsd("tune", atlas, "--grid", "width=1,depth=1", "--costs", file)
     assert code == 0 and "does not name its draft" in err and "its target" not in err
+
+
+def test_an_atlas_that_was_cut_off_between_its_files_is_read_as_it_was(tmp_path):
+    """The nodes of another text are there already, and the head that names it is not."""
+    atlas = made_atlas()
+    atlas.save(tmp_path)
+    nodes = (tmp_path / "nodes.parquet").read_bytes()
+    atlas.texts.pop()
+    atlas.save(tmp_path)
+    (tmp_path / "nodes.parquet").write_bytes(nodes)
+    (text,) = Atlas.load(tmp_path).texts
+    assert [len(tree) for tree in text.trees] == [len(tree) for tree in atlas.texts[0].trees]
 
 
 def test_a_sweep_from_a_file_is_resumed(gsd, tmp_path):
@@ -166,7 +183,10 @@ def test_a_sweep_from_a_file_is_resumed(gsd, tmp_path):
         (["probe", "--out", "ATLAS", "--fill", "width=1", "--pair", "tiny"], ["--pair", "--fill"]),
         (["probe", "--out", "ATLAS", "--fill", "width=1", "--temperature", "0.0"], ["--temperature", "--fill"]),
         (["probe", "--out", "/dev/null/x", "--prompts", "PROMPTS"], ["/dev/null/x", "--out"]),
+        (["probe", "--out", "ATLAS", "--prompts", "PROMPTS"], ["holds an atlas", "--fill"]),
+        (["probe", "--out", "x", "--prompts", "PROMPTS", "--frontier", "342"], ["--frontier", "342", "341"]),
         (["calibrate", "--out", "/dev/null/x/c.json"], ["/dev/null", "--out"]),
+        (["sweep", "PROMPTS", "--gpus", "1"], ["--gpus 1", "ray"]),
         (["sweep", "nowhere.yaml"], ["nowhere.yaml"]),
         (["sweep", "PROMPTS", "--executor", "magic"], ["magic", "ray"]),
     ],

@@ -1,5 +1,7 @@
 """Cost curves: interpolation, the fit and its error, what a run adds up to, and what is no curve."""
 
+from dataclasses import replace
+
 import pytest
 
 from gsd.cost import Costs, Curve, Overhead
@@ -34,6 +36,14 @@ def test_a_run_is_its_forwards_and_the_engine_around_them():
 def test_curves_are_the_same_after_they_were_saved(tmp_path):
     COSTS.save(tmp_path / "new" / "costs.json")
     assert Costs.load(tmp_path / "new" / "costs.json") == COSTS
+
+
+def test_a_curve_of_one_size_is_none(tmp_path):
+    """Beyond its end nothing could be said."""
+    one = Curve([1], [2.0], [2.0], [2.0])
+    replace(COSTS, draft=one).save(tmp_path / "costs.json")
+    with pytest.raises(TraceError, match="fewer than two sizes"):
+        Costs.load(tmp_path / "costs.json")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": 9}', '{"schema": 1, "draft": {}}'])

@@ -15,9 +15,13 @@ COUNTS = {"mean_acceptance_length": 3.0, "draft_forwards": 9, "target_forwards":
 SLOW = [1.0, 1.1, 0.9, 1.0, 1.05, 0.95, 1.0, 1.0, 0.9, 1.1, 1.05, 0.95]
 
 
+def row(speedups, **changes):
+    mean = sum(speedups) / len(speedups)
+    return COUNTS | {"speedups": speedups, "speedup_interval": [0.97 * mean, 1.03 * mean]} | changes
+
+
 def result(**changes):
-    fast = [2 * ratio for ratio in SLOW]
-    methods = {"slow": COUNTS | {"speedups": SLOW}, "fast": COUNTS | {"speedups": fast}}
+    methods = {"slow": row(SLOW), "fast": row([2 * ratio for ratio in SLOW])}
     prompts = [{"id": f"p{i}", "kind": "code" if i < 10 else "<b>"} for i in range(12)]
     found = {"methods": methods, "prompts": prompts, "baseline": "the faster", "settings": {}, "machine": {}}
     return json.dumps(found | changes).encode()
@@ -57,8 +61,8 @@ def test_the_leader_is_named_and_whether_it_is_shown_to_lead():
     assert figures.leaderboard(read_bench(result(), "r")).layout.title.text == (
         "fast leads with 2.00×, measured on 12 prompts"
     )
-    close = {name: COUNTS | {"speedups": SLOW if name == "slow" else SLOW[::-1]} for name in ("slow", "fast")}
-    few = {name: COUNTS | {"prompts": 9, "speedups": [speedup] * 9} for name, speedup in (("slow", 1.0), ("fast", 2.0))}
+    close = {name: row(SLOW if name == "slow" else SLOW[::-1]) for name in ("slow", "fast")}
+    few = {name: row([speedup] * 9, prompts=9) for name, speedup in (("slow", 1.0), ("fast", 2.0))}
     made = figures.leaderboard(read_bench(result(methods=few, prompts=None), "r"))
     assert made.layout.title.text == "fast: 2.00×, measured on 9 prompts"
     assert "no difference" in figures.leaderboard(read_bench(result(methods=close), "r")).layout.title.text
@@ -66,8 +70,8 @@ def test_the_leader_is_named_and_whether_it_is_shown_to_lead():
 
 def test_one_drafter_beside_plain_decoding_is_not_said_to_lead():
     """Plain decoding yields one token a forward: an acceptance length of 1."""
-    plain = COUNTS | {"mean_acceptance_length": 1.0, "speedups": SLOW}
-    methods = {"ar": plain, "hf-greedy": plain, "graph": COUNTS | {"speedups": [2 * ratio for ratio in SLOW]}}
+    plain = row(SLOW, mean_acceptance_length=1.0)
+    methods = {"ar": plain, "hf-greedy": plain, "graph": row([2 * ratio for ratio in SLOW])}
     assert figures.leaderboard(read_bench(result(methods=methods), "r")).layout.title.text == (
         "graph: 2.00× over plain decoding, measured on 12 prompts; no other drafter was"
     )
@@ -81,13 +85,13 @@ def test_one_drafter_beside_plain_decoding_is_not_said_to_lead():
      ((None, None), "torch.float32", "")],
 )  # fmt: skip
 def test_on_how_many_prompts_the_text_was_that_of_plain_decoding_is_said(matches, dtype, said):
-    methods = {name: COUNTS | {"speedups": [speed] * 12, "matches": found}
+    methods = {name: row([speed] * 12, matches=found)
                for name, found, speed in zip(("slow", "fast"), matches, (1.0, 2.0))}  # fmt: skip
     assert same_text(read_bench(result(methods=methods, settings={"dtype": dtype}), "r")) == said
 
 
 def test_a_text_that_rounding_does_not_explain_is_no_near_tie():
-    methods = {"slow": COUNTS | {"speedups": SLOW, "matches": 9, "beyond_rounding": 2}}
+    methods = {"slow": row(SLOW, matches=9, beyond_rounding=2)}
     bench = read_bench(result(methods=methods, settings={"dtype": "torch.bfloat16"}), "r")
     assert same_text(bench) == "Same text as plain decoding: slow on 9 of 12 (2 beyond rounding)"
 

@@ -102,3 +102,9 @@ def test_a_cancelled_run_says_so_and_keeps_its_rounds(tiny, tmp_path):
     result = tiny.run(spec_for("graph"), tmp_path, on_step=rounds.append, cancelled=lambda: len(rounds) == 2)
     assert (result.status, result.stop, len(rounds)) == ("cancelled", "cancelled", 2)
     assert tiny.run(spec_for("ar"), None).text.startswith(result.text)
+
+
+def test_a_cancelled_run_is_not_compared(tiny, monkeypatch):
+    monkeypatch.setattr(tiny, "_compare", lambda *_: pytest.fail("nobody waits for it"))
+    result = tiny.run(spec_for("graph"), None, cancelled=lambda: True, baseline=True)
+    assert (result.status, result.baseline) == ("cancelled", None)

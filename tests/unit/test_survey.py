@@ -71,6 +71,16 @@ def test_the_surveyor_finishes_what_is_asked_for_and_makes_it_once():
     assert survey.done == len(survey.settings)
 
 
+def test_a_survey_that_fails_says_so_and_stops_no_other():
+    surveyor, atlas = Surveyor(), made_atlas()
+    wrong = surveyor.ask("wrong", atlas, "no curves", around(START, BOUNDS))
+    until(lambda: wrong.error is not None)
+    with pytest.raises(AttributeError, match="plain_run_ms"):
+        wrong.outcome()
+    right = surveyor.ask("right", atlas, COSTS, around(START, BOUNDS))
+    until(lambda: right.finished)
+
+
 def test_what_was_asked_for_last_comes_first(monkeypatch):
     """Each setting is held until it is let go; the second survey overtakes the first."""
     order = []

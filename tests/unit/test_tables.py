@@ -1,6 +1,7 @@
 """The tables say what the events say, and the CSV what the tables say."""
 
 import csv
+from dataclasses import replace
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -57,6 +58,16 @@ def test_one_row_holds_settings_and_totals(run):
     assert (row["status"], row["stop"], row["device"], row["prompt_id"]) == ("complete", "length", "cpu", "quicksort")
     assert row["new_tokens"] == load([run]).steps["new_tokens"].sum()
     assert row["draft_acceptance_rate"] == pytest.approx(read_run(run).end["totals"]["draft_acceptance_rate"])
+    assert (row["draft_quant"], row["packed"]) == ("none", True)
+
+
+def test_settings_are_told_as_the_method_reads_them(run):
+    trace = read_run(run)
+    drafting = trace.meta["spec"]["drafting"]
+    for method, read in (("tree", {"width": [4], "merge_context": [None]}), ("chain", {"width": [1]})):
+        spec = trace.meta["spec"] | {"drafting": drafting | {"method": method}}
+        row = tables(replace(trace, meta=trace.meta | {"spec": spec}))["runs"]
+        assert row.select(list(read)).to_pydict() == read
 
 
 @pytest.mark.parametrize("end", [None, "failed"])

@@ -6,13 +6,26 @@ q = 0.6 and X with q = 0.3, two levels deep. So a chain of depth 2 takes two rou
 """
 
 import math
+import shlex
 
 import pytest
 
 from analysis.replay import Replayer, Round
-from analysis.tune import best_by_kind, pareto, parse_grid, report, settings_of, summary, to_paste, tune
+from analysis.tune import (
+    as_row,
+    best_by_kind,
+    command,
+    pareto,
+    parse_grid,
+    report,
+    settings_of,
+    summary,
+    to_paste,
+    tune,
+)
 from gsd.atlas import Atlas, AtlasText, Bounds, DraftTree
-from gsd.config import DraftSpec
+from gsd.cli import decode, main
+from gsd.config import DraftSpec, ModelSpec, Prompt, RunSpec, SamplingSpec
 from gsd.cost import Costs, Curve, Overhead
 from gsd.errors import InputError, TraceError
 
@@ -109,10 +122,50 @@ def test_a_bad_grid_is_refused_by_its_value(text, word):
 def test_what_to_paste_names_what_differs_from_the_defaults():
     rows = [{**DraftSpec().model_dump(), "width": 2, "merge_context": "none"}]
     assert to_paste(rows[0]) == "--width 2 --merge-context none"
+    chain = DraftSpec(method="chain", depth=3).as_drafted()
+    assert to_paste(as_row(chain)) == "--method chain --depth 3"
+
+
+OWN = {"target": ModelSpec(source="my/target", revision="v1", trust_remote_code=True),
+       "draft": ModelSpec(source="my/draft", quantization="int8", trust_remote_code=True)}  # fmt: skip
+TINY = {"pair": "tiny", "target": ModelSpec(source="tiny/target"), "draft": ModelSpec(source="tiny/draft")}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [OWN | {"sampling": SamplingSpec(temperature=0.7, top_k=9, top_p=0.9, seed=3), "max_new_tokens": 7,
+            "device": "cpu", "dtype": "bfloat16", "packed": False, "prompt": Prompt(prompt="it's  so", chat=False)},
+     TINY | {"prompt": Prompt(prompt="P")}],
+    ids=["own models", "a pair"],
+)  # fmt: skip
+def test_the_command_decodes_as_the_atlas_did(asked, monkeypatch, tmp_path):
+    """Read by `gsd generate`, it gives the atlas's own spec, drafted by the setting."""
+    read = []
+
+    class Decoding:
+        def __init__(self, file, specs, **_):
+            read.extend(specs)
+
+        def run(self, *_, **__):
+            pass
+
+    monkeypatch.setattr(decode, "_Decoding", Decoding)
+    monkeypatch.chdir(tmp_path)
+    drafting, recorded = DraftSpec(method="tree", width=2).as_drafted(), RunSpec(**asked)
+    text = AtlasText("t", None, [P], TEXT, [], 9, [], given=recorded.prompt.prompt, chat=recorded.prompt.chat)
+    words = shlex.split(command(recorded.model_dump(mode="json"), text, as_row(drafting)))
+    assert words[0] == "gsd" and not main(words[1:])
+    (spec,) = read
+    if spec.pair:  # its models are wherever the preset has them
+        spec = spec.model_copy(update={"target": recorded.target, "draft": recorded.draft})
+    assert spec.digest() == recorded.model_copy(update={"drafting": drafting}).digest()
+    assert spec.packed == recorded.packed
 
 
 def test_a_setting_named_twice_counts_once():
     assert len(settings_of(parse_grid("width=1..3,2,prob_threshold=0.4,0.40"))) == 3
+    one = settings_of(parse_grid("method=chain,width=1..6,merge_context=none,0,1"))  # of which a chain reads nothing
+    assert one == [DraftSpec(method="chain").as_drafted()]
 
 
 def test_beyond_the_draft_s_context_nothing_is_drafted(replayer):
