@@ -33,6 +33,7 @@ class Job:
     """How one submitted run stands.
 
     `prompt`  the prompt's own id
+    `baseline` whether it is compared with `ar` once the text is there
     `state`   queued | loading | preparing (loaded, no trace yet) |
               running | finished | failed | cancelled | crashed (the engine process died)
     `error`   one line, with failed and crashed
@@ -44,6 +45,7 @@ class Job:
 
     id: str
     prompt: str
+    baseline: bool = False
     state: str = "queued"
     folder: Path | None = None
     error: str = ""
@@ -166,7 +168,7 @@ class EngineClient:
                 del self._jobs[job], self._batches[job]
 
     def _submit(self, spec: RunSpec, out: Path, baseline: bool) -> str:
-        job = Job(uuid.uuid4().hex, spec.prompt.id, since=time.monotonic())
+        job = Job(uuid.uuid4().hex, spec.prompt.id, baseline, since=time.monotonic())
         self.start()
         self._jobs[job.id], self._owners[job.id] = job, self._process
         self._send({"do": "run", "id": job.id, "spec": spec.model_dump(mode="json"), "out": str(out),

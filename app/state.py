@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.library import find, runs_folder
 from gsd.config import RunSpec, build
-from gsd.errors import TraceError
+from gsd.errors import InputError, TraceError
 from gsd.trace import EventTail, read_run
 
 
@@ -28,7 +28,10 @@ class OpenRun:
     def read(cls, folder: Path) -> OpenRun:
         """Open a run folder. Raises `TraceError` where it is none of ours."""
         meta = read_run(folder).meta
-        meta["spec"] = build(RunSpec, meta["spec"]).model_dump(mode="json")  # with what came later at its default
+        try:
+            meta["spec"] = build(RunSpec, meta["spec"]).model_dump(mode="json")  # with what came later at its default
+        except (InputError, TypeError) as error:
+            raise TraceError(f"{folder}: its settings cannot be read ({error})") from None
         run = cls(folder, meta, EventTail(folder))
         run.poll()
         return run
@@ -96,9 +99,13 @@ def open_run(name: str) -> None:
 
 
 def follow(folder: Path) -> None:
-    """Open the run that has just started, at its newest round."""
+    """Open the run that has just started, at its newest round; one that is gone again is said to be."""
     state = st.session_state["session"]
-    state.run, state.step, state.node, state.problem = OpenRun.read(folder), None, None, ""
+    state.run, state.step, state.node, state.problem = None, None, None, ""
+    try:
+        state.run = OpenRun.read(folder)
+    except TraceError as error:
+        state.problem, state.following = str(error), False
 
 
 def await_runs(jobs: list[str]) -> None:

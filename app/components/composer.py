@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.components.settings import run_spec
+from app.components.settings import ONE, SEVERAL, run_spec
 from app.engine_client import Job, engine
 from app.library import runs_folder
 from app.prompt_library import LibraryPrompt, prompts
@@ -15,14 +15,12 @@ from gsd.errors import GsdError, InputError
 from gsd.prompts import parse_prompts
 
 BUNDLED = "tiny"
-ONE, SEVERAL = "One prompt", "Several"
 
 
 def composer(job: Job | None) -> None:
     """Draw it. `job` is the run that is pending, if any."""
     live = job is not None
     with st.container(border=True, key="composer"):
-        st.session_state.setdefault("mode", ONE)
         if st.session_state["mode"] == ONE:
             st.text_area("Prompt", key="prompt", height=112, placeholder="for example: def quicksort(items):",
                          label_visibility="collapsed", on_change=_forget_refusal)  # fmt: skip

@@ -139,7 +139,7 @@ def _time_bar(total: dict[str, Any]) -> None:
         f'<span><i class="{phase}"></i>{html.escape(label)} {_milliseconds(ms)} · {ms / wall:.0%}</span>'
         for phase, label, ms in shares
     )
-    st.html(f'<div class="time-bar" role="img" aria-label="Time by phase"><div class="bar">{bar}</div>'
+    st.html(f'<div class="time-bar"><div class="bar" aria-hidden="true">{bar}</div>'
             f'<div class="key"><b>{_milliseconds(wall)}</b>{key}</div></div>')  # fmt: skip
 
 

@@ -21,7 +21,7 @@ def run_actions(run: OpenRun) -> None:
     """A row of buttons."""
     other = compared_with(run)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
-        st.button("Rerun with a change", key="take", icon=":material/replay:", type="tertiary", on_click=take_settings,
+        st.button("Rerun with a change", key="take", icon=":material/replay:", type="tertiary", on_click=_take,
                   args=(run.meta["spec"],), help="Puts this run's prompt and settings into the form: change one, and "
                   "run.")  # fmt: skip
         if _pinned() == run.name:
@@ -34,6 +34,11 @@ def run_actions(run: OpenRun) -> None:
         if other:
             st.page_link(VIEWS / "compare.py", label="Compare with A", icon=":material/compare_arrows:",
                          query_params={"a": other.name, "b": run.name})  # fmt: skip
+
+
+def _take(spec: dict[str, Any]) -> None:
+    take_settings(spec)
+    st.rerun()  # the form is not of the fragment that these buttons are in
 
 
 def changes(run: OpenRun, other: OpenRun) -> str:
@@ -79,9 +84,14 @@ def _flat(spec: dict[str, Any]) -> dict[str, Any]:
     """Every setting by a name of its own, of drafting those that the method heeds."""
     drafting = spec["drafting"]
     heeded = {name: drafting[name] for name in DraftSpec.model_fields if name in HEEDED[drafting["method"]]}
-    draft = spec["draft"] or {}
-    own = {name: spec[name] for name in ("pair", "max_new_tokens", "stop", "device", "dtype", "detail")}
-    models = {"target": spec["target"]["source"], "draft": draft.get("source"),
-              "draft_weights": draft.get("quantization")}  # fmt: skip
+    own = {name: spec[name] for name in ("pair", "max_new_tokens", "stop", "device", "dtype", "packed",
+                                       "detail")}  # fmt: skip
+    models = {"target": _source(spec["target"]), "draft": _source(spec["draft"]),
+              "draft_weights": (spec["draft"] or {}).get("quantization")}  # fmt: skip
     prompt = {"prompt": shortened(spec["prompt"]["prompt"], 40), "chat": spec["prompt"]["chat"]}
     return own | models | prompt | heeded | spec["sampling"]
+
+
+def _source(model: dict[str, Any] | None) -> str | None:
+    """Where a model is from, its revision included."""
+    return model and "@".join(filter(None, (model["source"], model["revision"])))

@@ -128,6 +128,7 @@ def run_table(lines: Sequence[Line]) -> tuple[list[Line], Line | None]:
 
     A run that goes out of the list loses its tick.
     """
+    drawn, _ = st.session_state.get("listed runs", ([], 0))
     key, chosen = _key([line.name for line in lines]), st.session_state.get(TICKED, set())
     if not lines:
         st.session_state[TICKED] = set()
@@ -141,12 +142,13 @@ def run_table(lines: Sequence[Line]) -> tuple[list[Line], Line | None]:
     ticked = [lines[i] for i in picked["selection"]["rows"] if i < len(lines)]
     st.session_state[TICKED] = {line.name for line in ticked}
     clicked = st.session_state.get(OPEN)
-    return ticked, lines[clicked["row"]] if clicked and clicked["row"] < len(lines) else None
+    name = drawn[clicked["row"]] if clicked and clicked["row"] < len(drawn) else None  # of the list that was clicked
+    return ticked, next((line for line in lines if line.name == name), None)
 
 
 def _key(names: list[str]) -> str:
     """Another key for another list: rows are ticked by number, and a tick must never move to another run."""
-    before, count = st.session_state.get("listed runs", (None, 0))
+    before, count = st.session_state.get("listed runs", ([], 0))
     count += before != names
     st.session_state["listed runs"] = names, count
     return f"{KEY} {count}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -9,15 +10,18 @@ import streamlit as st
 
 from app.words import plain, setting
 from gsd.config import HEEDED, PRESETS, DraftSpec, Dtype, Method, ModelSpec, Prompt, Quantization, RunSpec, build
+from gsd.errors import InputError
 from gsd.pairs import PAIRS, available, pair
 
 OWN = "own models"
+ONE, SEVERAL = "One prompt", "Several"  # what is decoded next
 LEARNED = "goes by times and outcomes that it has learned: the same settings may draft otherwise, to the same text"
 METHOD_HELP = (
     f"**auto**: drafts and verifies what is likely to pay for its time, and nothing need be set. It {LEARNED}. "
     "**graph**: hypotheses that share continuations (this is GSD). **tree**: the same without merging. "
     "**chain**: one greedy line, standard speculative decoding. **ar**: no draft at all, the baseline."
 )
+STOP_HELP = 'The text ends before the first of them. In quotes, line breaks can be written: `"\\n\\n"`.'
 # What method auto alone reads: label and help of each switch.
 SWITCHES = {
     "lookup": ("Look in the text", "Continuations found in the prompt and the text so far are hypotheses, too."),
@@ -82,12 +86,26 @@ def run_spec(prompt: Prompt) -> RunSpec:
         "drafting": {name: chosen[name] for name in DraftSpec.model_fields},
         "sampling": {name: chosen[name] for name in ("temperature", "top_k", "top_p", "seed")},
         "max_new_tokens": chosen["max_new_tokens"],
-        "stop": tuple(line for line in chosen["stop"].splitlines() if line),
+        "stop": tuple(_stop_of(line) for line in chosen["stop"].splitlines() if line),
         "device": chosen["device"].strip(),
         "dtype": chosen["dtype"],
         "packed": chosen["packed"],
         "detail": "full" if chosen["full_detail"] else "counters",
     })  # fmt: skip
+
+
+def _stop_line(string: str) -> str:
+    """A stop string as a line of the field: in JSON's quotes where it would not come back as it is."""
+    return string if string.isprintable() and not string.startswith('"') else json.dumps(string, ensure_ascii=False)
+
+
+def _stop_of(line: str) -> str:
+    if not line.startswith('"'):
+        return line
+    try:
+        return json.loads(line)
+    except ValueError:
+        raise InputError(f'stop string {line}: in quotes it is read as JSON, such as "\\n\\n"') from None
 
 
 def preset_of(drafting: dict[str, Any]) -> str | None:
@@ -104,9 +122,9 @@ def take_settings(spec: dict[str, Any]) -> None:
         "own_target": spec["target"]["source"] if own else "",
         "own_draft": spec["draft"]["source"] if own and spec["draft"] else "",
         "own_as_recorded": {role: spec[role] for role in ("target", "draft") if own and spec[role]},
-        "prompt": spec["prompt"]["prompt"], "chat": spec["prompt"]["chat"] is not False,
+        "mode": ONE, "prompt": spec["prompt"]["prompt"], "chat": spec["prompt"]["chat"] is not False,
         **DraftSpec(**spec["drafting"]).model_dump(), **spec["sampling"], "max_new_tokens": spec["max_new_tokens"],
-        "stop": "\n".join(spec["stop"]), "device": spec["device"], "dtype": spec["dtype"],
+        "stop": "\n".join(map(_stop_line, spec["stop"])), "device": spec["device"], "dtype": spec["dtype"],
         "packed": spec["packed"], "draft_quant": (spec["draft"] or {}).get("quantization", "none"),
         "full_detail": spec["detail"] == "full",
     })  # fmt: skip
@@ -133,7 +151,7 @@ def _own_model(role: str) -> ModelSpec:
 def _defaults() -> dict[str, Any]:
     """Widget values before the first draw; a value already there is the user's."""
     return {
-        "pair": _pairs_here()[0], "own_target": "", "own_draft": "", "own_as_recorded": {}, "prompt": "",
+        "pair": _pairs_here()[0], "own_target": "", "own_draft": "", "own_as_recorded": {}, "mode": ONE, "prompt": "",
         **DraftSpec(method="auto").model_dump(), "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0,
         "max_new_tokens": 64, "stop": "", "chat": True, "device": "auto", "dtype": "auto", "packed": True,
         "draft_quant": "none", "full_detail": True, "baseline": False,
@@ -216,7 +234,7 @@ def _auto() -> None:
 
 
 def _merge_context(*, disabled: bool) -> None:
-    st.selectbox("Merge context", [None, *range(9)], key="merge_context", disabled=disabled,
+    st.selectbox("Merge context", [None, *range(17)], key="merge_context", disabled=disabled,
                  format_func=setting,
                  help="Tokens before a candidate that must agree, too, for it to merge with a node: 0 compares "
                       "the token alone, 1 a bigram. `off` never merges.")  # fmt: skip
@@ -234,7 +252,7 @@ def _sampling() -> None:
         st.number_input("Top k", 0, 1_000_000, key="top_k", help="0 filters nothing.")
         st.number_input("Seed", 0, 2**53 - 1, key="seed", help="Each draw is keyed by seed and position: one seed "
                         "gives one text, whatever the method.")  # fmt: skip
-    st.text_area("Stop strings", key="stop", height=68, placeholder="one a line")
+    st.text_area("Stop strings", key="stop", height=68, placeholder="one a line", help=STOP_HELP)
     st.checkbox("Chat template", key="chat", help="Wrap the prompt in the model's chat template where it has one.")
 
 

@@ -12,8 +12,8 @@ from analysis.figures import side_by_side as figures
 from analysis.side_by_side import boundaries, differences, divergence, ends, lanes, round_at, so_far
 from app.components.chart import chart
 from app.components.graph_view import Frame, Shown, graph_data, graph_view, manageable
-from app.components.run_actions import VIEWS, changed_settings
-from app.components.stepper import outcome, round_line
+from app.components.run_actions import changed_settings
+from app.components.stepper import open_in_graph, outcome, round_line
 from app.explain import as_html, tell
 from app.library import entries, find, labels
 from app.state import OpenRun, session, write_address
@@ -221,8 +221,9 @@ def _side(side: str, run: OpenRun, index: int, position: int) -> None:
     drafting = run.meta["spec"]["drafting"]
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f"**{side}** · {plain(find(run.name).label)}", width="content")
-        st.page_link(VIEWS / "graph.py", label="Graph", icon=":material/account_tree:", width="content",
-                     query_params={"run": run.name, "step": str(index + 1)})  # fmt: skip
+        if st.button("Graph", key=f"graph {side}", icon=":material/account_tree:", type="tertiary",
+                     help="This round, large."):  # fmt: skip
+            open_in_graph(run.name, step["round"])
     if position > ends(run.steps)[-1]:
         st.caption(f"This text ended at position {ends(run.steps)[-1]}; its last round is shown.")
     round_line(run, index, f"{drafting['method']}: {outcome(step)}, {step['ms']['total']:,.1f} ms")

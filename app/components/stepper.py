@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.state import OpenRun, Session, session
+from app.state import OpenRun, Session, open_run, session
 from app.words import code
 
 CUT = 24  # tokens of a round that its line shows
@@ -24,6 +24,20 @@ def go(step: int) -> None:
     """Show a round, with nothing selected in it."""
     state = session()
     state.step, state.node = step, None
+
+
+def open_in_graph(name: str, round: int | None = None, node: str | None = None) -> None:
+    """Go to the Graph view of a run, at one of its rounds, by number, and at a node; else at its most telling round.
+
+    By the session, as an address is read only where a session begins.
+    """
+    state = session()
+    if state.run is None or state.run.name != name:
+        open_run(name)
+    if round is not None and state.run:
+        go(next(i for i, step in enumerate(state.run.steps) if step["round"] == round))
+    state.node = node
+    st.switch_page("views/graph.py")
 
 
 def step_buttons(run: OpenRun, index: int) -> None:

@@ -9,14 +9,14 @@ import streamlit as st
 
 from analysis.tune import as_row, to_paste
 from app.atlas import OpenAtlas
-from app.components.run_actions import VIEWS
+from app.components.stepper import open_in_graph
 from app.engine_client import Job, engine
 from app.library import runs_folder
 from app.state import OpenRun
 from app.words import plain
 from gsd.atlas import AtlasText
 from gsd.config import DraftSpec, Prompt, RunSpec, build
-from gsd.errors import GsdError, InputError
+from gsd.errors import GsdError, InputError, TraceError
 from gsd.pairs import here, located
 
 ASKED_EVERY_S = 0.5
@@ -39,6 +39,7 @@ class Trial:
     """One text decoded by one setting: what the replay says, and the engine's job."""
 
     job: str
+    atlas: str
     text: str
     settings: str
     replayed: dict[str, float | None]
@@ -46,9 +47,15 @@ class Trial:
 
 def trial(opened: OpenAtlas, spec: DraftSpec) -> None:
     """Choose a prompt of the atlas, decode it, and see both."""
-    found: Trial | None = st.session_state.get(TRIAL)
+    found = _last(opened)
     pending = found is not None and engine().job(found.job).pending
     st.fragment(_trial, run_every=ASKED_EVERY_S if pending else None)(opened, spec, pending)
+
+
+def _last(opened: OpenAtlas) -> Trial | None:
+    """The last trial, if it was of this atlas."""
+    found: Trial | None = st.session_state.get(TRIAL)
+    return found if found and found.atlas == opened.name else None
 
 
 def run_spec(opened: OpenAtlas, text: AtlasText, spec: DraftSpec) -> RunSpec:
@@ -70,9 +77,9 @@ def lacking_models(opened: OpenAtlas) -> list[str]:
 
 
 def _trial(opened: OpenAtlas, spec: DraftSpec, drawn_pending: bool) -> None:
-    found: Trial | None = st.session_state.get(TRIAL)
+    found = _last(opened)
     job = engine().job(found.job) if found else None
-    if drawn_pending and not job.pending:
+    if (job is not None and job.pending) != drawn_pending:
         st.rerun()
     with st.container(border=True, key="trial"):
         texts = {text.id: text for text in opened.atlas.texts}
@@ -106,7 +113,7 @@ def _start(opened: OpenAtlas, spec: DraftSpec) -> None:
     replayed = rows[rows["text"] == name].iloc[0]
     values = {one: None if pd.isna(replayed[one]) else float(replayed[one]) for one in (*COUNTS, "modelled_speedup")}
     job = engine().submit(run, runs_folder(), baseline=True)
-    st.session_state[TRIAL] = Trial(job, name, to_paste(as_row(spec)) or "the defaults", values)
+    st.session_state[TRIAL] = Trial(job, opened.name, name, to_paste(as_row(spec)) or "the defaults", values)
 
 
 def _outcome(found: Trial, job: Job) -> None:
@@ -120,7 +127,11 @@ def _outcome(found: Trial, job: Job) -> None:
     if job.state == "cancelled":  # maybe before it began, so that there is no run
         st.info("This trial was cancelled before its end, so there is nothing to compare.")
         return
-    run = OpenRun.read(job.folder)
+    try:
+        run = OpenRun.read(job.folder)
+    except TraceError as error:  # deleted since
+        st.info(plain(str(error)))
+        return
     left, middle, right = st.columns([2, 2, 5], gap="medium")
     with left:
         st.metric("Speed-up, modelled", _ratio(found.replayed["modelled_speedup"]), help=MODELLED)
@@ -146,8 +157,9 @@ def _counts(found: Trial, run: OpenRun) -> None:
     table = pd.DataFrame({"": ["replayed", "decoded"], **both})
     st.dataframe(table, key="trial counts", hide_index=True, placeholder="–")
     same = all(found.replayed[name] == totals[name] for name in COUNTS)
-    st.page_link(VIEWS / "graph.py", label="Same counts: see the run" if same else "Counts differ: see the run",
-                 icon=":material/account_tree:", query_params={"run": run.name})  # fmt: skip
+    if st.button("Same counts: see the run" if same else "Counts differ: see the run", key="trial run",
+                 icon=":material/account_tree:", type="tertiary"):  # fmt: skip
+        open_in_graph(run.name)
 
 
 def _ratio(value: float | None) -> str:

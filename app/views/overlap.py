@@ -19,11 +19,11 @@ from analysis.twins import is_unmerged_twin, merging_saved
 from app.components.page import head, opened
 from app.components.panels import grid, panel
 from app.components.scope import Scope, address, scope_bar, sections
-from app.components.stepper import go, shown_step
+from app.components.stepper import open_in_graph, shown_step
 from app.components.theme import follow_theme
 from app.components.twin_run import twin_run
 from app.library import entries, find, frames, labels
-from app.state import OpenRun, open_run, session, write_address
+from app.state import OpenRun, session, write_address
 from app.words import code, plain, visible
 from gsd.errors import TraceError
 
@@ -258,7 +258,7 @@ def _places(scope: Scope, run: str, kind: str, n: int, text: str) -> None:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 if st.button(f"Round {round + 1}", key=f"place {round} {node}", type="tertiary",
                              icon=":material/account_tree:", help="Open this place in the graph"):  # fmt: skip
-                    _open_in_graph(run, round, node)
+                    open_in_graph(run, round, node)
                 st.html(f'<div class="place">{words}</div>')
     if kind == JOINED:
         st.caption("Candidate → node that it joined, each with the text that leads to it; +1 is one level deeper.")
@@ -287,15 +287,6 @@ def _fate(row: Any) -> str:
     if not row.tested:
         return "<i>not tested</i>"
     return "<b>accepted</b>" if row.accepted else "<i>rejected</i>"
-
-
-def _open_in_graph(name: str, round: int, node: str) -> None:
-    state = session()
-    if state.run is None or state.run.name != name:
-        open_run(name)
-    go(next(i for i, step in enumerate(state.run.steps) if step["round"] == round))
-    state.node = node
-    st.switch_page("views/graph.py")
 
 
 def _hypotheses(run: OpenRun, scope: Scope) -> None:

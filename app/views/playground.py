@@ -43,12 +43,13 @@ def page() -> None:
 
 
 def _adopt(client: EngineClient, state: Session) -> None:
-    """Take up what is still going, after a reload or in a second tab: the run that the address opened, or the job
-    that it names, with all that was asked for in one go with it. Where the address has no step, each is followed.
+    """Take up what is still going, after a reload, in a second tab or from another view: the run that is open, or the
+    job that the address names, with all that was asked for in one go with it. Where the address has no step, each is
+    followed.
     """
-    if state.jobs:
-        return
     writing = client.writing(state.run.folder) if state.run else None
+    if state.jobs and (writing is None or client.current(state.jobs).pending):
+        return
     state.jobs = client.batch(writing.id if writing else st.query_params.get(JOB, ""))
     if state.jobs and "step" not in st.query_params:
         state.step, state.following = None, True
@@ -108,7 +109,7 @@ def _job_line(client: EngineClient, job: Job, run: OpenRun | None) -> None:
     elif job.state in STAGES:
         waiting(STAGES[job.state], waited)
     elif job.state == "running" and run and run.folder == job.folder:
-        _decoding(run, job.held)
+        _decoding(run, job)
     elif job.state in ("failed", "crashed"):
         st.error(plain(job.error))
         if job.output:
@@ -116,14 +117,16 @@ def _job_line(client: EngineClient, job: Job, run: OpenRun | None) -> None:
                 st.code(job.output, language=None, wrap_lines=True)
 
 
-def _decoding(run: OpenRun, held: bool) -> None:
-    """How much of the text there is; once it is whole, how long the comparison that comes behind it is going."""
+def _decoding(run: OpenRun, job: Job) -> None:
+    """How much of the text there is; once it is whole, how long what comes behind it is going."""
     new, most = sum(len(step["new_tokens"]) for step in run.steps), run.meta["spec"]["max_new_tokens"]
-    paused = ":material/pause: Paused · " if held else ""
+    paused = ":material/pause: Paused · " if job.held else ""
     if run.steps and run.steps[-1]["stop"]:
         written = (run.folder / "events.jsonl").stat().st_mtime
-        waiting(f"{paused}All {new:,} tokens are there · measuring the baseline: the text is decoded several times "
-                 "more, by `ar` and by this method in turn", time.time() - written)  # fmt: skip
+        measuring = job.baseline and run.end is None
+        doing = ("measuring the baseline: the text is decoded several times more, by `ar` and by this method in turn"
+                 if measuring else "writing its tables")  # fmt: skip
+        waiting(f"{paused}All {new:,} tokens are there · {doing}", time.time() - written)
     else:
         st.progress(new / most, f"{paused}Round {len(run.steps)} · {new:,} of at most {most:,} tokens")
 

@@ -163,15 +163,17 @@ def _bundle(ticked: Sequence[Line]) -> bytes:
 @st.dialog("Rename", icon=":material/edit:")
 def _rename(line: Line) -> None:
     with st.form("title", border=False):
-        st.text_input("Title", line.info.head.title, key=TITLE, max_chars=MOST_TITLE, placeholder=line.title[:60],
-                      help="Empty: the list shows the prompt's beginning again.")  # fmt: skip
+        st.text_input(
+            "Title", line.info.head.title, key=f"{TITLE} {line.name}", max_chars=MOST_TITLE,
+            placeholder=line.title[:60], help="Empty: the list shows the prompt's beginning again.",
+        )  # fmt: skip
         if st.form_submit_button("Save", key="save", type="primary", on_click=_retitle, args=(line,)):
             st.rerun()
 
 
 def _retitle(line: Line) -> None:
     try:
-        retitle(line.info.head.folder, st.session_state[TITLE])
+        retitle(line.info.head.folder, st.session_state[f"{TITLE} {line.name}"])
     except GsdError as error:
         _tell("", [str(error)])
 
@@ -207,7 +209,7 @@ def _delete_now(lines: Sequence[Line]) -> None:
         except GsdError as error:
             errors.append(str(error))
     if state.run and state.run.name in gone:
-        state.run, state.step, state.node = None, None, None
+        state.run, state.step, state.node, state.following = None, None, None, False
     _tell(f"Deleted {_runs(len(gone))}." if gone else "", errors)
 
 

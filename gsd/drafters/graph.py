@@ -12,7 +12,7 @@ import torch
 
 from gsd.config import DraftSpec
 from gsd.graph import ROOT, TokenGraph
-from gsd.models.base import LanguageModel, catch_up, require_finite
+from gsd.models.base import LanguageModel, catch_up, known, require_finite
 from gsd.pace import Pace
 from gsd.tree import FlatTree, flatten
 
@@ -96,11 +96,10 @@ class GraphDrafter:
         drafted = nodes[1:] if pending else nodes
         for slot, node in enumerate(drafted, self._model.length + pending - self._base):
             self._lineage[node] = [*self._lineage[graph.parents[node]], slot]
-        tokens = tokens + [graph.tokens[node] for node in drafted]
+        tokens = tokens + known(self._model, [graph.tokens[node] for node in drafted])
         positions += [len(committed) - 1 + graph.depths[node] for node in drafted]
-        known = [token if token < self._model.vocab_size else 0 for token in tokens]  # a target may be padded wider
         mask = self._mask(drafted, pending) if drafted else None
-        return self._model.forward(known, positions, self._most_probable, rows=len(nodes), mask=mask)
+        return self._model.forward(tokens, positions, self._most_probable, rows=len(nodes), mask=mask)
 
     def _mask(self, nodes: list[int], pending: int) -> np.ndarray | None:
         """[N, T] over the slots behind the base, with `pending` tokens in a chain before it. None: a lone chain."""

@@ -74,8 +74,14 @@ def catch_up(model: LanguageModel, committed: list[int]) -> list[int]:
     """
     while len(committed) - model.length > PREFILL_CHUNK:
         start = model.length
-        model.forward(committed[start : start + PREFILL_CHUNK], list(range(start, start + PREFILL_CHUNK)), _nothing)
-    return committed[model.length :]
+        chunk = known(model, committed[start : start + PREFILL_CHUNK])
+        model.forward(chunk, list(range(start, start + PREFILL_CHUNK)), _nothing)
+    return known(model, committed[model.length :])
+
+
+def known(model: LanguageModel, tokens: list[int]) -> list[int]:
+    """`tokens`, 0 in place of any that a draft has no row for: its target may be padded wider."""
+    return [token if token < model.vocab_size else 0 for token in tokens]
 
 
 def require_finite(values: Iterable[float]) -> None:

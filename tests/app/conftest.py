@@ -40,7 +40,9 @@ def app(shared_client, tmp_path, monkeypatch):
             test.query_params[name] = value
         return test.run()
 
-    return open_at
+    yield open_at
+    for job in list(shared_client._jobs):  # behind an endless run, which a test that failed left, all others would wait
+        shared_client.cancel(job)
 
 
 def _view(name: str):

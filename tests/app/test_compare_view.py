@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fixtures.recorded import record_run
 
+from app.state import OpenRun
 from gsd.config import DraftSpec, Prompt, SamplingSpec
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
@@ -144,6 +145,16 @@ def test_a_run_with_no_round_and_one_that_is_gone_are_told(compare, tmp_path, tw
     assert not page.exception and "no round yet" in page.info[0].value
     page = compare(a="gone", b=two[0].name)
     assert not page.exception
+
+
+def test_a_side_s_round_is_opened_in_the_graph_view(compare, two):
+    """Another run than the one that was open."""
+    page = compare(a=two[0].name, b=two[1].name, at="9")
+    page.session_state["session"].run = OpenRun.read(two[0])
+    page.button(key="graph B").click().run()
+    assert not page.exception
+    state, counts = page.session_state["session"], list(accumulate(new_tokens(two[1])))
+    assert (state.run.name, state.step) == (two[1].name, next(i for i, end in enumerate(counts) if end >= 9))
 
 
 def test_the_leaderboard_draws_what_comes_with_the_code(compare):

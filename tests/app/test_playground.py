@@ -16,6 +16,7 @@ from app.components import page as picker
 from app.components.settings import LEARNED, METHOD_HELP
 from app.library import SAMPLES, runs_folder
 from app.prompt_library import prompts
+from app.state import OpenRun
 from gsd.config import DraftSpec, Prompt
 from gsd.trace import list_runs
 
@@ -334,14 +335,15 @@ def test_what_has_no_known_end_is_told_with_the_time_that_it_takes(app, shared_c
     assert re.search(words, said)
 
 
-def test_while_the_baseline_is_measured_the_time_since_the_last_round_is_told(app, shared_client, monkeypatch, run):
+@pytest.mark.parametrize(("baseline", "words"), [(True, "measuring the baseline"), (False, "writing its tables")])
+def test_behind_the_text_it_is_told_what_is_done_and_since_when(app, shared_client, monkeypatch, run, baseline, words):
     lines = (run / "events.jsonl").read_text().splitlines()
     last = json.loads(lines[-2]) | {"stop": "length"}
     (run / "events.jsonl").write_text("\n".join([*lines[:-2], json.dumps(last)]) + "\n")
     os.utime(run / "events.jsonl", (time.time() - 75.2,) * 2)
     page = app(run=run.name)
-    said = said_while(page, shared_client, monkeypatch, state="running", folder=run)
-    assert "measuring the baseline" in said and re.search("7[5-9] s", said)
+    said = said_while(page, shared_client, monkeypatch, state="running", folder=run, baseline=baseline)
+    assert words in said and re.search("7[5-9] s", said)
 
 
 def test_a_crash_is_shown_with_the_engines_last_words_and_the_rounds_so_far(app, shared_client):
@@ -477,6 +479,41 @@ def test_rerun_with_a_change_puts_the_runs_own_settings_into_the_form(app, tmp_p
     assert page.selectbox(key="merge_context").value is None
     assert page.number_input(key="max_new_tokens").value == 33
     assert page.text_area(key="prompt").value == json.loads((run / "run.json").read_text())["spec"]["prompt"]["prompt"]
+
+
+def test_several_prompts_give_way_to_the_one_that_is_run_again(app, tmp_path):
+    run = record_run(tmp_path / "runs", stop=("\n\n", "  end", 'say "x"', '"'), drafting=DraftSpec(merge_context=12))
+    page = app(run=run.name)
+    page.segmented_control(key="mode").set_value("Several").run()
+    page.button(key="take").click().run()
+    assert not page.exception
+    assert page.segmented_control(key="mode").value == "One prompt"
+    assert page.selectbox(key="merge_context").value == 12
+    assert page.text_area(key="stop").value.splitlines() == [r'"\n\n"', "  end", 'say "x"', r'"\""']
+
+
+def test_a_run_whose_settings_cannot_be_read_is_told(app, tmp_path):
+    run = record_run(tmp_path / "runs")
+    head = json.loads((run / "run.json").read_text())
+    head["spec"]["drafting"]["of a later version"] = 1
+    (run / "run.json").write_text(json.dumps(head))
+    page = app(run=run.name)
+    assert not page.exception
+    assert "its settings cannot be read" in page.error[0].value
+
+
+def test_a_run_that_is_being_written_is_followed_though_others_were_run_before(app, tmp_path, shared_client):
+    """As it is opened in the view of all runs."""
+    page = own_pair(app(), "x")
+    page.button(key="run").click().run()
+    page = until_done(page, shared_client)
+    other = shared_client.submit(run_spec(prompt=Prompt(prompt="slow"), max_new_tokens=100_000), runs_folder())
+    wait_until(lambda: shared_client.job(other).folder and list(shared_client.job(other).folder.glob("events.jsonl")))
+    page.session_state["session"].run = OpenRun.read(shared_client.job(other).folder)
+    page.run()
+    shared_client.cancel(other)
+    assert not page.exception
+    assert page.session_state["session"].jobs == [other] and page.session_state["session"].following
 
 
 def test_the_drafts_weights_are_the_runs_and_come_back_with_it(app, shared_client):

@@ -5,7 +5,8 @@ import os
 import time
 
 import pytest
-from fixtures.recorded import record_run
+from fixtures.recorded import record_run, run_spec
+from fixtures.waiting import wait_until
 
 from analysis import bundle
 from analysis.bundle import write_bundle
@@ -191,7 +192,7 @@ def test_a_run_is_renamed_in_lists_alone(view, tmp_path):
     before = (run / "run.json").read_bytes()
     page = tick(view(), 0)
     page.button(key="rename").click().run()
-    page.text_input(key="new title").set_value("My best")
+    page.text_input(key=f"new title {run.name}").set_value("My best")
     page.button(key="save").click().run()
     assert not page.exception
     assert table(page)["title"].iloc[0] == "My best"
@@ -213,6 +214,34 @@ def test_deleting_asks_first_and_spares_samples_and_what_is_being_written(view, 
     assert not any(run.exists() for run in runs) and growing.exists()
     assert len(list_runs(SAMPLES)) == stay - 1
     assert page.session_state["session"].run is None
+
+
+def test_an_eye_that_was_clicked_in_an_older_list_opens_its_own_run(view, tmp_path):
+    """Another run has come since, and stands above it."""
+    run = record(tmp_path)
+    page = view()
+    [row] = [i for i, name in enumerate(page.session_state["listed runs"][0]) if name == run.name]
+    record(tmp_path)
+    page.session_state["open of table"] = {"row": row}
+    page.run()
+    assert not page.exception
+    assert page.session_state["session"].run.name == run.name
+
+
+def test_where_the_run_that_was_followed_is_deleted_the_playground_is_empty(app, tmp_path, shared_client):
+    page = app()
+    page.session_state["session"].jobs = [shared_client.submit(run_spec(), tmp_path / "runs")]
+    page.session_state["session"].following = True
+    wait_until(lambda: not shared_client.job(page.session_state["session"].jobs[0]).pending)
+    page.run()
+    run = page.session_state["session"].run.folder
+    os.utime(run / "events.jsonl", (LONG_AGO, LONG_AGO))
+    page = tick(page.switch_page("views/runs.py").run(), 0)
+    page.button(key="delete").click().run()
+    page.button(key="delete for good").click().run()
+    assert not run.exists()
+    page.switch_page("views/playground.py").run()
+    assert not page.exception and page.session_state["session"].run is None
 
 
 def test_what_another_version_wrote_or_is_damaged_is_listed_and_cannot_be_opened(view, tmp_path):

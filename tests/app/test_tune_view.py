@@ -1,6 +1,7 @@
 """Tune: without an atlas, on a hand-made one, on a broken one; its sliders, its address, its way to the Playground."""
 
 import shlex
+import shutil
 
 import pytest
 from fixtures.made_atlas import made_atlas, save_atlas
@@ -217,6 +218,7 @@ def test_without_cost_curves_there_is_no_speedup_but_everything_else(tune, tmp_p
 
 def test_a_setting_is_tried_for_real_and_both_speedups_are_shown(tune, tmp_path, shared_client):
     """The made-up engine says 1.90; its counts are not those of the replay, which is said."""
+    save_atlas(tmp_path / "runs" / "made-too")
     save_atlas(tmp_path / "runs" / "real", {"spec": run_spec().model_dump(mode="json")})
     page = tune(atlas="real")
     page.button(key="trial go").click().run()
@@ -226,6 +228,23 @@ def test_a_setting_is_tried_for_real_and_both_speedups_are_shown(tune, tmp_path,
     assert figure(page, "Speed-up, measured").value == "1.90×"
     assert [metric.value for metric in page.metric if metric.label == "Speed-up, modelled"][1].endswith("×")
     assert page.session_state["trial"].text == "abc-1"
+    page.selectbox(key="atlas").set_value("made-too").run()  # of which it is no trial
+    assert not page.exception and "Speed-up, measured" not in [metric.label for metric in page.metric]
+    page.selectbox(key="atlas").set_value("real").run()
+    shutil.rmtree(shared_client.job(page.session_state["trial"].job).folder)
+    page.run()
+    assert not page.exception and "Speed-up, measured" not in [metric.label for metric in page.metric]
+
+
+def test_the_run_of_a_trial_is_opened_in_the_graph_view(tune, tmp_path, shared_client):
+    save_atlas(tmp_path / "runs" / "real", {"spec": run_spec().model_dump(mode="json")})
+    page = tune(atlas="real")
+    page.button(key="trial go").click().run()
+    page = tried(page, shared_client)
+    page.button(key="trial run").click().run()
+    assert not page.exception
+    folder = shared_client.job(page.session_state["trial"].job).folder
+    assert page.session_state["session"].run.folder == folder
 
 
 def test_a_trial_that_is_cancelled_before_it_starts_leaves_the_page_whole(tune, tmp_path, shared_client):

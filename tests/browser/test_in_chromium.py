@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from browser.conftest import idle, stepper
-from fixtures.recorded import record_run
+from fixtures.recorded import PROMPT, record_run
 
 from app.components.graph_view import manageable
+from gsd.config import DraftSpec
 from gsd.tables import NAMES
 
 pytestmark = pytest.mark.browser
@@ -64,6 +65,19 @@ def test_a_node_of_the_preview_opens_its_run_with_that_node_explained(page, addr
     expect(page.locator(".token-text .flow")).to_be_visible()
     expect(words(page)).to_contain_text("Accepted")
     expect(page.locator(".graph-view .node.chosen")).to_have_count(1)
+
+
+def test_what_rerun_with_a_change_puts_into_the_form_stays_there(page, address, folder):
+    """The button is in a fragment of the page, the form is not."""
+    made = record_run(folder / "runs", drafting=DraftSpec(width=7), max_new_tokens=33)
+    visit(page, f"{address}/?run={made.name}")
+    page.get_by_role("button", name="Rerun with a change").click()
+    expect(page.get_by_role("textbox", name="Prompt")).to_have_value(PROMPT)
+    idle(page)
+    page.get_by_text("Measure a baseline").click()  # all of the page is drawn anew
+    idle(page)
+    expect(page.get_by_role("textbox", name="Prompt")).to_have_value(PROMPT)
+    expect(page.get_by_role("spinbutton", name="Width")).to_have_value("7")
 
 
 def test_an_address_opens_the_same_view_elsewhere(page, address, folder, browser):

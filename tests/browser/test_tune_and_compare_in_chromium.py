@@ -7,7 +7,7 @@ from itertools import accumulate
 import pytest
 from browser.conftest import idle, stepper
 from fixtures.made_atlas import save_atlas
-from fixtures.recorded import record_run
+from fixtures.recorded import record_run, run_spec
 
 from gsd.config import DraftSpec, SamplingSpec
 
@@ -55,6 +55,15 @@ def test_a_slider_moves_the_figures_and_a_click_on_a_map_moves_the_slider(page, 
     cell = (cells["x"] + cells["width"] / 4, cells["y"] + 3 * cells["height"] / 4)
     until_it_takes(page, lambda: page.mouse.click(*cell), r"Rounds\s*4")
     page.wait_for_function("/width=1/.test(location.search) && /depth=1/.test(location.search)")
+
+
+def test_a_measurement_ends_by_itself(page, address, folder):
+    save_atlas(folder / "runs" / "real", {"spec": run_spec().model_dump(mode="json")})
+    page.goto(f"{address}/tune?atlas=real")
+    expect(figures(page)).to_contain_text("Rounds")
+    idle(page)
+    page.get_by_role("button", name="Measure").click()
+    expect(page.locator(".st-key-trial")).to_contain_text("1.90×")
 
 
 def test_a_slider_is_pressed_while_settings_are_replayed(page, address):

@@ -52,6 +52,13 @@ def test_it_proposes_tokens_of_the_target_s_vocabulary_only(models, method):
     assert max(made.draft(PROMPT[:3], 4).tokens) < 9
 
 
+def test_the_draft_is_not_asked_beyond_its_own_context(models, drafter, monkeypatch):
+    """It sees two tokens more than the text has; what is looked up may be attached further on."""
+    monkeypatch.setattr(models[1], "context_length", len(PROMPT) + 2)
+    graph = drafter.draft(PROMPT, 8)
+    assert max((depth for depth, asked in zip(graph.depths, graph.expanded) if asked), default=0) < 2
+
+
 def test_a_rejected_draft_leaves_nothing_behind(models, method, drafter):
     """After a round that accepted nothing, the draft says of every hypothesis what a fresh one says of it.
 

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from gsd.config import DraftSpec, SamplingSpec
+from gsd.config import PREFILL_CHUNK, DraftSpec, SamplingSpec
 from gsd.drafters import DRAFTERS
 from tests import oracle
 from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, target_of, tokens_of
@@ -24,6 +24,8 @@ SETTINGS = [
     DraftSpec(width=4, depth=3, merge_context=3, prob_rule="local", prob_threshold=0.3, budget=1),
     DraftSpec(width=6, depth=5, merge_context=0, frontier=12, prob_threshold=0.0, budget=128),
     DraftSpec(width=5, depth=5, merge_context=None, frontier=8, prob_threshold=0.0, budget=128),
+    DraftSpec(method="auto"),
+    DraftSpec(method="auto", merge_context=0, history=True, calibrated=False),
 ]
 
 
@@ -81,9 +83,11 @@ def test_long_accepted_paths_occur(models):
     assert sum(len(step.graph.merges) for step in steps) > 0
 
 
+@pytest.mark.parametrize("chunk", [2, PREFILL_CHUNK])
 @pytest.mark.parametrize("size", [24, 56])
-def test_a_draft_padded_otherwise_than_the_target_changes_nothing(size):
+def test_a_draft_padded_otherwise_than_the_target_changes_nothing(size, chunk, monkeypatch):
     """Fewer rows than the target's: prompt and text hold tokens unknown to the draft. More: never proposed."""
+    monkeypatch.setattr("gsd.models.base.PREFILL_CHUNK", chunk)
     model = target_of("llama")
     resized = half_agreeing(model)
     resized.resize_token_embeddings(size)
@@ -91,9 +95,11 @@ def test_a_draft_padded_otherwise_than_the_target_changes_nothing(size):
     accepted = 0
     for prompt, sampling in itertools.product([[5, 39, 2, 31, 7], [1, 2, 3, 1, 2]], [GREEDY, SAMPLED]):
         expected = oracle.generate(model, prompt, NEW_TOKENS, sampling)
-        for spec in SETTINGS[1:6]:
+        for spec in [*SETTINGS[1:6], *SETTINGS[-2:]]:
             steps = decode(target, draft, prompt, spec, sampling, NEW_TOKENS)
             assert tokens_of(steps) == expected, spec
-            assert max(max(step.graph.tokens[1:], default=0) for step in steps) < min(size, VOCABULARY)
+            drafted = [token for step in steps for token, source in zip(step.graph.tokens, step.graph.sources)
+                       if source == "draft"]  # fmt: skip
+            assert max(drafted, default=0) < min(size, VOCABULARY)
             accepted += sum(len(step.accepted) for step in steps)
     assert accepted > 10

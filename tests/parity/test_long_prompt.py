@@ -27,7 +27,7 @@ def test_a_long_prompt_is_prefilled_in_chunks(long_models, length):
     model, target, draft = long_models
     prompt = random.Random(length).choices(range(VOCABULARY), k=length)
     expected = oracle.generate(model, prompt, 6)
-    for method in ("ar", "graph"):
+    for method in ("ar", "graph", "auto"):
         steps = decode(target, draft, prompt, DraftSpec(method=method), count=6)
         assert tokens_of(steps) == expected
         assert steps[0].target_forwards == 1 + (length - 1) // PREFILL_CHUNK

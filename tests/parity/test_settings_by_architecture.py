@@ -16,6 +16,7 @@ SETTINGS = [
     DraftSpec(method="graph", width=8, depth=2, merge_context=0, budget=7, frontier=1),
     DraftSpec(method="graph", merge_context=0, prob_rule="local", prob_threshold=0.1, prob_action="drop"),
     DraftSpec(method="graph", merge_context=0, prob_threshold=0.02, prob_action="drop", sibling_threshold=0.5),
+    DraftSpec(method="auto", merge_context=0),
 ]
 
 

@@ -25,7 +25,7 @@ BEGINNINGS = [
     "class Queue:\n    \"\"\"",
     "def clamp(value, low, high):\n    return ", "def word_count(text):\n    counts = {}\n",
 ]  # fmt: skip
-METHODS = ["ar", "chain", "tree", "graph"]
+METHODS = ["ar", "chain", "tree", "graph", "auto"]
 GRID = [
     *({"width": w, "depth": d} for w, d in ((1, 1), (2, 8), (6, 3), (8, 2))),
     *({"merge_context": k, "width": 4, "prob_threshold": 0.0, "budget": 64} for k in (None, 0, 1, 2, 3)),

@@ -77,7 +77,7 @@ def test_merged_graphs_keep_the_law(model, sampling):
     assert p_value(exact_law(model, sampling), triples) > ALARM
 
 
-@pytest.mark.parametrize("method", ["ar", "chain", "tree"])
+@pytest.mark.parametrize("method", ["ar", "chain", "tree", "auto"])
 def test_every_method_keeps_the_law(model, method):
     spec = MERGING.model_copy(update={"method": method})
     triples, _ = draw(adapted(model), adapted(half_agreeing(model, 0.5)), spec, LAWS[0], 1200)

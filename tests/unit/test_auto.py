@@ -7,10 +7,14 @@ import math
 import pytest
 import torch
 
-from gsd.config import DraftSpec
+from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec
+from gsd.drafters import DRAFTERS
 from gsd.drafters.auto import CATCHING_UP, AutoDrafter
+from gsd.engine import Engine
 from gsd.graph import ROOT, tree_path
 from gsd.pace import SHORTEST_PAUSE
+from gsd.pairs import PAIRS
+from gsd.stops import StopRules
 from tests.models import StillPace
 from tests.table_model import TableModel, random_table
 
@@ -94,6 +98,35 @@ def test_what_hangs_on_a_looked_up_node_is_reached_no_more_probably_than_it():
         for child, logp in edges:
             ways.setdefault(child, []).append(made._reach[node] + logp)
     assert made._reach[1:] == pytest.approx([max(ways[node]) for node in range(1, len(graph))])
+
+
+@pytest.mark.parametrize(("likeness", "expected"), [(-1.0, [8, 25, 58]), (1.0, list(range(8, 70, 2)))],
+                         ids=["a bad draft", "a good one"])  # fmt: skip
+def test_where_no_draft_pays_there_is_none_and_it_is_tried_again(likeness, expected):
+    """At that rate a draft forward costs 1.8 tokens and brings one at most. A try that failed doubles the pause."""
+    table = random_table(VOCABULARY, 0, 4.0)
+    made = AutoDrafter(TableModel(likeness * table), DraftSpec(method="auto", lookup=False), vocab_size=VOCABULARY,
+                       record=False, pace=StillPace(rate=0.2))  # fmt: skip
+    steps = list(Engine(TableModel(table), made, SamplingSpec(), detail=False).decode(TEXT, made.spec, StopRules(150)))
+    asked = [step.round for step in steps[:70] if step.draft_forwards]
+    assert asked == expected
+    assert all(len(step.tree) == 1 for step in steps if not step.draft_forwards)
+
+
+def test_what_was_learned_is_kept_from_run_to_run(tiny, monkeypatch):
+    paces = []
+
+    class Kept(AutoDrafter):
+        def __init__(self, *arguments, pace, **options):
+            paces.append(pace)
+            super().__init__(*arguments, pace=pace, **options)
+
+    monkeypatch.setitem(DRAFTERS, "auto", Kept)
+    pair = PAIRS["tiny"]
+    spec = RunSpec(target=pair.target, draft=pair.draft, prompt=Prompt(prompt="x"), drafting=DraftSpec(method="auto"))
+    for _ in range(2):
+        next(tiny.steps(spec, [1, 2]))
+    assert paces[0] is paces[1]
 
 
 @pytest.mark.parametrize("history", [True, False])

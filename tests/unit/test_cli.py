@@ -219,6 +219,26 @@ def test_export_writes_tables_and_metrics_and_a_bundle_runs_again(gsd, tmp_path)
     assert "same" in gsd("replay", tmp_path / "run.zip")[1]
 
 
+def test_a_run_that_comes_out_otherwise_ends_with_1(gsd, tmp_path):
+    gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 6, "--out", tmp_path)
+    [run] = list_runs(tmp_path)
+    first, *others = (run / "events.jsonl").read_text().splitlines()
+    step = json.loads(first)
+    step["new_tokens"][0] += 1
+    (run / "events.jsonl").write_text("\n".join([json.dumps(step), *others]) + "\n")
+    gsd("export", run, "--bundle", tmp_path / "run.zip")
+    code, out, _ = gsd("replay", tmp_path / "run.zip", "--json")
+    assert code == 1 and json.loads(out)["same"] is False
+
+
+def test_a_stop_string_ends_the_text_before_it(gsd):
+    options = ("generate", "--prompt", PROMPT, "--max-new-tokens", 30, "--trace", "none", "--json")
+    text = json.loads(gsd(*options)[1])["text"]
+    stop = text[12:16]
+    result = json.loads(gsd(*options, "--stop", stop)[1])
+    assert (result["stop"], result["text"]) == ("stop_string", text[: text.index(stop)])
+
+
 def test_a_run_of_auto_runs_again_to_the_same_whatever_its_counts(gsd, tmp_path):
     gsd("generate", "--prompt", PROMPT, "--method", "auto", "--max-new-tokens", 6, "--out", tmp_path)
     [run] = list_runs(tmp_path)

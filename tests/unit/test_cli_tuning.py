@@ -170,6 +170,16 @@ def test_a_sweep_from_a_file_is_resumed(gsd, tmp_path):
     assert first["runs"] == second["runs"] and not second["failures"]
 
 
+def test_a_sweep_with_a_cell_that_fails_ends_with_1_and_the_others_are_there(gsd, tmp_path):
+    file, beyond = tmp_path / "sweep.yaml", "x = 1\n" * 1000  # the context holds 2,048 tokens
+    prompts = json.dumps([{"prompt": "a"}, {"prompt": beyond}])
+    file.write_text(f"pairs: [tiny]\nprompts: {prompts}\nmax_new_tokens: 2\nout: runs\n")
+    code, out, err = gsd("sweep", file, "--json")
+    result = json.loads(out)
+    assert code == 1 and len(result["runs"]) == len(result["failures"]) == 1
+    assert "failed: the prompt has" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -312,6 +312,23 @@ def test_a_hub_model_of_which_only_the_configuration_is_cached_is_not_here(monke
     assert located(spec) == tmp_path
 
 
+def test_keeping_and_clearing_reach_layers_of_every_shape():
+    """As of a target divided between devices: what is alike lies in one buffer, and there are several."""
+    cpu = torch.device("cpu")
+    cache = KVCache([LayerShape(1, 2, torch.float32, cpu), LayerShape(2, 4, torch.float32, cpu)])
+    cache.reset(6)
+    for layer in cache.layers:
+        layer.keys[:, :, :6] = torch.arange(6.0)[:, None]
+        layer.values[:, :, :6] = torch.arange(10.0, 16.0)[:, None]
+    cache.advance(6)
+    cache.keep(2, [1, 3])
+    for layer in cache.layers:
+        for held, expected in ((layer.keys, [0.0, 1.0, 3.0, 5.0]), (layer.values, [10.0, 11.0, 13.0, 15.0])):
+            assert (held[:, :, : cache.length] == torch.tensor(expected)[:, None]).all()
+    cache.clear()
+    assert all((part == 0).all() for layer in cache.layers for part in (layer.keys, layer.values))
+
+
 def test_a_cache_that_did_not_fit_is_allocated_anew(monkeypatch):
     cache = KVCache([LayerShape(1, 2, torch.float32, torch.device("cpu"))])
     cache.reset(4)

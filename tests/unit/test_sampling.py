@@ -46,11 +46,23 @@ def test_the_draw_is_the_plain_one(spec):
     assert detailed.tokens == plain
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_law_of_a_target_in_half_precision_is_computed_in_float32(dtype):
+    """With eight bits a nucleus and a draw would be another law's."""
+    logits, positions = logits_of(4, 60, 50).to(dtype), list(range(60))
+    spec = SamplingSpec(temperature=0.7, top_p=0.9, seed=5)
+    assert law(logits, spec).dtype == torch.float32
+    assert torch.equal(law(logits, spec), law(logits.float(), spec))
+    assert pick(logits, spec, positions) == pick(logits.float(), spec, positions)
+
+
 @settings(max_examples=300)
 @given(st.lists(st.sampled_from([0.0, 1.0, 2.0]), min_size=2, max_size=9), st.integers(0, 9), st.floats(0.05, 1.0))
 def test_equals_at_a_cutoff_are_all_kept(values, top_k, top_p):
     spec = SamplingSpec(temperature=1.0, top_k=top_k, top_p=top_p)
     p = law(torch.tensor([values]), spec)[0].exp().tolist()
+    if top_p == 1.0:  # else a sum in another order may fall on the other side of the cut-off
+        assert [one > 0 for one in p] == [one > 0 for one in oracle.law(np.array(values), spec)]
     for one, p_one in zip(values, p):
         for two, p_two in zip(values, p):
             assert p_one == pytest.approx(p_two) if one == two else True

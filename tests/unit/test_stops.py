@@ -9,7 +9,7 @@ from gsd.stops import StopRules, cut_text
 from tests import oracle
 from tests.models import adapted, decode, half_agreeing, target_of, tokens_of
 
-METHODS = ("ar", "chain", "tree", "graph")
+METHODS = ("ar", "chain", "tree", "graph", "auto")
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +102,33 @@ def test_a_cancelled_run_says_so_and_keeps_its_rounds(tiny, tmp_path):
     result = tiny.run(spec_for("graph"), tmp_path, on_step=rounds.append, cancelled=lambda: len(rounds) == 2)
     assert (result.status, result.stop, len(rounds)) == ("cancelled", "cancelled", 2)
     assert tiny.run(spec_for("ar"), None).text.startswith(result.text)
+
+
+@pytest.mark.parametrize("string", ["ab", "x" * 100])
+def test_a_stop_string_is_found_far_into_a_text_and_over_many_tokens(string):
+    rules = StopRules(500, strings=(string,), decode=lambda tokens: "".join(map(chr, tokens)))
+    rules.start(0, 1000)
+    tokens = [ord(letter) for letter in "-" * 200 + string]
+    ends = [rules.cut([token], at)[1] for at, token in enumerate(tokens)]
+    assert ends == [None] * (len(tokens) - 1) + ["stop_string"]
+
+
+@pytest.mark.parametrize(("decoded", "repeats"), [(2, None), (3, None), (6, 1), (7, 1), (8, 2)])
+def test_a_comparison_that_is_cancelled_keeps_the_pairs_that_are_whole(tiny, monkeypatch, decoded, repeats):
+    """Cancelled in that text: the run's own is the first, then come pairs, of which the first warms up."""
+    begun = []
+    decode_one = tiny._decode
+
+    def counted(*arguments):
+        begun.append(1)
+        return decode_one(*arguments)
+
+    monkeypatch.setattr(tiny, "_decode", counted)
+    spec = spec_for("graph", max_new_tokens=12)
+    result = tiny.run(spec, None, cancelled=lambda: len(begun) >= decoded, baseline=True)
+    assert (result.status, len(begun)) == ("complete", decoded)
+    assert (result.baseline or {}).get("repeats") == repeats
+    assert repeats is None or result.baseline["matches_baseline"]
 
 
 def test_a_cancelled_run_is_not_compared(tiny, monkeypatch):

@@ -1,5 +1,6 @@
 """Surveys: what they replay, in which order, and what they know before they are done."""
 
+import threading
 import time
 from itertools import pairwise
 
@@ -82,11 +83,20 @@ def test_a_survey_that_fails_says_so_and_stops_no_other():
 
 
 def test_what_was_asked_for_last_comes_first(monkeypatch):
-    """Each setting is held until it is let go; the second survey overtakes the first."""
-    order = []
-    monkeypatch.setattr(Survey, "advance", lambda self: (order.append(self.settings[0].budget), time.sleep(0.01),
-                                                         self._rows.append(None)))  # fmt: skip
+    """The first survey's first setting is held until the second survey is asked for, which then overtakes it."""
+    order, begun, let_go = [], threading.Event(), threading.Event()
+
+    def advance(survey):
+        order.append(survey.settings[0].budget)
+        begun.set()
+        assert let_go.wait(10)
+        survey._rows.append(None)
+
+    monkeypatch.setattr(Survey, "advance", advance)
     surveyor, atlas = Surveyor(), made_atlas()
-    surveys = [surveyor.ask(budget, atlas, None, [DraftSpec(budget=budget)] * 5) for budget in (1, 2)]
-    until(lambda: all(one.finished for one in surveys))
-    assert order[1:6].count(2) >= 4 and order[-4:] == [1] * 4
+    first = surveyor.ask(1, atlas, None, [DraftSpec(budget=1)] * 5)
+    assert begun.wait(10)
+    second = surveyor.ask(2, atlas, None, [DraftSpec(budget=2)] * 5)
+    let_go.set()
+    until(lambda: first.finished and second.finished)
+    assert order == [1, *[2] * 5, *[1] * 4]

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -136,7 +137,18 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
         TraceWriter(tmp_path / "file" / "runs", "run", META)
 
 
-def test_two_runs_at_once_get_two_folders_and_the_newest_is_listed_first(tmp_path):
+def test_runs_of_one_moment_get_a_folder_each(tmp_path, monkeypatch):
+    class Still(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime(2026, 1, 2, tzinfo=tz)
+
+    monkeypatch.setattr("gsd.trace.datetime", Still)
+    first, *others = (written(tmp_path).name for _ in range(3))
+    assert others == [f"{first}-2", f"{first}-3"]
+
+
+def test_runs_one_after_another_get_a_folder_each_and_the_newest_is_listed_first(tmp_path):
     folders = [written(tmp_path) for _ in range(5)]
     assert len(set(folders)) == 5 and list_runs(tmp_path) == folders[::-1]
 

@@ -1,0 +1,55 @@
+"""What the engine's rounds are in a trace, and that made-up traces, which other tests read, have that form."""
+
+from __future__ import annotations
+
+import pytest
+from fixtures.recorded import record_run
+
+from gsd.config import DraftSpec, Prompt, RunSpec
+from gsd.pairs import PAIRS
+from gsd.records import _origins
+from gsd.trace import read_run
+from tests.models import decode
+from tests.table_model import table_pair
+
+MERGING = DraftSpec(
+    width=3, depth=5, merge_context=0, prob_threshold=0, sibling_threshold=0, frontier=6, budget=60
+)  # fmt: skip
+
+
+def form(value: object) -> object:
+    """The keys of dicts, and of those in them."""
+    return {name: form(one) for name, one in value.items()} if isinstance(value, dict) else None
+
+
+def test_a_made_up_run_has_the_form_of_a_real_one(tiny, tmp_path):
+    pair = PAIRS["tiny"]
+    spec = RunSpec(target=pair.target, draft=pair.draft, prompt=Prompt(prompt="def add(a, b):\n"), max_new_tokens=8)
+    real, made = read_run(tiny.run(spec, tmp_path).folder), read_run(record_run(tmp_path / "made"))
+    assert form(made.steps[0]) == form(real.steps[0])
+    assert form(made.end) == form(real.end)
+
+
+def test_behind_a_merge_edge_every_token_is_owed_to_the_merge():
+    crossed = 0
+    for seed in range(20):
+        target, draft = table_pair(3, seed)
+        for step in decode(target, draft, [seed % 3, 1, 2], MERGING, count=30, detail=False):
+            merged = [step.tree.merged[i] for i in step.accepted]
+            first = merged.index(True) if any(merged) else len(merged)
+            crossed += any(merged)
+            own = [] if len(step.new_tokens) == len(merged) else ["bonus" if len(step.tree) > 1 else "target"]
+            assert _origins(step) == ["draft"] * first + ["merge"] * (len(merged) - first) + own
+    assert crossed > 20
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_was_looked_up_is_told_and_a_round_that_verified_nothing_is_the_target_s(seed):
+    """The second prompt repeats itself, so that something is found."""
+    target, draft = table_pair(5, seed)
+    steps = decode(target, draft, [1, 2, 3, 4, 1, 2, 3], DraftSpec(method="auto"), count=40, detail=False)
+    for step in steps:
+        sources = [step.graph.sources[step.tree.nodes[i]] for i in step.accepted]
+        assert _origins(step)[: len(sources)] == sources
+        if len(step.tree) == 1:
+            assert _origins(step) == ["target"]
