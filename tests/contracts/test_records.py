@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from fixtures.recorded import record_run
 
 from gsd.config import DraftSpec, Prompt, RunSpec
@@ -43,13 +42,14 @@ def test_behind_a_merge_edge_every_token_is_owed_to_the_merge():
     assert crossed > 20
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_what_was_looked_up_is_told_and_a_round_that_verified_nothing_is_the_target_s(seed):
-    """The second prompt repeats itself, so that something is found."""
-    target, draft = table_pair(5, seed)
-    steps = decode(target, draft, [1, 2, 3, 4, 1, 2, 3], DraftSpec(method="auto"), count=40, detail=False)
-    for step in steps:
-        sources = [step.graph.sources[step.tree.nodes[i]] for i in step.accepted]
-        assert _origins(step)[: len(sources)] == sources
-        if len(step.tree) == 1:
-            assert _origins(step) == ["target"]
+def test_what_was_looked_up_is_told_and_a_round_that_verified_nothing_is_the_target_s():
+    """The prompt repeats itself, so that something is found."""
+    spec, origins = DraftSpec(method="auto", merge_context=None), []
+    for seed in range(6):
+        target, draft = table_pair(5, seed)
+        for step in decode(target, draft, [1, 2, 3, 4, 1, 2, 3], spec, count=40, detail=False):
+            sources = [step.graph.sources[step.tree.nodes[i]] for i in step.accepted]
+            own = [] if len(step.new_tokens) == len(sources) else ["bonus" if len(step.tree) > 1 else "target"]
+            assert _origins(step) == sources + own
+            origins += _origins(step)
+    assert {"draft", "lookup", "bonus", "target"} <= set(origins)

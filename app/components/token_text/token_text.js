@@ -42,7 +42,10 @@ class TextView {
     this.caret.hidden = !data.live;
     this.caret.style.display = data.live ? "" : "none";
     if (data.live && atEnd) this.flow.scrollTop = this.flow.scrollHeight;
-    data.tokens.round.forEach((round, i) => this.tokens[i].classList.toggle("chosen", round === data.selected));
+    data.tokens.round.forEach((round, i) => {
+      this.tokens[i].classList.toggle("chosen", round === data.selected);
+      this.tokens[i].setAttribute("aria-pressed", round === data.selected);
+    });
     if (data.live || data.selected === this.shown) return;
     this.shown = data.selected;
     this.reveal(this.tokens[data.tokens.round.indexOf(data.selected)]);
@@ -83,6 +86,7 @@ class TextView {
     token.dataset.index = i;
     token.tabIndex = i === 0 ? 0 : -1;
     token.setAttribute("role", "button");
+    token.setAttribute("aria-description", `${tokens.origin[i]}, round ${tokens.round[i] + 1}`);
     // A line break is shown, then made; all other text is left as it is.
     tokens.text[i].split("\n").forEach((part, n) => {
       if (n > 0) {
