@@ -16,13 +16,18 @@ def linear(outputs, inputs, bias=True):
     return layer
 
 
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
 @pytest.mark.parametrize("made", [Int8Linear, Int4Linear])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("count", [1, 3, 16])
-def test_a_quantised_layer_multiplies_by_weights_within_half_a_level(made, bias, count):
-    old = linear(64, 4 * GROUP, bias)
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NO_GPU])])
+def test_a_quantised_layer_multiplies_by_weights_within_half_a_level(made, bias, count, device):
+    old = linear(64, 4 * GROUP, bias).to(device)
     new = made(old)
-    weights = new(torch.eye(4 * GROUP, dtype=torch.bfloat16)).float() - (new.bias.float() if bias else 0.0)
+    each = torch.eye(4 * GROUP, dtype=torch.bfloat16, device=device)
+    weights = new(each).float() - (new.bias.float() if bias else 0.0)
     level = old.weight.float().abs().amax(1) / 127 if made is Int8Linear else None
     if made is Int4Linear:
         groups = old.weight.float().unflatten(1, (-1, GROUP))
@@ -30,8 +35,8 @@ def test_a_quantised_layer_multiplies_by_weights_within_half_a_level(made, bias,
     # Half a level of rounding, and bfloat16's 2⁻⁸ on scales, zeros and results.
     limit = 0.5 * level + 2**-6 * old.weight.float().abs().amax(1)
     assert ((weights - old.weight.float().T).abs() <= limit + 2**-8).all()
-    x = torch.randn(2, count, 4 * GROUP, dtype=torch.bfloat16)
-    own = x.float() @ (new(torch.eye(4 * GROUP, dtype=torch.bfloat16)).float() - (new.bias.float() if bias else 0.0))
+    x = torch.randn(2, count, 4 * GROUP, dtype=torch.bfloat16).to(device)
+    own = x.float() @ weights
     assert new(x).shape == (2, count, 64)
     torch.testing.assert_close(new(x).float(), own + (new.bias.float() if bias else 0.0), rtol=0.05, atol=0.1)
 
