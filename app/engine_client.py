@@ -120,7 +120,7 @@ class EngineClient:
     def job(self, job: str) -> Job:
         """How a run stands now; of one that ended more than `KEPT` jobs ago that is not known any more."""
         with self._lock:
-            return self._jobs.get(job) or Job(job, "", "failed", error=FORGOTTEN)
+            return self._jobs.get(job) or Job(job, "", state="failed", error=FORGOTTEN)
 
     def batch(self, job: str) -> list[str]:
         """What was asked for in one go with this run, in order and itself included; empty where it is not known."""

@@ -30,7 +30,7 @@ class OpenRun:
         meta = read_run(folder).meta
         try:
             meta["spec"] = build(RunSpec, meta["spec"]).model_dump(mode="json")  # with what came later at its default
-        except (InputError, TypeError) as error:
+        except (InputError, LookupError, TypeError) as error:
             raise TraceError(f"{folder}: its settings cannot be read ({error})") from None
         run = cls(folder, meta, EventTail(folder))
         run.poll()

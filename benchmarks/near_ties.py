@@ -54,13 +54,24 @@ class Compared:
                 "mean_distance": sum(self.distances) / count}  # fmt: skip
 
 
-@torch.inference_mode()
 def main() -> None:
     """Compare, print, write."""
     given = _arguments()
     spec = run_spec(given, DraftSpec())
     runner = Runner.of(spec)
-    stock = StockModels(runner, spec).target
+    prompts = prompts_of(given)
+    texts = [runner.encode(prompt) for prompt in prompts]
+    rows = _compared(runner, StockModels(runner, spec).target, texts, given)
+    print(json.dumps(rows, indent=1))
+    write({"rows": rows, "prompts": [prompt.id for prompt in prompts], "max_new_tokens": given.max_new_tokens,
+           "pair": given.pair, "dtype": given.dtype, "machine": machine(runner)}, given.out)  # fmt: skip
+
+
+@torch.inference_mode()
+def _compared(
+    runner: Runner, stock: PreTrainedModel, prompts: list[list[int]], given: argparse.Namespace
+) -> dict[str, dict[str, Any]]:
+    """A row for each way."""
     several = given.together
     ways: dict[str, tuple[Callable[[int], Forward], int]] = {
         "ours, one token a forward": (lambda capacity: _ours(runner.target, capacity), 1),
@@ -68,17 +79,12 @@ def main() -> None:
         f"transformers, {several} tokens a forward": (lambda _: _stock(stock), several),
     }
     compared = {name: Compared() for name in ways}
-    prompts = prompts_of(given)
-    for prompt in prompts:
-        ids = runner.encode(prompt)
+    for ids in prompts:
         reference = _written(_stock(stock), ids, given.max_new_tokens)
         text = reference.argmax(1).tolist()
         for name, (begin, size) in ways.items():
             compared[name].add(_read(begin(len(ids) + len(text)), ids, text, size), reference)
-    rows = {name: one.row() for name, one in compared.items()}
-    print(json.dumps(rows, indent=1))
-    write({"rows": rows, "prompts": [prompt.id for prompt in prompts], "max_new_tokens": given.max_new_tokens,
-           "pair": given.pair, "dtype": given.dtype, "machine": machine(runner)}, given.out)  # fmt: skip
+    return {name: one.row() for name, one in compared.items()}
 
 
 def _written(forward: Forward, prompt: list[int], count: int) -> torch.Tensor:

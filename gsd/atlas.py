@@ -178,7 +178,7 @@ class Atlas:
         return (folder / "atlas.json").exists()
 
     def save(self, folder: Path) -> None:
-        """Write `nodes.parquet`, then `atlas.json`, which says how many texts there are: one cut off is not read.
+        """Write `nodes.parquet`, then `atlas.json`: nodes of a text that it does not name yet are left out when read.
 
         Raises `TraceError` where the folder cannot be written.
         """

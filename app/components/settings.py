@@ -96,7 +96,7 @@ def run_spec(prompt: Prompt) -> RunSpec:
 
 def _stop_line(string: str) -> str:
     """A stop string as a line of the field: in JSON's quotes where it would not come back as it is."""
-    return string if string.isprintable() and not string.startswith('"') else json.dumps(string, ensure_ascii=False)
+    return string if string.isprintable() and not string.startswith('"') else json.dumps(string)
 
 
 def _stop_of(line: str) -> str:

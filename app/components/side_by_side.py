@@ -221,7 +221,7 @@ def _side(side: str, run: OpenRun, index: int, position: int) -> None:
     drafting = run.meta["spec"]["drafting"]
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f"**{side}** · {plain(find(run.name).label)}", width="content")
-        if st.button("Graph", key=f"graph {side}", icon=":material/account_tree:", type="tertiary",
+        if st.button("Graph", key=f"large {side}", icon=":material/account_tree:", type="tertiary",
                      help="This round, large."):  # fmt: skip
             open_in_graph(run.name, step["round"])
     if position > ends(run.steps)[-1]:

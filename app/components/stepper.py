@@ -27,14 +27,16 @@ def go(step: int) -> None:
 
 
 def open_in_graph(name: str, round: int | None = None, node: str | None = None) -> None:
-    """Go to the Graph view of a run, at one of its rounds, by number, and at a node; else at its most telling round.
+    """Go to the Graph view of a run, at one of its rounds, by number, and at a node.
 
-    By the session, as an address is read only where a session begins.
+    Without a round: at its most telling one, or where it stands if it is open. By the session, as an address is read
+    only where a session begins.
     """
     state = session()
     if state.run is None or state.run.name != name:
         open_run(name)
     if round is not None and state.run:
+        state.run.poll()  # it may have grown
         go(next(i for i, step in enumerate(state.run.steps) if step["round"] == round))
     state.node = node
     st.switch_page("views/graph.py")

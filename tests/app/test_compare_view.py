@@ -151,7 +151,7 @@ def test_a_side_s_round_is_opened_in_the_graph_view(compare, two):
     """Another run than the one that was open."""
     page = compare(a=two[0].name, b=two[1].name, at="9")
     page.session_state["session"].run = OpenRun.read(two[0])
-    page.button(key="graph B").click().run()
+    page.button(key="large B").click().run()
     assert not page.exception
     state, counts = page.session_state["session"], list(accumulate(new_tokens(two[1])))
     assert (state.run.name, state.step) == (two[1].name, next(i for i, end in enumerate(counts) if end >= 9))

@@ -482,14 +482,17 @@ def test_rerun_with_a_change_puts_the_runs_own_settings_into_the_form(app, tmp_p
 
 
 def test_several_prompts_give_way_to_the_one_that_is_run_again(app, tmp_path):
-    run = record_run(tmp_path / "runs", stop=("\n\n", "  end", 'say "x"', '"'), drafting=DraftSpec(merge_context=12))
+    run = record_run(
+        tmp_path / "runs", stop=("\n\n", "  end", 'say "x"', '"', "a\u2028b"), drafting=DraftSpec(merge_context=12)
+    )
     page = app(run=run.name)
     page.segmented_control(key="mode").set_value("Several").run()
     page.button(key="take").click().run()
     assert not page.exception
     assert page.segmented_control(key="mode").value == "One prompt"
     assert page.selectbox(key="merge_context").value == 12
-    assert page.text_area(key="stop").value.splitlines() == [r'"\n\n"', "  end", 'say "x"', r'"\""']
+    assert page.text_area(key="stop").value.splitlines() == [r'"\n\n"', "  end", 'say "x"', r'"\""',
+                                                              r'"a\u2028b"']  # fmt: skip
 
 
 def test_a_run_whose_settings_cannot_be_read_is_told(app, tmp_path):

@@ -100,11 +100,13 @@ def test_the_command_names_models_and_prompt_of_the_atlas(tune, tmp_path):
     atlas.save(tmp_path / "runs" / "named")
     made_atlas({"spec": spec | {"pair": None}}).save(tmp_path / "runs" / "own")
     page = tune(atlas="named")
-    assert shlex.split(page.code[0].value)[:6] == ["gsd", "generate", "--pair", "tiny", "--prompt", "it's  two  words"]
+    asked = ["--pair", "tiny", "--max-new-tokens", "40", "--prompt", "it's  two  words"]
+    assert shlex.split(page.code[0].value)[:8] == ["gsd", "generate", *asked]
     page.selectbox(key="trial text").set_value("ab-1").run()
     assert "--prompt P" in page.code[0].value
     page = tune(atlas="own")
-    assert page.code[0].value.startswith("gsd generate --target made/up-target --draft made/up-draft --prompt P")
+    models = "--target made/up-target --draft made/up-draft"
+    assert page.code[0].value.startswith(f"gsd generate {models} --max-new-tokens 40 --prompt P")
 
 
 def test_a_setting_is_called_as_in_the_playground(tune, app):

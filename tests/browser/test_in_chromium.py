@@ -74,7 +74,7 @@ def test_what_rerun_with_a_change_puts_into_the_form_stays_there(page, address, 
     page.get_by_role("button", name="Rerun with a change").click()
     expect(page.get_by_role("textbox", name="Prompt")).to_have_value(PROMPT)
     idle(page)
-    page.get_by_text("Measure a baseline").click()  # all of the page is drawn anew
+    page.get_by_text("Measure a baseline", exact=True).click()  # all of the page is drawn anew
     idle(page)
     expect(page.get_by_role("textbox", name="Prompt")).to_have_value(PROMPT)
     expect(page.get_by_role("spinbutton", name="Width")).to_have_value("7")

@@ -58,7 +58,7 @@ def test_there_are_fifty_prompts():
     assert len(set(PROMPTS)) >= 50
 
 
-def test_in_bfloat16_no_text_leaves_plain_decoding_further_than_rounding_does():
+def test_in_bfloat16_no_text_leaves_the_oracle_s_further_than_rounding_does():
     """Near-ties flip; a mask or a position that were wrong in half precision alone would show as more."""
     pair = PAIRS["tiny"]
     runner, target = (

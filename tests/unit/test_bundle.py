@@ -160,7 +160,6 @@ def test_a_bundled_run_run_again_gives_the_same_tokens_and_counts(tmp_path, tiny
     made = rerun(run, tiny)
     assert made.same and made.same_tokens and made.setup == {}
     assert made.same_counts == dict.fromkeys(COUNTS, True)
-    assert made.new_tokens == (16, 16)
 
 
 def edited(run, change):
