@@ -94,9 +94,7 @@ class Costs:
         """Raise `InputError` where these curves, of `file`, are those of other models; the roles they do not name."""
         unnamed = []
         for role, model in models_named(models).items():
-            if (
-                self.machine.get(role, "").count(", ") < 2
-            ):  # not named, or by an older version, which left out the dtype
+            if self.machine.get(role, "").count(", ") < 2:  # none, or of a version that left out the dtype
                 unnamed.append(role)
             elif self.machine[role] != model:
                 raise InputError(f"{file} has curves of the {role} {self.machine[role]}, not of {model}: "
