@@ -1,12 +1,11 @@
-"""What each part of method `auto` and of the engine is worth: each changed alone, and all at once; and other methods.
+"""What each part of method `auto` and of the engine is worth: each changed alone, and all at once.
 
     GSD_MODELS=<folder> python -m benchmarks.ablation --pair qwen2.5-coder --dtype bfloat16 \
         --out benchmarks/results/ablation.json
 
 All variants decode the same prompts in turns in one process. A variant's figure is its time per token over that of
 `auto` as it is, per prompt (median over repeats), then their geometric mean over prompts with its bootstrap interval:
-1.10 means that it takes 1.10 times as long. How the draft is held is a variant's own. `tuned` are the best of
-tune_baselines.py (results/tuned-qwen2.5-coder.json). An interrupt keeps whole prompts.
+1.10 means that it takes 1.10 times as long. How the draft is held is a variant's own. An interrupt keeps whole prompts.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from benchmarks.common import add_out, add_prompts, over_prompts, parser, prompt
 from gsd.bench import Measurement, OwnMethod, machine
 from gsd.bench.measuring import interleaved
 from gsd.bench.rows import speedup
-from gsd.config import DraftSpec, ModelSpec, preset
+from gsd.config import DraftSpec, ModelSpec
 from gsd.models.loading import load_model, load_tokenizer
 from gsd.pairs import PairSpec, pair
 from gsd.runner import Runner
@@ -57,12 +56,6 @@ VARIANTS: dict[str, Variant] = {
     "q as it is, uncalibrated": Variant(Held(), _auto(calibrated=False)),
     "no merging": Variant(Held(), _auto(merge_context=None)),
     "fixed settings (graph)": Variant(Held(), DraftSpec()),
-    "tuned chain": Variant(Held(), DraftSpec(method="chain", depth=20, prob_threshold=0.6)),
-    "tuned tree": Variant(
-        Held(),
-        DraftSpec(method="tree", width=3, depth=20, sibling_threshold=0.1, prob_threshold=0.6, frontier=2, budget=48),
-    ),
-    "the paper's settings": Variant(Held(), DraftSpec(**preset("paper"))),
     "draft in 8 bits": Variant(Held(quantization="int8"), _auto()),
     "draft whole": Variant(Held(quantization="none"), _auto()),
     "weights in rows": Variant(Held(packed=False), _auto()),
