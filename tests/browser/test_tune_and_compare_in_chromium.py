@@ -67,9 +67,11 @@ def test_a_measurement_ends_by_itself(page, address, folder):
 
 
 def test_a_slider_is_pressed_while_settings_are_replayed(page, address):
-    """The sample's replay takes seconds, in a server that has not replayed it; what was pressed holds at its end."""
+    """Around another frontier all is replayed anew, for seconds; what was pressed meanwhile holds at its end."""
     page.goto(f"{address}/tune?atlas=six-kinds-atlas")
-    depth = page.get_by_role("slider", name="Depth")
+    depth, frontier = (page.get_by_role("slider", name=name) for name in ("Depth", "Frontier"))
+    expect(figures(page)).to_contain_text("Rounds")
+    frontier.press("ArrowLeft")
     expect(page.get_by_text("Replaying settings")).to_be_visible()
     before = int(depth.input_value())
     for pressed in range(1, 5):
