@@ -124,6 +124,7 @@ def test_the_whole_way_by_keyboard_alone(page, address, tmp_path):
     tab_to(page, ".st-key-run button")
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("stDownloadButton").get_by_role("button")).to_be_visible()
+    expect(page.get_by_role("button", name="Cancel")).to_be_disabled()  # at a run's end the page is drawn anew
     idle(page)
     tab_to(page, "[data-testid=stDownloadButton] button")
     with page.expect_download() as download:
