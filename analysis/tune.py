@@ -21,6 +21,7 @@ COUNTS = ("rounds", "draft_forwards", "drafted_nodes", "verified_nodes", "merges
 AVERAGED = ("mean_acceptance_length", "modelled_speedup", "coverage")
 COLUMNS = (*SETTINGS, "text", "kind", *COUNTS, *AVERAGED)
 CHEAP = ("depth", "budget")  # settings that differ in these alone share their graphs: they vary fastest
+_DECODING = ("max_new_tokens", "device", "dtype")  # what a recorded spec says of its decoding, beside its law
 
 
 def parse_grid(text: str) -> dict[str, list[Any]]:
@@ -197,9 +198,6 @@ def command(recorded: dict[str, Any], text: AtlasText, row: dict[str, Any]) -> s
     given += ["--raw"] if text.chat is False else []
     given += ["--prompt", text.given] if text.given is not None else []
     return " ".join(filter(None, ["gsd generate", shlex.join(given), to_paste(row)]))
-
-
-_DECODING = ("max_new_tokens", "device", "dtype")
 
 
 def _models(recorded: dict[str, Any]) -> list[str]:
