@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.load import Frames
+from analysis.steps import tree_edges
 
 BINS = 10  # of q, equally wide
 RATES = {
@@ -49,7 +50,6 @@ COLUMNS = {
 }
 
 _ABOUT = ["run", "kind", "method", "status"]
-_NODE = ["run", "round", "node"]
 _GUESS = ["run", "depth", "rank", "source", "logq", "accepted"]
 _Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
@@ -153,30 +153,18 @@ def _shares(frames: Frames, by: list[str], sources: Sequence[str] | None = None)
 
 def _tested(frames: Frames) -> pd.DataFrame:
     """One row a tested guess, with its bin of q and what is to be known of its run."""
-    guesses = pd.concat([_tested_nodes(frames), _tested_merges(frames)])
+    edges = tree_edges(frames)
+    guesses = pd.concat([edges.loc[edges["tested"], _GUESS], _tested_merges(frames)])
     q = np.exp(guesses["logq"])
     index = np.minimum((q * BINS).astype(np.int64), BINS - 1)  # q = 1 belongs to the last bin
     binned = guesses.assign(q=q, bin_low=index / BINS, bin_high=(index + 1) / BINS)
     return binned.merge(frames.runs[_ABOUT], on="run")
 
 
-def _tested_nodes(frames: Frames) -> pd.DataFrame:
-    """Nodes as guesses of their tree parents; a merge edge that the path took into them is another guess.
-
-    A node whose only copy in the verified tree stands behind a merge edge counts here, too, where its
-    tree parent was walked: the pick there is known, although the budget left out the copy that it was about.
-    """
-    nodes = frames.nodes
-    walked = nodes.loc[nodes["accepted"] | (nodes["depth"] == 0), _NODE].rename(columns={"node": "parent"})
-    entered = frames.merges.loc[frames.merges["accepted"], _NODE].assign(entered=True)
-    rows = nodes[nodes["tested"]].merge(walked, on=["run", "round", "parent"]).merge(entered, on=_NODE, how="left")
-    return rows.assign(accepted=rows["accepted"] & rows["entered"].isna())[_GUESS]
-
-
 def _tested_merges(frames: Frames) -> pd.DataFrame:
     """Merge edges as guesses of their merge parents."""
     merges = frames.merges[frames.merges["tested"]]
-    parents = frames.nodes[[*_NODE, "depth"]].rename(columns={"node": "parent"})
+    parents = frames.nodes[["run", "round", "node", "depth"]].rename(columns={"node": "parent"})
     rows = merges.merge(parents, on=["run", "round", "parent"])
     return rows.assign(depth=rows["depth"] + 1, source="merge")[_GUESS]
 

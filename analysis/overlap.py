@@ -10,12 +10,12 @@ took out of it shows as redundancy instead.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from analysis.load import Frames
+from analysis.steps import Steps, steps_of, tree_edges
 
 ORDERS = (1, 2, 3, 4, 5)
 TOP = 20  # recurring sequences listed per run and n
@@ -67,49 +67,13 @@ _ABOUT = ["run", "kind", "status"]
 _FATE = ["tested", "accepted", "continued"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Steps:
-    """The nodes of all steps as arrays over the rows of `Frames.nodes` [N]; the steps themselves [S]."""
-
-    table: pd.DataFrame  # [S] run, round, first (row of the root)
-    step: np.ndarray  # [N]
-    parent: np.ndarray  # [N] row of the tree parent; a root is its own
-    depth: np.ndarray  # [N]
-    token: np.ndarray  # [N]
-
-    @property
-    def is_root(self) -> np.ndarray:
-        """[N] bool."""
-        return self.depth == 0
-
-    def rows(self, edges: pd.DataFrame, column: str) -> np.ndarray:
-        """Rows of the nodes named in one column of `edges`, which has `run` and `round`, too."""
-        first = edges[["run", "round"]].merge(self.table, on=["run", "round"], how="left")["first"]
-        return first.to_numpy() + edges[column].to_numpy()
-
-    def per_step(self, values: np.ndarray) -> np.ndarray:
-        """[N] summed by step: [S]."""
-        return np.bincount(self.step, values, minlength=len(self.table))
-
-
-def _steps(frames: Frames) -> _Steps:
-    nodes = frames.nodes
-    node, parent = nodes["node"].to_numpy(), nodes["parent"].to_numpy()
-    rows = np.arange(len(nodes))
-    first = np.flatnonzero(node == 0)  # the rows of a step stand together, its root first
-    step = np.cumsum(node == 0) - 1
-    table = nodes.iloc[first][["run", "round"]].reset_index(drop=True).assign(first=first)
-    parents = np.where(parent < 0, rows, rows - node + parent)
-    return _Steps(table, step, parents, nodes["depth"].to_numpy(), nodes["token"].to_numpy())
-
-
 def redundancy_by_step(frames: Frames) -> pd.DataFrame:
     """1 - drafted / unrolled of every step: the share of the unrolled graph that is further copies of drafted nodes.
 
     copies(root) = 1, copies(n) = sum of copies(p) over the parents p of n by tree and merge edges;
     unrolled = sum of copies(n) over n other than the root. 0 where nothing merged.
     """
-    steps = _steps(frames)
+    steps = steps_of(frames)
     merge_parent, merge_node = (steps.rows(frames.merges, column) for column in ("parent", "node"))
     drafted = steps.per_step(~steps.is_root).astype(np.int64)
     unrolled = steps.per_step(np.where(steps.is_root, 0.0, _copies(steps, merge_parent, merge_node)))
@@ -157,7 +121,7 @@ def recurring_sequences(frames: Frames) -> pd.DataFrame:
     Only nodes that count as shared are counted (see `_occurrences`), over all steps of the run; of
     equally frequent sequences the one in more rounds comes first, then the one drafted earlier.
     """
-    steps = _steps(frames)
+    steps = steps_of(frames)
     run = pd.factorize(steps.table["run"])[0][steps.step]
     within_step, across_steps = _ngrams(steps, steps.step), _ngrams(steps, run)
     found = []
@@ -194,7 +158,7 @@ def pool(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return summed
 
 
-def _copies(steps: _Steps, merge_parent: np.ndarray, merge_node: np.ndarray) -> np.ndarray:
+def _copies(steps: Steps, merge_parent: np.ndarray, merge_node: np.ndarray) -> np.ndarray:
     """[N] copies of every node in its unrolled graph; all steps at once, a node once all its parents are counted."""
     drafted = np.flatnonzero(~steps.is_root)
     source, target = np.append(steps.parent[drafted], merge_parent), np.append(drafted, merge_node)
@@ -222,7 +186,7 @@ def _occurrences(frames: Frames) -> pd.DataFrame:
     if the same n-gram also ends at another node of the step that is neither its ancestor nor its
     descendant along tree edges.
     """
-    steps = _steps(frames)
+    steps = steps_of(frames)
     counted = []
     for n, ids in zip(ORDERS, _ngrams(steps, steps.step)):
         ends = np.flatnonzero(ids >= 0)
@@ -234,7 +198,7 @@ def _occurrences(frames: Frames) -> pd.DataFrame:
     return _about(counts.join(steps.table[["run", "round"]], on="step"), frames)
 
 
-def _ngrams(steps: _Steps, scope: np.ndarray) -> Iterator[np.ndarray]:
+def _ngrams(steps: Steps, scope: np.ndarray) -> Iterator[np.ndarray]:
     """For each n: [N] the same number for the same n-gram of the same `scope` [N], -1 above depth n."""
     ids, size = scope, int(steps.token.max(initial=0)) + 1
     for n in ORDERS:
@@ -245,7 +209,7 @@ def _ngrams(steps: _Steps, scope: np.ndarray) -> Iterator[np.ndarray]:
         ids = longer
 
 
-def _has_unrelated_twin(steps: _Steps, ids: np.ndarray, n: int) -> np.ndarray:
+def _has_unrelated_twin(steps: Steps, ids: np.ndarray, n: int) -> np.ndarray:
     """[N] bool: more nodes carry the node's id than itself, its ancestors and its descendants."""
     carriers = np.bincount(ids[ids >= 0], minlength=1)[ids] * (ids >= 0)
     kin = np.ones(len(ids), dtype=np.int64)
@@ -260,7 +224,7 @@ def _has_unrelated_twin(steps: _Steps, ids: np.ndarray, n: int) -> np.ndarray:
     return carriers > kin
 
 
-def _top(steps: _Steps, rows: np.ndarray, ids: np.ndarray) -> pd.DataFrame:
+def _top(steps: Steps, rows: np.ndarray, ids: np.ndarray) -> pd.DataFrame:
     """The listed sequences of one n, `row` being a node that ends each; `ids` name the n-grams that `rows` end."""
     ends = steps.table[["run", "round"]].iloc[steps.step[rows]].assign(id=ids, row=rows)
     seen = ends.groupby("id").agg(run=("run", "first"), row=("row", "first"), count=("row", "size"),
@@ -272,7 +236,7 @@ def _top(steps: _Steps, rows: np.ndarray, ids: np.ndarray) -> pd.DataFrame:
     return seen.assign(in_rounds=in_rounds)
 
 
-def _texts(frames: Frames, steps: _Steps, rows: np.ndarray, n: int) -> list[str]:
+def _texts(frames: Frames, steps: Steps, rows: np.ndarray, n: int) -> list[str]:
     """The texts of the n-grams that end at `rows`."""
     words = []
     for _ in range(n):
@@ -290,29 +254,12 @@ def _outcomes(frames: Frames, by: str) -> pd.DataFrame:
     precision = continued / tested.
     """
     merges = frames.merges.assign(edge="merge", continued=frames.merges["accepted_behind"] >= 1)
-    edges = pd.concat([merges[["run", "edge", by, *_FATE]], _tree_edges(frames)[["run", "edge", by, *_FATE]]])
+    tree = tree_edges(frames).assign(edge="tree", context=pd.NA, depth_shift=pd.NA)
+    edges = pd.concat([part[["run", "edge", by, *_FATE]] for part in (merges, tree)])
     groups = edges.groupby(["run", "edge", by], dropna=False)
     counts = groups.agg(edges=("tested", "size"), **{fate: (fate, "sum") for fate in _FATE}).reset_index()
     counts[by] = counts[by].astype("Int64")  # whole numbers, and empty for tree edges
     return _in_order(_about(_divided(counts), frames), frames, ["edge", by])
-
-
-def _tree_edges(frames: Frames) -> pd.DataFrame:
-    """One row a tree edge, that is a drafted node, with its outcome by this edge and not by a merge edge into it."""
-    steps, nodes = _steps(frames), frames.nodes
-    walked = frames.merges[frames.merges["accepted"]]
-    entered = steps.rows(walked, "node")
-    before = steps.parent.copy()  # the node that the accepted path came from
-    before[entered] = steps.rows(walked, "parent")
-    accepted = nodes["accepted"].to_numpy()
-    continued = np.zeros(len(nodes), dtype=bool)
-    continued[before[accepted]] = True
-    by_tree = accepted.copy()
-    by_tree[entered] = False
-    known = nodes["tested"].to_numpy() & (accepted | steps.is_root)[steps.parent]
-    edges = pd.DataFrame({"run": nodes["run"], "edge": "tree", "rank": nodes["rank"], "tested": known,
-                          "accepted": by_tree, "continued": by_tree & continued})  # fmt: skip
-    return edges[~steps.is_root].assign(context=pd.NA, depth_shift=pd.NA)
 
 
 def _summed(rows: pd.DataFrame, by: list[str], *, sort: bool = False) -> pd.DataFrame:
