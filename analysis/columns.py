@@ -172,3 +172,7 @@ def tables_page() -> str:
         "not recorded (`detail: counters`) gives empty tables. Written from `analysis/columns.py`.\n"
     )
     return "\n".join([head, *(f"## {name}\n\n{described(columns)}\n" for name, columns in COLUMNS.items())])
+
+
+if __name__ == "__main__":
+    print(tables_page(), end="")  # docs/tables.md

@@ -99,7 +99,7 @@ class RayExecutor:
         try:
             import ray
         except ImportError:
-            raise MissingPackage("--executor ray needs Ray: pip install 'gsd-lab[ray]'") from None
+            raise MissingPackage("--executor ray needs Ray: pip install -e '.[ray]' in the checkout") from None
         self._ray, self._workers, self._gpus = ray, workers, gpus
 
     def submit(self, cells: Sequence[RunSpec], out: Path) -> Iterator[Outcome]:

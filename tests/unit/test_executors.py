@@ -216,7 +216,7 @@ def test_workers_end_when_the_sweep_alone_is_killed(tmp_path):
 
 def test_ray_that_is_not_installed_is_named_with_its_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(MissingPackage, match=r"pip install 'gsd-lab\[ray\]'"):
+    with pytest.raises(MissingPackage, match=r"pip install -e '.\[ray\]'"):
         RayExecutor()
 
 

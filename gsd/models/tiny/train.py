@@ -2,9 +2,9 @@
 
     python -m gsd.models.tiny.train corpus WORK --sources FOLDER...   documents.jsonl
     python -m gsd.models.tiny.train tokenizer WORK                    tokenizer/, rows.npy
-    python -m gsd.models.tiny.train target WORK --steps 1500          target/, checkpoint
-    python -m gsd.models.tiny.train teach WORK                        lessons.npz
-    python -m gsd.models.tiny.train draft WORK --steps 3000           draft/
+    python -m gsd.models.tiny.train target WORK --steps 1240          target/, checkpoint
+    python -m gsd.models.tiny.train teach WORK --count 3000 --read 2500   lessons.npz
+    python -m gsd.models.tiny.train draft WORK --steps 300 --batch 8      draft/
 
 The draft learns from lessons: texts the target wrote or read, with the target's likeliest next
 tokens at every position. `evaluate.py` then measures the pair.
