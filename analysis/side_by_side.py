@@ -42,7 +42,10 @@ def boundaries(a: Steps, b: Steps) -> list[int]:
 
 
 def lanes(a: Steps, b: Steps) -> pd.DataFrame:
-    """A row for each round of both: `run` (A or B), `round`, `start` and `end` (positions), counts, `elapsed_ms`."""
+    """A row for each round of both.
+
+    `run` (A or B), `round` (from 0, as in the trace), `start` and `end` (positions), counts, `elapsed_ms`.
+    """
     rows = [row for run, steps in (("A", a), ("B", b)) for row in _lane(run, steps)]
     return pd.DataFrame(rows, columns=["run", "round", "start", "end", "accepted", *COUNTS, "ms", "elapsed_ms"])
 
@@ -70,7 +73,7 @@ def _lane(run: str, steps: Steps) -> list[dict[str, Any]]:
     for index, step in enumerate(steps):
         end, elapsed = start + len(step["new_tokens"]), elapsed + step["ms"]["total"]
         counts = {name: step[name] for name in COUNTS}
-        rows.append({"run": run, "round": index + 1, "start": start, "end": end, "accepted": len(step["accepted"]),
+        rows.append({"run": run, "round": index, "start": start, "end": end, "accepted": len(step["accepted"]),
                      **counts, "ms": step["ms"]["total"], "elapsed_ms": elapsed})  # fmt: skip
         start = end
     return rows

@@ -41,4 +41,4 @@ def merging_saved(runs: pd.DataFrame, run: str, twin: str) -> pd.Series:
 def _rest(spec: dict[str, Any]) -> dict[str, Any]:
     """The settings that must agree; a prompt's id and kind are but names."""
     rest = {name: value for name, value in spec.items() if name not in _MAY_DIFFER}
-    return rest | {"prompt": {name: spec["prompt"][name] for name in ("prompt", "chat")}}
+    return rest | {"prompt": (spec["prompt"]["prompt"], spec["prompt"]["chat"] is not False)}

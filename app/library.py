@@ -58,7 +58,7 @@ class Entry:
     @property
     def label(self) -> str:
         """Date, method and the prompt's first words, or the title that it was given."""
-        created = self.head.created[:16].replace("T", " ")
+        created = self.head.created[:19].replace("T", " ")
         if self.spec is None:
             return f"{self.head.title or created or self.name} · {self.head.status}"
         prompt = shortened(self.spec["prompt"]["prompt"], LABELLED)

@@ -69,6 +69,7 @@ class Session:
     node: str | None = None
     jobs: list[str] = field(default_factory=list)  # runs that were asked for in one go
     following: bool = False  # each of them is opened as it starts; not once another run was opened by hand
+    before: tuple[OpenRun, int | None, str | None] | None = None  # run, step and node until one of them has started
     problem: str = ""  # why the run asked for could not be opened
 
 
@@ -86,6 +87,7 @@ def open_run(name: str) -> None:
     """Open a run by its folder's name, one of those under the runs folder or a sample, and no other."""
     state = st.session_state["session"]
     state.run, state.step, state.node, state.problem, state.following = None, None, None, "", False
+    state.before = None
     entry = find(name)
     if entry is None:
         state.problem = f"There is no run {name!r} under {runs_folder()}."
@@ -101,7 +103,7 @@ def open_run(name: str) -> None:
 def follow(folder: Path) -> None:
     """Open the run that has just started, at its newest round; one that is gone again is said to be."""
     state = st.session_state["session"]
-    state.run, state.step, state.node, state.problem = None, None, None, ""
+    state.run, state.step, state.node, state.problem, state.before = None, None, None, "", None
     try:
         state.run = OpenRun.read(folder)
     except TraceError as error:
@@ -109,10 +111,17 @@ def follow(folder: Path) -> None:
 
 
 def await_runs(jobs: list[str]) -> None:
-    """Show these runs as they start, in place of what is open."""
+    """Show these runs as they start, in place of what is open; `go_back` where none of them does."""
     state = session()
+    state.before = (state.run, state.step, state.node) if state.run else None
     state.run, state.step, state.node, state.problem = None, None, None, ""
     state.jobs, state.following = jobs, True
+
+
+def go_back() -> None:
+    """Open again what was open before the runs that were asked for, none of which has come to its first round."""
+    state = session()
+    (state.run, state.step, state.node), state.before = state.before, None
 
 
 def write_address(state: Session, **more: str | None) -> None:

@@ -24,9 +24,9 @@ from benchmarks.common import positive, told
 from gsd.atlas import Atlas
 from gsd.bench import OwnMethod
 from gsd.calibrate import calibrate
-from gsd.config import DraftSpec, RunSpec, build
+from gsd.config import DraftSpec, RunSpec
 from gsd.errors import InputError
-from gsd.pairs import here
+from gsd.pairs import as_recorded
 from gsd.probe import check_models
 from gsd.runner import Runner
 
@@ -87,7 +87,7 @@ def main() -> None:
     atlas = Atlas.load(options.atlas)
     atlas.texts = atlas.texts[: options.prompts]
     settings, replayer = drawn(atlas, options.settings, options.seed), Replayer(atlas)
-    spec = here(build(RunSpec, atlas.meta["spec"] | {"detail": "counters"}))
+    spec = as_recorded(atlas.meta["spec"] | {"detail": "counters"})
     runner = Runner.of(spec)
     check_models(atlas.meta, runner.meta(spec))
     costs = calibrate(runner, spec, repeats=CURVE_REPEATS)

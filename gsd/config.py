@@ -84,7 +84,7 @@ class DraftSpec(Spec):
 
     `width`              candidates taken per expanded node
     `depth`              levels, each one draft forward
-    `merge_context`      tokens before the candidate that must agree for a merge; None: never merge
+    `merge_context`      tokens before the candidate that must agree for a merge; None, or "none": never merge
     `sibling_threshold`  drop a candidate with q below this share of its best sibling's q
     `prob_threshold`     a candidate below this probability is not expanded further
     `prob_rule`          that probability is the cumulative one of the path, or the local q (paper)
@@ -112,6 +112,11 @@ class DraftSpec(Spec):
     lookup: bool = True
     history: bool = False
     calibrated: bool = True
+
+    @field_validator("merge_context", mode="before")
+    @classmethod
+    def _none_in_words(cls, merge_context: object) -> object:
+        return None if merge_context == "none" else merge_context
 
     @property
     def fixed_work(self) -> bool:

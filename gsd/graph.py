@@ -10,12 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gsd.config import DraftSpec
-
-if TYPE_CHECKING:
-    import networkx as nx
 
 ROOT = 0
 
@@ -36,8 +33,8 @@ class Decision:
     """What became of one candidate, and why.
 
     `kind`   added | merged | leaf | pruned | capped
-    `rule`   for leaf and pruned: sibling or probability; for capped: frontier; for an added or
-             leaf candidate that matched nodes it could not merge into: cycle; for an added one that
+    `rule`   for leaf and pruned: sibling or probability; for capped: frontier; for an added
+             candidate that matched nodes it could not merge into: cycle; for an added one that
              another source had proposed before the draft did: source; else empty
     `value`  the number that was compared, and `limit` what it was compared with, both natural logs: for
              frontier the node's path_logq, and that of the least probable node of its level that got in
@@ -206,21 +203,6 @@ class TokenGraph:
         """Keep the `Decision` of these fields; where none is recorded it is not even made."""
         if self._record:
             self.decisions.append(Decision(*fields))
-
-    def to_networkx(self) -> nx.DiGraph:
-        """The graph as `networkx.DiGraph`: node attributes by column, edges with `kind` and `logq`."""
-        import networkx as nx  # a third of a second that neither a run nor a page needs
-
-        graph = nx.DiGraph()
-        for node in range(len(self)):
-            graph.add_node(node, token=self.tokens[node], depth=self.depths[node], logq=self.logq[node],
-                           path_logq=self.path_logq[node], source=self.sources[node],
-                           expanded=self.expanded[node])  # fmt: skip
-            if node != ROOT:
-                graph.add_edge(self.parents[node], node, kind="tree", logq=self.logq[node])
-        for merge in self.merges:
-            graph.add_edge(merge.parent, merge.node, kind="merge", logq=merge.logq, depth_shift=merge.depth_shift)
-        return graph
 
 
 def tree_path(parents: Sequence[int], node: int) -> list[int]:

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from gsd.config import ModelSpec, RunSpec
+from gsd.config import ModelSpec, RunSpec, build
 from gsd.errors import InputError, ModelError
 
 BUNDLED = Path(__file__).parent / "models" / "tiny"
@@ -91,9 +91,18 @@ def pair(name: str) -> PairSpec:
     return PAIRS[name]
 
 
-def here(spec: RunSpec) -> RunSpec:
-    """A preset's models are where they are on this machine, not where they were recorded."""
+def as_recorded(settings: dict[str, Any], *, trust: bool = False) -> RunSpec:
+    """The settings of a recording, to be run again here: a preset's models are where they are on this machine.
+
+    Raises `InputError` for settings that are none, and for models whose own code would be run unless `trust`: a
+    recording may be somebody else's.
+    """
+    spec = build(RunSpec, settings)
     if spec.pair is None:
+        for model in filter(None, (spec.target, spec.draft)):
+            if model.trust_remote_code and not trust:
+                raise InputError(f"{model.source} was recorded with code that comes with it: give --trust-remote-code "
+                                 "on the command line if that is to be run")  # fmt: skip
         return spec
     found = pair(spec.pair)
     draft = spec.draft and found.draft.model_copy(update={"quantization": spec.draft.quantization})
@@ -108,11 +117,12 @@ def available(spec: PairSpec) -> bool:
 def located(spec: ModelSpec) -> Path | None:
     """The local folder or file of a model, or None where a hub download would be needed.
 
-    Looked for, in order: `source` as a path; a folder of the model's name, in any case, under
-    $GSD_MODELS; the Hugging Face cache. Raises `ModelError` where a revision of one of the first two is asked for.
+    Looked for, in order: `source` as a path; where it can be a hub id, a folder of the model's name, in any case,
+    under $GSD_MODELS, and the Hugging Face cache. Raises `ModelError` where a revision of one of the first two is
+    asked for.
     """
     path = Path(spec.source).expanduser()
-    local = path if path.exists() else _under_models_folder(spec)
+    local = path if path.exists() else None if is_path(spec.source) else _under_models_folder(spec)
     if local is None:
         return _in_hub_cache(spec)
     if spec.revision is not None:
@@ -121,6 +131,11 @@ def located(spec: ModelSpec) -> Path | None:
             f"or give the id of a hub model that is not under ${MODELS_VARIABLE}"
         )
     return local
+
+
+def is_path(source: str) -> bool:
+    """Whether it cannot be a hub id, which is a name or `owner/name`."""
+    return source.startswith(("/", ".", "~")) or source.count("/") > 1
 
 
 def _under_models_folder(spec: ModelSpec) -> Path | None:

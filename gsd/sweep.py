@@ -238,8 +238,5 @@ def _models(one: SweepPair | str) -> dict[str, Any]:
 
 
 def _drafting(setting: dict[str, Any], combination: dict[str, Any]) -> DraftSpec:
-    """The settings as their method reads them; `none`, as on the command line, stands for no merging."""
-    options = {**setting, **combination}
-    if options.get("merge_context") == "none":
-        options["merge_context"] = None
-    return build(DraftSpec, options).as_drafted()
+    """The settings as their method reads them."""
+    return build(DraftSpec, {**setting, **combination}).as_drafted()

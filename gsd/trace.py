@@ -173,7 +173,7 @@ def _new_folder(out: Path, name: str) -> Path:
         except FileExistsError:
             continue
         return out / (name + suffix)
-    raise TraceError(f"{out / name} exists a thousand times over; choose another --out")
+    raise TraceError(f"{out / name} exists a thousand times over; choose another folder")
 
 
 class _Disk:
@@ -189,7 +189,7 @@ class _Disk:
         if not isinstance(error, OSError):
             return
         if error.errno == errno.ENOSPC:
-            way_out = "the disk is full: free some space or choose another --out; rounds already written are kept"
+            way_out = "the disk is full: free some space or choose another folder; rounds already written are kept"
         else:
-            way_out = f"{error.strerror or error}: choose a folder that can be written with --out"
+            way_out = f"{error.strerror or error}: choose a folder that can be written"
         raise TraceError(f"cannot write {self._path}: {way_out}") from error

@@ -53,7 +53,8 @@ def modelled_by_phase(rows: pd.DataFrame) -> go.Figure:
     ratios = sums["modelled_ms"] / sums["measured_ms"]
     parts = [f"{ratio:.2f}× for {phase}" for phase, ratio in ratios.items()]
     title = f"Modelled / measured: {', '.join(parts)}"
-    made = figure(title, joined("all rounds together", status_of(rows)), "time (ms)", "")
+    rounds = "all rounds together" if rows["round"].nunique() > 1 else ""
+    made = figure(title, joined(rounds, status_of(rows)), "time (ms)", "")
     for column, color, shape in (("measured_ms", ACCEPTED, ""), ("modelled_ms", ORANGE, "/")):
         name = column.removesuffix("_ms")
         made.add_bar(y=list(sums.index), x=sums[column], orientation="h", name=name,

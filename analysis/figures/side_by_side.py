@@ -17,10 +17,11 @@ def rounds(rows: pd.DataFrame, position: int, differ_at: int | None) -> go.Figur
                   "one to go there", "position in the text (new tokens)", "")  # fmt: skip
     for run, part in rows.groupby("run"):
         colour, shape = _COLOURS[run]
+        hovered = part[["end", "round", "accepted", "verified_nodes", "ms"]].assign(round=part["round"] + 1)
         made.add_bar(
             y=[run] * len(part), x=part["end"] - part["start"], base=part["start"], orientation="h", name=run,
             marker=hatched(colour, shape) | {"line": {"color": PAPER, "width": 1.5}}, showlegend=False,
-            customdata=part[["end", "round", "accepted", "verified_nodes", "ms"]], selected={"marker": {"opacity": 1}},
+            customdata=hovered, selected={"marker": {"opacity": 1}},
             unselected={"marker": {"opacity": 1}}, hovertemplate=_ROUND,
         )  # fmt: skip
     _mark(made, position, differ_at)

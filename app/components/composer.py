@@ -58,6 +58,7 @@ def _library() -> None:
 
 def _several() -> None:
     labels = _offered()
+    st.session_state["several"] = [one for one in st.session_state["several"] if one in labels]
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.multiselect("From the library", labels, key="several", format_func=labels.get,

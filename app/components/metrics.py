@@ -86,6 +86,7 @@ class Figure:
         if "–" not in (value, old) and value != old:
             apart = here[self.name] - reference[self.name]
             delta = ("-" if apart < 0 else "+") + self.form.format(abs(apart))  # `st.metric` knows a plain minus
+            delta = delta.replace("%", " points")
         behind = " · ".join(filter(None, (against, note))) if delta else None
         noted = {"delta_color": self.delta_color} if delta else NOTE
         st.metric(self.label, value, delta or note, help=self.formula, width="content", delta_description=behind,

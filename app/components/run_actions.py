@@ -8,12 +8,14 @@ from typing import Any
 import streamlit as st
 
 from app.components.settings import HEEDED, LEARNED, take_settings
-from app.library import find
+from app.library import find, version
 from app.state import OpenRun, session
 from app.words import plain, setting, shortened
 from gsd.config import DraftSpec
 from gsd.errors import TraceError
 
+TAKEN = "taken"  # in the session until it is said: the run whose settings were put into the form
+SHOWN = 40  # letters of a prompt that changed
 VIEWS = Path(__file__).parents[1] / "views"
 
 
@@ -22,7 +24,7 @@ def run_actions(run: OpenRun) -> None:
     other = compared_with(run)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
         st.button("Rerun with a change", key="take", icon=":material/replay:", type="tertiary", on_click=_take,
-                  args=(run.meta["spec"],), help="Puts this run's prompt and settings into the form: change one, and "
+                  args=(run,), help="Puts this run's prompt and settings into the form: change one, and "
                   "run.")  # fmt: skip
         if _pinned() == run.name:
             st.button("Unpin A", key="pin", icon=":material/keep_off:", type="tertiary", on_click=_pin, args=(None,))
@@ -36,8 +38,9 @@ def run_actions(run: OpenRun) -> None:
                          query_params={"a": other.name, "b": run.name})  # fmt: skip
 
 
-def _take(spec: dict[str, Any]) -> None:
-    take_settings(spec)
+def _take(run: OpenRun) -> None:
+    take_settings(run.meta["spec"])
+    st.session_state.update({TAKEN: find(run.name).label, "refused": ""})
     st.rerun()  # the form is not of the fragment that these buttons are in
 
 
@@ -49,11 +52,18 @@ def changes(run: OpenRun, other: OpenRun) -> str:
 def changed_settings(before: OpenRun, after: OpenRun) -> str:
     """In words, what of the settings changed from one run to another."""
     old, new = _flat(before.meta["spec"]), _flat(after.meta["spec"])
-    changed = [f"{name.replace('_', ' ')} {setting(old[name])} → {setting(new[name])}" for name in new
-               if name in old and old[name] != new[name]]  # fmt: skip
+    changed = [_change(name, old[name], new[name]) for name in new if name in old and old[name] != new[name]]
     words = f"Changed from A: {plain(', '.join(changed))}." if changed else "Same settings."
     both_auto = old["method"] == new["method"] == "auto"
     return f"{words} *auto* {LEARNED}." if both_auto else words
+
+
+def _change(name: str, before: object, after: object) -> str:
+    if name == "prompt":
+        before, after = shortened(before, SHOWN), shortened(after, SHOWN)
+        if before == after:
+            return f"prompt “{before}”, further on"
+    return f"{name.replace('_', ' ')} {setting(before)} → {setting(after)}"
 
 
 def compared_with(run: OpenRun) -> OpenRun | None:
@@ -61,9 +71,15 @@ def compared_with(run: OpenRun) -> OpenRun | None:
     name = _pinned()
     entry = find(name) if name and name != run.name else None
     try:
-        return OpenRun.read(entry.folder) if entry else None
+        return _read(str(entry.folder), version([name])) if entry else None
     except TraceError:
         return None
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _read(folder: str, changed: tuple[int, ...]) -> OpenRun:
+    """Cached by when the run last grew: it is looked at with every redraw of a live run. Nobody may poll it."""
+    return OpenRun.read(Path(folder))
 
 
 def _pinned() -> str | None:
@@ -88,8 +104,12 @@ def _flat(spec: dict[str, Any]) -> dict[str, Any]:
                                        "detail")}  # fmt: skip
     models = {"target": _source(spec["target"]), "draft": _source(spec["draft"]),
               "draft_weights": (spec["draft"] or {}).get("quantization")}  # fmt: skip
-    prompt = {"prompt": shortened(spec["prompt"]["prompt"], 40), "chat": spec["prompt"]["chat"]}
-    return own | models | prompt | heeded | spec["sampling"]
+    return own | models | given(spec) | heeded | spec["sampling"]
+
+
+def given(spec: dict[str, Any]) -> dict[str, Any]:
+    """What the models are to go on with; a prompt's id and kind are but names."""
+    return {"prompt": spec["prompt"]["prompt"], "chat template": spec["prompt"]["chat"] is not False}
 
 
 def _source(model: dict[str, Any] | None) -> str | None:

@@ -8,12 +8,26 @@ from typing import Any, get_args
 
 import streamlit as st
 
+from app.prompt_library import prompts
 from app.words import plain, setting
-from gsd.config import HEEDED, PRESETS, DraftSpec, Dtype, Method, ModelSpec, Prompt, Quantization, RunSpec, build
+from gsd.config import (
+    HEEDED,
+    PRESETS,
+    DraftSpec,
+    Dtype,
+    Method,
+    ModelSpec,
+    Prompt,
+    Quantization,
+    RunSpec,
+    SamplingSpec,
+    build,
+)
 from gsd.errors import InputError
 from gsd.pairs import PAIRS, available, pair
 
 OWN = "own models"
+LARGEST = 2**53 - 1  # that a number field of the browser holds; a seed may be larger
 ONE, SEVERAL = "One prompt", "Several"  # what is decoded next
 LEARNED = "goes by times and outcomes that it has learned: the same settings may draft otherwise, to the same text"
 METHOD_HELP = (
@@ -84,7 +98,7 @@ def run_spec(prompt: Prompt) -> RunSpec:
         "pair": None if own else chosen["pair"],
         "prompt": prompt if chosen["chat"] else prompt.model_copy(update={"chat": False}),
         "drafting": {name: chosen[name] for name in DraftSpec.model_fields},
-        "sampling": {name: chosen[name] for name in ("temperature", "top_k", "top_p", "seed")},
+        "sampling": build(SamplingSpec, {name: chosen[name] for name in SamplingSpec.model_fields}),
         "max_new_tokens": chosen["max_new_tokens"],
         "stop": tuple(_stop_of(line) for line in chosen["stop"].splitlines() if line),
         "device": chosen["device"].strip(),
@@ -116,14 +130,16 @@ def preset_of(drafting: dict[str, Any]) -> str | None:
 
 def take_settings(spec: dict[str, Any]) -> None:
     """Set every setting to those of a recorded run, so that it can be run again with one of them changed."""
-    own = spec["pair"] is None or spec["pair"] not in _pairs_here()
+    own, prompt = spec["pair"] not in PAIRS, spec["prompt"]["prompt"]
+    of_the_library = any(one.prompt == prompt and not one.chat for one in prompts())  # goes without a template anyway
     st.session_state.update({
         "pair": OWN if own else spec["pair"],
         "own_target": spec["target"]["source"] if own else "",
         "own_draft": spec["draft"]["source"] if own and spec["draft"] else "",
         "own_as_recorded": {role: spec[role] for role in ("target", "draft") if own and spec[role]},
-        "mode": ONE, "prompt": spec["prompt"]["prompt"], "chat": spec["prompt"]["chat"] is not False,
-        **DraftSpec(**spec["drafting"]).model_dump(), **spec["sampling"], "max_new_tokens": spec["max_new_tokens"],
+        "mode": ONE, "prompt": prompt, "chat": of_the_library or spec["prompt"]["chat"] is not False,
+        **DraftSpec(**spec["drafting"]).model_dump(), **spec["sampling"], "seed": str(spec["sampling"]["seed"]),
+        "max_new_tokens": spec["max_new_tokens"],
         "stop": "\n".join(map(_stop_line, spec["stop"])), "device": spec["device"], "dtype": spec["dtype"],
         "packed": spec["packed"], "draft_quant": (spec["draft"] or {}).get("quantization", "none"),
         "full_detail": spec["detail"] == "full",
@@ -152,9 +168,9 @@ def _defaults() -> dict[str, Any]:
     """Widget values before the first draw; a value already there is the user's."""
     return {
         "pair": _pairs_here()[0], "own_target": "", "own_draft": "", "own_as_recorded": {}, "mode": ONE, "prompt": "",
-        **DraftSpec(method="auto").model_dump(), "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0,
-        "max_new_tokens": 64, "stop": "", "chat": True, "device": "auto", "dtype": "auto", "packed": True,
-        "draft_quant": "none", "full_detail": True, "baseline": False,
+        **DraftSpec(method="auto").model_dump(), "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": "0",
+        "several": [], "max_new_tokens": 64, "stop": "", "chat": True, "device": "auto", "dtype": "auto",
+        "packed": True, "draft_quant": "none", "full_detail": True, "baseline": False,
     }  # fmt: skip
 
 
@@ -165,10 +181,12 @@ def _pairs_here() -> list[str]:
 
 
 def _pair() -> None:
-    labels = {name: f"{name} · {spec.note}" for name, spec in PAIRS.items()}
     missing = [name for name in PAIRS if name not in _pairs_here()]
+    labels = {name: f"{name} · {'not on this machine: Run downloads it' if name in missing else spec.note}"
+              for name, spec in PAIRS.items()}  # fmt: skip
+    asked = st.session_state["pair"]  # that of a recorded run may be missing
     st.selectbox(
-        "Pair", _pairs_here(), key="pair", format_func=lambda name: labels.get(name, name),
+        "Pair", dict.fromkeys([*_pairs_here(), asked]), key="pair", format_func=lambda name: labels.get(name, name),
         help="A target and a draft with one tokenizer. Not on this machine: " + (", ".join(missing) or "none")
              + ". `gsd pairs` says where the presets come from.",
     )  # fmt: skip
@@ -247,13 +265,14 @@ def _sampling() -> None:
     with left:
         st.number_input("Temperature", 0.0, 100.0, step=0.1, key="temperature", help="0 is greedy. Whatever it is, "
                         "the text has exactly the target's law.")  # fmt: skip
-        st.number_input("Top p", 0.01, 1.0, step=0.05, key="top_p", help="1 filters nothing.")
+        st.number_input("Top p", 1e-6, 1.0, step=0.05, key="top_p", format="%.6g", help="1 filters nothing.")
     with right:
-        st.number_input("Top k", 0, 1_000_000, key="top_k", help="0 filters nothing.")
-        st.number_input("Seed", 0, 2**53 - 1, key="seed", help="Each draw is keyed by seed and position: one seed "
-                        "gives one text, whatever the method.")  # fmt: skip
+        st.number_input("Top k", 0, LARGEST, key="top_k", help="0 filters nothing.")
+        st.text_input("Seed", key="seed", help="A whole number. Each draw is keyed by seed and position: one seed "
+                      "gives one text, whatever the method.")  # fmt: skip
     st.text_area("Stop strings", key="stop", height=68, placeholder="one a line", help=STOP_HELP)
-    st.checkbox("Chat template", key="chat", help="Wrap the prompt in the model's chat template where it has one.")
+    st.checkbox("Chat template", key="chat", help="Wrap the prompt in the model's chat template where it has one. "
+                "Prompts of the library that begin a text go without.")  # fmt: skip
 
 
 def _machine() -> None:

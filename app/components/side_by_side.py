@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -12,7 +11,7 @@ from analysis.figures import side_by_side as figures
 from analysis.side_by_side import boundaries, differences, divergence, ends, lanes, round_at, so_far
 from app.components.chart import chart
 from app.components.graph_view import Frame, Shown, graph_data, graph_view, manageable
-from app.components.run_actions import changed_settings
+from app.components.run_actions import changed_settings, given
 from app.components.stepper import open_in_graph, outcome, round_line
 from app.explain import as_html, tell
 from app.library import entries, find, labels
@@ -25,6 +24,7 @@ POSITION = "compare position"
 GRAPH_HEIGHT = 360  # pixels
 TIMES = "`time of the rounds up to there`, *measured*, the prompt's own forward included in the first."
 DIFFERENCES = "Sums over the rounds up to the position. Of counts and times, B ÷ A below 1: B took less."
+UNEVEN = " **The texts are not equally long.**"
 Pair = tuple[OpenRun, OpenRun]
 
 
@@ -40,24 +40,24 @@ class Place:
 def pick_two() -> Pair | None:
     """Choose A and B; the two, or None where one is lacking, has no round or cannot be read, which is said."""
     known = labels(entries())
-    pins = st.session_state.setdefault("pins", {})
-    _from_elsewhere(known, pins)
+    names = _chosen(known)
+    for side in SIDES:
+        st.session_state[_key(side)] = names[side]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="two-runs"):
         for side in SIDES:
             st.selectbox(side, known, key=_key(side), format_func=known.get, placeholder="Choose a run",
                          on_change=_keep_pins)  # fmt: skip
         st.button("", icon=":material/swap_horiz:", key="swap", on_click=_swap, help="Swap A and B")
-    names = [pins[side] for side in SIDES]
-    if None in names:
+    if None in names.values():
         _empty(known)
-        write_address(session(), a=names[0], b=names[1])
+        write_address(session(), a=names["A"], b=names["B"])
         return None
-    return _read(*names)
+    return _read(names["A"], names["B"])
 
 
 def side_by_side(a: OpenRun, b: OpenRun) -> None:
     """Both texts as lanes of rounds, both rounds at the chosen position, and what they took up to there."""
-    rows, same = lanes(a.steps, b.steps), _prompt(a) == _prompt(b)
+    rows, same = lanes(a.steps, b.steps), given(a.meta["spec"]) == given(b.meta["spec"])
     differ_at = divergence(a.steps, b.steps) if same else 0
     _place_slider(a, b)
     _tell(a, b, same, differ_at)
@@ -79,20 +79,24 @@ def _key(side: str) -> str:
     return f"compare {side}"
 
 
-def _from_elsewhere(known: dict[str, str], pins: dict[str, str | None]) -> None:
-    """The choice as the address has it, or as it was kept or pinned; A is the open run where nothing says otherwise."""
-    run = session().run
+def _chosen(known: dict[str, str]) -> dict[str, str | None]:
+    """By side the run chosen here, in the address, or kept or pinned before; else the open run and one of its prompt,
+    the older as A.
+    """
+    pins, run = st.session_state.get("pins", {}), session().run
+    names: dict[str, str | None] = {}
     for side in SIDES:
-        if _key(side) not in st.session_state:
-            pins[side] = st.query_params.get(side.lower(), pins.get(side))
-        if pins.get(side) not in known:
-            pins[side] = None
-    if pins["A"] is None and run and run.name in known and run.name != pins["B"]:
-        pins["A"] = run.name
-    if pins["B"] is None and pins["A"]:
-        pins["B"] = _of_the_same_prompt(pins["A"])
-    for side in SIDES:
-        st.session_state[_key(side)] = pins[side]
+        elsewhere = st.query_params.get(side.lower(), pins.get(side))
+        name = st.session_state.get(_key(side), elsewhere)
+        names[side] = name if name in known else None
+    nothing_said = not any(names.values())
+    if names["A"] is None and run and run.name in known and run.name != names["B"]:
+        names["A"] = run.name
+    if names["B"] is None and names["A"]:
+        names["B"] = _of_the_same_prompt(names["A"])
+    if nothing_said and names["B"]:
+        names = dict(zip(SIDES, sorted(names.values())))  # names begin with the time
+    return names
 
 
 def _of_the_same_prompt(name: str) -> str | None:
@@ -120,7 +124,7 @@ def _empty(known: dict[str, str]) -> None:
         two = next(((name, other) for name in known if (other := _of_the_same_prompt(name))), None)
         if two:
             st.button("Take two runs of one prompt", key="alike", icon=":material/compare_arrows:", on_click=_take,
-                      args=two)  # fmt: skip
+                      args=sorted(two))  # fmt: skip
 
 
 def _take(*names: str) -> None:
@@ -180,11 +184,6 @@ def _take_block() -> None:
         _go(int(points[0]["customdata"][0]))
 
 
-def _prompt(run: OpenRun) -> dict[str, Any]:
-    """What the models were given; a prompt's id and kind are but names."""
-    return {name: run.meta["spec"]["prompt"][name] for name in ("prompt", "chat")}
-
-
 def _tell(a: OpenRun, b: OpenRun, same_prompt: bool, differ_at: int | None) -> None:
     """How the two differ: in settings, and whether in their text."""
     words = changed_settings(a, b)
@@ -224,8 +223,11 @@ def _side(side: str, run: OpenRun, index: int, position: int) -> None:
         if st.button("Graph", key=f"large {side}", icon=":material/account_tree:", type="tertiary",
                      help="This round, large."):  # fmt: skip
             open_in_graph(run.name, step["round"])
-    if position > ends(run.steps)[-1]:
-        st.caption(f"This text ended at position {ends(run.steps)[-1]}; its last round is shown.")
+    status, last = run.end["status"] if run.end else "incomplete", ends(run.steps)[-1]
+    words = [] if status == "complete" else [f"This run is {status}."]
+    words += [f"Its text ends at position {last}; the last round is shown."] if position > last else []
+    if words:
+        st.caption(" ".join(words))
     round_line(run, index, f"{drafting['method']}: {outcome(step)}, {step['ms']['total']:,.1f} ms")
     if step["graph"] is None:
         st.info("This run recorded counts and times only, so there is no graph.")
@@ -266,4 +268,5 @@ def _table(a: OpenRun, b: OpenRun, place: Place, columns: list[str] | None = Non
         st.dataframe(table, key="differences", hide_index=True, placeholder="–", height="content",
                      column_config={name: number for name in table.columns[1:]})  # fmt: skip
         if columns is None:
-            st.caption(DIFFERENCES)
+            uneven = whole != "here" and ends(a.steps)[-1] != ends(b.steps)[-1]
+            st.caption(f"{DIFFERENCES}{UNEVEN if uneven else ''}")

@@ -15,9 +15,9 @@ from app.library import runs_folder
 from app.state import OpenRun
 from app.words import plain
 from gsd.atlas import AtlasText
-from gsd.config import DraftSpec, Prompt, RunSpec, build
+from gsd.config import DraftSpec, Prompt, RunSpec
 from gsd.errors import GsdError, InputError, TraceError
-from gsd.pairs import here, located
+from gsd.pairs import as_recorded, located
 
 ASKED_EVERY_S = 0.5
 TRIAL = "trial"  # in the session: the last one
@@ -63,14 +63,14 @@ def run_spec(opened: OpenAtlas, text: AtlasText, spec: DraftSpec) -> RunSpec:
     if text.given is None:
         raise InputError("This atlas does not hold the text of its prompts; record it anew with gsd probe.")
     prompt = Prompt(id=text.id, prompt=text.given, kind=text.kind, chat=text.chat)
-    recorded = here(build(RunSpec, opened.atlas.meta["spec"]))
+    recorded = as_recorded(opened.atlas.meta["spec"])
     return recorded.model_copy(update={"prompt": prompt, "drafting": spec, "detail": "full"})
 
 
 def lacking_models(opened: OpenAtlas) -> list[str]:
     """Models of the atlas that would have to be downloaded first; of one that does not say its models none."""
     try:
-        spec = here(build(RunSpec, opened.atlas.meta.get("spec", {})))
+        spec = as_recorded(opened.atlas.meta.get("spec", {}))
         return [model.source for model in (spec.target, spec.draft) if model and located(model) is None]
     except GsdError:
         return []
@@ -157,8 +157,9 @@ def _counts(found: Trial, run: OpenRun) -> None:
     table = pd.DataFrame({"": ["replayed", "decoded"], **both})
     st.dataframe(table, key="trial counts", hide_index=True, placeholder="–")
     same = all(found.replayed[name] == totals[name] for name in COUNTS)
-    if st.button("Same counts: see the run" if same else "Counts differ: see the run", key="trial run",
-                 icon=":material/account_tree:", type="tertiary"):  # fmt: skip
+    covered = all(found.replayed[name] is not None for name in COUNTS)
+    words = "Same counts: see the run" if same else "Counts differ: see the run" if covered else "See the run"
+    if st.button(words, key="trial run", icon=":material/account_tree:", type="tertiary"):
         open_in_graph(run.name)
 
 

@@ -13,9 +13,9 @@ from app.engine_client import Job
 from app.library import runs_folder
 from app.state import OpenRun
 from app.words import plain
-from gsd.config import RunSpec, build
+from gsd.config import RunSpec
 from gsd.errors import GsdError
-from gsd.pairs import here, located
+from gsd.pairs import as_recorded, located
 
 ASKED_EVERY_S = 0.5
 TWINS = "twins"  # in the session: run -> job of its twin
@@ -26,7 +26,7 @@ def twin_of(run: OpenRun) -> RunSpec | None:
     if not run.end or run.end["status"] != "complete":
         return None
     try:
-        spec = here(build(RunSpec, run.meta["spec"]))
+        spec = as_recorded(run.meta["spec"])
         found = [located(model) for model in (spec.target, spec.draft) if model]
     except GsdError:
         return None

@@ -48,7 +48,7 @@ def _round(live: bool) -> None:
     state = session()
     run = state.run
     run.poll()
-    if live and run.end:
+    if live and (run.end or not engine().writing(run.folder)):
         st.rerun()  # nothing more will come
     if not run.steps:
         st.info("This run has no round yet.")
@@ -166,7 +166,7 @@ def _draw(state: Session, run: OpenRun, step: dict[str, Any], chosen: str, chang
 
 
 def _drawn_as_recorded(run: OpenRun, step: dict[str, Any], chosen: str) -> list[int]:
-    recorded = run.steps[step["round"]]
+    recorded = next(one for one in run.steps if one["round"] == step["round"])
     return folded(run, recorded, face(recorded, chosen, _depth(run)), room_of(PICTURE)).nodes
 
 

@@ -160,6 +160,8 @@ def _why_flat(scope: Scope) -> str | None:
     """In place of charts that would all lie on their axis: next to no merges, and no two tokens that recur."""
     grams = scope.table(overlap.ngram_overlap_by_step).query("n == 2")["shared"].sum()
     merges, drafted = scope.table(overlap.redundancy_by_step)[["merges", "drafted"]].sum()
+    if not drafted:
+        return "This run drafted nothing."
     if grams or merges > HARDLY * drafted:
         return None
     return (f"This setting hardly merges: {merges:,} {'merge' if merges == 1 else 'merges'} beside {drafted:,} drafted "

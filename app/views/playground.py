@@ -10,11 +10,12 @@ import streamlit as st
 from app.components.composer import composer
 from app.components.graph_view import Frame, Shown, graph_data, graph_view, manageable
 from app.components.page import head
+from app.components.run_actions import TAKEN
 from app.components.settings import settings_sidebar
 from app.components.waiting import duration, waiting
 from app.engine_client import EngineClient, Job, engine
 from app.library import Entry, entries
-from app.state import OpenRun, Session, follow, open_run, session, write_address
+from app.state import OpenRun, Session, follow, go_back, open_run, session, write_address
 from app.words import plain
 
 LIVE_EVERY_S = 0.4
@@ -39,6 +40,9 @@ def page() -> None:
     head("Playground", "A small model drafts a graph of continuations, a large one verifies it in one forward. "
          "Every token below is the large model's own.")  # fmt: skip
     composer(pending)
+    if taken := st.session_state.pop(TAKEN, ""):
+        st.toast(f"The form holds prompt and settings of “{plain(taken)}”. Change one, then Run.",
+                 icon=":material/replay:")  # fmt: skip
     st.fragment(_result, run_every=LIVE_EVERY_S if pending else None)(pending, state.run)
 
 
@@ -78,6 +82,8 @@ def _result(drawn_for: Job | None, headed: OpenRun | None) -> None:
     job = client.current(state.jobs)
     if job and job.folder and state.following and (state.run is None or state.run.folder != job.folder):
         follow(job.folder)
+    if state.before and not (job and job.pending):
+        go_back()
     if state.run:
         state.run.poll()
     if drawn_for and (job.id, job.state, job.held) != (drawn_for.id, drawn_for.state, drawn_for.held):
@@ -87,7 +93,7 @@ def _result(drawn_for: Job | None, headed: OpenRun | None) -> None:
     if state.run is not headed:
         st.rerun()
     if job:
-        _job_line(client, job, state.run)
+        _job_line(client, job, state)
     if len(state.jobs) > 1:
         _batch([client.job(name) for name in state.jobs])
     if state.problem:
@@ -101,8 +107,9 @@ def _result(drawn_for: Job | None, headed: OpenRun | None) -> None:
     write_address(state, **{JOB: state.jobs[0] if job and job.pending else None})
 
 
-def _job_line(client: EngineClient, job: Job, run: OpenRun | None) -> None:
-    """How the job stands: what it waits for, how far it is, or why it failed."""
+def _job_line(client: EngineClient, job: Job, state: Session) -> None:
+    """How the job stands: what it waits for, how far it is, or why it failed, until another run is opened."""
+    run = state.run
     waited = time.monotonic() - job.since
     if job.state == "queued" and (ahead := client.ahead(job.id)):
         waiting(f"Waiting for {ahead} other run{'s' if ahead > 1 else ''} in the engine's queue", waited)
@@ -110,7 +117,7 @@ def _job_line(client: EngineClient, job: Job, run: OpenRun | None) -> None:
         waiting(STAGES[job.state], waited)
     elif job.state == "running" and run and run.folder == job.folder:
         _decoding(run, job)
-    elif job.state in ("failed", "crashed"):
+    elif job.state in ("failed", "crashed") and (state.following or run is None or run.folder == job.folder):
         st.error(plain(job.error))
         if job.output:
             with st.expander("The engine's last words"):
@@ -142,6 +149,8 @@ def _batch(jobs: list[Job]) -> None:
     st.progress(len(done) / len(jobs), words)
     table = {"Prompt": [job.prompt for job in jobs], "State": [job.state for job in jobs],
              "Seconds": [job.seconds for job in jobs]}  # fmt: skip
+    if any(job.error for job in jobs):
+        table["Why"] = [job.error for job in jobs]
     with st.expander("Prompts", expanded=True):
         st.dataframe(table, key="batch", hide_index=True, on_select=partial(_open_of_batch, jobs), placeholder="–",
                      selection_mode="single-row", height="content" if len(jobs) < 9 else 320,

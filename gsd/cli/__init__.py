@@ -28,11 +28,12 @@ for command in COMMANDS:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line, without arguments its help; returns the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
-        code = app(args=arguments, prog_name="gsd", standalone_mode=False) or 0
+        code = app(args=given or ["--help"], prog_name="gsd", standalone_mode=False) or 0
     except (GsdError, TyperException) as error:
         message = error.format_message() if isinstance(error, TyperException) else str(error)
         print(f"gsd: {' '.join(message.split())}", file=sys.stderr)

@@ -11,7 +11,7 @@ import typer
 from gsd.cli import options
 from gsd.cli.output import console, end_with_broken_lines, load, print_json, progress
 from gsd.config import RunSpec, SamplingSpec, build
-from gsd.errors import GsdError, InputError, PromptError
+from gsd.errors import InputError, PromptError
 from gsd.prompts import BrokenLine, PromptFile
 from gsd.trace import check_writable
 
@@ -111,7 +111,7 @@ class _Decoding:
                 self._run_one(runner, out, baseline=baseline)
             else:
                 self._run_file(runner, out, baseline=baseline)
-        except (KeyboardInterrupt, GsdError):
+        except BaseException:
             if self._done:
                 self._report()
             raise

@@ -46,12 +46,9 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard 
 
 
 def drafting(preset_name: str | None, given: dict[str, Any]) -> DraftSpec:
-    """The preset's settings with whatever was given on top; "none" stands for no merging."""
+    """The preset's settings with whatever was given on top."""
     chosen = {name: value for name, value in given.items() if value is not None}
-    settings = {**(preset(preset_name) if preset_name else {}), **chosen}
-    if settings.get("merge_context") == "none":
-        settings["merge_context"] = None
-    return build(DraftSpec, settings)
+    return build(DraftSpec, {**(preset(preset_name) if preset_name else {}), **chosen})
 
 
 def models(
@@ -84,6 +81,9 @@ def _named(
     draft_revision: str | None,
     trust: bool,
 ) -> dict[str, Any]:
+    for option, value in (("--pair", pair_name), ("--target", target), ("--draft", draft)):
+        if value is not None and not value.strip():  # a variable of the shell that is not set
+            raise InputError(f"{option} {value!r}: name one, or leave {option} out")
     if pair_name and (target or draft):
         raise InputError("give either --pair or --target and --draft")
     if not target:

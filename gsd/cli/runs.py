@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gsd.cli.options import Json
+from gsd.cli.options import Json, Trust
 from gsd.cli.output import load, print_json, print_table, progress
-from gsd.config import RunSpec, build
 from gsd.errors import InputError
-from gsd.pairs import PairHolder, here
+from gsd.pairs import PairHolder, as_recorded
 from gsd.trace import read_run
 
 if TYPE_CHECKING:
@@ -43,19 +43,30 @@ def export(
 
 
 def replay(
-    bundle: Annotated[Path, typer.Argument(help="Zip file of `gsd export --bundle`.")], as_json: Json = False
+    bundle: Annotated[Path, typer.Argument(help="Zip file of `gsd export --bundle`.")],
+    trust_remote_code: Trust = False,
+    as_json: Json = False,
 ) -> None:
     """Decode the runs of a bundle again; say whether tokens and counts are the same (of method auto, tokens alone)."""
     from analysis.bundle import read_bundle
 
-    with tempfile.TemporaryDirectory() as folder:
-        compared = _rerun(read_bundle(bundle, Path(folder)))
+    compared: list[Comparison] = []
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            for one in _rerun(read_bundle(bundle, Path(folder)), trust=trust_remote_code):
+                compared.append(one)
+    finally:  # what was compared when an interrupt or an error ends it is reported, too
+        if compared:
+            _report(compared, as_json)
+    if not all(one.same for one in compared):
+        raise typer.Exit(1)
+
+
+def _report(compared: list[Comparison], as_json: bool) -> None:
     if as_json:
         print_json({"runs": [_row(one) for one in compared], "same": all(one.same for one in compared)})
     else:
         _print_compared(compared)
-    if not all(one.same for one in compared):
-        raise typer.Exit(1)
 
 
 def _print_compared(compared: list[Comparison]) -> None:
@@ -69,20 +80,18 @@ def _print_compared(compared: list[Comparison]) -> None:
         print(f"counts are not held against {', '.join(free)}: method auto plans by the clock")
 
 
-def _rerun(folders: list[Path]) -> list[Comparison]:
+def _rerun(folders: list[Path], *, trust: bool) -> Iterator[Comparison]:
     """Every complete run again; models are loaded anew only where the next run needs others."""
     from gsd.rerun import rerun
 
-    compared, pairs = [], PairHolder(load)
+    pairs = PairHolder(load)
     runs = [run for run in map(read_run, folders) if run.status == "complete"]
     if not runs:
         raise InputError("the bundle holds no complete run, so there is nothing to compare with")
     with progress("runs", len(runs)) as advance:
         for run in runs:
-            spec = here(build(RunSpec, run.meta["spec"]))
-            compared.append(rerun(run.folder, pairs.get(spec)))
+            yield rerun(run.folder, pairs.get(as_recorded(run.meta["spec"], trust=trust)))
             advance()
-    return compared
 
 
 def _row(one: Comparison) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from gsd.cli.output import console, end_with_broken_lines, load, print_json, pri
 from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec, build
 from gsd.cost import COSTS_FILE, Costs, Curve, models_named
 from gsd.errors import InputError, PromptError
-from gsd.pairs import here
+from gsd.pairs import as_recorded
 from gsd.prompts import BrokenLine, PromptFile, read_prompts
 from gsd.trace import check_writable
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 REPEATS = 20
 ENGINE_PROMPT = "def merge_sorted(left, right):\n"
+FILLING = ("out", "fill", "trust_remote_code", "as_json")  # options that --fill heeds
 Repeats = Annotated[int, typer.Option(min=3, help="Forwards of each size.")]
 
 
@@ -57,7 +58,7 @@ def probe(
         raise InputError("give --prompts for a new atlas, or --fill with a grid for the one in --out")
     if fill is not None:
         _refuse_beside_fill(context)
-        _fill(out, fill, as_json)
+        _fill(out, fill, as_json, trust=trust_remote_code)
         return
     models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
     shared = {
@@ -110,7 +111,7 @@ def _measure_costs(runner: Runner, spec: RunSpec, folder: Path) -> None:
     calibrated(runner, short).save(folder / COSTS_FILE)
 
 
-def _fill(folder: Path, grid: str, as_json: bool) -> None:
+def _fill(folder: Path, grid: str, as_json: bool, *, trust: bool) -> None:
     """Record, with the atlas's own models, what probing left undone, and expand what replaying the grid wants."""
     from analysis.replay import Replayer
     from analysis.tune import parse_grid, settings_of
@@ -120,7 +121,7 @@ def _fill(folder: Path, grid: str, as_json: bool) -> None:
     settings = settings_of(parse_grid(grid))
     for spec in settings:
         atlas.bounds.check(spec)
-    spec = here(build(RunSpec, atlas.meta["spec"]))
+    spec = as_recorded(atlas.meta["spec"], trust=trust)
     runner = load(spec)
     check_models(atlas.meta, runner.meta(spec))
     broken = _record(runner, spec, atlas, folder) if atlas.pending else []
@@ -143,7 +144,7 @@ def _refuse_beside_fill(context: typer.Context) -> None:
     """An atlas is filled by the models and the settings that made it: others would contradict what it holds."""
     for option in context.command.params:
         source = context.get_parameter_source(option.name)
-        if source and source.name == "COMMANDLINE" and option.name not in ("out", "fill", "as_json"):
+        if source and source.name == "COMMANDLINE" and option.name not in FILLING:
             raise InputError(f"{option.opts[0]} does not go with --fill, which takes all from the atlas: leave it out")
 
 

@@ -31,7 +31,8 @@ class Counter:
 class LanguageModel(Protocol):
     """A causal language model with a KV cache of its own.
 
-    Slots are cache entries in order of arrival, positions are rotary. `length` counts valid slots.
+    Slots are cache entries in order of arrival; a position counts the tokens of the text before. `length` counts valid
+    slots.
     """
 
     vocab_size: int

@@ -1,6 +1,6 @@
 """Hugging Face causal models behind the `LanguageModel` protocol.
 
-Tree attention is an explicit 4-D mask, rotary positions are given, and the cache is ours. Models of the Llama kind
+Tree attention is an explicit 4-D mask, positions are given, and the cache is ours. Models of the Llama kind
 go through a forward of our own (`gsd.models.lean`), all others through their own. Whatever cannot be decoded
 losslessly that way, `gsd.models.loading` refuses.
 """
@@ -25,7 +25,10 @@ from gsd.models.cache import KVCache, LayerShape
 from gsd.models.lean import LeanDecoder, has_lean_forward
 from gsd.models.static import Replay, StaticForwards
 
-LESS_MEMORY = "lower --budget, --frontier, --max-new-tokens or shorten the prompt, or use --dtype bfloat16"
+LESS_MEMORY = (
+    "shorten the prompt or ask for fewer new tokens; a lower budget or frontier, where the method has them, and "
+    "bfloat16 in place of float32 take less as well"
+)
 
 
 class HFModel:

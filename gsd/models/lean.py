@@ -184,7 +184,8 @@ class LeanLayer(nn.Module):
         taken = F.scaled_dot_product_attention(
             rows, valid[0][None], valid[1][None], attn_mask=place.mask, scale=self.scale
         )
-        return taken.view(self.heads, count, -1).transpose(0, 1).reshape(count, -1)
+        # However the kernel laid it out in memory: on a CUDA device the heads may be the inner dimension.
+        return taken.view(self.heads, count, self.group, self.dim).transpose(0, 1).reshape(count, -1)
 
 
 class Norm:

@@ -27,9 +27,10 @@ from gsd.models.hf import HFModel
 from gsd.models.pack import can_pack, pack
 from gsd.models.quantize import quantize
 from gsd.models.static import cuda_graphs
-from gsd.pairs import located
+from gsd.pairs import is_path, located
 
 HUB_TIMEOUT_S = 5
+SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
 
 
 def load_model(
@@ -132,17 +133,12 @@ def _source_kwargs(spec: ModelSpec) -> dict[str, object]:
             raise ModelError(f"{path} is a file but no .gguf: name a folder, a GGUF file or a hub id")
         return {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name, **common}
     if path is None:
-        if _is_path(spec.source):
+        if is_path(spec.source):
             raise ModelError(f"there is no folder or file {spec.source}: name one that is here, or a hub id")
         _require_hub(spec)
     if path is not None and Path(spec.source).expanduser() == path and not (path / "config.json").exists():
         raise ModelError(f"{path} is no model folder: it has no config.json")
     return {"pretrained_model_name_or_path": str(path or spec.source), "revision": spec.revision, **common}
-
-
-def _is_path(source: str) -> bool:
-    """Whether it cannot be a hub id, which is a name or `owner/name`."""
-    return source.startswith(("/", ".", "~")) or source.count("/") > 1
 
 
 def _commit(spec: ModelSpec, config: PreTrainedConfig) -> str | None:
@@ -254,6 +250,12 @@ def _refusals(spec: ModelSpec) -> Iterator[None]:
         raise
     except Exception as error:  # whatever a foreign file makes a foreign library raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if "safetensors" in str(error):
+        if "safetensors" in str(error) and not _has_safetensors(spec):
             reason = "it has no safetensors weights (pickled ones can run code); convert it to safetensors"
         raise ModelError(f"{spec.source} cannot be loaded: {reason}") from error
+
+
+def _has_safetensors(spec: ModelSpec) -> bool:
+    """Whether such weights are here, all of them or a part."""
+    folder = located(spec)
+    return folder is not None and any((folder / name).exists() for name in SAFETENSORS)

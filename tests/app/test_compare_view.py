@@ -132,6 +132,36 @@ def test_the_pinned_run_is_a_and_another_of_its_prompt_is_b(compare, two, app):
     assert [page.selectbox(key=f"compare {side}").value for side in "AB"] == [two[0].name, two[1].name]
 
 
+def test_where_nothing_was_chosen_the_older_run_is_a_and_no_run_is_pinned(compare, two, app):
+    page = app(run=two[1].name).switch_page("views/compare.py").run()
+    assert [page.selectbox(key=f"compare {side}").value for side in "AB"] == sorted(run.name for run in two)
+    page = page.switch_page("views/playground.py").run()
+    assert not any("than A" in metric.proto.delta_description for metric in page.metric)
+
+
+@pytest.mark.parametrize("end", ["cancelled", None])
+def test_a_text_that_was_cut_off_is_said_to_be(compare, tmp_path, end):
+    whole = record_run(tmp_path / "runs", count=6)
+    cut = record_run(tmp_path / "runs", count=3, end=end)
+    page = compare(a=whole.name, b=cut.name)
+    page.segmented_control(key="compare up to").set_value("the end").run()
+    captions = [caption.value for caption in page.caption]
+    assert sum(f"This run is {end or 'incomplete'}." in words for words in captions) == 1
+    assert any("not equally long" in words for words in captions)
+
+
+@pytest.mark.parametrize(("other", "said"), [
+    (Prompt(prompt="one and the same beginning of some length, then two"), "further on"),
+    (Prompt(prompt="one and the same beginning of some length, then one", chat=True), "Same settings."),
+    (Prompt(prompt="one and the same beginning of some length, then one", chat=False), "chat template on → off"),
+])  # fmt: skip
+def test_prompts_that_differ_behind_their_first_words_are_said_to(compare, tmp_path, other, said):
+    one = Prompt(prompt="one and the same beginning of some length, then one")
+    runs = [record_run(tmp_path / "runs", prompt=prompt) for prompt in (one, other)]
+    page = compare(a=runs[0].name, b=runs[1].name)
+    assert any(said in caption.value for caption in page.caption)
+
+
 def test_runs_without_a_graph_compare_in_counts(compare, tmp_path):
     runs = [record_run(tmp_path / "runs", detail="counters", drafting=DraftSpec(width=w)) for w in (2, 3)]
     page = compare(a=runs[0].name, b=runs[1].name)

@@ -13,11 +13,12 @@ from fixtures.recorded import record_run, run_spec
 from fixtures.waiting import wait_until
 
 from app.components import page as picker
+from app.components import settings
 from app.components.settings import LEARNED, METHOD_HELP
 from app.library import SAMPLES, runs_folder
 from app.prompt_library import prompts
 from app.state import OpenRun
-from gsd.config import DraftSpec, Prompt
+from gsd.config import DraftSpec, ModelSpec, Prompt, RunSpec
 from gsd.trace import list_runs
 
 NO_TORCH = """
@@ -312,6 +313,46 @@ def test_without_a_prompt_or_with_a_model_that_is_none_the_page_says_so(app, sha
     page.button(key="run").click().run()
     page = until_done(page, shared_client)
     assert page.error[0].value == "missing\\: no such model"
+
+
+def test_what_was_open_is_open_again_where_the_next_run_never_starts(app, shared_client, tmp_path):
+    first, second = (record_run(tmp_path / "runs", count=count) for count in (6, 4))
+    page = app(run=first.name, step="3", node="n1")
+    page = own_pair(page, "x", target="missing")
+    page.button(key="run").click().run()
+    page = until_done(page, shared_client)
+    assert [error.value for error in page.error] == ["missing\\: no such model"]
+    assert {name: page.query_params[name] for name in ("run", "step", "node")} == {
+        "run": first.name, "step": "3", "node": "n1"}  # fmt: skip
+    picker = next(box for box in page.selectbox if box.label == "Run")
+    picker.set_value(second.name).run()
+    assert page.query_params["run"] == second.name and not page.error  # it was not that run that failed
+
+
+def test_a_run_of_a_pair_that_is_not_here_comes_back_with_its_name(app, tmp_path, monkeypatch):
+    monkeypatch.setattr("app.components.settings.available", lambda spec: spec.name == "tiny")
+    settings._pairs_here.clear()
+    run = record_run(tmp_path / "runs", pair="qwen3")
+    page = app(run=run.name)
+    page.button(key="take").click().run()
+    settings._pairs_here.clear()
+    assert not page.exception
+    assert page.selectbox(key="pair").value == "qwen3"
+    assert any("not on this machine" in option for option in page.selectbox(key="pair").options)
+
+
+def test_of_a_batch_it_is_said_why_one_failed(app, shared_client, tmp_path):
+    page = app()
+    shared = {"target": ModelSpec(source="made/up"), "draft": ModelSpec(source="made/up")}
+    jobs = shared_client.submit_all(
+        [RunSpec(prompt=Prompt(id=text, prompt=text), max_new_tokens=8, **shared) for text in ("fail", "good")],
+        runs_folder(),
+    )
+    page.session_state["session"].jobs = jobs
+    page = until_done(page, shared_client)
+    [batch] = [table.value for table in page.dataframe if "Why" in table.value]
+    assert list(batch["State"]) == ["failed", "finished"]
+    assert "vocabulary differs" in batch["Why"][0]
 
 
 def said_while(page, shared_client, monkeypatch, **changes):

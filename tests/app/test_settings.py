@@ -3,9 +3,11 @@
 import json
 import time
 
+import pytest
 from fixtures.recorded import record_run
 
-from gsd.config import DraftSpec, ModelSpec
+from app.prompt_library import prompts
+from gsd.config import DraftSpec, ModelSpec, Prompt, SamplingSpec
 
 OWN = ModelSpec(source="made/up", revision="v1_2", trust_remote_code=True)
 
@@ -37,6 +39,29 @@ def test_a_recorded_run_is_run_again_with_the_models_it_had(app, shared_client, 
     again = spec_run_from(page, shared_client)
     assert again["prompt"]["prompt"] == recorded["prompt"]["prompt"]
     assert again | {"prompt": recorded["prompt"]} == recorded  # a prompt typed in has another id
+
+
+def test_no_number_of_a_recorded_run_is_too_large_for_the_form(app, shared_client, tmp_path):
+    """A number field of the browser holds 2^53 - 1 at most, and would begin anew at its least."""
+    sampling = SamplingSpec(temperature=0.7, top_p=0.001, top_k=2_000_000, seed=2**63 - 1)
+    page, recorded = taken(app, tmp_path, sampling=sampling)
+    assert spec_run_from(page, shared_client)["sampling"] == recorded["sampling"] == sampling.model_dump()
+
+
+@pytest.mark.parametrize(("seed", "said"), [("1.5", "seed '1\\.5'"), ("", "seed ''"), ("-1", "seed '\\-1'")])
+def test_a_seed_that_is_none_is_refused(app, tmp_path, seed, said):
+    page, _ = taken(app, tmp_path)
+    page.text_input(key="seed").set_value(seed).run()
+    page.button(key="run").click().run()
+    assert said in page.error[0].value
+
+
+def test_a_prompt_of_the_library_that_begins_a_text_leaves_the_chat_template_on_for_the_next(app, tmp_path):
+    known = next(one for one in prompts() if not one.chat)
+    page, _ = taken(app, tmp_path, prompt=Prompt(prompt=known.prompt, chat=False))
+    assert page.checkbox(key="chat").value
+    page, _ = taken(app, tmp_path, prompt=Prompt(prompt="another text", chat=False))
+    assert not page.checkbox(key="chat").value
 
 
 def test_a_model_of_another_name_has_neither_the_revision_nor_the_trust(app, shared_client, tmp_path):

@@ -231,6 +231,41 @@ def test_a_run_that_comes_out_otherwise_ends_with_1(gsd, tmp_path):
     assert code == 1 and json.loads(out)["same"] is False
 
 
+def test_what_was_compared_is_reported_where_a_later_run_of_the_bundle_cannot_be(gsd, tmp_path):
+    """Bundles keep the order of the folders given; the second run's models are none."""
+    for _ in range(2):
+        gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 6, "--out", tmp_path)
+    runs = list_runs(tmp_path)
+    head = json.loads((runs[1] / "run.json").read_text())
+    head["spec"] |= {"pair": None, "target": head["spec"]["target"] | {"source": "./missing"}}
+    (runs[1] / "run.json").write_text(json.dumps(head))
+    gsd("export", *runs, "--bundle", tmp_path / "run.zip")
+    code, out, err = gsd("replay", tmp_path / "run.zip", "--json")
+    assert code == 2 and "./missing" in err
+    assert [run["run"] for run in json.loads(out)["runs"]] == [runs[0].name]
+
+
+def test_code_that_comes_with_a_recorded_model_is_run_only_where_this_call_says_so(gsd, tmp_path):
+    gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 6, "--out", tmp_path)
+    [run] = list_runs(tmp_path)
+    head = json.loads((run / "run.json").read_text())
+    head["spec"] |= {"pair": None, "target": {"source": "./foreign", "trust_remote_code": True}}
+    (run / "run.json").write_text(json.dumps(head))
+    gsd("export", run, "--bundle", tmp_path / "run.zip")
+    refused(gsd("replay", tmp_path / "run.zip"), "./foreign", "--trust-remote-code")
+    refused(gsd("replay", tmp_path / "run.zip", "--trust-remote-code"), "there is no folder or file ./foreign")
+
+
+@pytest.mark.parametrize("option", ["--pair", "--target", "--draft"])
+def test_an_empty_name_of_a_model_is_refused(gsd, option):
+    refused(gsd("generate", "--prompt", PROMPT, option, ""), option, "''")
+
+
+def test_without_a_command_there_is_help(gsd):
+    code, out, _ = gsd()
+    assert code == 0 and "generate" in out and "Usage" in out
+
+
 def test_a_stop_string_ends_the_text_before_it(gsd):
     options = ("generate", "--prompt", PROMPT, "--max-new-tokens", 30, "--trace", "none", "--json")
     text = json.loads(gsd(*options)[1])["text"]
@@ -345,7 +380,8 @@ def test_pickled_weights_are_refused(gsd, tmp_path):
 
 def test_an_output_that_cannot_be_written_is_refused(gsd, tmp_path):
     (tmp_path / "file").write_text("")
-    refused(gsd("generate", "--prompt", PROMPT, "--out", tmp_path / "file" / "runs"), "cannot write", "--out")
+    result = gsd("generate", "--prompt", PROMPT, "--out", tmp_path / "file" / "runs")
+    refused(result, "cannot write", "a folder that can be written")
 
 
 def test_a_full_disk_is_named_and_what_was_written_stays(gsd, tmp_path, monkeypatch):
@@ -450,7 +486,7 @@ def test_what_a_library_prints_is_kept_off_standard_output(gsd, tmp_path, monkey
 def test_a_folder_that_cannot_be_written_is_refused_before_models_load(gsd, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.delattr("gsd.runner.Runner.load")
-    refused(gsd("generate", "--prompt", PROMPT, "--out", tmp_path / "file" / "runs"), "--out", "file")
+    refused(gsd("generate", "--prompt", PROMPT, "--out", tmp_path / "file" / "runs"), "cannot write", "file")
 
 
 def test_what_was_decoded_before_an_error_is_reported(gsd, tmp_path, monkeypatch):

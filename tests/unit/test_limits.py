@@ -52,7 +52,7 @@ def test_running_out_of_memory_anywhere_in_a_round_is_the_clear_error(model, mon
         raise SAID["cuBLAS"]
 
     monkeypatch.setattr(owner, place, full)
-    with pytest.raises(OutOfMemory, match=r"--budget.*ALLOC_FAILED"):
+    with pytest.raises(OutOfMemory, match=r"shorten the prompt.*ALLOC_FAILED"):
         decode(target, draft, [1, 2, 3], DraftSpec(prob_threshold=0.0))
 
 

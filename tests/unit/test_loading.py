@@ -174,6 +174,13 @@ def test_local_models_are_found_by_the_name_of_their_folder(tmp_path, monkeypatc
     assert available(qwen)
 
 
+def test_a_path_is_no_other_folder_of_the_same_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("GSD_MODELS", str(tmp_path))
+    (tmp_path / "some-model").mkdir()
+    assert located(ModelSpec(source="someone/some-model")) == tmp_path / "some-model"
+    assert located(ModelSpec(source="/elsewhere/some-model")) is None
+
+
 def no_way(*_, **__):
     raise URLError("no network")
 

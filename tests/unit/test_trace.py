@@ -112,7 +112,7 @@ class Full:
 def test_a_full_disk_is_an_error_that_says_so_and_keeps_the_rounds(tmp_path):
     with TraceWriter(tmp_path, "run", META) as writer:
         writer._events = Full(writer._events, 100)
-        with pytest.raises(TraceError, match=r"full.*--out"):
+        with pytest.raises(TraceError, match=r"full.*another folder"):
             for number in range(100):
                 writer.step({"round": number})
     steps = read_run(writer.folder).steps
@@ -122,7 +122,7 @@ def test_a_full_disk_is_an_error_that_says_so_and_keeps_the_rounds(tmp_path):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_a_really_full_device_is_reported_and_the_writer_still_closes(tmp_path):
     """The kernel's own ENOSPC; closing meets it once more, and must not hide the error that names the way out."""
-    with pytest.raises(TraceError, match=r"full.*--out") as error, TraceWriter(tmp_path, "run", META) as writer:
+    with pytest.raises(TraceError, match=r"full.*another folder") as error, TraceWriter(tmp_path, "run", META) as writer:
         writer.step({"round": 0})
         writer._events.close()
         writer._events = Path("/dev/full").open("a", encoding="ascii")  # noqa: SIM115
@@ -133,7 +133,7 @@ def test_a_really_full_device_is_reported_and_the_writer_still_closes(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(TraceError, match="--out"):
+    with pytest.raises(TraceError, match="folder that can be written"):
         TraceWriter(tmp_path / "file" / "runs", "run", META)
 
 

@@ -28,6 +28,15 @@ def test_pickled_weights_are_refused_with_the_reason(tmp_path):
         load_model(ModelSpec(source=str(tmp_path)), "cpu")
 
 
+def test_a_shard_that_is_lacking_is_not_called_pickled(tmp_path):
+    LlamaForCausalLM(LlamaConfig(**SIZES)).save_pretrained(tmp_path, max_shard_size="10KB")
+    lost = sorted(tmp_path.glob("*.safetensors"))[1]
+    lost.unlink()
+    with pytest.raises(ModelError) as error:
+        load_model(ModelSpec(source=str(tmp_path)), "cpu")
+    assert "pickled" not in str(error.value) and lost.name in str(error.value)
+
+
 def test_a_folder_that_is_no_model_is_refused(tmp_path):
     with pytest.raises(ModelError, match=r"config\.json"):
         load_model(ModelSpec(source=str(tmp_path)), "cpu")

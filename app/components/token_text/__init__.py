@@ -39,10 +39,10 @@ def text_data(
 ) -> dict[str, Any]:
     """What the component draws, as columns over the tokens of the continuation."""
     tokens: dict[str, list] = {"text": [], "origin": [], "round": [], "q": [], "p": [], "rank": []}
-    for step in steps:
+    for index, step in enumerate(steps):
         tokens["text"] += step["new_texts"]
         tokens["origin"] += step["origins"]
-        tokens["round"] += [step["round"]] * len(step["new_texts"])
+        tokens["round"] += [index] * len(step["new_texts"])
         logq, logp, rank = _about(step)
         tokens["q"] += [_share(value) for value in logq]
         tokens["p"] += [_share(value) for value in logp]

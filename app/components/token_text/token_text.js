@@ -37,7 +37,7 @@ class TextView {
     if (data.key !== this.key || data.tokens.text.length < this.tokens.length) this.begin(data);
     this.explainOrigins(data.origins);
     this.data = data;
-    const atEnd = this.flow.scrollHeight - this.flow.scrollTop - this.flow.clientHeight < 40;
+    const atEnd = !this.tokens.length || this.flow.scrollHeight - this.flow.scrollTop - this.flow.clientHeight < 40;
     for (let i = this.tokens.length; i < data.tokens.text.length; i += 1) this.add(data.tokens, i);
     this.caret.hidden = !data.live;
     this.caret.style.display = data.live ? "" : "none";
