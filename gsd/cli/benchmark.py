@@ -180,10 +180,7 @@ def _drafting(names: list[str], preset_name: str | None, settings: list[str]) ->
         fixed = OWN["ar"] if name in PEERS else OWN[name]
         for_all = (None, {}) if len(fixed) > 1 else (preset_name, shared)
         made[name] = options.drafting(for_all[0], {**for_all[1], **fixed, **own[name]})
-        heeded = HEEDED[made[name].method]
-        if ignored := own[name].keys() - heeded:
-            raise InputError(f"--set {name}.{min(ignored)}: {name} does not read it; it reads "
-                             f"{', '.join(sorted(heeded - {'method'})) or 'no setting'}")  # fmt: skip
+        options.refuse_unread(own[name], made[name], f"--set {name}.")
     return made
 
 

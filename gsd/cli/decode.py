@@ -74,12 +74,14 @@ def generate(
     if trace not in ("full", "counters", "none"):
         raise InputError(f"--trace {trace!r}: choose full, counters or none")
     models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
-    drafting = options.drafting(preset_name, {
+    given = {
         "method": method, "width": width, "depth": depth, "merge_context": merge_context,
         "sibling_threshold": sibling_threshold, "prob_threshold": prob_threshold, "prob_rule": prob_rule,
         "prob_action": prob_action, "frontier": frontier, "budget": budget, "lookup": lookup, "history": history,
         "calibrated": calibrated,
-    })  # fmt: skip
+    }  # fmt: skip
+    drafting = options.drafting(preset_name, given)
+    options.refuse_unread([name for name, value in given.items() if value is not None], drafting, "--")
     file = options.prompts(prompt, prompt_file)
     shared = {
         **models, **({"draft": None} if drafting.method == "ar" else {}), "drafting": drafting,

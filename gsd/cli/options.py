@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
 
-from gsd.config import DraftSpec, ModelSpec, Prompt, Quantization, build, preset
+from gsd.config import HEEDED, DraftSpec, ModelSpec, Prompt, Quantization, build, preset
 from gsd.errors import InputError
 from gsd.pairs import pair
 from gsd.prompts import PromptFile, read_prompts
@@ -49,6 +50,14 @@ def drafting(preset_name: str | None, given: dict[str, Any]) -> DraftSpec:
     """The preset's settings with whatever was given on top."""
     chosen = {name: value for name, value in given.items() if value is not None}
     return build(DraftSpec, {**(preset(preset_name) if preset_name else {}), **chosen})
+
+
+def refuse_unread(given: Collection[str], spec: DraftSpec, option: str) -> None:
+    """Refuse settings that the method would ignore; `option` is what their names stand behind."""
+    read = HEEDED[spec.method] - {"method"}
+    if unread := set(given) - read - {"method"}:
+        raise InputError(f"{option}{min(unread).replace('_', '-')}: {spec.method} does not read it; it reads "
+                         f"{', '.join(sorted(read)) or 'no setting'}")  # fmt: skip
 
 
 def models(

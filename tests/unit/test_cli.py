@@ -140,6 +140,18 @@ def test_an_option_that_a_preset_pair_would_ignore_is_refused(gsd, option):
     refused(gsd("generate", "--prompt", PROMPT, "--pair", "tiny", option), "--target")
 
 
+@pytest.mark.parametrize(
+    ("method", "option"),
+    [("auto", "--width=3"), ("chain", "--merge-context=1"), ("ar", "--budget=8"), ("graph", "--no-lookup")],
+)
+def test_a_setting_that_the_method_does_not_read_is_refused(gsd, method, option):
+    refused(
+        gsd("generate", "--prompt", PROMPT, "--method", method, option),
+        option.partition("=")[0].replace("no-", ""),
+        method,
+    )
+
+
 def test_bench_refuses_what_would_be_measured_under_a_wrong_name(gsd, tmp_path):
     path = tmp_path / "prompts.jsonl"
     path.write_text('{"prompt": "x"}\n')
@@ -395,7 +407,7 @@ def test_a_full_disk_is_named_and_what_was_written_stays(gsd, tmp_path, monkeypa
         written(writer, record)
 
     monkeypatch.setattr(TraceWriter, "step", fill_up)
-    refused(gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 32, "--out", tmp_path), "disk is full", "--out")
+    refused(gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 32, "--out", tmp_path), "disk is full", "another folder")
     run = read_run(next(tmp_path.iterdir()))
     assert (run.status, len(run.steps)) == ("incomplete", 1)
 
@@ -423,7 +435,7 @@ def test_running_out_of_memory_names_what_to_lower(gsd, monkeypatch):
     code, out, err = gsd("generate", "--prompt", PROMPT, "--trace", "none")
     assert (code, out) == (1, "")
     assert "out of memory" in err
-    assert "--max-new-tokens" in err
+    assert "fewer new tokens" in err
 
 
 def test_help_and_pairs_load_no_torch():
