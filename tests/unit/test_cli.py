@@ -407,7 +407,8 @@ def test_a_full_disk_is_named_and_what_was_written_stays(gsd, tmp_path, monkeypa
         written(writer, record)
 
     monkeypatch.setattr(TraceWriter, "step", fill_up)
-    refused(gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 32, "--out", tmp_path), "disk is full", "another folder")
+    result = gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 32, "--out", tmp_path)
+    refused(result, "disk is full", "another folder")
     run = read_run(next(tmp_path.iterdir()))
     assert (run.status, len(run.steps)) == ("incomplete", 1)
 
