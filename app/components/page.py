@@ -30,7 +30,7 @@ def pick_run() -> None:
     key = _key(shown)
     st.session_state[key] = shown
     st.selectbox("Run", names, key=key, format_func=names.get, on_change=_open, args=(key,), width=360,
-                 placeholder="Open a run or a sample", help="Times are UTC.")  # fmt: skip
+                 placeholder="Open a run or a sample")  # fmt: skip
 
 
 def opened() -> OpenRun:
