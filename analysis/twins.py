@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from gsd.config import DraftSpec
+from gsd.config import DraftSpec, Prompt
 
 COUNTS = ("rounds", "draft_forwards", "drafted_nodes", "verified_nodes")
 COLUMNS = {
@@ -39,6 +39,6 @@ def merging_saved(runs: pd.DataFrame, run: str, twin: str) -> pd.Series:
 
 
 def _rest(spec: dict[str, Any]) -> dict[str, Any]:
-    """The settings that must agree; a prompt's id and kind are but names."""
+    """The settings that must agree."""
     rest = {name: value for name, value in spec.items() if name not in _MAY_DIFFER}
-    return rest | {"prompt": (spec["prompt"]["prompt"], spec["prompt"]["chat"] is not False)}
+    return rest | {"prompt": Prompt(**spec["prompt"]).given()}

@@ -159,6 +159,10 @@ class Prompt(Spec):
     kind: str | None = None
     chat: bool | None = None
 
+    def given(self) -> dict[str, object]:
+        """What the models go on with. An id and a kind are but names; None is to ask for the template, too."""
+        return {"prompt": self.prompt, "chat template": self.chat is not False}
+
 
 class RunSpec(Spec):
     """One run: a prompt decoded by one method with one pair.

@@ -11,10 +11,10 @@ from app.components.settings import HEEDED, LEARNED, take_settings
 from app.library import find, version
 from app.state import OpenRun, session
 from app.words import plain, setting, shortened
-from gsd.config import DraftSpec
+from gsd.config import DraftSpec, Prompt
 from gsd.errors import TraceError
 
-TAKEN = "taken"  # in the session until it is said: the run whose settings were put into the form
+TAKEN = "taken"  # in the session until it is said: settings were put into the form
 SHOWN = 40  # letters of a prompt that changed
 VIEWS = Path(__file__).parents[1] / "views"
 
@@ -40,7 +40,7 @@ def run_actions(run: OpenRun) -> None:
 
 def _take(run: OpenRun) -> None:
     take_settings(run.meta["spec"])
-    st.session_state.update({TAKEN: find(run.name).label, "refused": ""})
+    st.session_state.update({TAKEN: True, "refused": ""})
     st.rerun()  # the form is not of the fragment that these buttons are in
 
 
@@ -104,12 +104,7 @@ def _flat(spec: dict[str, Any]) -> dict[str, Any]:
                                        "detail")}  # fmt: skip
     models = {"target": _source(spec["target"]), "draft": _source(spec["draft"]),
               "draft_weights": (spec["draft"] or {}).get("quantization")}  # fmt: skip
-    return own | models | given(spec) | heeded | spec["sampling"]
-
-
-def given(spec: dict[str, Any]) -> dict[str, Any]:
-    """What the models are to go on with; a prompt's id and kind are but names."""
-    return {"prompt": spec["prompt"]["prompt"], "chat template": spec["prompt"]["chat"] is not False}
+    return own | models | Prompt(**spec["prompt"]).given() | heeded | spec["sampling"]
 
 
 def _source(model: dict[str, Any] | None) -> str | None:

@@ -182,7 +182,7 @@ def _pairs_here() -> list[str]:
 
 def _pair() -> None:
     missing = [name for name in PAIRS if name not in _pairs_here()]
-    labels = {name: f"{name} · {'not on this machine: Run downloads it' if name in missing else spec.note}"
+    labels = {name: f"{name} · {'not on this machine' if name in missing else spec.note}"
               for name, spec in PAIRS.items()}  # fmt: skip
     asked = st.session_state["pair"]  # that of a recorded run may be missing
     st.selectbox(
@@ -190,6 +190,8 @@ def _pair() -> None:
         help="A target and a draft with one tokenizer. Not on this machine: " + (", ".join(missing) or "none")
              + ". `gsd pairs` says where the presets come from.",
     )  # fmt: skip
+    if st.session_state["pair"] in missing:
+        st.caption("*Run* downloads its models.")
     if st.session_state["pair"] == OWN:
         where = "Hub id, local folder with safetensors, or GGUF file."
         st.text_input("Target", key="own_target", placeholder="org/model or /path/to/folder", help=where)
@@ -261,7 +263,7 @@ def _merge_context(*, disabled: bool) -> None:
 def _sampling() -> None:
     st.number_input("New tokens", 1, 1_000_000, key="max_new_tokens", help="The text ends after exactly so many, or "
                     "earlier by end-of-text, context or a stop string.")  # fmt: skip
-    left, right = st.columns(2, gap="small", wrap=False)
+    left, right = st.columns(2, gap="xsmall")
     with left:
         st.number_input("Temperature", 0.0, 100.0, step=0.1, key="temperature", help="0 is greedy. Whatever it is, "
                         "the text has exactly the target's law.")  # fmt: skip
@@ -276,7 +278,7 @@ def _sampling() -> None:
 
 
 def _machine() -> None:
-    left, right = st.columns(2, gap="small", wrap=False)
+    left, right = st.columns(2, gap="xsmall")
     with left:
         st.text_input("Device", key="device", help="`auto`, `cpu`, `cuda` or `cuda:1`.")
     with right:

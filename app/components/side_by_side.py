@@ -11,12 +11,13 @@ from analysis.figures import side_by_side as figures
 from analysis.side_by_side import boundaries, differences, divergence, ends, lanes, round_at, so_far
 from app.components.chart import chart
 from app.components.graph_view import Frame, Shown, graph_data, graph_view, manageable
-from app.components.run_actions import changed_settings, given
+from app.components.run_actions import changed_settings
 from app.components.stepper import open_in_graph, outcome, round_line
 from app.explain import as_html, tell
 from app.library import entries, find, labels
 from app.state import OpenRun, session, write_address
 from app.words import plain, visible
+from gsd.config import Prompt
 from gsd.errors import TraceError
 
 SIDES = ("A", "B")
@@ -57,7 +58,8 @@ def pick_two() -> Pair | None:
 
 def side_by_side(a: OpenRun, b: OpenRun) -> None:
     """Both texts as lanes of rounds, both rounds at the chosen position, and what they took up to there."""
-    rows, same = lanes(a.steps, b.steps), given(a.meta["spec"]) == given(b.meta["spec"])
+    rows = lanes(a.steps, b.steps)
+    same = _prompt(a).given() == _prompt(b).given()
     differ_at = divergence(a.steps, b.steps) if same else 0
     _place_slider(a, b)
     _tell(a, b, same, differ_at)
@@ -73,6 +75,10 @@ def side_by_side(a: OpenRun, b: OpenRun) -> None:
     else:
         _table(a, b, place, ["figure", "A", "B"])
     write_address(session(), a=a.name, b=b.name, at=str(place.position))
+
+
+def _prompt(run: OpenRun) -> Prompt:
+    return Prompt(**run.meta["spec"]["prompt"])
 
 
 def _key(side: str) -> str:

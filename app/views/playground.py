@@ -40,9 +40,8 @@ def page() -> None:
     head("Playground", "A small model drafts a graph of continuations, a large one verifies it in one forward. "
          "Every token below is the large model's own.")  # fmt: skip
     composer(pending)
-    if taken := st.session_state.pop(TAKEN, ""):
-        st.toast(f"The form holds prompt and settings of “{plain(taken)}”. Change one, then Run.",
-                 icon=":material/replay:")  # fmt: skip
+    if st.session_state.pop(TAKEN, False):
+        st.toast("The form holds that run's prompt and settings. Change one, then Run.", icon=":material/replay:")
     st.fragment(_result, run_every=LIVE_EVERY_S if pending else None)(pending, state.run)
 
 
@@ -108,16 +107,20 @@ def _result(drawn_for: Job | None, headed: OpenRun | None) -> None:
 
 
 def _job_line(client: EngineClient, job: Job, state: Session) -> None:
-    """How the job stands: what it waits for, how far it is, or why it failed, until another run is opened."""
+    """How the job stands: what it waits for, how far it is, or why it failed, until another run is opened.
+
+    A run that could write down why it failed says so itself.
+    """
     run = state.run
+    own = run is not None and run.folder == job.folder
     waited = time.monotonic() - job.since
     if job.state == "queued" and (ahead := client.ahead(job.id)):
         waiting(f"Waiting for {ahead} other run{'s' if ahead > 1 else ''} in the engine's queue", waited)
     elif job.state in STAGES:
         waiting(STAGES[job.state], waited)
-    elif job.state == "running" and run and run.folder == job.folder:
+    elif job.state == "running" and own:
         _decoding(run, job)
-    elif job.state in ("failed", "crashed") and (state.following or run is None or run.folder == job.folder):
+    elif job.state in ("failed", "crashed") and (not run.end if own else state.following or run is None):
         st.error(plain(job.error))
         if job.output:
             with st.expander("The engine's last words"):

@@ -387,6 +387,13 @@ def test_behind_the_text_it_is_told_what_is_done_and_since_when(app, shared_clie
     assert words in said and re.search("7[5-9] s", said)
 
 
+def test_why_a_run_failed_is_said_once_where_it_wrote_that_down(app, shared_client, tmp_path, monkeypatch):
+    run = record_run(tmp_path / "runs", end="failed")
+    page = app(run=run.name)
+    said_while(page, shared_client, monkeypatch, state="failed", folder=run, error="made up")
+    assert [error.value for error in page.error] == ["This run failed\\: made up"]
+
+
 def test_a_crash_is_shown_with_the_engines_last_words_and_the_rounds_so_far(app, shared_client):
     page = own_pair(app(), "crash")
     page.button(key="run").click().run()

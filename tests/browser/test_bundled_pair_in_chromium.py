@@ -52,6 +52,10 @@ def test_prompt_to_explained_node_then_a_killed_engine_then_another_run(page, ad
     os.kill(engine.pid, signal.SIGKILL)
     expect(page.get_by_text("was killed by signal 9")).to_be_visible(timeout=20_000)
 
+    before = re.search("run=[^&]+", page.url)[0]  # the run that was open came back
     run(page)
-    expect(page.get_by_test_id("stDownloadButton")).to_be_visible(timeout=FIRST_RUN_MS)
-    assert engines()[0].pid != engine.pid
+    page.wait_for_url(lambda url: "run=" in url and before not in url, timeout=FIRST_RUN_MS)
+    expect(page.get_by_role("button", name="Cancel")).to_be_disabled(timeout=FIRST_RUN_MS)
+    expect(page.get_by_test_id("stDownloadButton")).to_be_visible()
+    [another] = engines()
+    assert another.pid != engine.pid

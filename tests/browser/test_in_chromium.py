@@ -128,6 +128,24 @@ def test_a_long_text_goes_to_the_round_on_show(page, address, folder):
     assert in_view()
 
 
+@pytest.mark.parametrize("width", [1440, 900])
+def test_no_row_of_the_settings_is_cut(page, address, width):
+    page.set_viewport_size({"width": width, "height": 1400})
+    page.goto(address)
+    idle(page)
+    settings = page.get_by_test_id("stSidebar")
+    settings.get_by_role("radio", name="graph").click()
+    expect(settings.get_by_role("spinbutton", name="Frontier")).to_be_visible()
+    for fold in settings.get_by_test_id("stExpander").all():
+        fold.locator("summary").click()
+    expect(settings.get_by_role("textbox", name="Device")).to_be_visible()
+    idle(page)
+    rows = settings.get_by_test_id("stColumn").locator("xpath=..").all()
+    assert len(rows) >= 3
+    for row in rows:
+        assert row.evaluate("(row) => row.scrollWidth - row.clientWidth") <= 0
+
+
 def test_on_a_narrow_page_nothing_of_the_first_view_is_cut_or_alone(page, address, folder):
     """The notes of the metrics are whole; without the sidebar all buttons stand in one row."""
     made = record_run(folder / "runs")
