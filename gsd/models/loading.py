@@ -65,9 +65,10 @@ def load_model(
 def load_stock(spec: ModelSpec, device: str = "auto", dtype: Dtype = "auto") -> PreTrainedModel:
     """The model just as transformers loads it, for those who measure or check against transformers.
 
-    Arguments and errors are those of `load_model`. Quantised in place where the spec says so.
+    Arguments and errors are those of `load_model`. Quantised in place where the spec says so. Weights are not frozen:
+    torch would copy all of a frozen head, in every forward that wants but the last of several tokens' logits.
     """
-    model = _read(spec, device, dtype).eval().requires_grad_(False)
+    model = _read(spec, device, dtype).eval()
     if spec.quantization != "none":
         with _refusals(spec):
             quantize(model, spec.quantization)
