@@ -10,11 +10,13 @@ import sys
 import pytest
 import torch
 
-from benchmarks import near_ties
+from benchmarks import near_ties, transformers_alone
 from benchmarks.common import add_out, over_prompts, positive
+from gsd.errors import InputError
 
 OUT = {"ablation": ["--out", "out.json"], "long_text": [], "tune_baselines": [],
-       "near_ties": ["--out", "out.json"], "replayed": ["--out", "out.json", "--costs", "costs.json"]}  # fmt: skip
+       "near_ties": ["--out", "out.json"], "transformers_alone": ["--out", "out.json"],
+       "replayed": ["--out", "out.json", "--costs", "costs.json"]}  # fmt: skip
 
 
 def ended(monkeypatch, script: str, *options: object) -> str:
@@ -79,6 +81,20 @@ def test_in_float32_no_way_to_compute_a_text_chooses_another_token(monkeypatch, 
     rows = json.loads(out.read_text())["rows"]
     assert [(row["places"], row["other_tokens"]) for row in rows.values()] == [(20, 0)] * 3
     assert all(0 <= row["mean_distance"] < 1e-3 for row in rows.values())
+
+
+def test_the_benchmarks_transformers_writes_what_transformers_alone_does(monkeypatch, tmp_path):
+    out = tmp_path / "alone.json"
+    monkeypatch.setattr(sys, "argv", ["transformers_alone", "--count", "1", "--max-new-tokens", "8", "--out", str(out)])
+    transformers_alone.main()
+    rows = json.loads(out.read_text())["time_over_documented_use"]
+    assert set(rows) == {"hf-greedy", "hf-assisted", "hf-lookup"}
+    assert all(len(row["ratios"]) == 1 and row["ratio"] > 0 for row in rows.values())
+
+
+def test_ways_that_write_different_texts_are_not_compared():
+    with pytest.raises(InputError, match="different texts"):
+        transformers_alone._ratio(lambda _: [1], lambda _: [2], [0], 1)
 
 
 def test_places_are_compared_one_by_one():

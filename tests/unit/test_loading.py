@@ -150,6 +150,14 @@ def test_dtype_is_as_asked():
     assert load_model(spec, "cpu", "bfloat16").dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize("quantization", ["none", "int4"])
+def test_a_model_to_measure_against_is_not_frozen(quantization):
+    """Frozen, its head would be copied in every forward over several tokens: a baseline slower than people have it."""
+    stock = load_stock(ModelSpec(source=str(BUNDLED / "draft"), quantization=quantization), "cpu", "bfloat16")
+    weights = list(stock.parameters())
+    assert weights and all(weight.requires_grad for weight in weights)
+
+
 @pytest.mark.skipif(not MAPS.exists(), reason="no list of mapped files")
 @pytest.mark.parametrize("lean", [True, False])
 def test_no_file_stays_mapped_for_what_is_left_of_its_weights(tmp_path, lean):
