@@ -45,6 +45,9 @@ def test_prompt_to_explained_node_then_a_killed_engine_then_another_run(page, ad
     expect(page.locator(".words")).to_contain_text("Accepted", timeout=20_000)
     assert 1 <= page.locator(".flow .token").count() <= 24
 
+    page.wait_for_url(re.compile("run="))
+    first = re.search("run=[^&]+", page.url)[0]
+
     [engine] = engines()
     os.kill(engine.pid, signal.SIGSTOP)  # the next run cannot end before it is killed
     run(page)
@@ -52,9 +55,10 @@ def test_prompt_to_explained_node_then_a_killed_engine_then_another_run(page, ad
     os.kill(engine.pid, signal.SIGKILL)
     expect(page.get_by_text("was killed by signal 9")).to_be_visible(timeout=20_000)
 
-    before = re.search("run=[^&]+", page.url)[0]  # the run that was open came back
+    page.wait_for_url(lambda url: first in url)  # what was open is open again
+
     run(page)
-    page.wait_for_url(lambda url: "run=" in url and before not in url, timeout=FIRST_RUN_MS)
+    page.wait_for_url(lambda url: "run=" in url and first not in url, timeout=FIRST_RUN_MS)
     expect(page.get_by_role("button", name="Cancel")).to_be_disabled(timeout=FIRST_RUN_MS)
     expect(page.get_by_test_id("stDownloadButton")).to_be_visible()
     [another] = engines()
