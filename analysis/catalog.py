@@ -66,7 +66,7 @@ class RunInfo:
 
 def read_head(folder: Path) -> Head:
     """What a run is. Never raises: what is wrong with it is in `status` and `why`."""
-    title = _title(folder)
+    title, created = _title(folder), ""
     try:
         meta = json.loads((folder / "run.json").read_bytes())
         schema, created = meta["schema"], str(meta["created"])
@@ -75,7 +75,7 @@ def read_head(folder: Path) -> Head:
             return Head(folder, title, created, None, OTHER_VERSION, why)
         return Head(folder, title, created, build(RunSpec, meta["spec"]).model_dump(mode="json"))
     except (OSError, ValueError, LookupError, TypeError, RecursionError, InputError) as error:
-        return Head(folder, title, "", None, UNREADABLE, f"run.json cannot be read: {_line(error)}")
+        return Head(folder, title, created, None, UNREADABLE, f"run.json cannot be read: {_line(error)}")
 
 
 def run_info(head: Head) -> RunInfo:

@@ -39,7 +39,7 @@ _TOTALS = {
     "draft_acceptance_rate": "share: accepted / verified nodes",
     "acceptance_rate_longest_path": "share: accepted / depth of the deepest verified path, summed over rounds",
     "acceptance_rate_drafted": "share: accepted / drafted nodes",
-    "wall_ms": "ms: the whole run",
+    "wall_ms": "ms: of all rounds, the prompt's own forward included in the first",
     "draft_ms": "ms: inside the draft's forwards",
     "verify_ms": "ms: inside the target's forwards",
     "overhead_ms": "ms: wall_ms - draft_ms - verify_ms",
@@ -128,12 +128,13 @@ _DECISIONS = {
     "token": "id: of the candidate",
     "text": "text: of the candidate, decoded on its own",
     "logq": f"{_LOGQ} of the candidate",
-    "kind": "name: added, leaf, merged, pruned or capped",
+    "kind": "name: added, leaf, merged, pruned or capped; capped is the second row of a candidate that was added and "
+    "then left out of the next frontier",
     "node": "index: node added, merged into or capped; -1 where there is none",
     "rule": "name: sibling, probability, frontier, cycle, or source where the candidate is a node that was looked "
     "up before the draft proposed it, too; empty where no rule spoke",
-    "value": "number: what was compared, in the rule's unit; empty where nothing was",
-    "limit": "number: what it was compared with; empty where nothing was",
+    "value": "nat: natural logarithm of what was compared; empty where nothing was",
+    "limit": "nat: natural logarithm of what it was compared with; empty where nothing was",
 }
 _HYPOTHESES = {
     "hypothesis": "index: leaf of the flattened tree in flat order, from 0",

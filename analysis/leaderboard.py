@@ -90,6 +90,9 @@ def same_text(bench: Bench) -> str:
 
 def _prompts(found: dict[str, Any]) -> pd.DataFrame:
     rows = []
+    ids = [one["id"] for one in found.get("prompts") or ()]
+    if len(set(ids)) < len(ids):
+        raise ValueError("two of its prompts have the same id")
     for method, row in found["methods"].items():
         ratios = [float(ratio) for ratio in row["speedups"]]
         named = found.get("prompts") or [{"id": f"prompt {i + 1}", "kind": None} for i in range(len(ratios))]

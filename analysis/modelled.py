@@ -30,6 +30,7 @@ COLUMNS = {
 }
 
 _SAME = ("architecture", "parameters", "layers", "dtype", "device", "quantization")
+_MACHINE = ("processor", "threads", "gpu")
 
 
 def cost_curves(costs: Costs) -> pd.DataFrame:
@@ -44,10 +45,10 @@ def cost_curves(costs: Costs) -> pd.DataFrame:
 
 
 def difference(meta: dict[str, Any], other: dict[str, Any]) -> str | None:
-    """The first thing in which the models or the kind of device of two runs differ, in words; None where all agree.
+    """The first thing in which the models or the machines of two runs differ, in words; None where all agree.
 
     `meta` is a run's, `other` a run's or an atlas's, which is told of. Older traces do not say `quantization`: there
-    was none.
+    was none. Nor do they say their `machine`, which is then not held against any.
     """
     for role in ("target", "draft"):
         own, its = meta[role], other[role]
@@ -57,6 +58,10 @@ def difference(meta: dict[str, Any], other: dict[str, Any]) -> str | None:
             mine, theirs = (model.get(key, "none" if key == "quantization" else None) for model in (own, its))
             if mine != theirs:
                 return f"{role} {key} {theirs}, not {mine}"
+    here, there = meta.get("machine", {}), other.get("machine", {})
+    for key in _MACHINE:
+        if key in here and key in there and here[key] != there[key]:
+            return f"{key} {there[key]}, not {here[key]}"
     return None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from gsd.trace import mean_acceptance_length
+from gsd.records import Tally
 
 Steps = Sequence[dict[str, Any]]
 COUNTS = {"draft_forwards": "draft forwards", "target_forwards": "target forwards", "drafted_nodes": "drafted nodes",
@@ -52,12 +52,13 @@ def lanes(a: Steps, b: Steps) -> pd.DataFrame:
 
 def so_far(steps: Steps, index: int) -> dict[str, float]:
     """What the rounds up to that one took in all, by words: counts, and measured milliseconds."""
-    done = steps[: index + 1]
-    new, accepted = sum(len(step["new_tokens"]) for step in done), sum(len(step["accepted"]) for step in done)
-    found = {"tokens": new, "rounds": len(done), "mean acceptance length": mean_acceptance_length(accepted, len(done))}
-    found |= {words: sum(step[name] for step in done) for name, words in COUNTS.items()}
-    ms = sum(step["ms"]["total"] for step in done)
-    return found | {"measured ms": ms, "tokens per second": 1e3 * new / ms if ms else float("nan")}
+    tally = Tally()
+    for step in steps[: index + 1]:
+        tally.add_record(step)
+    totals = tally.totals() | {"merged": tally.merges}  # as a round calls them
+    named = {"new_tokens": "tokens", "rounds": "rounds", "mean_acceptance_length": "mean acceptance length", **COUNTS,
+             "wall_ms": "measured ms", "tokens_per_s": "tokens per second"}  # fmt: skip
+    return {words: float("nan") if totals[name] is None else totals[name] for name, words in named.items()}
 
 
 def differences(a: dict[str, float], b: dict[str, float]) -> pd.DataFrame:

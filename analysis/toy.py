@@ -11,6 +11,7 @@ from typing import Any
 
 from gsd.config import DraftSpec
 from gsd.graph import ROOT, TokenGraph
+from gsd.records import decision_columns, graph_columns, merge_columns
 from gsd.tree import FlatTree, flatten
 
 # After a word: the words that the draft thinks of, with q, the likeliest first.
@@ -43,12 +44,12 @@ def toy_round(spec: DraftSpec = SPEC) -> dict[str, Any]:
     behind = [any(tree.merged[j] for j in accepted[: i + 1]) for i in range(len(accepted))]
     new = [WORDS.index(word) for word in TARGET[: len(accepted) + 1]]
     return {
-        "round": 0, "position": 0, "graph": _graph(graph), "merges": _merges(graph), "decisions": _decisions(graph),
-        "tree": _tree(tree), "accepted": accepted, "new_tokens": new, "new_texts": [WORDS[word] for word in new],
+        "round": 0, "position": 0, "graph": graph_columns(graph, _texts), "merges": merge_columns(graph, _texts),
+        "decisions": decision_columns(graph, _texts), "tree": _tree(tree), "accepted": accepted, "new_tokens": new,
+        "new_texts": [WORDS[word] for word in new],
         "origins": [*("merge" if merged else "draft" for merged in behind), "bonus"], "bonus": True,
         "drafted_nodes": len(graph) - 1, "verified_nodes": len(tree) - 1, "merged": len(graph.merges),
-        "draft_forwards": len({graph.depths[node] for node, was in enumerate(graph.expanded) if was}),
-        "target_forwards": 1, "stop": None,
+        "draft_forwards": graph.forwards_made, "target_forwards": 1, "stop": None,
     }  # fmt: skip
 
 
@@ -93,25 +94,6 @@ def _tree(tree: FlatTree) -> dict[str, list[Any]]:
     return {"token": tree.tokens, "text": _texts(tree.tokens), "node": tree.nodes, "parent": tree.parents,
             "depth": tree.depths, "merged": tree.merged, "logq": tree.logq, "target_logp": p, "choice": choices,
             "choice_text": _texts(choices), "choice_logp": [AGREED] * len(tree)}  # fmt: skip
-
-
-def _graph(graph: TokenGraph) -> dict[str, list[Any]]:
-    return {"token": graph.tokens, "text": _texts(graph.tokens), "parent": graph.parents, "depth": graph.depths,
-            "logq": graph.logq, "path_logq": graph.path_logq, "source": graph.sources,
-            "expanded": graph.expanded}  # fmt: skip
-
-
-def _merges(graph: TokenGraph) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {name: [getattr(merge, name) for merge in graph.merges]
-                                     for name in ("parent", "node", "logq", "depth_shift")}  # fmt: skip
-    ngrams = [list(merge.ngram) for merge in graph.merges]
-    return columns | {"ngram": ngrams, "ngram_text": ["".join(_texts(ngram)) for ngram in ngrams]}
-
-
-def _decisions(graph: TokenGraph) -> dict[str, list[Any]]:
-    names = ("parent", "token", "logq", "kind", "node", "rule", "value", "limit")
-    columns = {name: [getattr(decision, name) for decision in graph.decisions] for name in names}
-    return columns | {"text": _texts(columns["token"])}
 
 
 def _texts(tokens: list[int]) -> list[str]:

@@ -166,9 +166,14 @@ def report(rows: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
         "covered": int(table["covered"].sum()),
         "pareto": front,
         "best": front[-1] if front else None,  # the last of the front is the fastest
-        "best_by_kind": {row["kind"] or "prompts of no kind": _described(row) for row in _records(best_by_kind(rows))},
+        "best_by_kind": {kind_named(row["kind"]): _described(row) for row in _records(best_by_kind(rows))},
         "rows": _records(table),
     }
+
+
+def kind_named(kind: str | None) -> str:
+    """What a report calls a kind of prompts, or those of none."""
+    return kind or "prompts of no kind"
 
 
 def _described(row: dict[str, Any]) -> dict[str, Any]:

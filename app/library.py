@@ -56,9 +56,14 @@ class Entry:
         return self.head.spec
 
     @property
+    def created(self) -> str:
+        """When it was started, UTC, ISO 8601; empty for a run that does not say."""
+        return self.head.created
+
+    @property
     def label(self) -> str:
         """Date, method and the prompt's first words, or the title that it was given."""
-        created = self.head.created[:19].replace("T", " ")
+        created = self.created[:19].replace("T", " ")
         if self.spec is None:
             return f"{self.head.title or created or self.name} · {self.head.status}"
         prompt = shortened(self.spec["prompt"]["prompt"], LABELLED)
@@ -70,6 +75,7 @@ class Entry:
 def entries() -> list[Entry]:
     """All runs, the user's newest first, then the samples of which the user has no copy."""
     own = [Entry(_head(folder, _stamp(folder)), False) for folder in list_runs(runs_folder())]
+    own.sort(key=lambda entry: entry.created, reverse=True)  # runs of a sweep have names that say no time
     names = {entry.name for entry in own}
     samples = [folder for folder in list_runs(SAMPLES) if folder.name not in names]
     shown = [Entry(_head(folder, _stamp(folder)), True) for folder in samples]

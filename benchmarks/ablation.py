@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.common import add_out, add_prompts, over_prompts, parser, prompts_of, run_spec, told, write
-from gsd.bench import Measurement, OwnMethod, machine
+from gsd.bench import Measurement, OwnMethod
 from gsd.bench.measuring import interleaved
 from gsd.bench.rows import speedup
 from gsd.config import DraftSpec, ModelSpec
+from gsd.environment import machine
 from gsd.models.loading import load_model, load_tokenizer
 from gsd.pairs import PairSpec, pair
 from gsd.runner import Runner

@@ -13,7 +13,7 @@ import numpy as np
 
 from gsd.bench.rows import interval
 from gsd.config import DraftSpec, Dtype, Prompt, Quantization, RunSpec, build
-from gsd.errors import GsdError
+from gsd.errors import GsdError, InputError
 from gsd.pairs import pair
 from gsd.prompts import read_prompts
 from gsd.trace import check_writable
@@ -76,8 +76,11 @@ def _new_file(text: str) -> Path:
 
 
 def prompts_of(given: argparse.Namespace) -> list[Prompt]:
-    """The prompts asked for."""
-    return read_prompts(given.prompts).prompts[: given.count]
+    """The prompts asked for. Raises `InputError` where a line of the file is none: figures would be of fewer."""
+    file = read_prompts(given.prompts)
+    if file.broken:
+        raise InputError(f"{given.prompts}, line {file.broken[0].line}: {file.broken[0].error}")
+    return file.prompts[: given.count]
 
 
 def run_spec(given: argparse.Namespace, drafting: DraftSpec) -> RunSpec:

@@ -23,8 +23,8 @@ import psutil
 import torch
 
 from benchmarks.common import add_out, parser, positive, run_spec, told, write
-from gsd.bench import machine
 from gsd.config import DraftSpec, Prompt, RunSpec, build
+from gsd.environment import machine
 from gsd.errors import InputError
 from gsd.runner import Runner
 

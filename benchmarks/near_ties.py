@@ -21,8 +21,8 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 
 from benchmarks.common import add_out, add_prompts, parser, positive, prompts_of, run_spec, told, write
-from gsd.bench import machine
 from gsd.config import DraftSpec
+from gsd.environment import machine
 from gsd.models.hf import HFModel
 from gsd.peers import StockModels
 from gsd.runner import Runner

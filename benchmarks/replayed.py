@@ -26,11 +26,11 @@ import torch
 
 from benchmarks.ablation import VARIANTS, WHOLE
 from benchmarks.common import add_out, add_prompts, over_prompts, parser, prompts_of, run_spec, told, write
-from gsd.bench import machine
 from gsd.config import DraftSpec, RunSpec, SamplingSpec
 from gsd.cost import Costs, Curve
 from gsd.drafters import DRAFTERS
 from gsd.engine import Engine
+from gsd.environment import machine
 from gsd.errors import InputError
 from gsd.models.base import Counter, LanguageModel, T
 from gsd.models.hf import HFModel

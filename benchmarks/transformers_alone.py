@@ -19,8 +19,8 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from benchmarks.common import add_out, add_prompts, over_prompts, parser, prompts_of, run_spec, told, write
-from gsd.bench import machine
 from gsd.config import DraftSpec, ModelSpec
+from gsd.environment import machine
 from gsd.errors import InputError
 from gsd.pairs import located
 from gsd.peers import PEERS, Peer, StockModels

@@ -20,8 +20,8 @@ from typing import Any
 
 from benchmarks.common import add_prompts, parser, positive, prompts_of, run_spec, told
 from gsd.bench import measure, summary
-from gsd.bench.environment import machine
 from gsd.config import PRESETS, DraftSpec, RunSpec
+from gsd.environment import machine
 from gsd.peers import PEERS, check_assistant
 from gsd.runner import Runner
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from gsd.bench import machine
 from gsd.config import DraftSpec, RunSpec, SamplingSpec
 from gsd.cost import Costs, Curve, Overhead, models_named
 from gsd.drafters.graph import GraphDrafter
 from gsd.engine import Step
+from gsd.environment import machine
 from gsd.errors import InputError
 from gsd.models.hf import HFModel
 from gsd.runner import Runner

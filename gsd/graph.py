@@ -30,7 +30,7 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What became of one candidate, and why.
+    """What became of one candidate, and why; a second one, capped, where an added node missed the next frontier.
 
     `kind`   added | merged | leaf | pruned | capped
     `rule`   for leaf and pruned: sibling or probability; for capped: frontier; for an added

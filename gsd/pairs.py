@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
-from gsd.config import ModelSpec, RunSpec, build
+from gsd.config import ModelSpec, Quantization, RunSpec, build
 from gsd.errors import InputError, ModelError
 
 BUNDLED = Path(__file__).parent / "models" / "tiny"
@@ -89,6 +89,54 @@ def pair(name: str) -> PairSpec:
     if name not in PAIRS:
         raise InputError(f"unknown pair {name!r}; choose one of {', '.join(PAIRS)}, or give --target and --draft")
     return PAIRS[name]
+
+
+def chosen_models(
+    pair_name: str | None,
+    target: str | None,
+    draft: str | None,
+    target_revision: str | None,
+    draft_revision: str | None,
+    trust: bool,
+    draft_quant: str = "none",
+) -> dict[str, Any]:
+    """`pair`, `target` and `draft` of a `RunSpec`, by the options of these names; without any, the bundled pair."""
+    found = _named(pair_name, target, draft, target_revision, draft_revision, trust)
+    if draft_quant == "none":
+        return found
+    if found["draft"] is None:
+        raise InputError(f"--draft-quant {draft_quant} needs a --draft")
+    values = found["draft"].model_dump() | {"quantization": draft_quant}
+    try:
+        return found | {"draft": build(ModelSpec, values)}
+    except InputError:
+        raise InputError(f"--draft-quant {draft_quant!r}: choose {', '.join(get_args(Quantization))}") from None
+
+
+def _named(
+    pair_name: str | None,
+    target: str | None,
+    draft: str | None,
+    target_revision: str | None,
+    draft_revision: str | None,
+    trust: bool,
+) -> dict[str, Any]:
+    for option, value in (("--pair", pair_name), ("--target", target), ("--draft", draft)):
+        if value is not None and not value.strip():  # a variable of the shell that is not set
+            raise InputError(f"{option} {value!r}: name one, or leave {option} out")
+    if pair_name and (target or draft):
+        raise InputError("give either --pair or --target and --draft")
+    if not target:
+        if draft:
+            raise InputError("--draft needs a --target")
+        if target_revision or draft_revision or trust:
+            raise InputError("--target-revision, --draft-revision and --trust-remote-code need a --target")
+        chosen = pair(pair_name or "tiny")
+        return {"pair": chosen.name, "target": chosen.target, "draft": chosen.draft}
+    return {
+        "target": ModelSpec(source=target, revision=target_revision, trust_remote_code=trust),
+        "draft": ModelSpec(source=draft, revision=draft_revision, trust_remote_code=trust) if draft else None,
+    }
 
 
 def as_recorded(settings: dict[str, Any], *, trust: bool = False) -> RunSpec:

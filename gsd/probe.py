@@ -120,10 +120,10 @@ def fill_text(
 
 
 def check_models(recorded: dict[str, Any], now: dict[str, Any]) -> None:
-    """Whether the models at hand are an atlas's own, by what `Runner.meta` says of both.
+    """Raise `InputError`, naming what differs, where the models at hand are not an atlas's own.
 
-    A folder may have moved, so of where it came from the last part alone counts; revisions only where both are
-    known. Raises `InputError` naming what differs.
+    Both are as `Runner.meta` describes them. A folder may have moved, so of where it came from the last part alone
+    counts; revisions only where both are known.
     """
     for role in ("target", "draft"):
         was, here = recorded[role], now[role]

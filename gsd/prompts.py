@@ -40,16 +40,22 @@ def read_prompts(path: Path) -> PromptFile:
 def parse_prompts(content: bytes, name: str) -> PromptFile:
     """The same of a file's content; `name` is what messages call it."""
     file = PromptFile([], [], [])
+    ids: dict[str, int] = {}  # by prompt the line; what is measured is told by prompt, so two may not share one
     # Split there and at nothing else: U+2028 and its like may stand inside a JSON string.
     lines = content.removeprefix(BOM_UTF8).split(b"\n")
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            file.prompts.append(_prompt(line, number))
-            file.lines.append(number)
+            prompt = _prompt(line, number)
+            if prompt.id in ids:
+                raise PromptError(f"id {prompt.id!r} is that of line {ids[prompt.id]}: give each prompt its own")
         except InputError as error:
             file.broken.append(BrokenLine(number, str(error)))
+            continue
+        ids[prompt.id] = number
+        file.prompts.append(prompt)
+        file.lines.append(number)
     if not file.prompts:
         reason = f"line {file.broken[0].line}: {file.broken[0].error}" if file.broken else "it is empty"
         raise PromptError(f"prompt file {name} holds no prompt ({reason})")

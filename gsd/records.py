@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gsd.engine import Step
 from gsd.graph import TokenGraph
-from gsd.text import TokenTexts
 from gsd.trace import finite, mean_acceptance_length
+
+if TYPE_CHECKING:
+    from gsd.engine import Step
+    from gsd.text import TokenTexts
+
+Texts = Callable[[list[int]], list[str]]  # of several tokens, each on its own
 
 
 def step_record(step: Step, texts: TokenTexts, *, detail: bool) -> dict[str, Any]:
@@ -16,9 +21,9 @@ def step_record(step: Step, texts: TokenTexts, *, detail: bool) -> dict[str, Any
     return {
         "round": step.round,
         "position": step.position,
-        "graph": _graph(step.graph, texts) if detail else None,
-        "merges": _merges(step.graph, texts) if detail else None,
-        "decisions": _decisions(step.graph, texts) if detail else None,
+        "graph": graph_columns(step.graph, texts.all) if detail else None,
+        "merges": merge_columns(step.graph, texts.all) if detail else None,
+        "decisions": decision_columns(step.graph, texts.all) if detail else None,
         "tree": _tree(step, texts) if detail else None,
         "accepted": step.accepted,
         "new_tokens": step.new_tokens,
@@ -35,10 +40,11 @@ def step_record(step: Step, texts: TokenTexts, *, detail: bool) -> dict[str, Any
     }
 
 
-def _graph(graph: TokenGraph, texts: TokenTexts) -> dict[str, list]:
+def graph_columns(graph: TokenGraph, texts: Texts) -> dict[str, list]:
+    """The nodes, equally long columns."""
     return {
         "token": graph.tokens,
-        "text": texts.all(graph.tokens),
+        "text": texts(graph.tokens),
         "parent": graph.parents,
         "depth": graph.depths,
         "logq": graph.logq,
@@ -49,23 +55,25 @@ def _graph(graph: TokenGraph, texts: TokenTexts) -> dict[str, list]:
     }
 
 
-def _merges(graph: TokenGraph, texts: TokenTexts) -> dict[str, list]:
+def merge_columns(graph: TokenGraph, texts: Texts) -> dict[str, list]:
+    """The merge edges."""
     return {
         "parent": [merge.parent for merge in graph.merges],
         "node": [merge.node for merge in graph.merges],
         "logq": [merge.logq for merge in graph.merges],
         "depth_shift": [merge.depth_shift for merge in graph.merges],
         "ngram": [list(merge.ngram) for merge in graph.merges],
-        "ngram_text": ["".join(texts.all(list(merge.ngram))) for merge in graph.merges],
+        "ngram_text": ["".join(texts(list(merge.ngram))) for merge in graph.merges],
     }
 
 
-def _decisions(graph: TokenGraph, texts: TokenTexts) -> dict[str, list]:
+def decision_columns(graph: TokenGraph, texts: Texts) -> dict[str, list]:
+    """What became of each candidate."""
     decisions = graph.decisions
     return {
         "parent": [decision.parent for decision in decisions],
         "token": [decision.token for decision in decisions],
-        "text": [texts[decision.token] for decision in decisions],
+        "text": texts([decision.token for decision in decisions]),
         "logq": [decision.logq for decision in decisions],
         "kind": [decision.kind for decision in decisions],
         "node": [decision.node for decision in decisions],
@@ -135,6 +143,21 @@ class Tally:
         self.wall_ms += step.times.total
         self.draft_ms += step.times.draft
         self.verify_ms += step.times.verify
+
+    def add_record(self, record: dict[str, Any]) -> None:
+        """Count one round by its `step` line; one of counts alone does not say its longest path."""
+        self.new_tokens += len(record["new_tokens"])
+        self.rounds += 1
+        self.draft_forwards += record["draft_forwards"]
+        self.target_forwards += record["target_forwards"]
+        self.drafted_nodes += record["drafted_nodes"]
+        self.verified_nodes += record["verified_nodes"]
+        self.merges += record["merged"]
+        self.accepted += len(record["accepted"])
+        self.longest_path += max(record["tree"]["depth"]) if record["tree"] else 0
+        self.wall_ms += record["ms"]["total"]
+        self.draft_ms += record["ms"]["draft"]
+        self.verify_ms += record["ms"]["verify"]
 
     def totals(self) -> dict[str, float | int | None]:
         """Counts, rates and times; a rate without a denominator is None."""

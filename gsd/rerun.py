@@ -25,7 +25,7 @@ class Comparison:
     first_difference: int | None  # index among the new tokens; None where all are the same
     counts: dict[str, tuple[int, int]]
     fixed_work: bool  # whether the counts must be the same, see `DraftSpec.fixed_work`
-    setup: dict[str, tuple[Any, Any]]  # versions and what models are held as, where that is not the same
+    setup: dict[str, tuple[Any, Any]]  # versions, machine and what models are held as, where that differs
 
     @property
     def same_tokens(self) -> bool:
@@ -80,6 +80,7 @@ def _check_models(recorded: RunTrace, meta: dict[str, Any]) -> None:
 
 def _setup_changes(before: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     pairs = {name: (before["versions"].get(name), version) for name, version in now["versions"].items()}
+    pairs |= {name: (was, now["machine"].get(name)) for name, was in before.get("machine", {}).items()}
     for role in ("target", "draft"):
         recorded = before[role] or {}  # an older one lacks some of the keys
         pairs |= {f"{role} {key}": (recorded[key], now[role][key]) for key in _SETUP if key in recorded}

@@ -17,6 +17,7 @@ import gsd
 from gsd.config import Dtype, ModelSpec, Prompt, RunSpec
 from gsd.drafters import DRAFTERS
 from gsd.engine import Engine, Step
+from gsd.environment import hardware
 from gsd.errors import GsdError, InputError
 from gsd.models.hf import HFModel
 from gsd.models.loading import check_pair, draft_device, load_model, load_tokenizer
@@ -237,7 +238,7 @@ class Runner:
         return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
     def meta(self, spec: RunSpec) -> dict[str, Any]:
-        """What made a recording: settings, models and versions."""
+        """What made a recording: settings, models, versions and machine."""
         uses_draft = self.draft is not None and spec.drafting.method != "ar"
         return {
             "spec": spec.model_dump(mode="json"),
@@ -251,6 +252,7 @@ class Runner:
                 "transformers": transformers.__version__,
                 "platform": platform.platform(),
             },
+            "machine": hardware(self.target),
         }
 
     def _prompt_meta(self, prompt: list[int]) -> dict[str, Any]:

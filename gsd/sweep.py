@@ -12,18 +12,18 @@ import json
 import shutil
 import tempfile
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from gsd.config import DraftSpec, ModelSpec, Prompt, RunSpec, SamplingSpec, Spec, build, preset
+from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec, Spec, build, preset
 from gsd.errors import InputError, TraceError
-from gsd.pairs import pair
+from gsd.pairs import chosen_models
 from gsd.prompts import read_prompts
 from gsd.tables import write_tables
 from gsd.trace import check_writable, read_run
@@ -34,14 +34,25 @@ if TYPE_CHECKING:
 
 STAGING = ".staging"
 FAILURES = "failures.jsonl"
-_SHARED = {"sampling", "max_new_tokens", "device", "dtype", "detail"}  # the same in every cell
+_SHARED = {"sampling", "max_new_tokens", "stop", "device", "dtype", "packed", "detail"}  # the same in every cell
 
 
 class SweepPair(Spec):
-    """A target and a draft that are no preset: hub ids, folders or GGUF files."""
+    """A target and a draft, by the options of `gsd generate`: a preset, or hub ids, folders or GGUF files."""
 
-    target: Annotated[str, Field(min_length=1)]
-    draft: Annotated[str, Field(min_length=1)]
+    pair: str | None = None
+    target: str | None = None
+    draft: str | None = None
+    target_revision: str | None = None
+    draft_revision: str | None = None
+    trust_remote_code: bool = False
+    draft_quant: str = "none"
+
+    @model_validator(mode="after")
+    def _names_models(self) -> SweepPair:
+        if not (self.pair or self.target or self.draft):
+            raise ValueError("name a pair, or a target and a draft")
+        return self
 
 
 class SweepSpec(Spec):
@@ -57,10 +68,20 @@ class SweepSpec(Spec):
     grid: Annotated[dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]], Field(default_factory=dict)]
     sampling: SamplingSpec = SamplingSpec()
     max_new_tokens: int = 64
+    stop: tuple[str, ...] = ()
     device: str = "auto"
     dtype: str = "auto"
+    packed: bool = True
     detail: str = "full"
     out: Path
+
+    @field_validator("prompts")
+    @classmethod
+    def _ids_are_their_own(cls, prompts: tuple[Prompt, ...]) -> tuple[Prompt, ...]:
+        twice = [one for one, count in Counter(prompt.id for prompt in prompts).items() if count > 1]
+        if twice:
+            raise ValueError(f"id {twice[0]!r} is that of two prompts: give each its own")
+        return prompts
 
     @model_validator(mode="after")
     def _every_setting_can_run(self) -> SweepSpec:
@@ -231,10 +252,9 @@ def _prompts(value: Any, folder: Path) -> Any:
 
 
 def _models(one: SweepPair | str) -> dict[str, Any]:
-    if isinstance(one, str):
-        known = pair(one)
-        return {"pair": known.name, "target": known.target, "draft": known.draft}
-    return {"target": ModelSpec(source=one.target), "draft": ModelSpec(source=one.draft)}
+    chosen = SweepPair(pair=one) if isinstance(one, str) else one
+    return chosen_models(chosen.pair, chosen.target, chosen.draft, chosen.target_revision, chosen.draft_revision,
+                         chosen.trust_remote_code, chosen.draft_quant)  # fmt: skip
 
 
 def _drafting(setting: dict[str, Any], combination: dict[str, Any]) -> DraftSpec:

@@ -149,7 +149,7 @@ def check_writable(out: Path) -> Path:
 
 
 def list_runs(out: str | os.PathLike[str]) -> list[Path]:
-    """Run folders under `out`, newest first."""
+    """Run folders under `out` by name, the last first: the newest, but where names do not begin with the time."""
     return sorted((path.parent for path in Path(out).glob("*/run.json")), key=lambda path: path.name, reverse=True)
 
 

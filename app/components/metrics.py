@@ -9,7 +9,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from app.state import OpenRun
-from gsd.trace import mean_acceptance_length
+from gsd.records import Tally
 
 PHASES = (("draft", "draft forwards"), ("verify", "target forwards"), ("overhead", "engine"))
 CUT = " A last round that a stop rule cut counts one too many."  # of the mean acceptance length
@@ -24,18 +24,10 @@ def figures(run: OpenRun) -> dict[str, Any]:
     """The totals of the end line, or the same of the rounds so far."""
     if run.end and run.end["totals"]:
         return run.end["totals"]
-    steps = run.steps
-    accepted = sum(len(step["accepted"]) for step in steps)
-    new, verified = sum(len(step["new_tokens"]) for step in steps), sum(step["verified_nodes"] for step in steps)
-    wall, draft, verify = (sum(step["ms"][phase] for step in steps) for phase in ("total", "draft", "verify"))
-    return {
-        "new_tokens": new, "rounds": len(steps), "wall_ms": wall, "draft_ms": draft, "verify_ms": verify,
-        "overhead_ms": wall - draft - verify, "tokens_per_s": 1e3 * new / wall if wall else None,
-        "mean_acceptance_length": mean_acceptance_length(accepted, len(steps)),
-        "draft_acceptance_rate": accepted / verified if verified else None,
-        "draft_forwards": sum(step["draft_forwards"] for step in steps),
-        "target_forwards": sum(step["target_forwards"] for step in steps),
-    }  # fmt: skip
+    tally = Tally()
+    for step in run.steps:
+        tally.add_record(step)
+    return tally.totals()
 
 
 def metrics(run: OpenRun, pinned: OpenRun | None = None) -> None:

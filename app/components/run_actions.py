@@ -51,7 +51,7 @@ def changes(run: OpenRun, other: OpenRun) -> str:
 
 def changed_settings(before: OpenRun, after: OpenRun) -> str:
     """In words, what of the settings changed from one run to another."""
-    old, new = _flat(before.meta["spec"]), _flat(after.meta["spec"])
+    old, new = _flat(before.meta), _flat(after.meta)
     changed = [_change(name, old[name], new[name]) for name in new if name in old and old[name] != new[name]]
     words = f"Changed from A: {plain(', '.join(changed))}." if changed else "Same settings."
     both_auto = old["method"] == new["method"] == "auto"
@@ -69,16 +69,20 @@ def _change(name: str, before: object, after: object) -> str:
 def compared_with(run: OpenRun) -> OpenRun | None:
     """The run that was pinned as A, unless it is this one or gone."""
     name = _pinned()
-    entry = find(name) if name and name != run.name else None
     try:
-        return _read(str(entry.folder), version([name])) if entry else None
+        return recorded(name) if name and name != run.name and find(name) else None
     except TraceError:
         return None
 
 
+def recorded(name: str) -> OpenRun:
+    """A run as far as it was recorded; shared, so nobody may poll it. Raises `TraceError` where it cannot be read."""
+    return _read(str(find(name).folder), version([name]))
+
+
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _read(folder: str, changed: tuple[int, ...]) -> OpenRun:
-    """Cached by when the run last grew: it is looked at with every redraw of a live run. Nobody may poll it."""
+    """Cached by when the run last grew: it is looked at with every redraw of a live run."""
     return OpenRun.read(Path(folder))
 
 
@@ -96,12 +100,13 @@ def _address(run: OpenRun) -> dict[str, str]:
     return {"run": run.name, **step, **({"node": state.node} if state.node else {})}
 
 
-def _flat(spec: dict[str, Any]) -> dict[str, Any]:
-    """Every setting by a name of its own, of drafting those that the method heeds."""
+def _flat(meta: dict[str, Any]) -> dict[str, Any]:
+    """Every setting by a name of its own, of drafting those that the method heeds; `auto` as what it came to."""
+    spec = meta["spec"]
     drafting = spec["drafting"]
     heeded = {name: drafting[name] for name in DraftSpec.model_fields if name in HEEDED[drafting["method"]]}
-    own = {name: spec[name] for name in ("pair", "max_new_tokens", "stop", "device", "dtype", "packed",
-                                       "detail")}  # fmt: skip
+    own = {name: spec[name] for name in ("pair", "max_new_tokens", "stop", "packed", "detail")}
+    own |= {name: meta["target"][name] for name in ("device", "dtype")} | meta.get("machine", {})
     models = {"target": _source(spec["target"]), "draft": _source(spec["draft"]),
               "draft_weights": (spec["draft"] or {}).get("quantization")}  # fmt: skip
     return own | models | Prompt(**spec["prompt"]).given() | heeded | spec["sampling"]

@@ -11,7 +11,7 @@ from analysis.figures import side_by_side as figures
 from analysis.side_by_side import boundaries, differences, divergence, ends, lanes, round_at, so_far
 from app.components.chart import chart
 from app.components.graph_view import Frame, Shown, graph_data, graph_view, manageable
-from app.components.run_actions import changed_settings
+from app.components.run_actions import changed_settings, recorded
 from app.components.stepper import open_in_graph, outcome, round_line
 from app.explain import as_html, tell
 from app.library import entries, find, labels
@@ -101,7 +101,7 @@ def _chosen(known: dict[str, str]) -> dict[str, str | None]:
     if names["B"] is None and names["A"]:
         names["B"] = _of_the_same_prompt(names["A"])
     if nothing_said and names["B"]:
-        names = dict(zip(SIDES, sorted(names.values())))  # names begin with the time
+        names = dict(zip(SIDES, _older_first(*names.values())))
     return names
 
 
@@ -111,6 +111,10 @@ def _of_the_same_prompt(name: str) -> str | None:
     others = (one.name for one in entries() if one.name != name and spec and one.spec
               and one.spec["prompt"]["prompt"] == spec["prompt"]["prompt"])  # fmt: skip
     return next(others, None)
+
+
+def _older_first(*names: str) -> list[str]:
+    return sorted(names, key=lambda name: find(name).created)
 
 
 def _keep_pins() -> None:
@@ -130,7 +134,7 @@ def _empty(known: dict[str, str]) -> None:
         two = next(((name, other) for name in known if (other := _of_the_same_prompt(name))), None)
         if two:
             st.button("Take two runs of one prompt", key="alike", icon=":material/compare_arrows:", on_click=_take,
-                      args=sorted(two))  # fmt: skip
+                      args=_older_first(*two))  # fmt: skip
 
 
 def _take(*names: str) -> None:
@@ -143,7 +147,7 @@ def _read(a: str, b: str) -> Pair | None:
     found = []
     for side, name in zip(SIDES, (a, b)):
         try:
-            run = OpenRun.read(find(name).folder)
+            run = recorded(name)
         except TraceError as error:
             st.error(plain(f"{side}: {error}"))
             return None

@@ -265,7 +265,8 @@ def _places(scope: Scope, run: str, kind: str, n: int, text: str) -> None:
     if kind == JOINED:
         st.caption("Candidate → node that it joined, each with the text that leads to it; +1 is one level deeper.")
     if len(lines) > LISTED:
-        st.caption(f"and {len(lines) - LISTED} more; all are in the table of merges of the run's CSV export")
+        table = "merges" if kind == JOINED else "nodes"
+        st.caption(f"and {len(lines) - LISTED} more; all are in the table of {table} of the run's CSV export")
 
 
 def _accepted_first(places: pd.DataFrame) -> pd.DataFrame:

@@ -43,7 +43,7 @@ def _lines() -> list[Line]:
     for entry in entries():
         found = info(entry)
         lines.append(Line(found, entry.sample, found.status == INCOMPLETE and _writing(entry.folder)))
-    return sorted(lines, key=lambda line: line.name, reverse=True)  # a name begins with the time
+    return sorted(lines, key=lambda line: line.info.head.created, reverse=True)
 
 
 def _writing(folder: Path) -> bool:

@@ -142,7 +142,7 @@ def _why_no_curves(run: RunTrace) -> str:
     if not known:
         return "No atlas with cost curves is here: make one with `gsd probe`."
     apart = "; ".join(f"{plain(name)}: {plain(difference(run.meta, one.meta))}" for name, one in known.items())
-    return f"The curves here are of other models, or of another device. {apart}."
+    return f"The curves here are of other models, or of another machine. {apart}."
 
 
 def _time(scope: Scope) -> None:
@@ -215,7 +215,7 @@ def _costs(scope: Scope) -> None:
         if scope.kind == "runs":
             nothing("modelled_by_step", "Choose one run above to see its measured times beside the modelled ones.")
         elif apart := difference(_trace(scope.names[0]).meta, known[chosen].meta):
-            nothing("modelled_by_step", f"These curves are not of the open run's models and device: {plain(apart)}. "
+            nothing("modelled_by_step", f"These curves are not of the open run's models and machine: {plain(apart)}. "
                     "Open a run of the atlas's pair, or make an atlas of this one with gsd probe.")  # fmt: skip
         else:
             draw("modelled_by_phase")
@@ -255,14 +255,14 @@ def _by_syntax(names: tuple[str, ...], changed: tuple[float, ...], language: str
 
 
 def _costs_of(name: str) -> tuple[str, Costs] | None:
-    """The first atlas, and its curves, that was made with the run's models on its kind of device."""
+    """The first atlas, and its curves, that was made with the run's models on its machine."""
     meta = _trace(name).meta
     return next(((atlas, one.costs) for atlas, one in _calibrated().items() if not difference(meta, one.meta)), None)
 
 
 @dataclass(frozen=True, slots=True)
 class _Calibrated:
-    """Cost curves, and the models and device that they are of, as in a run's `run.json`."""
+    """Cost curves, and the models and the machine that they are of, as in a run's `run.json`."""
 
     costs: Costs
     meta: dict[str, Any]
@@ -278,7 +278,9 @@ def _calibrated() -> dict[str, _Calibrated]:
 @st.cache_resource(show_spinner=False)
 def _load(file: Path, changed: float) -> _Calibrated | None:
     try:
-        return _Calibrated(Costs.load(file), json.loads((file.parent / "atlas.json").read_text())["meta"])
+        costs = Costs.load(file)
+        meta = json.loads((file.parent / "atlas.json").read_text())["meta"]
+        return _Calibrated(costs, meta | {"machine": costs.machine})
     except (TraceError, OSError, ValueError, KeyError):
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +180,8 @@ def _not_covered(opened: OpenAtlas, spec: DraftSpec, coverage: float) -> None:
     st.warning(f"**Not covered.** This setting expands nodes that the atlas does not hold: {coverage:.0%} of the "
                "tokens could be replayed up to there. Nothing is guessed, so there are no figures. This records what "
                "is lacking:")  # fmt: skip
-    st.code(f'gsd probe --out {opened.folder} --fill "{grid}"', language=None, wrap_lines=True)
+    fill = ["gsd", "probe", "--out", str(opened.folder), "--fill", grid]
+    st.code(shlex.join(fill), language=None, wrap_lines=True)
 
 
 def _changed(spec: DraftSpec, reference: DraftSpec) -> dict[str, str]:

@@ -6,7 +6,6 @@ whole call, everything included but the trace.
 """
 
 from gsd.bench.contenders import OWN, Measurement, OwnMethod, PeerMethod, methods_to_run
-from gsd.bench.environment import machine
 from gsd.bench.measuring import PromptResult, measure
 from gsd.bench.rows import best_peer, summary
 from gsd.peers import plain_peer
@@ -18,7 +17,6 @@ __all__ = [
     "PeerMethod",
     "PromptResult",
     "best_peer",
-    "machine",
     "measure",
     "methods_to_run",
     "plain_peer",

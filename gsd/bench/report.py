@@ -74,9 +74,10 @@ def markdown(report: dict[str, Any]) -> str:
     parts.append(
         _markdown_table(["ms", "the first round, with the prompt", *(f"{phase} a round" for phase in phases)], cells)
     )
-    kinds = list(next(iter(rows.values()))["by_kind"])
-    cells = [[f"`{name}`", *(_ratio(row["by_kind"][kind]) for kind in kinds)] for name, row in rows.items()]
-    parts.append(_markdown_table(["speed-up by kind", *kinds], cells))
+    for title, by_kind in (("speed-up by kind", "by_kind"), ("× transformers by kind", "by_kind_over_transformers")):
+        kinds = list(next(iter(rows.values()))[by_kind])
+        cells = [[f"`{name}`", *(_ratio(row[by_kind][kind]) for kind in kinds)] for name, row in rows.items()]
+        parts.append(_markdown_table([title, *kinds], cells))
     return "\n\n".join(parts) + "\n"
 
 

@@ -52,9 +52,6 @@ def _row(name: str, results: Sequence[PromptResult], kinds: Sequence[str | None]
     ratios = [speedup(result.calls[name], _faster_baseline(result, plain)) for result in results]
     over_transformers = _ratios(name, results, plain)
     over_best = list(map(min, zip(*(_ratios(name, results, peer) for peer in _peers(results)))))  # the fastest there
-    by_kind: dict[str, list[float]] = {}
-    for kind, ratio in zip(kinds, ratios):
-        by_kind.setdefault(kind or "other", []).append(ratio)
     return {
         "speedup": statistics.fmean(ratios),
         "speedup_interval": interval(ratios),
@@ -70,10 +67,19 @@ def _row(name: str, results: Sequence[PromptResult], kinds: Sequence[str | None]
         **_times([call for result in results for call in result.calls[name]]),
         **_texts(name, results),
         "prompts": len(results),
-        "by_kind": {kind: statistics.fmean(of_kind) for kind, of_kind in by_kind.items()},
+        "by_kind": _by_kind(ratios, kinds),
+        "by_kind_over_transformers": _by_kind(over_transformers, kinds),
         "speedups": ratios,
         "speedups_over_transformers": over_transformers,
     }
+
+
+def _by_kind(ratios: Sequence[float], kinds: Sequence[str | None]) -> dict[str, float]:
+    """Means over the prompts of each kind."""
+    found: dict[str, list[float]] = {}
+    for kind, ratio in zip(kinds, ratios):
+        found.setdefault(kind or "other", []).append(ratio)
+    return {kind: statistics.fmean(of_kind) for kind, of_kind in found.items()}
 
 
 def _work(calls: list[Measurement]) -> dict[str, Any]:

@@ -15,13 +15,13 @@ from typer.exceptions import TyperException
 from gsd.cli.benchmark import bench
 from gsd.cli.decode import generate
 from gsd.cli.inspect import doctor, pairs
-from gsd.cli.runs import export, replay
+from gsd.cli.runs import export, query, replay
 from gsd.cli.sweeping import sweep
 from gsd.cli.tuning import calibrate, probe, tune
 from gsd.errors import GsdError
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
-COMMANDS = (generate, bench, sweep, export, replay, probe, calibrate, tune, pairs, doctor)
+COMMANDS = (generate, bench, sweep, export, query, replay, probe, calibrate, tune, pairs, doctor)
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="GSD lab: graph-structured speculative decoding.")
 for command in COMMANDS:
     app.command()(command)

@@ -12,6 +12,7 @@ from gsd.cli import options
 from gsd.cli.output import end_with_broken_lines, load, print_json, print_table, progress, write_csv
 from gsd.config import HEEDED, DraftSpec, RunSpec, SamplingSpec, build
 from gsd.errors import InputError, PromptError
+from gsd.pairs import chosen_models
 from gsd.prompts import PromptFile, read_prompts
 from gsd.trace import check_writable
 
@@ -62,7 +63,7 @@ def bench(
     sampling = build(SamplingSpec, {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed})
     names = methods_to_run([name.strip() for name in methods.split(",") if name.strip()], sampling)
     drafting = _drafting(names, preset_name, settings or [])
-    models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
+    models = chosen_models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
     file = read_prompts(prompts)
     shared = {**models, "sampling": sampling, "max_new_tokens": max_new_tokens, "device": device, "dtype": dtype,
               "packed": packed, "detail": "counters", "prompt": file.prompts[0]}  # fmt: skip
@@ -122,7 +123,8 @@ class _Benchmark:
         return ids
 
     def _report(self, runner: Runner) -> dict[str, Any]:
-        from gsd.bench import best_peer, machine, plain_peer, summary
+        from gsd.bench import best_peer, plain_peer, summary
+        from gsd.environment import machine
         from gsd.peers import PEERS
 
         plain = plain_peer(self.spec.sampling)

@@ -12,6 +12,7 @@ from gsd.cli import options
 from gsd.cli.output import console, end_with_broken_lines, load, print_json, progress
 from gsd.config import RunSpec, SamplingSpec, build
 from gsd.errors import InputError, PromptError
+from gsd.pairs import chosen_models
 from gsd.prompts import BrokenLine, PromptFile
 from gsd.trace import check_writable
 
@@ -73,7 +74,7 @@ def generate(
     """Decode a prompt, or a file of them, and write each run's trace."""
     if trace not in ("full", "counters", "none"):
         raise InputError(f"--trace {trace!r}: choose full, counters or none")
-    models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
+    models = chosen_models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
     given = {
         "method": method, "width": width, "depth": depth, "merge_context": merge_context,
         "sibling_threshold": sibling_threshold, "prob_threshold": prob_threshold, "prob_rule": prob_rule,

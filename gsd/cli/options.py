@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 
-from gsd.config import HEEDED, DraftSpec, ModelSpec, Prompt, Quantization, build, preset
+from gsd.config import HEEDED, DraftSpec, Prompt, build, preset
 from gsd.errors import InputError
-from gsd.pairs import pair
 from gsd.prompts import PromptFile, read_prompts
 
 PairName = Annotated[str | None, typer.Option("--pair", help="A preset of `gsd pairs`.")]
@@ -58,54 +57,6 @@ def refuse_unread(given: Collection[str], spec: DraftSpec, option: str) -> None:
     if unread := set(given) - read - {"method"}:
         raise InputError(f"{option}{min(unread).replace('_', '-')}: {spec.method} does not read it; it reads "
                          f"{', '.join(sorted(read)) or 'no setting'}")  # fmt: skip
-
-
-def models(
-    pair_name: str | None,
-    target: str | None,
-    draft: str | None,
-    target_revision: str | None,
-    draft_revision: str | None,
-    trust: bool,
-    draft_quant: str = "none",
-) -> dict[str, Any]:
-    """`pair`, `target` and `draft` of a `RunSpec`."""
-    found = _named(pair_name, target, draft, target_revision, draft_revision, trust)
-    if draft_quant == "none":
-        return found
-    if found["draft"] is None:
-        raise InputError(f"--draft-quant {draft_quant} needs a --draft")
-    values = found["draft"].model_dump() | {"quantization": draft_quant}
-    try:
-        return found | {"draft": build(ModelSpec, values)}
-    except InputError:
-        raise InputError(f"--draft-quant {draft_quant!r}: choose {', '.join(get_args(Quantization))}") from None
-
-
-def _named(
-    pair_name: str | None,
-    target: str | None,
-    draft: str | None,
-    target_revision: str | None,
-    draft_revision: str | None,
-    trust: bool,
-) -> dict[str, Any]:
-    for option, value in (("--pair", pair_name), ("--target", target), ("--draft", draft)):
-        if value is not None and not value.strip():  # a variable of the shell that is not set
-            raise InputError(f"{option} {value!r}: name one, or leave {option} out")
-    if pair_name and (target or draft):
-        raise InputError("give either --pair or --target and --draft")
-    if not target:
-        if draft:
-            raise InputError("--draft needs a --target")
-        if target_revision or draft_revision or trust:
-            raise InputError("--target-revision, --draft-revision and --trust-remote-code need a --target")
-        chosen = pair(pair_name or "tiny")
-        return {"pair": chosen.name, "target": chosen.target, "draft": chosen.draft}
-    return {
-        "target": ModelSpec(source=target, revision=target_revision, trust_remote_code=trust),
-        "draft": ModelSpec(source=draft, revision=draft_revision, trust_remote_code=trust) if draft else None,
-    }
 
 
 def prompts(prompt: str | None, prompt_file: Path | None) -> PromptFile:

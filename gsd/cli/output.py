@@ -49,7 +49,7 @@ def print_table(header: list[str], rows: list[list[str]]) -> None:
     """A table on standard output: cells wrap where a terminal is narrow; a file or a pipe gets whole lines."""
     table = Table(box=None, pad_edge=False)
     for name in header:
-        table.add_column(name, overflow="fold")
+        table.add_column(Text(name), overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
     Console(width=None if sys.stdout.isatty() else UNCUT).print(table, highlight=False)

@@ -1,7 +1,8 @@
-"""`gsd export` and `gsd replay`: what runs hold, for others, and whether it comes out the same again."""
+"""`gsd export`, `gsd query`, `gsd replay`: what runs hold, for others, and whether it comes out the same again."""
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gsd.cli.options import Json, Trust
-from gsd.cli.output import load, print_json, print_table, progress
+from gsd.cli.output import load, print_json, print_table, progress, write_csv
 from gsd.errors import InputError
 from gsd.pairs import PairHolder, as_recorded
 from gsd.trace import read_run
@@ -40,6 +41,25 @@ def export(
         print_json({"files": [str(file) for file in files]})
     else:
         print("\n".join(map(str, files)))
+
+
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT over the tables that docs/tables.md describes.")],
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the answer to this file, too.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Ask the tables of many runs, by SQL."""
+    from analysis import query as tables
+
+    answer = tables.query(runs, sql).convert_dtypes()  # whole numbers stay whole where one is missing
+    if csv:
+        write_csv(answer, csv)
+    if as_json:
+        print_json({"rows": json.loads(answer.to_json(orient="records", double_precision=15))})
+    else:
+        shown = answer.astype(object).where(answer.notna(), "")
+        print_table(list(answer.columns), [list(map(str, row)) for row in shown.itertuples(index=False)])
 
 
 def replay(

@@ -13,7 +13,7 @@ from gsd.cli.output import console, end_with_broken_lines, load, print_json, pri
 from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec, build
 from gsd.cost import COSTS_FILE, Costs, Curve, models_named
 from gsd.errors import InputError, PromptError
-from gsd.pairs import as_recorded
+from gsd.pairs import as_recorded, chosen_models
 from gsd.prompts import BrokenLine, PromptFile, read_prompts
 from gsd.trace import check_writable
 
@@ -60,7 +60,7 @@ def probe(
         _refuse_beside_fill(context)
         _fill(out, fill, as_json, trust=trust_remote_code)
         return
-    models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
+    models = chosen_models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
     shared = {
         **models, "max_new_tokens": max_new_tokens, "device": device, "dtype": dtype, "packed": packed,
         "sampling": build(SamplingSpec, {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}),
@@ -183,7 +183,7 @@ def calibrate(
     as_json: options.Json = False,
 ) -> None:
     """Measure what a forward of N tokens takes, draft and target, and the engine around them."""
-    models = options.models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
+    models = chosen_models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
     prompt = Prompt(prompt=ENGINE_PROMPT)
     spec = build(RunSpec, {**models, "prompt": prompt, "device": device, "dtype": dtype, "packed": packed})
     check_writable(out.parent)
@@ -260,7 +260,7 @@ def _curves(named: Path | None, atlas: Atlas, folder: Path) -> Costs | None:
 
 def _print_best(report: dict[str, Any], atlas: Atlas) -> None:
     """The front and the best settings, with what to paste for a prompt of their kind; all rows are in the CSV."""
-    from analysis.tune import command
+    from analysis.tune import command, kind_named
 
     print(f"{report['settings']} settings, {report['covered']} of them covered by the atlas")
     if not report["pareto"]:
@@ -271,7 +271,9 @@ def _print_best(report: dict[str, Any], atlas: Atlas) -> None:
          f"{row['mean_acceptance_length']:.2f}", row["options"]]
         for row in report["pareto"]
     ])  # fmt: skip
-    for name, best in {"all": report["best"], **report["best_by_kind"]}.items():
-        text = next((text for text in atlas.texts if text.kind == name), atlas.texts[0])
+    of_kind = {kind_named(text.kind): text for text in reversed(atlas.texts)}  # the first of each
+    bests = [("all", atlas.texts[0], report["best"])]
+    bests += [(kind, of_kind[kind], best) for kind, best in report["best_by_kind"].items()]
+    for name, text, best in bests:
         pasted = command(atlas.meta["spec"], text, best)
         print(f"best for {name}: {best['modelled_speedup']:.2f} modelled, {pasted}")

@@ -93,6 +93,22 @@ def test_texts_that_differ_say_where_and_how(compare, tmp_path):
     assert any("seed 1 → 2" in caption.value for caption in page.caption)
 
 
+def test_the_first_two_are_the_newest_of_one_prompt_and_the_older_is_a(compare, two):
+    older, newer = (folder.rename(folder.with_name(name)) for folder, name in zip(two, ("f0", "0f")))
+    page = compare()
+    page.button(key="alike").click().run()
+    assert [page.selectbox(key=f"compare {side}").value for side in "AB"] == [older.name, newer.name]
+
+
+def test_that_two_runs_are_of_two_machines_is_said(compare, two):
+    for folder, threads in zip(two, (2, 4)):
+        head = json.loads((folder / "run.json").read_bytes())
+        head["machine"] = {"processor": "one", "threads": threads, "gpu": None}
+        (folder / "run.json").write_text(json.dumps(head))
+    page = compare(a=two[0].name, b=two[1].name)
+    assert any("threads 2 → 4" in caption.value for caption in page.caption)
+
+
 def test_two_prompts_are_not_compared(compare, tmp_path):
     runs = [record_run(tmp_path / "runs", prompt=Prompt(prompt=prompt)) for prompt in ("one", "another")]
     page = compare(a=runs[0].name, b=runs[1].name)

@@ -107,9 +107,12 @@ def test_runs_of_one_prompt_are_told_apart_in_the_list_and_before_they_are_delet
 
 
 def test_the_list_is_by_time_samples_among_ones_own(view, tmp_path):
-    record(tmp_path)
+    """Also where names do not begin with the time, as those of a sweep."""
+    for name in ("0aaa", "fbbb", "9ccc"):
+        folder = record(tmp_path)
+        folder.rename(folder.with_name(name))
     created = table(view())["created"]
-    assert len(created) == 1 + len(list_runs(SAMPLES)) and created.is_monotonic_decreasing
+    assert len(created) == 3 + len(list_runs(SAMPLES)) and created.is_monotonic_decreasing
 
 
 def test_on_a_narrow_page_the_figures_come_behind_the_title_whole_and_the_first_cut_column_is_what_the_prompt_is(view):

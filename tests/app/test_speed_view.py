@@ -1,6 +1,7 @@
 """The Speed view through AppTest: empty, with a run in every scope, measured beside modelled."""
 
 import json
+from dataclasses import replace
 from statistics import median
 
 import pytest
@@ -160,8 +161,16 @@ def test_curves_of_other_models_are_not_applied(speed, run, atlas):
     assert modelled.proto.delta_description and "target parameters 7, not 1000000" in modelled.help
 
 
+def test_curves_of_another_machine_are_not_applied(speed, run, atlas):
+    here = read_run(run).meta["machine"]
+    replace(COSTS, machine=here | {"threads": 4}).save(atlas / "costs.json")
+    page = speed(run=run.name, tab="Cost model")
+    assert charts(page) == ["cost_curves"]
+    assert any("threads 4, not 2" in info.value for info in page.info)
+
+
 def test_every_sample_is_modelled_by_the_curves_of_the_sample_atlas(speed):
-    """Made with the same models on the same kind of device, whether their `run.json` says all of it or not."""
+    """Made with the same models on the same machine, whether their `run.json` says all of it or not."""
     for folder in list_runs(SAMPLES):
         if read_run(folder).meta["draft"]:
             page = speed(run=folder.name)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from fixtures.recorded import record_run
 
 from gsd.config import DraftSpec, Prompt, RunSpec
 from gsd.pairs import PAIRS
-from gsd.records import _origins
+from gsd.records import Tally, _origins
 from gsd.trace import read_run
 from tests.models import decode
 from tests.table_model import table_pair
@@ -27,6 +28,21 @@ def test_a_made_up_run_has_the_form_of_a_real_one(tiny, tmp_path):
     real, made = read_run(tiny.run(spec, tmp_path).folder), read_run(record_run(tmp_path / "made"))
     assert form(made.steps[0]) == form(real.steps[0])
     assert form(made.end) == form(real.end)
+
+
+@pytest.mark.parametrize("detail", ["full", "counters"])
+def test_the_rounds_of_a_trace_add_up_to_its_totals(tiny, tmp_path, detail):
+    """What is shown of a run that is still going is what its end will say."""
+    pair = PAIRS["tiny"]
+    spec = RunSpec(target=pair.target, draft=pair.draft, prompt=Prompt(prompt="def add(a, b):\n"), max_new_tokens=20,
+                   detail=detail)  # fmt: skip
+    trace, tally = read_run(tiny.run(spec, tmp_path).folder), Tally()
+    for step in trace.steps:
+        tally.add_record(step)
+    totals, known = trace.end["totals"], tally.totals()
+    if detail == "counters":  # no round says its longest path
+        assert known.pop("acceptance_rate_longest_path") is None and totals.pop("acceptance_rate_longest_path")
+    assert known == pytest.approx(totals)
 
 
 def test_behind_a_merge_edge_every_token_is_owed_to_the_merge():

@@ -4,12 +4,12 @@ import pytest
 
 from gsd.bench import OWN, Measurement, OwnMethod, PromptResult, best_peer, methods_to_run, summary
 from gsd.bench.divergence import Divergence
-from gsd.bench.environment import commit
 from gsd.bench.measuring import interleaved
 from gsd.bench.report import calls, markdown
 from gsd.bench.rows import interval
 from gsd.config import PRESETS, DraftSpec, Prompt, RunSpec, SamplingSpec
 from gsd.engine import Times
+from gsd.environment import commit
 from gsd.errors import InputError
 from gsd.pairs import PAIRS
 
@@ -71,7 +71,15 @@ def test_wins_are_counted_against_the_peer_that_is_fastest_on_each_prompt():
 
 def test_kinds_have_means_of_their_own():
     results = [result(ar=6.0, hf_greedy=6.0, graph=ms) for ms in (6.0, 2.0, 3.0)]
-    assert row("graph", *results, kinds=["code", "code", None])["by_kind"] == {"code": 2.0, "other": 2.0}
+    made = row("graph", *results, kinds=["code", "code", None])
+    assert made["by_kind"] == {"code": 2.0, "other": 2.0}
+
+
+def test_kinds_over_transformers_are_against_its_plain_decoding_alone():
+    results = [result(ar=6.0, hf_greedy=12.0, graph=ms) for ms in (6.0, 3.0)]
+    made = row("graph", *results, kinds=["code", None])
+    assert made["by_kind"] == {"code": 1.0, "other": 2.0}
+    assert made["by_kind_over_transformers"] == {"code": 2.0, "other": 4.0}
 
 
 def test_matches_counts_texts_equal_to_plain_greedy_and_flags_what_rounding_does_not_explain():
@@ -166,7 +174,7 @@ def test_a_result_as_markdown_has_a_line_for_each_method_in_each_table():
     found = PromptResult({"ar": own, "hf-greedy": [call(8.0)]}, {"ar": None, "hf-greedy": None})
     rows = summary([found], ["code"], "hf-greedy")
     text = markdown({"methods": rows, "best_peer": "hf-greedy", "baseline": "the faster"})
-    assert text.count("| `ar` |") == 3 and text.count("| `hf-greedy` |") == 2  # a peer tells no phases
+    assert text.count("| `ar` |") == 4 and text.count("| `hf-greedy` |") == 3  # a peer tells no phases
     assert "| `hf-greedy` | 0.50 | 0.50–0.50 |" in text and "1/1" in text
 
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 import torch
 
-from benchmarks import near_ties, transformers_alone
+from benchmarks import against, near_ties, transformers_alone
 from benchmarks.common import add_out, over_prompts, positive
 from gsd.errors import InputError
 
@@ -95,6 +95,59 @@ def test_the_benchmarks_transformers_writes_what_transformers_alone_does(monkeyp
 def test_ways_that_write_different_texts_are_not_compared():
     with pytest.raises(InputError, match="different texts"):
         transformers_alone._ratio(lambda _: [1], lambda _: [2], [0], 1)
+
+
+CALLS = """prompt,method,repeat,new_tokens,wall_ms
+a,auto,0,10,100
+a,ar,0,10,400
+a,auto,1,10,100
+a,ar,1,10,200
+a,auto,2,10,100
+a,ar,2,5,100
+b,auto,0,10,100
+b,ar,0,10,100
+b,auto,1,10,100
+b,ar,1,10,50
+b,auto,2,10,100
+b,ar,2,10,80
+"""
+
+
+def against_auto(monkeypatch, tmp_path, *options: str) -> None:
+    (tmp_path / "calls.csv").write_text(CALLS)
+    monkeypatch.setattr(sys, "argv", ["against", str(tmp_path / "calls.csv"), *options])
+    against.main()
+
+
+def test_one_method_is_set_against_another_call_by_call(monkeypatch, capsys, tmp_path):
+    """The ratios of a are 4, 2 and 2 (half the tokens in the last call), those of b 1, 0.5 and 0.8."""
+    against_auto(monkeypatch, tmp_path)
+    line = capsys.readouterr().out.splitlines()[-1]
+    # medians 2 and 0.8; first calls 4 and 1; 930 ms for 55 tokens over 600 ms for 60
+    assert line == "| `ar` | 1.26 | 0.80–2.00 | 1/2 | 0.80 | 2.00 | 1.00–4.00 | 1.69 |"
+    against_auto(monkeypatch, tmp_path, "--without", "b")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("| `ar` | 2.00 | 2.00–2.00 | 1/1 |")
+
+
+@pytest.mark.parametrize("options, said", [
+    (["--method", "chain"], "chain was not measured"),
+    (["--without", "c"], "no prompt c"),
+    (["--without", "a", "b"], "leaves no prompt"),
+])  # fmt: skip
+def test_what_was_not_measured_cannot_be_set_against_anything(monkeypatch, tmp_path, options, said):
+    with pytest.raises(InputError, match=said):
+        against_auto(monkeypatch, tmp_path, *options)
+
+
+@pytest.mark.parametrize("content, said", [
+    ("", "cannot be read"),
+    ("prompt,method\na,auto\n", "no column repeat, new_tokens, wall_ms"),
+    (CALLS.splitlines()[0], "no calls"),
+])  # fmt: skip
+def test_a_file_that_holds_no_calls_is_refused(tmp_path, content, said):
+    (tmp_path / "calls.csv").write_text(content)
+    with pytest.raises(InputError, match=said):
+        against.read_calls(tmp_path / "calls.csv")
 
 
 def test_places_are_compared_one_by_one():

@@ -211,6 +211,20 @@ def test_bench_refuses_a_peer_that_would_not_be_what_its_name_says(gsd, tmp_path
     refused(gsd("bench", "--prompts", path, "--methods", "hf-greedy", "--temperature", "1"), "hf-greedy", "hf-sample")
 
 
+def test_query_answers_over_many_runs(gsd, tmp_path):
+    for tokens in (2, 3):
+        gsd("generate", "--prompt", PROMPT, "--max-new-tokens", tokens, "--out", tmp_path)
+    runs = list_runs(tmp_path)
+    asked = ("query", "SELECT new_tokens, kind FROM runs ORDER BY 1", *runs)
+    code, out, _ = gsd(*asked, "--csv", tmp_path / "answer.csv", "--json")
+    assert (code, json.loads(out)) == (0, {"rows": [{"new_tokens": n, "kind": None} for n in (2, 3)]})
+    assert (tmp_path / "answer.csv").read_text() == "new_tokens,kind\n2,\n3,\n"
+    code, out, _ = gsd(*asked)
+    assert (code, [line.split()[0] for line in out.splitlines()]) == (0, ["new_tokens", "2", "3"])
+    refused(gsd("query", "DROP VIEW runs", *runs), "one SELECT")
+    refused(gsd("query", "SELECT 1", tmp_path / "nowhere"), "nowhere")
+
+
 def test_export_writes_tables_and_metrics_and_a_bundle_runs_again(gsd, tmp_path):
     _, out, _ = gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 6, "--out", tmp_path, "--json")
     run = tmp_path / json.loads(out)["run"]

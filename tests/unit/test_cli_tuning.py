@@ -4,6 +4,7 @@ import inspect
 import json
 import shlex
 import shutil
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -12,7 +13,7 @@ from fixtures.made_atlas import made_atlas
 import gsd.probe as gsd_probe
 from analysis.tune import SETTINGS
 from gsd.atlas import Atlas, Bounds
-from gsd.cli import main
+from gsd.cli import main, tuning
 from gsd.cli.tuning import probe
 from gsd.config import DraftSpec
 
@@ -56,6 +57,17 @@ def test_tune_says_what_is_best_and_what_to_paste(gsd, atlas):
     given = shlex.split(best.partition("gsd generate ")[2])
     assert "--pair" in given and "--prompt" in given
     assert gsd("generate", *given, "--max-new-tokens", 2, "--trace", "none")[0] == 0
+
+
+def test_what_is_to_be_pasted_is_a_prompt_of_the_kind(monkeypatch, capsys):
+    """Also for prompts of no kind, and where a kind has the name of the whole."""
+    monkeypatch.setattr("analysis.tune.command", lambda spec, text, row: text.given)
+    texts = [SimpleNamespace(kind=kind, given=given) for kind, given in (("code", "a"), ("all", "b"), (None, "c"))]
+    best = {"modelled_speedup": 1.0, "verified_nodes": 1, "rounds": 1, "mean_acceptance_length": 1.0, "options": ""}
+    report = {"settings": 1, "covered": 1, "pareto": [best], "best": best,
+              "best_by_kind": {"all": best, "prompts of no kind": best}}  # fmt: skip
+    tuning._print_best(report, SimpleNamespace(texts=texts, meta={"spec": {}}))
+    assert [line[-1] for line in capsys.readouterr().out.splitlines()[-3:]] == ["a", "b", "c"]
 
 
 def test_what_an_atlas_lacks_is_filled_in_by_its_own_models(gsd, tmp_path, prompts):

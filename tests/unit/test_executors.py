@@ -29,7 +29,9 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 def made_up(out: Path, *prompts: str, pairs: tuple[str, ...] = ("t",)) -> SweepSpec:
     """A sweep for the made-up pair, which does what the prompts say."""
     return SweepSpec(
-        pairs=[{"target": name, "draft": "d"} for name in pairs], prompts=[{"prompt": p} for p in prompts], out=out
+        pairs=[{"target": name, "draft": "d"} for name in pairs],
+        prompts=[{"id": p, "prompt": p} for p in prompts],
+        out=out,
     )
 
 
@@ -44,11 +46,11 @@ def log_of(out: Path) -> list[str]:
 
 
 def without_clocks(out: Path) -> dict[str, tuple]:
-    """Everything of every run under `out`, but for dates and times."""
+    """Everything of every run under `out`, but for dates, times and the machine, of which a worker has a share."""
     found = {}
     for folder in list_runs(out):
         trace = read_run(folder)
-        head = {key: value for key, value in trace.meta.items() if key != "created"}
+        head = {key: value for key, value in trace.meta.items() if key not in ("created", "machine")}
         steps = [{key: value for key, value in step.items() if key != "ms"} for step in trace.steps]
         totals = {key: value for key, value in trace.end["totals"].items() if not is_time(key)}
         found[folder.name] = head, steps, trace.end | {"totals": totals}

@@ -114,7 +114,7 @@ def test_names_of_prompts_are_shown_as_text():
 
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b"{}", b'{"methods": {}}', b"\xff", result(methods={"a": {"speedups": []}}),
-                result(prompts=[{"id": "one", "kind": None}])],
+                result(prompts=[{"id": "one", "kind": None}]), result(prompts=[{"id": "one", "kind": None}] * 12)],
 )  # fmt: skip
 def test_what_is_no_result_is_refused_by_name(content):
     with pytest.raises(InputError, match=r"mine\.json is no result"):

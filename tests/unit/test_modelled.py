@@ -108,6 +108,15 @@ def test_curves_hold_for_their_own_models_only(run):
     assert difference(meta, meta | {"draft": None}) == "a draft is lacking"
 
 
+def test_curves_hold_for_their_own_machine_where_both_say_it(run):
+    here = {"processor": "one", "threads": 2, "gpu": None}
+    there = here | {"threads": 4, "context": 128}  # cost curves say more
+    older = {name: value for name, value in run.meta.items() if name != "machine"}  # does not say
+    assert difference(older, run.meta) is difference(run.meta, older) is None
+    assert difference(run.meta | {"machine": here}, run.meta | {"machine": here | {"repeats": 9}}) is None
+    assert difference(run.meta | {"machine": here}, run.meta | {"machine": there}) == "threads 4, not 2"
+
+
 def test_a_trace_that_does_not_say_quantization_has_none(run):
     """Older ones, the samples among them."""
     said = {role: {**run.meta[role], "quantization": "none"} for role in ("target", "draft")}

@@ -23,6 +23,16 @@ def test_a_broken_line_is_named_by_number_and_the_rest_is_kept(tmp_path, line):
     assert [broken.line for broken in file.broken] == [2]
 
 
+def test_an_id_that_is_taken_is_a_broken_line_that_names_the_other(tmp_path):
+    """What is measured is told by prompt: under one id two prompts would hide one another."""
+    path = tmp_path / "prompts.jsonl"
+    path.write_text('{"prompt": "one", "id": "a"}\n\n{"prompt": "two", "id": "a"}\n{"prompt": "three"}\n')
+    file = read_prompts(path)
+    assert ([prompt.prompt for prompt in file.prompts], file.lines) == (["one", "three"], [1, 4])
+    [broken] = file.broken
+    assert broken.line == 3 and "'a' is that of line 1" in broken.error
+
+
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"{\n", b"\xff\xfe"])
 def test_a_file_without_a_prompt_is_refused(tmp_path, content):
     path = tmp_path / "prompts.jsonl"

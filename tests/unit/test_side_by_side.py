@@ -15,7 +15,7 @@ from analysis.side_by_side import boundaries, differences, divergence, ends, lan
 def step(tokens, ms=10.0):
     return {"new_tokens": [ord(one) for one in tokens], "new_texts": list(tokens), "accepted": [*range(1, len(tokens))],
             "draft_forwards": 2, "target_forwards": 1, "drafted_nodes": 5, "verified_nodes": 4, "merged": 0,
-            "ms": {"total": ms}}  # fmt: skip
+            "tree": None, "ms": {"total": ms, "draft": 0.0, "verify": 0.0}}  # fmt: skip
 
 
 A = [step("abc", 30.0), step("d"), step("ef")]

@@ -53,6 +53,16 @@ def test_the_same_run_asked_for_twice_is_one_cell(sweep):
     assert len(cells) == 2  # the two prompts
 
 
+def test_a_pair_takes_the_options_of_generate(sweep):
+    held = {"pair": "tiny", "draft_quant": "int4"}
+    own = {"target": "a/t", "draft": "a/d", "target_revision": "v1"}
+    runs = list(sweep(pairs=[held, own], stop=["\n\n"], packed=False).cells().values())
+    first, last = runs[0], runs[-1]
+    assert (first.pair, first.draft.quantization, first.stop, first.packed) == ("tiny", "int4", ("\n\n",), False)
+    assert (last.pair, last.target.revision, last.draft.revision) == (None, "v1", None)
+    assert len({run.digest() for run in runs}) == len(runs) == 16
+
+
 def test_settings_that_draft_the_same_are_one_cell(sweep):
     """A tree never merges and a chain has width 1, whatever the grid says; only the graph has all four."""
     grid = {"merge_context": ["none", 0], "width": [2, 3]}
@@ -99,7 +109,13 @@ def test_prompts_inline_have_ids_by_their_place(sweep):
         ({"pears": ["tiny"]}, r"--pears \['tiny'\]: Extra"),
         ({"pairs": ["tinny"]}, r"unknown pair 'tinny'; choose one of tiny"),
         ({"pairs": []}, r"--pairs \[\]"),
-        ({"pairs": [{"target": "a"}]}, r"draft \{'target': 'a'\}: Field required"),
+        ({"pairs": [{"target": "a"}]}, r"method 'chain' needs a draft model"),
+        ({"pairs": [{"draft_quant": "int4"}]}, r"name a pair, or a target and a draft"),
+        ({"pairs": [{"draft": "a"}]}, r"--draft needs a --target"),
+        ({"pairs": [{"pair": "tiny", "draft": "a"}]}, r"either --pair or --target"),
+        ({"pairs": [{"pair": "tiny", "draft_quant": "int3"}]}, r"--draft-quant 'int3': choose none, int8, int4"),
+        ({"prompts": [{"id": "a", "prompt": "x"}, {"id": "a", "prompt": "y"}]}, r"id 'a' is that of two prompts"),
+        ({"stop": [""]}, r"--stop.0 '': "),
         ({"pairs": None, "out": None}, r"lacks pairs, out$"),
         ({"prompts": []}, r"--prompts \[\]"),
         ({"prompts": ["a"]}, r"--prompts.0 'a': "),

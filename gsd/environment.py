@@ -1,34 +1,41 @@
-"""What the figures were measured on."""
+"""What times were measured on."""
 
 from __future__ import annotations
 
+import functools
 import platform
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
 
 import gsd
-from gsd.runner import Runner
+
+if TYPE_CHECKING:
+    from gsd.models.hf import HFModel
+    from gsd.runner import Runner
 
 
 def machine(runner: Runner) -> dict[str, Any]:
-    """What the figures were measured on."""
-    gpus = [torch.cuda.get_device_name(device) for device in runner.target.devices if device.type == "cuda"]
+    """Hardware and software, for a benchmark's result."""
     return {
         "gsd": commit() or gsd.__version__,
-        "processor": processor(),
-        "threads": torch.get_num_threads(),
-        "gpu": ", ".join(gpus) or None,
+        **hardware(runner.target),
         "platform": f"{platform.system()} {platform.machine()}",  # results are shown: no name of a kernel's build
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "scikit_learn": find_spec("sklearn") is not None,  # changes how transformers' assistant stops
     }
+
+
+def hardware(target: HFModel) -> dict[str, Any]:
+    """What times hang on: the processor, torch's threads, and the GPUs that hold the target, if any."""
+    gpus = [torch.cuda.get_device_name(device) for device in target.devices if device.type == "cuda"]
+    return {"processor": processor(), "threads": torch.get_num_threads(), "gpu": ", ".join(gpus) or None}
 
 
 def commit() -> str | None:
@@ -44,6 +51,7 @@ def commit() -> str | None:
     return told.stdout.strip() or None
 
 
+@functools.cache
 def processor() -> str:
     """The processor's name as Linux gives it, else what Python knows."""
     try:
