@@ -14,7 +14,7 @@ from typing import Any
 
 from gsd.config import RunSpec, build
 from gsd.errors import InputError, TraceError
-from gsd.trace import SCHEMA
+from gsd.trace import READABLE, as_of_today, other_version
 
 TITLE = "title.txt"  # beside what was recorded, which stays as it is
 MOST_TITLE = 80  # characters
@@ -70,10 +70,9 @@ def read_head(folder: Path) -> Head:
     try:
         meta = json.loads((folder / "run.json").read_bytes())
         schema, created = meta["schema"], str(meta["created"])
-        if schema != SCHEMA:
-            why = f"trace schema {schema!r}; this version reads {SCHEMA}: use the gsd that wrote it"
-            return Head(folder, title, created, None, OTHER_VERSION, why)
-        return Head(folder, title, created, build(RunSpec, meta["spec"]).model_dump(mode="json"))
+        if schema not in READABLE:
+            return Head(folder, title, created, None, OTHER_VERSION, other_version(schema))
+        return Head(folder, title, created, build(RunSpec, as_of_today(meta, schema)["spec"]).model_dump(mode="json"))
     except (OSError, ValueError, LookupError, TypeError, RecursionError, InputError) as error:
         return Head(folder, title, created, None, UNREADABLE, f"run.json cannot be read: {_line(error)}")
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from gsd.errors import TraceError
 from gsd.tables import NAMES, SCHEMAS, tables
-from gsd.trace import SCHEMA, RunTrace, read_run
+from gsd.trace import READABLE, RunTrace, read_run
 
 _MALFORMED = (LookupError, TypeError, AttributeError, ValueError, pa.ArrowException)  # what foreign JSON leads to
 
@@ -156,7 +156,7 @@ def parquet_files(folder: Path) -> dict[str, Path] | None:
     if not all(file.exists() for file in files.values()):
         return None
     try:
-        if json.loads((folder / "run.json").read_bytes())["schema"] != SCHEMA:
+        if json.loads((folder / "run.json").read_bytes())["schema"] not in READABLE:
             return None
         same = all(pq.read_schema(file).equals(SCHEMAS[name]) for name, file in files.items())
     except (OSError, *_MALFORMED):

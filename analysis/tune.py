@@ -197,6 +197,7 @@ def command(recorded: dict[str, Any], text: AtlasText, row: dict[str, Any]) -> s
     `recorded` is the atlas's own spec; a prompt that was given as tokens is left to whoever pastes.
     """
     asked = {name: recorded[name] for name in _DECODING if name in recorded} | recorded.get("sampling", {})
+    asked.pop("draw", None)  # no option: what runs anew is drawn as this version draws
     usual = {name: RunSpec.model_fields[name].default for name in _DECODING} | SamplingSpec().model_dump()
     given = [*_models(recorded), *_options(asked, usual)]
     given += ["--in-rows"] if recorded.get("packed") is False else []

@@ -74,8 +74,8 @@ def _compared(
     """A row for each way."""
     several = given.together
     ways: dict[str, tuple[Callable[[int], Forward], int]] = {
-        "ours, one token a forward": (lambda capacity: _ours(runner.target, capacity), 1),
-        f"ours, {several} tokens a forward": (lambda capacity: _ours(runner.target, capacity), several),
+        "ours, one token a forward": (lambda capacity: ours(runner.target, capacity), 1),
+        f"ours, {several} tokens a forward": (lambda capacity: ours(runner.target, capacity), several),
         f"transformers, {several} tokens a forward": (lambda _: _stock(stock), several),
     }
     compared = {name: Compared() for name in ways}
@@ -83,7 +83,7 @@ def _compared(
         reference = _written(_stock(stock), ids, given.max_new_tokens)
         text = reference.argmax(1).tolist()
         for name, (begin, size) in ways.items():
-            compared[name].add(_read(begin(len(ids) + len(text)), ids, text, size), reference)
+            compared[name].add(read(begin(len(ids) + len(text)), ids, text, size), reference)
     return {name: one.row() for name, one in compared.items()}
 
 
@@ -95,14 +95,15 @@ def _written(forward: Forward, prompt: list[int], count: int) -> torch.Tensor:
     return torch.cat(logits)
 
 
-def _read(forward: Forward, prompt: list[int], text: list[int], size: int) -> torch.Tensor:
+def read(forward: Forward, prompt: list[int], text: list[int], size: int) -> torch.Tensor:
     """The logits of each token of `text`, of which `size` a forward are read, [len(text), V]."""
     known = text[:-1]  # nothing follows the last
     parts = [known[start : start + size] for start in range(0, len(known), size)]
     return torch.cat([forward(prompt, 1), *(forward(part, len(part)) for part in parts)])
 
 
-def _ours(model: HFModel, capacity: int) -> Forward:
+def ours(model: HFModel, capacity: int) -> Forward:
+    """Our own forward of an emptied model, with room for so many tokens."""
     model.reset(capacity)
 
     def forward(tokens: list[int], rows: int) -> torch.Tensor:

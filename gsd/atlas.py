@@ -19,8 +19,9 @@ import pyarrow.parquet as pq
 from gsd.config import DraftSpec
 from gsd.errors import InputError, TraceError
 from gsd.graph import ROOT, TokenGraph
+from gsd.trace import READABLE, as_of_today, other_version
 
-SCHEMA = 1
+SCHEMA = 2  # as of traces, whose settings it repeats
 SLACK = 3  # times the bound on the frontier is probed: a merge or a sibling rule takes nodes out and lets others in
 MOST_FRONTIER = 1024 // SLACK  # that a setting can be probed with
 NODE_COLUMNS = pa.schema(
@@ -199,11 +200,12 @@ class Atlas:
         """Read an atlas. Raises `TraceError` where the folder holds none."""
         try:
             head = json.loads((folder / "atlas.json").read_text())
-            if head["schema"] != SCHEMA:
-                raise TraceError(f"{folder}: atlas schema {head['schema']!r}, this version reads {SCHEMA}")
+            if head["schema"] not in READABLE:
+                raise TraceError(f"{folder}: atlas {other_version(head['schema'])}")
             texts = [AtlasText(**text) for text in head["texts"]]
             _grow_trees(texts, pq.read_table(folder / "nodes.parquet", schema=NODE_COLUMNS))
-            return cls(Bounds(**head["bounds"]), head["draft_context"], head["meta"], texts)
+            meta = as_of_today(head["meta"], head["schema"])
+            return cls(Bounds(**head["bounds"]), head["draft_context"], meta, texts)
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise TraceError(f"{folder} is no atlas ({error}); make one with gsd probe") from None
 

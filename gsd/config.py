@@ -136,12 +136,15 @@ class SamplingSpec(Spec):
     """The target's own law. Temperature 0 is greedy; `top_k` 0 and `top_p` 1 filter nothing.
 
     A temperature between 0 and `MIN_TEMPERATURE` is refused: logits divided by it may overflow in float32.
+    `draw` is how a token is drawn: by the argmax of log p and keyed Gumbel noise, or, as in recordings of before that,
+    by an inverse cumulative law. Both have the same law and give other texts.
     """
 
     temperature: Annotated[float, Field(ge=0.0, le=100.0)] = 0.0
     top_k: Annotated[int, Field(ge=0)] = 0
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    draw: Literal["gumbel", "inverse"] = "gumbel"
 
     @field_validator("temperature")
     @classmethod
@@ -199,14 +202,17 @@ class RunSpec(Spec):
     def digest(self) -> str:
         """SHA-256 of the canonical JSON, hexadecimal: settings that the method reads the same give the same digest.
 
-        Whole weights, and what auto alone reads, are left unsaid where they are as they were before there was a
-        choice. How weights are laid out is left out: it changes times, and near ties at most.
+        Whole weights, what auto alone reads, and how tokens are drawn, are left unsaid where they are as they were
+        before there was a choice, and the last two where nothing reads them. How weights are laid out is left out: it
+        changes times, and near ties at most.
         """
         values = self.model_dump(mode="json", exclude={"packed"})
         values["drafting"] = self.drafting.as_drafted().model_dump(mode="json")
         for name in ("lookup", "history", "calibrated"):
             if values["drafting"][name] or self.drafting.method != "auto":
                 del values["drafting"][name]
+        if self.sampling.draw == "inverse" or not self.sampling.temperature:
+            del values["sampling"]["draw"]
         for model in (values["target"], values["draft"]):
             if model and model["quantization"] == "none":
                 del model["quantization"]

@@ -24,6 +24,7 @@ class Comparison:
     run: str
     first_difference: int | None  # index among the new tokens; None where all are the same
     counts: dict[str, tuple[int, int]]
+    draw: str | None  # how tokens were drawn, then and now; None: none were, the text is greedy
     fixed_work: bool  # whether the counts must be the same, see `DraftSpec.fixed_work`
     setup: dict[str, tuple[Any, Any]]  # versions, machine and what models are held as, where that differs
 
@@ -61,6 +62,7 @@ def rerun(run_folder: Path, runner: Runner) -> Comparison:
         run=recorded.meta["run"],
         first_difference=first_difference(before, now.tokens),
         counts={name: (totals[name], now.totals[name]) for name in COUNTS},
+        draw=spec.sampling.draw if spec.sampling.temperature else None,
         fixed_work=spec.drafting.fixed_work,
         setup=_setup_changes(recorded.meta, meta),
     )

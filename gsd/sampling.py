@@ -1,7 +1,8 @@
 """The target's choice at every verified node: argmax, or one draw keyed by (seed, position).
 
-Keying the draw by the token's position makes the sampled text a function of prompt and seed
-alone: every method and every setting emits the same text, as in greedy decoding.
+A draw is the argmax of log p + g, with Gumbel noise g keyed by (seed, position, token), see `gsd.noise`. So the
+sampled text is a function of prompt and seed alone: every method and every setting emits the same text, as in greedy
+decoding, and as there only two tokens that are as good as tied can change places where a forward rounds elsewhere.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import hashlib
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 
 from gsd.config import SamplingSpec
 from gsd.models.base import require_finite
+from gsd.noise import BLOCK, Noise, noise_at
 
 NUCLEUS_GUESS = 1024  # most probable tokens that nearly always hold the nucleus
+SLACK = 1e-9  # of a bound on scores in float64: far more than they round
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,28 +34,27 @@ class Choices:
     node_logp: list[float] | None = None
 
 
-def uniform(seed: int, position: int) -> float:
-    """A number in [0, 1) with 53 random bits, a function of seed and token position alone."""
-    digest = hashlib.blake2b(f"{seed}:{position}".encode(), digest_size=8).digest()
-    return (int.from_bytes(digest) >> 11) * 2.0**-53
-
-
 def law(logits: torch.Tensor, spec: SamplingSpec) -> torch.Tensor:
     """Log-probabilities after temperature, top-k and top-p, in that order, [N, V] float32.
 
     Ties at a cut-off are kept, so that the law does not depend on an order among equals.
     Temperature 0 gives the unfiltered law at temperature 1, of which the argmax is taken.
     """
+    return filtered(logits, spec).log_softmax(-1)
+
+
+def filtered(logits: torch.Tensor, spec: SamplingSpec) -> torch.Tensor:
+    """Logits divided by the temperature, −∞ where a filter leaves a token out, [N, V] float32."""
     logits = logits.float()
     if spec.temperature == 0.0:
-        return logits.log_softmax(-1)
+        return logits
     logits = logits / spec.temperature
     if 0 < spec.top_k < logits.shape[-1]:
         cutoff = logits.topk(spec.top_k).values[:, -1:]
         logits = logits.masked_fill(logits < cutoff, -torch.inf)
     if spec.top_p < 1.0:
         logits = logits.masked_fill(logits < _nucleus_cutoff(logits, spec.top_p), -torch.inf)
-    return logits.log_softmax(-1)
+    return logits
 
 
 def pick(logits: torch.Tensor, spec: SamplingSpec, positions: list[int]) -> Choices:
@@ -59,7 +62,7 @@ def pick(logits: torch.Tensor, spec: SamplingSpec, positions: list[int]) -> Choi
 
     Raises `FloatingPointError` where a row is not finite: NaN goes before every number in argmax.
     """
-    scores = logits if spec.temperature == 0.0 else law(logits, spec)
+    scores = logits if spec.temperature == 0.0 else filtered(logits, spec)
     picked = _picked(scores, spec, positions)
     score = scores.gather(-1, picked[:, None])[:, 0]
     host = torch.stack([picked.double(), score.double()]).tolist()  # the one transfer
@@ -86,19 +89,60 @@ def choose(
 
 
 def _picked(scores: torch.Tensor, spec: SamplingSpec, positions: list[int]) -> torch.Tensor:
-    """Argmax of the logits, the first of equals, or a draw by log-probabilities; [N, V] -> [N].
+    """Argmax of the logits, the first of equals, or a draw by filtered logits; [N, V] -> [N].
 
     By `max`, as torch's `argmax` takes five times as long on a CPU: 4 ms for 16 rows of a vocabulary of 152,000.
     """
-    return scores.max(-1).indices if spec.temperature == 0.0 else _draw(scores, spec.seed, positions)
+    if spec.temperature == 0.0:
+        return scores.max(-1).indices
+    if spec.draw == "inverse":
+        return _inverse_draw(scores, spec.seed, positions)
+    distinct = sorted(set(positions))
+    noise = noise_at(spec.seed, distinct, scores.shape[-1], scores.device)
+    return gumbel_draw(scores, noise, [distinct.index(position) for position in positions])
 
 
-def _draw(logp: torch.Tensor, seed: int, positions: list[int]) -> torch.Tensor:
-    """Invert the cumulative law, in token order and float64, at each position's own uniform number."""
-    cumulative = logp.double().exp().cumsum(-1)
+def gumbel_draw(scores: torch.Tensor, noise: Noise, rows: list[int]) -> torch.Tensor:
+    """The argmax of scores + Gumbel noise, in float64, the first of equals, [N, V] -> [N].
+
+    `rows` [N] says which position of `noise` each row of scores is for. Few tokens need noise of their own, and yet
+    the argmax is that over all of them: no token gets more noise than its block has at most, so whatever with that
+    much stays below what the token of the best score really comes to cannot win. Asks the host three times.
+    Raises `FloatingPointError` where a row holds NaN or +∞, or nothing but −∞.
+    """
+    count, vocabulary = scores.shape
+    of_row = torch.tensor(rows, device=scores.device)
+    blocks = F.pad(scores, (0, -vocabulary % BLOCK), value=-torch.inf).view(count, -1, BLOCK)  # [N, blocks, BLOCK]
+    top = blocks.amax(-1)
+    best = top.argmax(-1)
+    best = best * BLOCK + blocks[torch.arange(count, device=scores.device), best].argmax(-1)
+    floor = scores.gather(-1, best[:, None])[:, 0] + noise.gumbel(of_row, best)
+    require_finite(floor.tolist())
+    most, floor = noise.most[of_row], floor[:, None] - SLACK
+    row, block = (top + most >= floor).nonzero(as_tuple=True)
+    pair, inside = (blocks[row, block] + most[row, block][:, None] >= floor[row]).nonzero(as_tuple=True)
+    row, token = row[pair], block[pair] * BLOCK + inside
+    value = scores[row, token] + noise.gumbel(of_row[row], token)
+    highest = torch.full((count,), -torch.inf, dtype=value.dtype, device=value.device)
+    won = value == highest.scatter_reduce(0, row, value, "amax")[row]
+    return torch.full((count,), vocabulary, device=value.device).scatter_reduce(0, row[won], token[won], "amin")
+
+
+def _inverse_draw(scores: torch.Tensor, seed: int, positions: list[int]) -> torch.Tensor:
+    """How traces of schema 1 were drawn: invert the cumulative law, in token order, at each position's own number.
+
+    Kept for their replay. Each of V boundaries of a running sum can be a near tie.
+    """
+    cumulative = scores.log_softmax(-1).double().exp().cumsum(-1)
     points = [uniform(seed, position) for position in positions]
-    scaled = torch.tensor(points, dtype=torch.float64, device=logp.device)[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, scaled, right=True)[:, 0].clamp_(max=logp.shape[-1] - 1)
+    scaled = torch.tensor(points, dtype=torch.float64, device=scores.device)[:, None] * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, scaled, right=True)[:, 0].clamp_(max=scores.shape[-1] - 1)
+
+
+def uniform(seed: int, position: int) -> float:
+    """A number in [0, 1) with 53 random bits, a function of seed and token position alone; for `_inverse_draw`."""
+    digest = hashlib.blake2b(f"{seed}:{position}".encode(), digest_size=8).digest()
+    return (int.from_bytes(digest) >> 11) * 2.0**-53
 
 
 def _nucleus_cutoff(logits: torch.Tensor, top_p: float) -> torch.Tensor:

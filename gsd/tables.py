@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gsd.config import DraftSpec
+from gsd.config import DraftSpec, SamplingSpec
 from gsd.graph import tree_path
 from gsd.trace import RunTrace
 
@@ -24,7 +24,9 @@ _DRAFTING = {
     "prob_action": pa.string(), "frontier": pa.int64(), "budget": pa.int64(), "lookup": pa.bool_(),
     "history": pa.bool_(), "calibrated": pa.bool_(),
 }  # fmt: skip
-_SAMPLING = {"temperature": pa.float64(), "top_k": pa.int64(), "top_p": pa.float64(), "seed": pa.int64()}
+_SAMPLING = {
+    "temperature": pa.float64(), "top_k": pa.int64(), "top_p": pa.float64(), "seed": pa.int64(), "draw": pa.string(),
+}  # fmt: skip
 _TOTALS = {
     **dict.fromkeys(("new_tokens", "rounds", "draft_forwards", "target_forwards", "drafted_nodes",
                      "verified_nodes", "merges"), pa.int64()),
@@ -111,7 +113,7 @@ def _table(run: str, name: str, columns: dict[str, Sequence[Any]]) -> pa.Table:
 def _runs(run: RunTrace) -> dict[str, list[Any]]:
     """One row. Settings are as the method reads them, `device` and `dtype` those of the target, not `auto`."""
     meta, spec, end = run.meta, run.meta["spec"], run.end
-    drafting = DraftSpec(**spec["drafting"]).as_drafted()
+    drafting, sampling = DraftSpec(**spec["drafting"]).as_drafted(), SamplingSpec(**spec["sampling"])
     ended = end is not None and end["status"] != "failed"  # a failed run has neither totals nor a whole text
     totals = end["totals"] if ended else dict.fromkeys(_TOTALS)
     baseline = (ended and end["baseline"]) or dict.fromkeys(_BASELINE)
@@ -127,7 +129,7 @@ def _runs(run: RunTrace) -> dict[str, list[Any]]:
         "prompt": spec["prompt"]["prompt"],
         "text": end["text"] if ended else "".join(_text(step) for step in run.steps),
         **{name: getattr(drafting, name) for name in _DRAFTING},
-        **{name: spec["sampling"][name] for name in _SAMPLING},
+        **{name: getattr(sampling, name) for name in _SAMPLING},
         "max_new_tokens": spec["max_new_tokens"],
         "device": meta["target"]["device"],
         "dtype": meta["target"]["dtype"],

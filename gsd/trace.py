@@ -21,7 +21,8 @@ from typing import Any
 
 from gsd.errors import TraceError
 
-SCHEMA = 1
+SCHEMA = 2
+READABLE = (1, SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +93,15 @@ def read_run(folder: str | os.PathLike[str]) -> RunTrace:
     folder = Path(folder)
     try:
         meta = json.loads((folder / "run.json").read_text())
+        found = meta.get("schema") if isinstance(meta, dict) else None
+        meta = as_of_today(meta, found) if found in READABLE else None
     except FileNotFoundError:
         way_out = f"it holds runs, so name {folder}/*" if list_runs(folder) else "name a run folder, such as runs/<run>"
         raise TraceError(f"{folder}: no run.json there; {way_out}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise TraceError(f"{folder}/run.json cannot be read: {error}") from None
-    found = meta.get("schema") if isinstance(meta, dict) else None
-    if found != SCHEMA:
-        raise TraceError(f"{folder}: trace schema {found!r}, this version reads {SCHEMA}; use the gsd that wrote it")
+    if meta is None:
+        raise TraceError(f"{folder}: {other_version(found)}")
     tail = EventTail(folder)
     events = tail.poll()
     notes = list(tail.notes)
@@ -107,6 +109,23 @@ def read_run(folder: str | os.PathLike[str]) -> RunTrace:
         notes.append(f"a torn last line of {tail.torn} bytes was dropped")
     end = events.pop() if events and events[-1]["type"] == "end" else None
     return RunTrace(folder, meta, events, end, notes)
+
+
+def as_of_today(meta: dict[str, Any], schema: int) -> dict[str, Any]:
+    """What made a recording of a readable schema, with every setting that this version knows.
+
+    In schema 1 tokens were drawn by an inverse cumulative law, which was not said, as there was no other way.
+    """
+    spec = meta["spec"]
+    if schema == SCHEMA or not spec["sampling"]["temperature"]:
+        return meta
+    return {**meta, "spec": {**spec, "sampling": {**spec["sampling"], "draw": "inverse"}}}
+
+
+def other_version(schema: object) -> str:
+    """Why a run of a schema that is not among `READABLE` cannot be read, and the way out."""
+    known = " and ".join(map(str, READABLE))
+    return f"trace schema {schema!r}, this version reads {known}; use the gsd that wrote it"
 
 
 class EventTail:

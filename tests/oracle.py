@@ -5,13 +5,15 @@ Slow and obvious on purpose; the engine must emit the same tokens.
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import torch
 
 from gsd.config import SamplingSpec
-from gsd.sampling import uniform
 
 GREEDY = SamplingSpec()
+BLOCK = 128
 
 
 def law(logits: np.ndarray, spec: SamplingSpec) -> np.ndarray:
@@ -29,11 +31,35 @@ def law(logits: np.ndarray, spec: SamplingSpec) -> np.ndarray:
     return p
 
 
+def exponentials(key: int, count: int) -> np.ndarray:
+    """The first `count` of a SplitMix64 stream as exponential numbers of mean 1, float64."""
+    return -np.log(((splitmix64(key, count) >> np.uint64(12)).astype(np.float64) + 0.5) / 2**52)
+
+
+def splitmix64(key: int, count: int) -> np.ndarray:
+    """The first `count` numbers of the stream that begins at `key`, [count] uint64."""
+    x = np.uint64(key) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def gumbel(seed: int, position: int, vocabulary: int) -> np.ndarray:
+    """The noise of every token at a position, [V] float64."""
+    digest = hashlib.blake2b(f"{seed}:{position}".encode(), digest_size=24).digest()
+    least, place, excess = (int.from_bytes(digest[i : i + 8], "big") for i in (0, 8, 16))
+    blocks = -(-vocabulary // BLOCK)
+    more = exponentials(excess, blocks * BLOCK).reshape(blocks, BLOCK)
+    more[np.arange(blocks), (splitmix64(place, blocks) % np.uint64(BLOCK)).astype(int)] = 0.0
+    return -np.log(exponentials(least, blocks)[:, None] / BLOCK + more).reshape(-1)[:vocabulary]
+
+
 def next_token(logits: np.ndarray, spec: SamplingSpec, position: int) -> int:
-    """Argmax, or the draw that belongs to (seed, position)."""
+    """Argmax, or the draw that belongs to (seed, position): the argmax with noise added."""
     if spec.temperature == 0.0:
         return int(logits.argmax())
-    return int(np.searchsorted(np.cumsum(law(logits, spec)), uniform(spec.seed, position), side="right"))
+    with np.errstate(divide="ignore"):
+        return int((np.log(law(logits, spec)) + gumbel(spec.seed, position, len(logits))).argmax())
 
 
 @torch.inference_mode()

@@ -27,6 +27,7 @@ from gsd.errors import InputError
 from gsd.pairs import PAIRS, available, pair
 
 OWN = "own models"
+SAMPLING = ("temperature", "top_k", "top_p", "seed")  # how tokens are drawn is nobody's choice
 LARGEST = 2**53 - 1  # that a number field of the browser holds; a seed may be larger
 ONE, SEVERAL = "One prompt", "Several"  # what is decoded next
 LEARNED = "goes by times and outcomes that it has learned: the same settings may draft otherwise, to the same text"
@@ -98,7 +99,7 @@ def run_spec(prompt: Prompt) -> RunSpec:
         "pair": None if own else chosen["pair"],
         "prompt": prompt if chosen["chat"] else prompt.model_copy(update={"chat": False}),
         "drafting": {name: chosen[name] for name in DraftSpec.model_fields},
-        "sampling": build(SamplingSpec, {name: chosen[name] for name in SamplingSpec.model_fields}),
+        "sampling": build(SamplingSpec, {name: chosen[name] for name in SAMPLING}),
         "max_new_tokens": chosen["max_new_tokens"],
         "stop": tuple(_stop_of(line) for line in chosen["stop"].splitlines() if line),
         "device": chosen["device"].strip(),
@@ -138,7 +139,8 @@ def take_settings(spec: dict[str, Any]) -> None:
         "own_draft": spec["draft"]["source"] if own and spec["draft"] else "",
         "own_as_recorded": {role: spec[role] for role in ("target", "draft") if own and spec[role]},
         "mode": ONE, "prompt": prompt, "chat": of_the_library or spec["prompt"]["chat"] is not False,
-        **DraftSpec(**spec["drafting"]).model_dump(), **spec["sampling"], "seed": str(spec["sampling"]["seed"]),
+        **DraftSpec(**spec["drafting"]).model_dump(),
+        **{name: spec["sampling"][name] for name in SAMPLING}, "seed": str(spec["sampling"]["seed"]),
         "max_new_tokens": spec["max_new_tokens"],
         "stop": "\n".join(map(_stop_line, spec["stop"])), "device": spec["device"], "dtype": spec["dtype"],
         "packed": spec["packed"], "draft_quant": (spec["draft"] or {}).get("quantization", "none"),

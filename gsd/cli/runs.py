@@ -95,6 +95,9 @@ def _print_compared(compared: list[Comparison]) -> None:
          *(str(now) if before == now else f"{before} -> {now}" for before, now in one.counts.values())]
         for one in compared
     ])  # fmt: skip
+    old = [one.run for one in compared if one.draw == "inverse"]
+    if old:
+        print(f"drawn by an inverse cumulative law, as traces of schema 1 were, not by Gumbel noise: {', '.join(old)}")
     free = [one.run for one in compared if not one.fixed_work]
     if free:
         print(f"counts are not held against {', '.join(free)}: method auto plans by the clock")
@@ -116,4 +119,4 @@ def _rerun(folders: list[Path], *, trust: bool) -> Iterator[Comparison]:
 
 def _row(one: Comparison) -> dict[str, Any]:
     return {"run": one.run, "same_tokens": one.same_tokens, "first_difference": one.first_difference,
-            "counts": one.counts, "fixed_work": one.fixed_work, "setup": one.setup}  # fmt: skip
+            "counts": one.counts, "draw": one.draw, "fixed_work": one.fixed_work, "setup": one.setup}  # fmt: skip

@@ -13,6 +13,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from gsd.config import DraftSpec, SamplingSpec
+from gsd.sampling import pick
 from gsd.verify import match
 from tests import oracle
 from tests.models import adapted, decode, half_agreeing, tokens_of
@@ -82,6 +83,18 @@ def test_every_method_keeps_the_law(model, method):
     spec = MERGING.model_copy(update={"method": method})
     triples, _ = draw(adapted(model), adapted(half_agreeing(model, 0.5)), spec, LAWS[0], 1200)
     assert p_value(exact_law(model, LAWS[0]), triples) > ALARM
+
+
+@pytest.mark.parametrize("sampling", LAWS, ids=["plain", "filtered"])
+def test_draws_from_a_vocabulary_of_many_blocks_have_the_law(sampling):
+    """20,000 positions, one row of logits of 1,000 tokens; and a law that is 10 % off is noticed."""
+    logits = 2 * torch.randn(1, 1000, generator=torch.Generator().manual_seed(0))
+    drawn = pick(logits.expand(20_000, -1), sampling, list(range(20_000))).tokens
+    p = oracle.law(logits[0].numpy(), sampling)
+    assert p_value({(token,): probability for token, probability in enumerate(p)}, [(one,) for one in drawn]) > ALARM
+    off = p * np.where(np.argsort(np.argsort(-p)) % 2, 1.1, 0.9)
+    off /= off.sum()
+    assert p_value({(token,): probability for token, probability in enumerate(off)}, [(one,) for one in drawn]) < ALARM
 
 
 def test_a_wrong_sampler_is_noticed(model):

@@ -201,7 +201,7 @@ def test_bench_samples_where_a_temperature_is_given(gsd, tmp_path):
     report = json.loads(out)
     assert code == 0 and set(report["methods"]) == {"ar", "hf-sample", "graph"}
     assert report["methods"]["graph"]["matches"] is None
-    assert report["settings"]["sampling"] == {"temperature": 0.8, "top_k": 5, "top_p": 0.9, "seed": 3}
+    assert report["settings"]["sampling"] == {"temperature": 0.8, "top_k": 5, "top_p": 0.9, "seed": 3, "draw": "gumbel"}
 
 
 def test_bench_refuses_a_peer_that_would_not_be_what_its_name_says(gsd, tmp_path):

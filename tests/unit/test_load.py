@@ -25,7 +25,7 @@ def edit_head(folder, **changes):
 def test_what_cannot_be_read_is_skipped_and_named(tmp_path):
     good = record_run(tmp_path)
     newer, foreign, damaged = (record_run(tmp_path) for _ in range(3))
-    edit_head(newer, schema=2)
+    edit_head(newer, schema=99)
     (foreign / "run.json").write_text('{"schema": 1, "model": "another program"}')
     lines = (damaged / "events.jsonl").read_text().splitlines()
     (damaged / "events.jsonl").write_text("\n".join([lines[0], "{torn", *lines[2:], ""]))
@@ -40,7 +40,7 @@ def test_what_cannot_be_read_is_skipped_and_named(tmp_path):
     assert loaded.folders == [good]
     reasons = {one.folder: one.reason for one in loaded.skipped}
     assert set(reasons) == {newer, foreign, damaged, tmp_path / "notes", twin}
-    assert "schema 2" in reasons[newer]
+    assert "schema 99" in reasons[newer]
     assert "not a trace" in reasons[foreign]
     assert "5 of 6 rounds" in reasons[damaged]
     assert "no run.json" in reasons[tmp_path / "notes"]

@@ -1,4 +1,4 @@
-"""The sampler against its plain twin: a full sort in float64."""
+"""The sampler against its plain twin: a full sort, and noise for every token, in float64."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gsd.config import MIN_TEMPERATURE, SamplingSpec
-from gsd.sampling import NUCLEUS_GUESS, choose, law, pick, uniform
+from gsd.sampling import NUCLEUS_GUESS, choose, law, pick
 from tests import oracle
 
 SPECS = [
@@ -37,7 +37,7 @@ def test_the_law_is_the_plain_one(spec, vocabulary):
 
 @pytest.mark.parametrize("spec", [SamplingSpec(), *SPECS], ids=str)
 def test_the_draw_is_the_plain_one(spec):
-    """Seeds are fixed; a draw within rounding of a boundary (odds 1e-6 each) would show once and for all."""
+    """Seeds are fixed; two tokens within rounding of a tie (odds 1e-6 each) would show once and for all."""
     logits = logits_of(2, 400, 50)
     positions = list(range(7, 407))
     plain = [oracle.next_token(row.numpy(), spec, position) for row, position in zip(logits, positions)]
@@ -86,11 +86,49 @@ def test_a_token_that_the_filter_removed_is_never_drawn():
     assert drawn == set(logits[0].topk(2).indices.tolist())
 
 
-def test_uniform_numbers_are_in_range_repeatable_and_keyed_by_both():
-    numbers = {(seed, position): uniform(seed, position) for seed in range(50) for position in range(50)}
-    assert all(0.0 <= number < 1.0 for number in numbers.values())
-    assert len(set(numbers.values())) == 2500
-    assert uniform(3, 4) == numbers[3, 4] and uniform(1, 11) != uniform(11, 1)
+@pytest.mark.parametrize("vocabulary", [1, 127, 128, 129, 3000])
+@pytest.mark.parametrize("spread", [0.0, 1.0, 5.0, 1e4])
+@pytest.mark.parametrize("spec", [SPECS[0], SPECS[6]], ids=str)
+def test_few_tokens_get_noise_and_yet_the_best_of_all_is_drawn(vocabulary, spread, spec):
+    logits = logits_of(5, 60, vocabulary, spread)
+    positions = [number // 3 for number in range(60)]  # several nodes of one depth
+    plain = [oracle.next_token(row.numpy(), spec, position) for row, position in zip(logits, positions)]
+    assert pick(logits, spec, positions).tokens == plain
+
+
+def test_a_draw_does_not_depend_on_what_is_drawn_beside_it():
+    logits, spec, positions = logits_of(6, 40, 500), SamplingSpec(temperature=0.9, seed=4), list(range(3, 43))
+    alone = [pick(row[None], spec, [position]).tokens[0] for row, position in zip(logits, positions)]
+    assert pick(logits, spec, positions).tokens == alone
+    assert pick(logits.flip(0), spec, positions[::-1]).tokens == alone[::-1]
+
+
+def test_rounding_changes_about_as_few_draws_as_can_be():
+    """No two laws can be drawn from alike more often than 1 − TV; shared noise does it with (1 − TV) / (1 + TV).
+
+    The bound is five standard deviations above that, odds 3e-7. An inverse cumulative law breaks it: a small change
+    moves each of its thousands of boundaries.
+    """
+    logits = logits_of(7, 100, 4096, 2.0)
+    shifted = logits + logits_of(8, 100, 4096, 1e-3)
+    spec, positions = SamplingSpec(temperature=1.0), list(range(100))
+    apart = (law(logits, spec).exp() - law(shifted, spec).exp()).abs().sum(-1) / 2
+    odds = 100 * (2 * apart / (1 + apart)).sum().item()  # of 100 seeds a row
+    flips = {"gumbel": 0, "inverse": 0}
+    for draw in flips:
+        for seed in range(100):
+            drawn = spec.model_copy(update={"seed": seed, "draw": draw})
+            pairs = zip(pick(logits, drawn, positions).tokens, pick(shifted, drawn, positions).tokens)
+            flips[draw] += sum(one != other for one, other in pairs)
+    assert flips["gumbel"] <= odds + 5 * odds**0.5 < flips["inverse"]
+
+
+def test_logits_that_are_not_finite_are_found_out():
+    for bad in (torch.nan, torch.inf):
+        logits = logits_of(9, 3, 300)
+        logits[1, 250] = bad
+        with pytest.raises(FloatingPointError):
+            pick(logits, SamplingSpec(temperature=1.0), [1, 2, 3])
 
 
 def test_the_lowest_temperature_is_finite_and_picks_the_argmax():
