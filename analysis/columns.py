@@ -26,7 +26,7 @@ _SAMPLING = {
     "top_k": "tokens: likeliest ones kept; 0 keeps all",
     "top_p": "probability: nucleus kept; 1 keeps all",
     "seed": "number: of the random draws",
-    "draw": "text: how tokens are drawn above temperature 0: gumbel noise, or inverse: by the cumulative law (schema 1)",
+    "draw": "text: how tokens are drawn above temperature 0: gumbel, or inverse (the cumulative law, schema 1)",
 }
 _TOTALS = {
     "new_tokens": "tokens: committed in the run",
