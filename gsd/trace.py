@@ -116,9 +116,9 @@ def as_of_today(meta: dict[str, Any], schema: int) -> dict[str, Any]:
 
     In schema 1 tokens were drawn by an inverse cumulative law, which was not said, as there was no other way.
     """
-    spec = meta["spec"]
-    if schema == SCHEMA or not spec["sampling"]["temperature"]:
+    if schema == SCHEMA or not meta["spec"]["sampling"]["temperature"]:
         return meta
+    spec = meta["spec"]
     return {**meta, "spec": {**spec, "sampling": {**spec["sampling"], "draw": "inverse"}}}
 
 
