@@ -98,8 +98,10 @@ def read_run(folder: str | os.PathLike[str]) -> RunTrace:
     except FileNotFoundError:
         way_out = f"it holds runs, so name {folder}/*" if list_runs(folder) else "name a run folder, such as runs/<run>"
         raise TraceError(f"{folder}: no run.json there; {way_out}") from None
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise TraceError(f"{folder}/run.json cannot be read: {error}") from None
+    except (LookupError, TypeError):
+        raise TraceError(f"{folder}: run.json is not a trace's, as it has no settings; name a run of gsd") from None
     if meta is None:
         raise TraceError(f"{folder}: {other_version(found)}")
     tail = EventTail(folder)
