@@ -14,6 +14,7 @@ from typing import Any
 
 from gsd.config import RunSpec, build
 from gsd.errors import InputError, TraceError
+from gsd.pairs import as_settled
 from gsd.trace import READABLE, as_of_today, other_version
 
 TITLE = "title.txt"  # beside what was recorded, which stays as it is
@@ -72,7 +73,8 @@ def read_head(folder: Path) -> Head:
         schema, created = meta["schema"], str(meta["created"])
         if schema not in READABLE:
             return Head(folder, title, created, None, OTHER_VERSION, other_version(schema))
-        return Head(folder, title, created, build(RunSpec, as_of_today(meta, schema)["spec"]).model_dump(mode="json"))
+        spec = as_settled(as_of_today(meta, schema))
+        return Head(folder, title, created, build(RunSpec, spec).model_dump(mode="json"))
     except (OSError, ValueError, LookupError, TypeError, RecursionError, InputError) as error:
         return Head(folder, title, created, None, UNREADABLE, f"run.json cannot be read: {_line(error)}")
 

@@ -31,6 +31,7 @@ COLUMNS = {
 
 _SAME = ("architecture", "parameters", "layers", "dtype", "device", "quantization")
 _MACHINE = ("processor", "threads", "gpu")
+_MANNERS = ("niceness", "waits")  # how a process gets on with others on the same cores
 
 
 def cost_curves(costs: Costs) -> pd.DataFrame:
@@ -63,6 +64,16 @@ def difference(meta: dict[str, Any], other: dict[str, Any]) -> str | None:
         if key in here and key in there and here[key] != there[key]:
             return f"{key} {there[key]}, not {here[key]}"
     return None
+
+
+def unlike(meta: dict[str, Any], other: dict[str, Any]) -> str | None:
+    """How the times of two recordings differ in what their processes left to others, in words; None where they do not.
+
+    Where one does not say, as older ones, it is not known, which is no difference.
+    """
+    here, there = meta.get("machine", {}), other.get("machine", {})
+    apart = [key for key in _MANNERS if key in here and key in there and here[key] != there[key]]
+    return ", ".join(f"{key} {there[key]}, not {here[key]}" for key in apart) or None
 
 
 def modelled_by_step(run: RunTrace, costs: Costs) -> pd.DataFrame:

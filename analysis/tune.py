@@ -209,8 +209,7 @@ def command(recorded: dict[str, Any], text: AtlasText, row: dict[str, Any]) -> s
 def _models(recorded: dict[str, Any]) -> list[str]:
     """The models of a recorded spec as options."""
     models = {role: recorded[role] for role in ("target", "draft") if recorded.get(role)}
-    held = models.get("draft", {}).get("quantization", "none")
-    quantised = ["--draft-quant", held] if held != "none" else []
+    quantised = ["--draft-quant", models["draft"].get("quantization", "none")] if "draft" in models else []
     if recorded.get("pair"):
         return ["--pair", recorded["pair"], *quantised]
     given = [part for role, model in models.items() for part in (f"--{role}", model["source"])]

@@ -11,6 +11,7 @@ import streamlit as st
 from app.library import find, runs_folder
 from gsd.config import RunSpec, build
 from gsd.errors import InputError, TraceError
+from gsd.pairs import as_settled
 from gsd.trace import EventTail, read_run
 
 
@@ -29,7 +30,7 @@ class OpenRun:
         """Open a run folder. Raises `TraceError` where it is none of ours."""
         meta = read_run(folder).meta
         try:
-            meta["spec"] = build(RunSpec, meta["spec"]).model_dump(mode="json")  # with what came later at its default
+            meta["spec"] = build(RunSpec, as_settled(meta)).model_dump(mode="json")  # what came later at its default
         except (InputError, LookupError, TypeError) as error:
             raise TraceError(f"{folder}: its settings cannot be read ({error})") from None
         run = cls(folder, meta, EventTail(folder))

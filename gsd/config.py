@@ -18,10 +18,11 @@ from gsd.errors import InputError
 
 Method = Literal["ar", "chain", "tree", "graph", "auto"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
-Quantization = Literal["none", "int8", "int4"]
+Quantization = Literal["auto", "none", "int8", "int4"]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
+LARGE = 100_000_000  # parameters from which a CPU's forwards are bound by reading weights, and `auto` measures
 MIN_TEMPERATURE = 1e-3
 PREFILL_CHUNK = 512  # tokens of a prompt that one forward takes; bounds the mask of a long one
 
@@ -69,8 +70,9 @@ class Spec(BaseModel):
 class ModelSpec(Spec):
     """Where a model comes from: a hub id, a local folder, or a GGUF file; and how its weights are held.
 
-    A `quantization` other than none has weights of so many bits and computes in bfloat16, whatever the
-    dtype asked for. It is for drafts: the text is the target's own all the same.
+    A `quantization` of int8 or int4 has weights of so many bits. What else it holds and computes in is bfloat16,
+    whatever the dtype asked for; for a large model on a CPU what is faster there. It is for drafts: the text is the
+    target's own all the same. `auto` is what is fastest by measurement, on a CPU; none for a small model.
     """
 
     source: Annotated[str, Field(min_length=1)]
@@ -170,6 +172,8 @@ class Prompt(Spec):
 class RunSpec(Spec):
     """One run: a prompt decoded by one method with one pair.
 
+    `dtype` auto is bfloat16 on a GPU (float16 where it computes no bfloat16), on a CPU float32; for a target of `LARGE`
+    or more parameters there what is faster by measurement, see `gsd.models.settling`.
     `packed`: lay weights out for the CPU's matrix kernels where there are such, see `gsd.models.pack`. It is no part
     of the digest: products are as exact either way, and the same but for their rounding.
     """

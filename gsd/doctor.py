@@ -11,6 +11,7 @@ from pathlib import Path
 
 import gsd
 from gsd.errors import InputError
+from gsd.models.choice import Table, in_words
 from gsd.pairs import MODELS_VARIABLE, PAIRS, available
 
 REQUIREMENTS = Path(gsd.__file__).parents[1] / "requirements.txt"
@@ -44,9 +45,22 @@ def examine() -> list[Finding]:
     return findings
 
 
-def as_dict(findings: list[Finding]) -> dict[str, list[dict]]:
+def weights() -> list[Table]:
+    """What products take here by how weights are held: the kept tables, or one of a usual layer, which is then kept.
+
+    Empty where torch is missing.
+    """
+    if _version("torch") is None:
+        return []
+    from gsd.models.weighing import USUAL, table_of, tables_here
+
+    return tables_here() or [table_of(USUAL)]
+
+
+def as_dict(findings: list[Finding], tables: list[Table]) -> dict[str, list[dict]]:
     """For `--json`."""
-    return {"findings": [asdict(finding) for finding in findings]}
+    return {"findings": [asdict(finding) for finding in findings],
+            "weights": [{**table.model_dump(mode="json"), "auto": in_words(table)} for table in tables]}  # fmt: skip
 
 
 def _pinned() -> dict[str, str]:
@@ -83,7 +97,10 @@ def _devices() -> list[Finding]:
         import torch
     except ImportError:
         return []
-    devices = [Finding("cpu", f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}")]
+    from gsd.environment import instruction_sets, processor
+
+    sets = ", ".join(instruction_sets())
+    devices = [Finding("cpu", f"{processor()}: {torch.get_num_threads()} threads, {sets}")]
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
         devices.append(Finding(f"cuda:{index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"))

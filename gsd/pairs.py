@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
 
-from gsd.config import ModelSpec, Quantization, RunSpec, build
+from gsd.config import LARGE, ModelSpec, Quantization, RunSpec, build
 from gsd.errors import InputError, ModelError
 
 BUNDLED = Path(__file__).parent / "models" / "tiny"
@@ -102,7 +102,7 @@ def chosen_models(
 ) -> dict[str, Any]:
     """`pair`, `target` and `draft` of a `RunSpec`, by the options of these names; without any, the bundled pair."""
     found = _named(pair_name, target, draft, target_revision, draft_revision, trust)
-    if draft_quant == "none":
+    if draft_quant == "none" or (draft_quant == "auto" and found["draft"] is None):
         return found
     if found["draft"] is None:
         raise InputError(f"--draft-quant {draft_quant} needs a --draft")
@@ -137,6 +137,20 @@ def _named(
         "target": ModelSpec(source=target, revision=target_revision, trust_remote_code=trust),
         "draft": ModelSpec(source=draft, revision=draft_revision, trust_remote_code=trust) if draft else None,
     }
+
+
+def as_settled(meta: dict[str, Any]) -> dict[str, Any]:
+    """The settings that made a recording; `meta` is its head.
+
+    Where a CPU measures for a large target, older recordings say no more than that its dtype was auto: it was what
+    the target is described in.
+    """
+    settings, target = meta["spec"], meta.get("target")
+    if not (isinstance(settings, dict) and isinstance(target, dict)):  # somebody else's, for `build` to refuse
+        return settings
+    if settings.get("dtype") == "auto" and target.get("device") == "cpu" and target.get("parameters", 0) >= LARGE:
+        return settings | {"dtype": target["dtype"]}
+    return settings
 
 
 def as_recorded(settings: dict[str, Any], *, trust: bool = False) -> RunSpec:

@@ -105,7 +105,7 @@ class StockModels:
         if self._runner.target.device.type == "cpu":  # where the system would end the process instead of refusing
             _require_room(spec, parameters * self._runner.target.dtype.itemsize)
         try:
-            model = load_stock(spec, device, self._spec.dtype)
+            model = load_stock(spec, device, self._spec.dtype, self._runner.settled.held)
         except OutOfMemory as error:
             raise OutOfMemory(f"{error}; {HELD_TWICE}") from error
         model.generation_config = _plain(model)

@@ -9,6 +9,7 @@ from typing import Any
 from gsd.bench.divergence import first_difference
 from gsd.config import RunSpec, build
 from gsd.errors import InputError
+from gsd.pairs import as_settled
 from gsd.runner import Runner
 from gsd.trace import RunTrace, read_run
 
@@ -52,7 +53,7 @@ def rerun(run_folder: Path, runner: Runner) -> Comparison:
     recorded = read_run(run_folder)
     if recorded.status != "complete":
         raise InputError(f"{run_folder}: the run is {recorded.status}; only a complete one can be compared")
-    spec = build(RunSpec, recorded.meta["spec"])
+    spec = build(RunSpec, as_settled(recorded.meta))
     meta = runner.meta(spec)
     _check_models(recorded, meta)
     now = runner.run(spec, None)

@@ -17,10 +17,11 @@ import gsd
 from gsd.config import Dtype, ModelSpec, Prompt, RunSpec
 from gsd.drafters import DRAFTERS
 from gsd.engine import Engine, Step
-from gsd.environment import hardware
+from gsd.environment import crowd, hardware
 from gsd.errors import GsdError, InputError
 from gsd.models.hf import HFModel
 from gsd.models.loading import check_pair, draft_device, load_model, load_tokenizer
+from gsd.models.settling import Settled, settle
 from gsd.pace import Pace
 from gsd.records import Tally, step_record
 from gsd.stops import StopRules, cut_text
@@ -56,10 +57,17 @@ class _Decoded:
 class Runner:
     """A loaded pair. Runs one text at a time."""
 
-    def __init__(self, target: HFModel, draft: HFModel | None, tokenizer: Any) -> None:
+    def __init__(
+        self,
+        target: HFModel,
+        draft: HFModel | None,
+        tokenizer: Any,
+        settled: Settled = Settled(),  # noqa: B008
+    ) -> None:
         self.target = target
         self.draft = draft
         self.tokenizer = tokenizer
+        self.settled = settled
         self._texts = TokenTexts(tokenizer)
         self._pace = Pace() if draft else None
 
@@ -75,19 +83,34 @@ class Runner:
     ) -> Runner:
         """Load a target and, unless only `ar` is wanted, a draft with the same vocabulary.
 
-        The draft goes first, so that a target divided between devices leaves it room.
+        The draft goes first, so that a target divided between devices leaves it room. What is auto is settled first.
         """
         tokenizer = load_tokenizer(target)
-        if draft is None:
-            return cls(load_model(target, device, dtype, packed=packed), None, tokenizer)
-        check_pair(target, draft, tokenizer, load_tokenizer(draft))
-        drafting = load_model(draft, draft_device(device), dtype, packed=packed)
-        return cls(load_model(target, device, dtype, packed=packed), drafting, tokenizer)
+        if draft is not None:
+            check_pair(target, draft, tokenizer, load_tokenizer(draft))
+        chosen = settle(target, draft, device=device, dtype=dtype, packed=packed)
+        drafting = None
+        if chosen.draft is not None:
+            few_bits = {} if chosen.draft.quantization == "none" else {"held": chosen.held}
+            drafting = load_model(chosen.draft, draft_device(device), chosen.dtype, packed=packed, **few_bits)
+        return cls(load_model(target, device, chosen.dtype, packed=packed), drafting, tokenizer, chosen)
 
     @classmethod
     def of(cls, spec: RunSpec) -> Runner:
         """Load the models of a run as it says: where, in which dtype, and how their weights are held."""
         return cls.load(spec.target, spec.draft, device=spec.device, dtype=spec.dtype, packed=spec.packed)
+
+    def as_decoded(self, spec: RunSpec) -> RunSpec:
+        """The settings with auto told by what it came to; a dtype that is a rule of the device stays auto."""
+        made = spec.model_copy(update={"dtype": self.settled.dtype if spec.dtype == "auto" else spec.dtype})
+        if spec.draft is None or spec.draft.quantization != "auto":
+            return made
+        kind = self.draft.spec.quantization if self.draft else "none"
+        return made.model_copy(update={"draft": spec.draft.model_copy(update={"quantization": kind})})
+
+    def notes(self) -> list[str]:
+        """What makes times here longer than they need be: settings that are slow on this CPU, or other processes."""
+        return [*self.settled.notes, *filter(None, [crowd()])]
 
     @property
     def eos(self) -> frozenset[int]:
@@ -240,9 +263,11 @@ class Runner:
     def meta(self, spec: RunSpec) -> dict[str, Any]:
         """What made a recording: settings, models, versions and machine."""
         uses_draft = self.draft is not None and spec.drafting.method != "ar"
+        decoded = self.as_decoded(spec)
         return {
-            "spec": spec.model_dump(mode="json"),
-            "digest": spec.digest(),
+            "spec": decoded.model_dump(mode="json"),
+            "digest": decoded.digest(),
+            "asked_digest": spec.digest(),
             "target": self.target.describe(),
             "draft": self.draft.describe() if uses_draft else None,
             "versions": {
@@ -253,6 +278,7 @@ class Runner:
                 "platform": platform.platform(),
             },
             "machine": hardware(self.target),
+            "notes": self.notes(),
         }
 
     def _prompt_meta(self, prompt: list[int]) -> dict[str, Any]:

@@ -202,7 +202,8 @@ def is_done(folder: Path, digest: str) -> bool:
         head = json.loads((folder / "run.json").read_bytes())
         with (folder / "events.jsonl").open("rb") as events:
             [last] = deque(events, maxlen=1)
-        return head["digest"] == digest and json.loads(last)["status"] == "complete"
+        asked = head.get("asked_digest", head["digest"])  # with auto as such; older runs knew no other
+        return asked == digest and json.loads(last)["status"] == "complete"
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

@@ -43,7 +43,8 @@ _COLUMNS: dict[str, dict[str, pa.DataType]] = {
         **dict.fromkeys(("created", "status", "stop", "pair", "target", "draft", "prompt_id", "kind", "prompt",
                          "text"), pa.string()),
         **_DRAFTING, **_SAMPLING, "max_new_tokens": pa.int64(), "device": pa.string(), "dtype": pa.string(),
-        "draft_quant": pa.string(), "packed": pa.bool_(), "detail": pa.string(), **_TOTALS, **_BASELINE,
+        "draft_quant": pa.string(), "packed": pa.bool_(), "processor": pa.string(), "threads": pa.int64(),
+        "niceness": pa.int64(), "waits": pa.string(), "detail": pa.string(), **_TOTALS, **_BASELINE,
     },
     "steps": {
         **dict.fromkeys(("round", "position", "drafted_nodes", "verified_nodes", "merges", "accepted",
@@ -133,13 +134,19 @@ def _runs(run: RunTrace) -> dict[str, list[Any]]:
         "max_new_tokens": spec["max_new_tokens"],
         "device": meta["target"]["device"],
         "dtype": meta["target"]["dtype"],
-        "draft_quant": spec["draft"].get("quantization", "none") if meta["draft"] else None,
-        "packed": spec.get("packed"),  # an older trace does not say
+        "draft_quant": _held(meta, spec) if meta["draft"] else None,
+        "packed": spec.get("packed"),  # an older trace does not say, nor what follows
+        **{name: meta.get("machine", {}).get(name) for name in ("processor", "threads", "niceness", "waits")},
         "detail": spec["detail"],
         **{name: totals[name] for name in _TOTALS},
         **{name: baseline[name] for name in _BASELINE},
     }
     return {name: [value] for name, value in row.items()}
+
+
+def _held(meta: dict[str, Any], spec: dict[str, Any]) -> str:
+    """As what the draft's weights were held; an older trace says it of what was asked for alone, or not at all."""
+    return meta["draft"].get("quantization") or spec["draft"].get("quantization", "none")
 
 
 def _text(step: dict[str, Any]) -> str:

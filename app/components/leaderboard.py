@@ -73,6 +73,7 @@ def _setup(bench: Bench) -> str:
              str(settings.get("dtype", "")).removeprefix("torch."), f"{settings.get('max_new_tokens')} new tokens",
              f"{bench.methods['prompts'].max()} prompts × {settings.get('repeats')} repeats",
              f"torch {machine.get('torch')}"]  # fmt: skip
+    parts += [f"{name} {machine[name]}" for name in ("niceness", "waits") if name in machine]
     return "Measured on " + " · ".join(parts)
 
 

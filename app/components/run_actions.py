@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from analysis.modelled import unlike
 from app.components.settings import HEEDED, LEARNED, take_settings
 from app.library import find, version
 from app.state import OpenRun, session
@@ -54,6 +55,8 @@ def changed_settings(before: OpenRun, after: OpenRun) -> str:
     old, new = _flat(before.meta), _flat(after.meta)
     changed = [_change(name, old[name], new[name]) for name in new if name in old and old[name] != new[name]]
     words = f"Changed from A: {plain(', '.join(changed))}." if changed else "Same settings."
+    if apart := unlike(before.meta, after.meta):
+        words += f" **Their times are not alike** ({plain(apart)}): compare their counts."
     both_auto = old["method"] == new["method"] == "auto"
     return f"{words} *auto* {LEARNED}." if both_auto else words
 

@@ -172,7 +172,7 @@ def _defaults() -> dict[str, Any]:
         "pair": _pairs_here()[0], "own_target": "", "own_draft": "", "own_as_recorded": {}, "mode": ONE, "prompt": "",
         **DraftSpec(method="auto").model_dump(), "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": "0",
         "several": [], "max_new_tokens": 64, "stop": "", "chat": True, "device": "auto", "dtype": "auto",
-        "packed": True, "draft_quant": "none", "full_detail": True, "baseline": False,
+        "packed": True, "draft_quant": "auto", "full_detail": True, "baseline": False,
     }  # fmt: skip
 
 
@@ -284,10 +284,12 @@ def _machine() -> None:
     with left:
         st.text_input("Device", key="device", help="`auto`, `cpu`, `cuda` or `cuda:1`.")
     with right:
-        st.selectbox("Number type", get_args(Dtype), key="dtype")
+        st.selectbox("Number type", get_args(Dtype), key="dtype", help="`auto`: float32 on a CPU, for a large target "
+                     "what is fastest there by measurement. Where identity matters, take float32.")  # fmt: skip
     st.segmented_control("Draft weights", get_args(Quantization), key="draft_quant", required=True,
                          help="Weights of 8 or 4 bits make a large draft's forwards faster and change its guesses "
-                              "little. The text stays the target's own, whatever the draft.")  # fmt: skip
+                              "little. The text stays the target's own, whatever the draft. **auto**: what is fastest "
+                              "on this CPU by measurement; none for a small model, and on a GPU.")  # fmt: skip
     st.checkbox("Pack weights", key="packed", help="Lay them out for the CPU's matrix kernels where it has such. "
                 "Faster and as exact; sums in another order may decide a near tie another way.")  # fmt: skip
     st.checkbox("Record every node", key="full_detail", help="Off: counts and times only, as timed comparisons "

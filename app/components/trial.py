@@ -17,7 +17,7 @@ from app.words import plain
 from gsd.atlas import AtlasText
 from gsd.config import DraftSpec, Prompt, RunSpec
 from gsd.errors import GsdError, InputError, TraceError
-from gsd.pairs import as_recorded, located
+from gsd.pairs import as_recorded, as_settled, located
 
 ASKED_EVERY_S = 0.5
 TRIAL = "trial"  # in the session: the last one
@@ -63,14 +63,14 @@ def run_spec(opened: OpenAtlas, text: AtlasText, spec: DraftSpec) -> RunSpec:
     if text.given is None:
         raise InputError("This atlas does not hold the text of its prompts; record it anew with gsd probe.")
     prompt = Prompt(id=text.id, prompt=text.given, kind=text.kind, chat=text.chat)
-    recorded = as_recorded(opened.atlas.meta["spec"])
+    recorded = as_recorded(as_settled(opened.atlas.meta))
     return recorded.model_copy(update={"prompt": prompt, "drafting": spec, "detail": "full"})
 
 
 def lacking_models(opened: OpenAtlas) -> list[str]:
     """Models of the atlas that would have to be downloaded first; of one that does not say its models none."""
     try:
-        spec = as_recorded(opened.atlas.meta.get("spec", {}))
+        spec = as_recorded(as_settled({"spec": {}, **opened.atlas.meta}))
         return [model.source for model in (spec.target, spec.draft) if model and located(model) is None]
     except GsdError:
         return []

@@ -15,7 +15,7 @@ import streamlit as st
 from analysis import speed
 from analysis.columns import COLUMNS
 from analysis.definitions import definition, formula
-from analysis.modelled import cost_curves, difference, modelled_by_step, modelled_speedup
+from analysis.modelled import cost_curves, difference, modelled_by_step, modelled_speedup, unlike
 from analysis.syntax import LANGUAGES, committed_tokens, drafted_by_syntax, written_in
 from app.components.metrics import COLD, CUT, NO_BASELINE, cold, warm, warm_baseline
 from app.components.page import head, opened
@@ -30,6 +30,7 @@ from gsd.errors import InputError, TraceError
 from gsd.trace import RunTrace, mean_acceptance_length, read_run
 
 KEY = "speed"  # of the tabs
+UNLIKE = "The curves were measured otherwise than the run was decoded, so their times are not alike:"
 HOW_TO_GET_A_BASELINE = (
     "nothing says how fast plain decoding is here. Tick “Measure a baseline” in the Playground and run it again "
     "(`--baseline` of `gsd generate`)."
@@ -46,6 +47,7 @@ def page() -> None:
         st.info("No round has been recorded yet.", icon=":material/info:")
     else:
         _headline(scope)
+        _say_unlike(scope)
         for name in sections(KEY, list(SECTIONS)):
             SECTIONS[name](scope)
     write_address(session(), **address(scope, KEY, next(iter(SECTIONS))))
@@ -69,6 +71,16 @@ def _headline(scope: Scope) -> None:
         st.metric("Acceptance rate", _ratio(sums["accepted"], sums["verified_nodes"], "{:.1%}"),
                   help=columns["draft_acceptance_rate"],
                   delta_description=_of(int(sums["verified_nodes"]), "verified node"))  # fmt: skip
+
+
+def _say_unlike(scope: Scope) -> None:
+    """Times of several runs stand side by side below: say which were not decoded alike."""
+    metas = {name: _trace(name).meta for name in scope.names}
+    first = next(iter(metas.values()))
+    apart = {name: unlike(first, meta) for name, meta in metas.items()}
+    if odd := [f"{plain(name)}: {plain(words)}" for name, words in apart.items() if words]:
+        st.caption(f"**Not all of these runs were decoded alike, so their times are not either.** {'; '.join(odd)} as "
+                   "in the first.")  # fmt: skip
 
 
 def _ratio(part: float, whole: float, form: str) -> str:
@@ -132,6 +144,8 @@ def _modelled_speedup(scope: Scope) -> None:
     except InputError as error:
         st.metric(label, "–", help=f"{help}\n{error}", delta_description="counts alone")
         return
+    apart = unlike(run.meta, {"machine": found[1].machine})
+    help += f"\n{UNLIKE} {plain(apart)}." if apart else ""
     st.metric(label, f"{modelled_speedup(run, rows, found[1]):.2f}×", help=help,
               delta_description=f"{_of(len(run.steps), 'round')}, curves of {found[0]}")  # fmt: skip
 
@@ -218,6 +232,8 @@ def _costs(scope: Scope) -> None:
             nothing("modelled_by_step", f"These curves are not of the open run's models and machine: {plain(apart)}. "
                     "Open a run of the atlas's pair, or make an atlas of this one with gsd probe.")  # fmt: skip
         else:
+            if apart := unlike(_trace(scope.names[0]).meta, known[chosen].meta):
+                st.caption(f"{UNLIKE} {plain(apart)}.")
             draw("modelled_by_phase")
             if scope.kind == "run":
                 draw("modelled_by_step")

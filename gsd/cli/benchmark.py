@@ -33,7 +33,7 @@ def bench(
     draft: options.Draft = None,
     target_revision: options.TargetRevision = None,
     draft_revision: options.DraftRevision = None,
-    draft_quant: options.DraftQuant = "none",
+    draft_quant: options.DraftQuant = "auto",
     trust_remote_code: options.Trust = False,
     methods: Annotated[str, typer.Option(help=METHODS_HELP)] = "ar,chain,tree,graph,auto,hf-assisted,hf-lookup",
     preset_name: options.PresetName = None,
@@ -99,8 +99,12 @@ class _Benchmark:
     def run(self, outputs: _Outputs) -> None:
         """Measure prompt by prompt, then report; what is measured when the user interrupts is reported, too."""
         from gsd.bench import measure
+        from gsd.peers import PEERS, check_assistant
 
         runner = load(self.spec)
+        self.spec = runner.as_decoded(self.spec)
+        for name in PEERS.keys() & self.drafting.keys():
+            check_assistant(name, self.spec)  # again: whether the draft is quantised may have been left to be measured
         prompts = self._encoded(runner)
         try:
             with progress("prompts", len(prompts)) as advance:

@@ -26,7 +26,7 @@ def generate(
     draft: options.Draft = None,
     target_revision: options.TargetRevision = None,
     draft_revision: options.DraftRevision = None,
-    draft_quant: options.DraftQuant = "none",
+    draft_quant: options.DraftQuant = "auto",
     trust_remote_code: options.Trust = False,
     prompt: Annotated[str | None, typer.Option(help="The text to continue.")] = None,
     prompt_file: Annotated[Path | None, typer.Option(help="JSON lines with id, prompt, kind, chat.")] = None,

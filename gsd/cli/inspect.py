@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gsd.cli.options import Json
 from gsd.cli.output import print_json, print_table
+from gsd.models.choice import ROWS, Table, in_words
 from gsd.pairs import PAIRS, available
 
 
@@ -21,11 +22,23 @@ def pairs(as_json: Json = False) -> None:
 
 
 def doctor(as_json: Json = False) -> None:
-    """Say what this machine has and what is missing."""
-    from gsd.doctor import as_dict, examine
+    """Say what this machine has, what is missing, and what is fast here."""
+    from gsd.doctor import as_dict, examine, weights
 
-    findings = examine()
+    findings, tables = examine(), weights()
     if as_json:
-        print_json(as_dict(findings))
+        print_json(as_dict(findings, tables))
         return
     print_table(["what", "found", "to do"], [[f.what, f.value, f.fix or ""] for f in findings])
+    for table in tables:
+        _print_weights(table)
+
+
+def _print_weights(table: Table) -> None:
+    """Milliseconds by way and rows, and what auto comes to by them."""
+    print(f"\nA linear layer of {table.key.shape}, {table.key.threads} thread{'s' * (table.key.threads > 1)}: "
+          "milliseconds by how its weights are held and the rows of a forward")  # fmt: skip
+    print_table(["weights", *(f"{rows} row{'s' * (rows > 1)}" for rows in ROWS)], [
+        [way, *(f"{ms:.2f}" for ms in times.values())] for way, times in table.milliseconds.items()
+    ])  # fmt: skip
+    print(f"For a large model --dtype auto and --draft-quant auto come to: {in_words(table)}")

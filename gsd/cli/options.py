@@ -20,12 +20,20 @@ DraftRevision = Annotated[str | None, typer.Option(help="Hub revision of the dra
 DraftQuant = Annotated[
     str,
     typer.Option(
-        metavar="none|int8|int4", help="Hold the draft's weights in so many bits: faster on a CPU, same text."
+        metavar="auto|none|int8|int4",
+        help="Bits of the draft's weights; same text. auto: what is fastest on this CPU, by a measurement of under two "
+        "seconds that is kept; none for a model of less than 100 million parameters, and on a GPU.",
     ),
 ]
 Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the models.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:I; auto takes every CUDA device there is.")]
-DtypeName = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
+DtypeName = Annotated[
+    str,
+    typer.Option(
+        help="auto, float32, bfloat16 or float16. auto on a CPU: what is fastest by measurement where the target has "
+        "100 million parameters or more, else float32. float32 where identity matters.",
+    ),
+]
 Packed = Annotated[
     bool,
     typer.Option(

@@ -28,14 +28,17 @@ console = Console(stderr=True)
 
 
 def load(spec: RunSpec) -> Runner:
-    """The pair of `spec`, with a word on standard error while it loads."""
+    """The pair of `spec`, with a word on standard error while it loads, and what makes it slow here."""
     with console.status("loading torch and the models"), contextlib.redirect_stdout(sys.stderr):
         from transformers.utils import logging
 
         from gsd.runner import Runner
 
         logging.disable_progress_bar()
-        return Runner.of(spec)
+        runner = Runner.of(spec)
+    for note in runner.notes():
+        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+    return runner
 
 
 def end_with_broken_lines(file: PromptFile) -> None:

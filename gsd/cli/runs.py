@@ -13,7 +13,7 @@ import typer
 from gsd.cli.options import Json, Trust
 from gsd.cli.output import load, print_json, print_table, progress, write_csv
 from gsd.errors import InputError
-from gsd.pairs import PairHolder, as_recorded
+from gsd.pairs import PairHolder, as_recorded, as_settled
 from gsd.trace import read_run
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _rerun(folders: list[Path], *, trust: bool) -> Iterator[Comparison]:
         raise InputError("the bundle holds no complete run, so there is nothing to compare with")
     with progress("runs", len(runs)) as advance:
         for run in runs:
-            yield rerun(run.folder, pairs.get(as_recorded(run.meta["spec"], trust=trust)))
+            yield rerun(run.folder, pairs.get(as_recorded(as_settled(run.meta), trust=trust)))
             advance()
 
 

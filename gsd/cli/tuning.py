@@ -13,7 +13,7 @@ from gsd.cli.output import console, end_with_broken_lines, load, print_json, pri
 from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec, build
 from gsd.cost import COSTS_FILE, Costs, Curve, models_named
 from gsd.errors import InputError, PromptError
-from gsd.pairs import as_recorded, chosen_models
+from gsd.pairs import as_recorded, as_settled, chosen_models
 from gsd.prompts import BrokenLine, PromptFile, read_prompts
 from gsd.trace import check_writable
 
@@ -38,7 +38,7 @@ def probe(
     draft: options.Draft = None,
     target_revision: options.TargetRevision = None,
     draft_revision: options.DraftRevision = None,
-    draft_quant: options.DraftQuant = "none",
+    draft_quant: options.DraftQuant = "auto",
     trust_remote_code: options.Trust = False,
     width: Annotated[int, typer.Option(min=1, max=64, help="Widest width to replay.")] = 6,
     depth: Annotated[int, typer.Option(min=1, max=64, help="Deepest depth to replay.")] = DraftSpec().depth,
@@ -121,7 +121,7 @@ def _fill(folder: Path, grid: str, as_json: bool, *, trust: bool) -> None:
     settings = settings_of(parse_grid(grid))
     for spec in settings:
         atlas.bounds.check(spec)
-    spec = as_recorded(atlas.meta["spec"], trust=trust)
+    spec = as_recorded(as_settled(atlas.meta), trust=trust)
     runner = load(spec)
     check_models(atlas.meta, runner.meta(spec))
     broken = _record(runner, spec, atlas, folder) if atlas.pending else []
@@ -174,7 +174,7 @@ def calibrate(
     draft: options.Draft = None,
     target_revision: options.TargetRevision = None,
     draft_revision: options.DraftRevision = None,
-    draft_quant: options.DraftQuant = "none",
+    draft_quant: options.DraftQuant = "auto",
     trust_remote_code: options.Trust = False,
     repeats: Repeats = REPEATS,
     device: options.Device = "auto",
@@ -275,5 +275,5 @@ def _print_best(report: dict[str, Any], atlas: Atlas) -> None:
     bests = [("all", atlas.texts[0], report["best"])]
     bests += [(kind, of_kind[kind], best) for kind, best in report["best_by_kind"].items()]
     for name, text, best in bests:
-        pasted = command(atlas.meta["spec"], text, best)
+        pasted = command(as_settled(atlas.meta), text, best)
         print(f"best for {name}: {best['modelled_speedup']:.2f} modelled, {pasted}")

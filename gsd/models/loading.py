@@ -23,6 +23,7 @@ from transformers.cache_utils import DynamicLayer
 from gsd.config import Dtype, ModelSpec
 from gsd.errors import GsdError, ModelError, PairError
 from gsd.models.base import out_of_memory
+from gsd.models.choice import Held
 from gsd.models.hf import HFModel
 from gsd.models.pack import can_pack, pack
 from gsd.models.quantize import quantize
@@ -41,38 +42,52 @@ def load_model(
     lean: bool = True,
     packed: bool = False,
     recorded: bool = True,
+    held: Held = Held(),  # noqa: B008
 ) -> HFModel:
     """Load one model, or raise `ModelError` with the reason and the way out.
 
     `device` auto: all CUDA devices there are, else the CPU. `dtype` auto: bfloat16 on CUDA (float16 where the
-    device computes no bfloat16), float32 on the CPU. A quantised model computes in bfloat16. `lean` false keeps to
-    transformers' own forward. `packed` lays whole weights out for the CPU, where that is possible.
+    device computes no bfloat16), float32 on the CPU. A quantised model's other weights are as `held`
+    says. `lean` false keeps to transformers' own forward. `packed` lays whole weights out for the CPU, where that is
+    possible.
     `recorded` lets a GPU replay lean forwards of few tokens as graphs.
     """
-    model = _read(spec, device, dtype)
+    model = _read(spec, device, dtype, held)
     with _refusals(spec):
         packs = packed and can_pack(model)
         known = spec.model_copy(update={"revision": _commit(spec, model.config)})
         record = cuda_graphs(model.device) if recorded and model.device.type == "cuda" else None
         loaded = HFModel(model, known, lean=lean, record=record)
         if spec.quantization != "none":
-            loaded.convert(lambda module: quantize(module, spec.quantization))
+            loaded.convert(lambda module: quantize(module, spec.quantization, held.few))
         if packs:
             loaded.convert(pack)
         return loaded
 
 
-def load_stock(spec: ModelSpec, device: str = "auto", dtype: Dtype = "auto") -> PreTrainedModel:
+def load_stock(
+    spec: ModelSpec,
+    device: str = "auto",
+    dtype: Dtype = "auto",
+    held: Held = Held(),  # noqa: B008
+) -> PreTrainedModel:
     """The model just as transformers loads it, for those who measure or check against transformers.
 
     Arguments and errors are those of `load_model`. Quantised in place where the spec says so. Weights are not frozen:
     torch would copy all of a frozen head, in every forward that wants but the last of several tokens' logits.
     """
-    model = _read(spec, device, dtype).eval()
+    model = _read(spec, device, dtype, held).eval()
     if spec.quantization != "none":
         with _refusals(spec):
-            quantize(model, spec.quantization)
+            quantize(model, spec.quantization, held.few)
     return model
+
+
+def skeleton(spec: ModelSpec) -> PreTrainedModel:
+    """The model without its weights, to see its layers' shapes. Raises `ModelError` as loading does."""
+    config = _config(spec, _source_kwargs(spec))
+    with _refusals(spec), torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config, trust_remote_code=spec.trust_remote_code)
 
 
 def draft_device(device: str) -> str:
@@ -219,15 +234,21 @@ def _refuse_offload(model: PreTrainedModel, spec: ModelSpec) -> None:
         )
 
 
-def _read(spec: ModelSpec, device: str, dtype: Dtype) -> PreTrainedModel:
-    """Configuration, checks, then weights, in the dtype in which they are computed with."""
-    device_map = _device_map(device)
-    torch_dtype = torch.bfloat16 if spec.quantization != "none" else _torch_dtype(dtype, device_map)
-    kwargs = _source_kwargs(spec)
+def _config(spec: ModelSpec, kwargs: dict[str, object]) -> PreTrainedConfig:
+    """The model's configuration, or a refusal of what cannot be decoded."""
     with _refusals(spec):
         config = AutoConfig.from_pretrained(**kwargs)
     _refuse_cache(config, spec)
     _refuse_positions(config, spec)
+    return config
+
+
+def _read(spec: ModelSpec, device: str, dtype: Dtype, held: Held) -> PreTrainedModel:
+    """Configuration, checks, then weights, in the dtype in which they are computed with."""
+    device_map = _device_map(device)
+    torch_dtype = _torch_dtype(held.dtype if spec.quantization != "none" else dtype, device_map)
+    kwargs = _source_kwargs(spec)
+    _config(spec, kwargs)
     with _refusals(spec):
         model = AutoModelForCausalLM.from_pretrained(
             **kwargs,

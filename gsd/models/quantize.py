@@ -1,6 +1,7 @@
 """Weight-only quantisation of a draft, by torch's own operators.
 
-Weights are int8 or int4, activations stay bfloat16: quantised activations ruin a draft (outliers
+Weights are int8 or int4, activations stay bfloat16, also where the rest of the model is float32 (no kernel for few
+bits is fast in that): quantised activations ruin a draft (outliers
 before the down projection), quantised weights leave its choices as they are. torchao reaches these
 kernels only when compiled, which a forward of ever-changing size is not.
 """
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from gsd.errors import ModelError
+from gsd.models.choice import FEW
 
 GROUP = 32  # inputs that share one int4 scale
 STEP = 16  # inputs that the int8 kernel, and outputs that the int4 kernel take together
@@ -20,7 +22,6 @@ INT4_LEVELS = 15
 SCREENED = 1 << 15  # outputs from which a head is screened: choosing among fewer takes longer than it saves
 SCREENED_ROWS = 2  # rows up to which: the int4 kernel slows down with every row, the int8 one hardly
 BEST = 64  # outputs that pass
-FEW = 4  # rows that a CPU's kernels for few bits take; for 8, packed whole weights are faster (benchmarks/)
 
 
 class Int8Linear(nn.Module):
@@ -35,14 +36,14 @@ class Int8Linear(nn.Module):
         self.bias = linear.bias
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[..., in] -> [..., out] in bfloat16."""
-        flat = torch.ops.aten._weight_int8pack_mm(x.flatten(0, -2), self.weight, self.scales)
+        """[..., in] -> [..., out]."""
+        flat = torch.ops.aten._weight_int8pack_mm(_rows(x), self.weight, self.scales)
         return _finished(flat, x, self.bias)
 
     def outputs(self, x: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
         """[in] -> some of the outputs, those of indices `chosen` [K]; the same numbers as among all."""
         weight, scales = self.weight.index_select(0, chosen), self.scales.index_select(0, chosen)
-        y = torch.ops.aten._weight_int8pack_mm(x[None], weight, scales)[0]
+        y = torch.ops.aten._weight_int8pack_mm(_rows(x), weight, scales)[0].to(x.dtype)
         return y if self.bias is None else y + self.bias[chosen]
 
 
@@ -62,8 +63,8 @@ class Int4Linear(nn.Module):
         self.bias = linear.bias
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[..., in] -> [..., out] in bfloat16."""
-        flat = _int4_matmul(x.flatten(0, -2), self.packed, self.scales_and_zeros)
+        """[..., in] -> [..., out]."""
+        flat = _int4_matmul(_rows(x), self.packed, self.scales_and_zeros)
         return _finished(flat, x, self.bias)
 
 
@@ -73,13 +74,13 @@ class Twofold(nn.Module):
     A prompt takes the kernels for few bits, which gain nothing from rows in common, three times as long.
     """
 
-    def __init__(self, few: Int8Linear | Int4Linear, whole: nn.Linear) -> None:
+    def __init__(self, few: Int8Linear | Int4Linear, whole: nn.Linear, rows: int = FEW) -> None:
         super().__init__()
-        self.few, self.whole = few, whole
+        self.few, self.whole, self._rows = few, whole, rows
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[..., in] -> [..., out] in bfloat16."""
-        return (self.few if x.shape[:-1].numel() <= FEW else self.whole).forward(x)
+        """[..., in] -> [..., out]."""
+        return (self.few if x.shape[:-1].numel() <= self._rows else self.whole).forward(x)
 
 
 class ScreenedHead(nn.Module):
@@ -93,7 +94,7 @@ class ScreenedHead(nn.Module):
         self.screen, self.exact = Int4Linear(linear), Int8Linear(linear)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[..., in] -> [..., out] in bfloat16."""
+        """[..., in] -> [..., out]."""
         rows = x.flatten(0, -2)
         if len(rows) > SCREENED_ROWS:
             return self.exact(x)
@@ -103,13 +104,13 @@ class ScreenedHead(nn.Module):
         return y.view(*x.shape[:-1], -1)
 
 
-def quantize(model: nn.Module, kind: str) -> None:
-    """Replace the linear layers of a bfloat16 `model` in place; `kind` is int8 or int4.
+def quantize(model: nn.Module, kind: str, rows: int = FEW) -> None:
+    """Replace the linear layers of a bfloat16 or float32 `model` in place; `kind` is int8 or int4.
 
     With int4 the head is int8 as well, as it tells the best tokens apart (a large one on a CPU is screened by int4
     first), and so is a layer that the int4 kernel cannot take: its inputs must divide by 32, on a GPU by 128, and its
     outputs by 16. A layer whose inputs do not divide by 16 is for no kernel and stays whole. On a CPU all layers but
-    the head stay whole as well, for forwards of many tokens.
+    the head stay whole as well, for forwards of more than `rows` tokens.
     Raises `ModelError` where less than half of the weights could be replaced.
     """
     head, whole, replaced = model.get_output_embeddings(), sum(weight.numel() for weight in model.parameters()), 0
@@ -117,7 +118,7 @@ def quantize(model: nn.Module, kind: str) -> None:
     for parent in parents:
         for name, child in parent.named_children():
             if type(child) is nn.Linear and child.in_features % STEP == 0:
-                setattr(parent, name, _held(child, kind, head=child is head))
+                setattr(parent, name, _held(child, kind, rows, head=child is head))
                 replaced += child.weight.numel()
     if replaced < LEAST * whole:
         raise ModelError(
@@ -126,14 +127,14 @@ def quantize(model: nn.Module, kind: str) -> None:
         )
 
 
-def _held(linear: nn.Linear, kind: str, *, head: bool) -> nn.Module:
+def _held(linear: nn.Linear, kind: str, rows: int, *, head: bool) -> nn.Module:
     """What takes the place of a layer that the int8 kernel can take."""
     on_cpu, int4 = linear.weight.device.type == "cpu", kind == "int4" and _takes_int4(linear)
     if head:
         screened = int4 and on_cpu and linear.out_features >= SCREENED
         return ScreenedHead(linear) if screened else Int8Linear(linear)
     few = Int4Linear(linear) if int4 else Int8Linear(linear)
-    return Twofold(few, linear) if on_cpu else few
+    return Twofold(few, linear, rows) if on_cpu else few
 
 
 def _takes_int4(linear: nn.Linear) -> bool:
@@ -154,6 +155,11 @@ def _int4_matmul(x: torch.Tensor, packed: torch.Tensor, scales_and_zeros: torch.
     return torch.ops.aten._weight_int4pack_mm_for_cpu(x, packed, GROUP, scales_and_zeros)
 
 
+def _rows(x: torch.Tensor) -> torch.Tensor:
+    """[..., in] -> [rows, in] as the kernels take them."""
+    return x.reshape(-1, x.shape[-1]).to(torch.bfloat16)
+
+
 def _finished(flat: torch.Tensor, x: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    y = flat.view(*x.shape[:-1], -1)
+    y = flat.view(*x.shape[:-1], -1).to(x.dtype)
     return y if bias is None else y + bias

@@ -8,7 +8,7 @@ import pytest
 from fixtures.recorded import record_run
 
 from analysis.figures.modelled import FIGURES
-from analysis.modelled import _level_sizes, cost_curves, difference, modelled_by_step, modelled_speedup
+from analysis.modelled import _level_sizes, cost_curves, difference, modelled_by_step, modelled_speedup, unlike
 from analysis.replay import draft_forwards
 from gsd.cost import Costs, Curve, Overhead
 from gsd.errors import InputError
@@ -115,6 +115,16 @@ def test_curves_hold_for_their_own_machine_where_both_say_it(run):
     assert difference(older, run.meta) is difference(run.meta, older) is None
     assert difference(run.meta | {"machine": here}, run.meta | {"machine": here | {"repeats": 9}}) is None
     assert difference(run.meta | {"machine": here}, run.meta | {"machine": there}) == "threads 4, not 2"
+
+
+def test_that_two_processes_left_different_room_to_others_is_told_where_both_say_it(run):
+    """The app's engine runs at another priority than the command line: curves hold, and the difference is said."""
+    own = {"processor": "one", "threads": 2, "gpu": None, "niceness": 0, "waits": "active"}
+    app = own | {"niceness": 10, "waits": "passive"}
+    metas = [run.meta | {"machine": machine} for machine in (own, app)]
+    assert difference(*metas) is None
+    assert unlike(*metas) == "niceness 10, not 0, waits passive, not active"
+    assert unlike(metas[0], metas[0]) is None and unlike(metas[1], run.meta) is None
 
 
 def test_a_trace_that_does_not_say_quantization_has_none(run):

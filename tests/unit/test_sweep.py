@@ -113,7 +113,7 @@ def test_prompts_inline_have_ids_by_their_place(sweep):
         ({"pairs": [{"draft_quant": "int4"}]}, r"name a pair, or a target and a draft"),
         ({"pairs": [{"draft": "a"}]}, r"--draft needs a --target"),
         ({"pairs": [{"pair": "tiny", "draft": "a"}]}, r"either --pair or --target"),
-        ({"pairs": [{"pair": "tiny", "draft_quant": "int3"}]}, r"--draft-quant 'int3': choose none, int8, int4"),
+        ({"pairs": [{"pair": "tiny", "draft_quant": "int3"}]}, r"--draft-quant 'int3': choose auto, none, int8, int4"),
         ({"prompts": [{"id": "a", "prompt": "x"}, {"id": "a", "prompt": "y"}]}, r"id 'a' is that of two prompts"),
         ({"stop": [""]}, r"--stop.0 '': "),
         ({"pairs": None, "out": None}, r"lacks pairs, out$"),
