@@ -9,7 +9,7 @@ from typing import Any, Protocol, get_args
 
 from gsd.config import Method, RunSpec, SamplingSpec, preset
 from gsd.engine import Times
-from gsd.errors import InputError
+from gsd.errors import GsdError, InputError
 from gsd.models.base import out_of_memory
 from gsd.peers import PEERS, Peer, StockModels, counted, plain_peer
 from gsd.records import Tally
@@ -27,10 +27,11 @@ class Measurement:
     """One call. `accepted` are drafted tokens that were emitted.
 
     `drafted_nodes`, `verified_nodes` and the times are None for peers, which do not tell: `times` are sums over the
-    rounds, `first` those of the first one alone, in which both models run the prompt.
+    rounds, `first` those of the first one alone, in which both models run the prompt. `tokens` is None where the call
+    was read back, as texts are not kept.
     """
 
-    tokens: list[int]
+    new_tokens: int
     wall_ms: float
     rounds: int
     accepted: int
@@ -40,11 +41,12 @@ class Measurement:
     verified_nodes: int | None = None
     times: Times | None = None
     first: Times | None = None
+    tokens: list[int] | None = None
 
     @property
     def ms_per_token(self) -> float:
         """Wall time over new tokens."""
-        return self.wall_ms / len(self.tokens)
+        return self.wall_ms / self.new_tokens
 
     @property
     def overhead_ms(self) -> float | None:
@@ -76,7 +78,7 @@ class OwnMethod:
             times.append(step.times)
         wall_ms = (perf_counter() - start) * 1e3
         return Measurement(
-            tokens,
+            len(tokens),
             wall_ms,
             tally.rounds,
             tally.accepted,
@@ -86,6 +88,7 @@ class OwnMethod:
             tally.verified_nodes,
             Times(*(sum(phase) for phase in zip(*map(astuple, times)))),
             times[0],
+            tokens,
         )
 
 
@@ -106,7 +109,25 @@ class PeerMethod:
             tokens = self._peer.generate(prompt)
             wall_ms = (perf_counter() - start) * 1e3
         rounds = target[0]
-        return Measurement(tokens, wall_ms, rounds, max(len(tokens) - rounds, 0), draft[0], rounds)
+        accepted = max(len(tokens) - rounds, 0)
+        return Measurement(len(tokens), wall_ms, rounds, accepted, draft[0], rounds, tokens=tokens)
+
+
+class Unmade:
+    """A contender that could not be made, say for want of memory: every call fails as making it did."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def measure(self, prompt: list[int]) -> Measurement:
+        """Raise what making it raised."""
+        raise self._error
+
+
+def error_line(error: Exception) -> str:
+    """What a contender's failure is told as: our own errors as they are, others with their type; one line."""
+    said = " ".join(str(error).split())
+    return said if isinstance(error, GsdError) else f"{type(error).__name__}: {said}".rstrip(": ")
 
 
 def methods_to_run(names: Sequence[str], sampling: SamplingSpec) -> list[str]:
@@ -123,5 +144,8 @@ def methods_to_run(names: Sequence[str], sampling: SamplingSpec) -> list[str]:
 def contender(runner: Runner, stock: StockModels, spec: RunSpec, name: str) -> Contender:
     """A peer by its name; any other name is one of ours, with the settings of `spec`."""
     if name in PEERS:
-        return PeerMethod(Peer(stock, name, spec, runner.eos))
+        try:
+            return PeerMethod(Peer(stock, name, spec, runner.eos))
+        except Exception as error:  # somebody else's code: whatever it raises is the peer's failure alone
+            return Unmade(error)
     return OwnMethod(runner, spec)

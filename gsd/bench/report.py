@@ -1,57 +1,59 @@
-"""Results as tables: for a terminal, as Markdown to paste, and every timed call for those who reckon themselves."""
+"""Results as tables, for a terminal and as Markdown to paste."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Any
 
-import pandas as pd
-
-from gsd.bench.measuring import PromptResult
-from gsd.config import Prompt
-
 Cell = Callable[[dict[str, Any]], str]
+TIMES, SHARE = "{:.2f}", "{:.1%}"
 
-_SPEEDUP: dict[str, Cell] = {
-    "speed-up": lambda row: _ratio(row["speedup"]),
-    "95 %": lambda row: _interval(row["speedup_interval"]),
-    "worst": lambda row: _ratio(row["speedup_worst"]),
+
+def _number(key: str, form: str = TIMES) -> Cell:
+    """A cell of a row's number; blank where there is none, as of a method that failed everywhere."""
+    return lambda row: "" if row[key] is None else form.format(row[key])
+
+
+def _interval(key: str) -> Cell:
+    return lambda row: "" if row[key] is None else "{:.2f}–{:.2f}".format(*row[key])
+
+
+def _matches(row: dict[str, Any]) -> str:
+    if row["matches"] is None:
+        return ""
+    odd = f" ({row['beyond_rounding']} beyond rounding)" if row["beyond_rounding"] else ""
+    return f"{row['matches']}/{row['compared']}{odd}"
+
+
+TERMINAL: dict[str, Cell] = {
+    "× ar": _number("speedup"),
+    "95 %": _interval("speedup_interval"),
+    "worst": _number("speedup_worst"),
+    "× hf": _number("speedup_over_transformers"),
+    "accept": _number("mean_acceptance_length"),
+    "tok/s": _number("tokens_per_s", "{:.1f}"),
+    "engine": _number("engine_share", SHARE),
+    "matches": _matches,
 }
-_OVER_TRANSFORMERS: dict[str, Cell] = {
-    "× transformers": lambda row: _ratio(row["speedup_over_transformers"]),
-}
-_WORK: dict[str, Cell] = {
-    "acceptance length": lambda row: _ratio(row["mean_acceptance_length"]),
-    "draft forwards": lambda row: str(row["draft_forwards"]),
-    "target forwards": lambda row: str(row["target_forwards"]),
-    "drafted nodes": lambda row: _or_blank(row["drafted_nodes"], str),
-    "verified nodes": lambda row: _or_blank(row["verified_nodes"], str),
-}
-_SPEED: dict[str, Cell] = {
-    "tokens/s": lambda row: f"{row['tokens_per_s']:.1f}",
-    "engine": lambda row: _or_blank(row["engine_share"], lambda share: f"{share:.1%}"),
-}
-_MATCHES: dict[str, Cell] = {"matches": lambda row: _matches(row)}
-TERMINAL = {
-    **_SPEEDUP,
-    "× hf": _OVER_TRANSFORMERS["× transformers"],
-    "accept": _WORK["acceptance length"],
-    "tok/s": _SPEED["tokens/s"],
-    "engine": _SPEED["engine"],
-    **_MATCHES,
-}
-MARKDOWN = {
-    **_SPEEDUP,
-    "best": lambda row: _ratio(row["speedup_best"]),
-    **_OVER_TRANSFORMERS,
-    "95 % of it": lambda row: _interval(row["speedup_over_transformers_interval"]),
-    "ahead of all peers": lambda row: f"{row['wins']:.0%}",
-    "× the fastest peer": lambda row: _ratio(row["over_best_peer"]),
-    "worst of it": lambda row: _ratio(row["worst_over_best_peer"]),
-    **_WORK,
-    **_SPEED,
-    **_MATCHES,
+MARKDOWN: dict[str, Cell] = {
+    "× `ar`": _number("speedup"),
+    "95 %": _interval("speedup_interval"),
+    "worst": _number("speedup_worst"),
+    "best": _number("speedup_best"),
+    "× transformers": _number("speedup_over_transformers"),
+    "95 % of it": _interval("speedup_over_transformers_interval"),
+    "ahead of all peers": _number("wins", "{:.0%}"),
+    "× the fastest peer": _number("over_best_peer"),
+    "worst of it": _number("worst_over_best_peer"),
+    "acceptance length": _number("mean_acceptance_length"),
+    "draft forwards": _number("draft_forwards", "{}"),
+    "target forwards": _number("target_forwards", "{}"),
+    "drafted nodes": _number("drafted_nodes", "{}"),
+    "verified nodes": _number("verified_nodes", "{}"),
+    "tokens/s": _number("tokens_per_s", "{:.1f}"),
+    "engine": _number("engine_share", SHARE),
+    "matches": _matches,
 }
 
 
@@ -60,61 +62,47 @@ def table(rows: dict[str, dict[str, Any]], columns: dict[str, Cell]) -> list[lis
     return [[name, *(cell(row) for cell in columns.values())] for name, row in rows.items()]
 
 
+def notes(report: dict[str, Any]) -> list[str]:
+    """What must be said beside the table: which prompts it lacks, and who failed on which, with the errors."""
+    measured, given = len(report["prompts"]), report["prompts_given"]
+    said = [] if measured == given else [f"incomplete: {measured} of {given} prompts were measured"]
+    ids = [one["id"] for one in report["prompts"]]
+    for name, row in report["methods"].items():
+        failed = {prompt: error for prompt, error in zip(ids, row["failures"]) if error}
+        errors = Counter(failed.values())
+        lines = "; ".join(error if len(errors) == 1 else f"{error} (on {n})" for error, n in errors.items())
+        if failed:
+            where = f"{len(failed)} of {measured} ({', '.join(failed)})"
+            said.append(f"{name} failed on {where}, which its means leave out: {lines}")
+    return said
+
+
 def markdown(report: dict[str, Any]) -> str:
     """The tables of a result of `gsd bench --json`: methods, the time of a round by phase, kinds of prompts."""
     rows = report["methods"]
     parts = [_markdown_table(["", *MARKDOWN], [[f"`{name}`", *cells] for name, *cells in table(rows, MARKDOWN)])]
-    parts.append(f"Best peer in the mean: `{report['best_peer']}`. Baseline of the speed-up: {report['baseline']}.")
+    if report["best_peer"]:
+        parts.append(f"Means over prompts are geometric. Best peer in the mean: `{report['best_peer']}`.")
+    parts += [f"**{note[0].upper()}{note[1:]}.**" for note in notes(report)]
     timed = {name: row["phases_ms_per_round"] for name, row in rows.items() if row["phases_ms_per_round"]}
+    if timed:
+        parts.append(_phases(rows, timed))
+    for title, by_kind in (("× `ar` by kind", "by_kind"), ("× transformers by kind", "by_kind_over_transformers")):
+        kinds = list(next(iter(rows.values()))[by_kind])
+        cells = [[f"`{name}`", *(_number(kind)(row[by_kind]) for kind in kinds)] for name, row in rows.items()]
+        parts.append(_markdown_table([title, *kinds], cells))
+    return "\n\n".join(parts) + "\n"
+
+
+def _phases(rows: dict[str, dict[str, Any]], timed: dict[str, dict[str, float]]) -> str:
     phases = list(next(iter(timed.values())))
     cells = [
         [f"`{name}`", f"{rows[name]['first_round_ms']:.0f}", *(f"{times[phase]:.2f}" for phase in phases)]
         for name, times in timed.items()
     ]
-    parts.append(
-        _markdown_table(["ms", "the first round, with the prompt", *(f"{phase} a round" for phase in phases)], cells)
-    )
-    for title, by_kind in (("speed-up by kind", "by_kind"), ("× transformers by kind", "by_kind_over_transformers")):
-        kinds = list(next(iter(rows.values()))[by_kind])
-        cells = [[f"`{name}`", *(_ratio(row[by_kind][kind]) for kind in kinds)] for name, row in rows.items()]
-        parts.append(_markdown_table([title, *kinds], cells))
-    return "\n\n".join(parts) + "\n"
+    return _markdown_table(["ms", "the first round, with the prompt", *(f"{phase} a round" for phase in phases)], cells)
 
 
-def calls(results: Sequence[PromptResult], prompts: Sequence[Prompt]) -> pd.DataFrame:
-    """A row for every timed call, milliseconds by phase included."""
-    rows = []
-    for prompt, result in zip(prompts, results):
-        for method, repeats in result.calls.items():
-            for repeat, call in enumerate(repeats):
-                values = asdict(call)
-                times, first = values.pop("times") or {}, values.pop("first")
-                tokens = values.pop("tokens")
-                rows.append({"prompt": prompt.id, "kind": prompt.kind, "method": method, "repeat": repeat,
-                             "new_tokens": len(tokens), **values, "first_round_ms": first and sum(first.values()),
-                             **{f"{phase}_ms": ms for phase, ms in times.items()}})  # fmt: skip
-    return pd.DataFrame(rows).convert_dtypes()
-
-
-def _markdown_table(header: list[str], rows: list[list[str]]) -> str:
+def _markdown_table(header: list[str], rows: Sequence[list[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def _matches(row: dict[str, Any]) -> str:
-    if row["matches"] is None:
-        return ""
-    odd = f" ({row['beyond_rounding']} beyond rounding)" if row["beyond_rounding"] else ""
-    return f"{row['matches']}/{row['prompts']}{odd}"
-
-
-def _ratio(value: float) -> str:
-    return f"{value:.2f}"
-
-
-def _interval(ends: Sequence[float]) -> str:
-    return f"{ends[0]:.2f}–{ends[1]:.2f}"
-
-
-def _or_blank(value: Any, text: Callable[[Any], str]) -> str:
-    return "" if value is None else text(value)

@@ -1,28 +1,28 @@
 """A row of each method: ratios by prompt first, then over prompts, with intervals; then work, times and texts.
 
-A prompt's speed-up is the median over repeats of baseline time per token over method time per token, both of the
-same repeat. There are three: over the faster of `ar` and transformers' plain decoding on that prompt (`speedup`),
-over the latter alone (`speedup_over_transformers`), and over whichever of transformers' ways is fastest on that prompt
-(`over_best_peer`).
+A prompt's ratio is the median over repeats of another's time per token over the method's, both of the same repeat.
+There are three: over `ar`, our own plain decoding (`speedup`), over transformers' plain decoding
+(`speedup_over_transformers`), and over whichever of transformers' ways is fastest on that prompt (`over_best_peer`).
+Their means over prompts are geometric. A prompt where the method or what it is set against failed has no ratio (None),
+and counts in no mean.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from typing import Any
-
-import numpy as np
 
 from gsd.bench.contenders import Measurement
 from gsd.bench.measuring import PromptResult
 from gsd.engine import Times
+from gsd.means import geometric
 from gsd.peers import PEERS
 from gsd.records import mean_acceptance_length
 
-RESAMPLES = 2_000
-LEVEL = 0.95
+BASELINE = "ar"  # of the speed-up
+Ratios = list[float | None]
 
 
 def summary(results: Sequence[PromptResult], kinds: Sequence[str | None], plain: str) -> dict[str, dict[str, Any]]:
@@ -30,17 +30,11 @@ def summary(results: Sequence[PromptResult], kinds: Sequence[str | None], plain:
     return {name: _row(name, results, kinds, plain) for name in results[0].calls}
 
 
-def best_peer(results: Sequence[PromptResult], plain: str) -> str:
-    """The way of transformers that is fastest in the mean."""
-    return max(_peers(results), key=lambda name: statistics.fmean(_ratios(name, results, plain)))
-
-
-def interval(ratios: Sequence[float]) -> tuple[float, float]:
-    """Percentile bootstrap of the mean over prompts at `LEVEL`, seeded."""
-    values = np.asarray(ratios, dtype=float)
-    draws = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
-    low, high = np.quantile(values[draws].mean(axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+def best_peer(results: Sequence[PromptResult]) -> str | None:
+    """The way of transformers that is fastest in the mean; None where all failed."""
+    means = {name: geometric(_over(name, results, BASELINE)) for name in _peers(results)}
+    known = {name: mean.value for name, mean in means.items() if mean}
+    return max(known, key=known.__getitem__, default=None)
 
 
 def speedup(method: Sequence[Measurement], baseline: Sequence[Measurement]) -> float:
@@ -48,47 +42,60 @@ def speedup(method: Sequence[Measurement], baseline: Sequence[Measurement]) -> f
     return statistics.median(plain.ms_per_token / call.ms_per_token for plain, call in zip(baseline, method))
 
 
-def _row(name: str, results: Sequence[PromptResult], kinds: Sequence[str | None], plain: str) -> dict[str, Any]:
-    ratios = [speedup(result.calls[name], _faster_baseline(result, plain)) for result in results]
-    over_transformers = _ratios(name, results, plain)
-    over_best = list(map(min, zip(*(_ratios(name, results, peer) for peer in _peers(results)))))  # the fastest there
+def ratios(name: str, results: Sequence[PromptResult], kinds: Sequence[str | None], plain: str) -> dict[str, Any]:
+    """What a row says of how fast a method is beside others."""
+    own, transformers = _over(name, results, BASELINE), _over(name, results, plain)
+    peers = [_over(name, results, peer) for peer in _peers(results)]
+    fastest = [min(_known(by_peer), default=None) for by_peer in zip(*peers)]  # over the fastest there
     return {
-        "speedup": statistics.fmean(ratios),
-        "speedup_interval": interval(ratios),
-        "speedup_worst": min(ratios),
-        "speedup_best": max(ratios),
-        "speedup_over_transformers": statistics.fmean(over_transformers),
-        "speedup_over_transformers_interval": interval(over_transformers),
-        "wins": statistics.fmean(ratio > 1 for ratio in over_best),  # share of prompts ahead of every peer
-        "over_best_peer": statistics.fmean(over_best),
-        "over_best_peer_interval": interval(over_best),
-        "worst_over_best_peer": min(over_best),
-        **_work([result.calls[name][0] for result in results]),
-        **_times([call for result in results for call in result.calls[name]]),
-        **_texts(name, results),
-        "prompts": len(results),
-        "by_kind": _by_kind(ratios, kinds),
-        "by_kind_over_transformers": _by_kind(over_transformers, kinds),
-        "speedups": ratios,
-        "speedups_over_transformers": over_transformers,
+        **_mean_keys("speedup", own),
+        "speedup_worst": min(_known(own), default=None),
+        "speedup_best": max(_known(own), default=None),
+        **_mean_keys("speedup_over_transformers", transformers),
+        "speedup_over_transformers_worst": min(_known(transformers), default=None),
+        "wins": _share(ratio > 1 for ratio in _known(fastest)),  # prompts ahead of every peer
+        **_mean_keys("over_best_peer", fastest),
+        "worst_over_best_peer": min(_known(fastest), default=None),
+        "by_kind": _by_kind(own, kinds),
+        "by_kind_over_transformers": _by_kind(transformers, kinds),
+        "speedups": own,
+        "speedups_over_transformers": transformers,
     }
 
 
-def _by_kind(ratios: Sequence[float], kinds: Sequence[str | None]) -> dict[str, float]:
+def _row(name: str, results: Sequence[PromptResult], kinds: Sequence[str | None], plain: str) -> dict[str, Any]:
+    measured = [result.calls[name] for result in results if result.calls[name]]
+    return {
+        **ratios(name, results, kinds, plain),
+        **_work([calls[0] for calls in measured]),
+        **_times([call for calls in measured for call in calls]),
+        **_texts(name, results),
+        "prompts": len(measured),
+        "failures": [result.failures.get(name) for result in results],
+    }
+
+
+def _mean_keys(name: str, of: Ratios) -> dict[str, Any]:
+    mean = geometric(of)
+    return {name: mean and mean.value, f"{name}_interval": mean and [mean.low, mean.high]}
+
+
+def _by_kind(of: Ratios, kinds: Sequence[str | None]) -> dict[str, float | None]:
     """Means over the prompts of each kind."""
-    found: dict[str, list[float]] = {}
-    for kind, ratio in zip(kinds, ratios):
+    found: dict[str, Ratios] = {}
+    for kind, ratio in zip(kinds, of):
         found.setdefault(kind or "other", []).append(ratio)
-    return {kind: statistics.fmean(of_kind) for kind, of_kind in found.items()}
+    means = {kind: geometric(of_kind) for kind, of_kind in found.items()}
+    return {kind: mean and mean.value for kind, mean in means.items()}
 
 
 def _work(calls: list[Measurement]) -> dict[str, Any]:
     """Counts over the prompts, of the first call on each."""
-    own = all(call.drafted_nodes is not None for call in calls)
+    own = bool(calls) and all(call.drafted_nodes is not None for call in calls)
     rounds = sum(call.rounds for call in calls)
     return {
         "mean_acceptance_length": mean_acceptance_length(sum(call.accepted for call in calls), rounds),
-        "new_tokens": sum(len(call.tokens) for call in calls),
+        "new_tokens": sum(call.new_tokens for call in calls),
         "rounds": rounds,
         "draft_forwards": sum(call.draft_forwards for call in calls),
         "target_forwards": sum(call.target_forwards for call in calls),
@@ -100,8 +107,8 @@ def _work(calls: list[Measurement]) -> dict[str, Any]:
 def _times(calls: list[Measurement]) -> dict[str, Any]:
     """Times over prompts and repeats; the engine's, and those of the first round and of the others, only for ours."""
     wall_ms, rounds = sum(call.wall_ms for call in calls), sum(call.rounds for call in calls)
-    per_second = 1e3 * sum(len(call.tokens) for call in calls) / wall_ms
-    if any(call.times is None for call in calls):
+    per_second = 1e3 * sum(call.new_tokens for call in calls) / wall_ms if calls else None
+    if not calls or any(call.times is None for call in calls):
         return {
             "tokens_per_s": per_second,
             "first_round_ms": None,
@@ -123,13 +130,18 @@ def _times(calls: list[Measurement]) -> dict[str, Any]:
 
 
 def _texts(name: str, results: Sequence[PromptResult]) -> dict[str, Any]:
-    """On how many prompts every text is plain greedy's, and where others leave it; None where texts were sampled."""
-    if any(result.divergences is None for result in results):
-        return {"matches": None, "beyond_rounding": None, "divergences": None}
-    found = [result.divergences[name] for result in results]
+    """On how many prompts every text is plain greedy's, and where others leave it.
+
+    None where texts were sampled. `compared` prompts are those where both the method and plain greedy were measured.
+    """
+    compared = [bool(result.divergences is not None and result.calls[name]) for result in results]
+    if not any(result.divergences is not None for result in results):
+        return {"matches": None, "compared": None, "beyond_rounding": None, "divergences": None}
+    found = [result.divergences[name] if known else None for result, known in zip(results, compared)]
     differing = [one for one in found if one is not None]
     return {
-        "matches": len(found) - len(differing),
+        "matches": sum(compared) - len(differing),
+        "compared": sum(compared),
         "beyond_rounding": sum(one.beyond_rounding for one in differing),
         "divergences": [one and {**asdict(one), "beyond_rounding": one.beyond_rounding} for one in found],
     }
@@ -139,12 +151,18 @@ def _peers(results: Sequence[PromptResult]) -> list[str]:
     return [name for name in results[0].calls if name in PEERS]
 
 
-def _ratios(name: str, results: Sequence[PromptResult], baseline: str) -> list[float]:
-    return [speedup(result.calls[name], result.calls[baseline]) for result in results]
+def _over(name: str, results: Sequence[PromptResult], baseline: str) -> Ratios:
+    """By prompt the ratio of a baseline's time to the method's."""
+    return [
+        speedup(result.calls[name], result.calls[baseline]) if result.calls[name] and result.calls[baseline] else None
+        for result in results
+    ]
 
 
-def _faster_baseline(result: PromptResult, plain: str) -> list[Measurement]:
-    return min(
-        (result.calls["ar"], result.calls[plain]),
-        key=lambda calls: statistics.median(call.ms_per_token for call in calls),
-    )
+def _known(of: Iterable[float | None]) -> list[float]:
+    return [ratio for ratio in of if ratio is not None]
+
+
+def _share(marks: Iterable[bool]) -> float | None:
+    marks = list(marks)
+    return statistics.fmean(marks) if marks else None

@@ -16,6 +16,7 @@ from gsd.cli.benchmark import bench
 from gsd.cli.decode import generate
 from gsd.cli.inspect import doctor, pairs
 from gsd.cli.runs import export, query, replay
+from gsd.cli.signals import interruptible
 from gsd.cli.sweeping import sweep
 from gsd.cli.tuning import calibrate, probe, tune
 from gsd.errors import GsdError
@@ -33,7 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
-        code = app(args=given or ["--help"], prog_name="gsd", standalone_mode=False) or 0
+        with interruptible():
+            code = app(args=given or ["--help"], prog_name="gsd", standalone_mode=False) or 0
     except (GsdError, TyperException) as error:
         message = error.format_message() if isinstance(error, TyperException) else str(error)
         print(f"gsd: {' '.join(message.split())}", file=sys.stderr)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import json
+from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gsd.cli import options
-from gsd.cli.output import end_with_broken_lines, load, print_json, print_table, progress, write_csv
+from gsd.cli.output import end_with_broken_lines, load, print_json, print_table, progress, say
 from gsd.config import HEEDED, DraftSpec, RunSpec, SamplingSpec, build
 from gsd.errors import InputError, PromptError
 from gsd.pairs import chosen_models
@@ -18,6 +20,8 @@ from gsd.trace import check_writable
 
 if TYPE_CHECKING:
     from gsd.bench import PromptResult
+    from gsd.bench.measuring import Turn
+    from gsd.bench.store import Kept
     from gsd.runner import Runner
 
 METHODS_HELP = (
@@ -51,7 +55,12 @@ def bench(
     packed: options.Packed = True,
     as_json: options.Json = False,
     markdown: Annotated[Path | None, typer.Option(help="Write the tables to this file, to paste.")] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write every timed call to this file.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Append every timed call to this file as it is measured, to resume from.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what --csv holds, with the same settings.")
+    ] = False,
 ) -> None:
     """Measure methods and transformers' own against each other, side by side in one process.
 
@@ -72,9 +81,11 @@ def bench(
     spec = build(RunSpec, {**shared, "drafting": drafting["ar"]})
     for name in PEERS.keys() & names:
         check_assistant(name, spec)
+    if resume and csv is None:
+        raise InputError("--resume goes on with the calls that a --csv holds: name that file")
     for written in filter(None, (markdown, csv)):
         check_writable(written.parent)  # now, not after an hour
-    _Benchmark(spec, file, drafting, repeats).run(_Outputs(as_json, markdown, csv))
+    _Benchmark(spec, file, drafting, repeats).run(_Outputs(as_json, markdown, csv, resume))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,37 +95,83 @@ class _Outputs:
     as_json: bool
     markdown: Path | None
     csv: Path | None
+    resume: bool
 
 
 @dataclass
 class _Benchmark:
-    """One call of `bench`, and what was measured so far."""
+    """One call of `bench`."""
 
     spec: RunSpec
     file: PromptFile
     drafting: dict[str, DraftSpec]
     repeats: int
-    results: list[PromptResult] = field(default_factory=list)
 
     def run(self, outputs: _Outputs) -> None:
         """Measure prompt by prompt, then report; what is measured when the user interrupts is reported, too."""
-        from gsd.bench import measure
+        from gsd.bench.store import Kept
         from gsd.peers import PEERS, check_assistant
 
         runner = load(self.spec)
         self.spec = runner.as_decoded(self.spec)
         for name in PEERS.keys() & self.drafting.keys():
             check_assistant(name, self.spec)  # again: whether the draft is quantised may have been left to be measured
-        prompts = self._encoded(runner)
+        ids = self._encoded(runner)
+        setup = self._setup(runner, ids)
+        kept = Kept(self.file.prompts, list(self.drafting), self.repeats)
         try:
-            with progress("prompts", len(prompts)) as advance:
-                for result in measure(runner, self.spec, self.drafting, prompts, repeats=self.repeats):
-                    self.results.append(result)
-                    advance()
+            if outputs.csv:
+                kept.keep_in(outputs.csv, setup, resume=outputs.resume)
+            for note in kept.notes:
+                say(note)
+            self._measure(runner, ids, kept)
         finally:
-            if self.results:
-                self._write(self._report(runner), outputs)
+            kept.close()
+            if kept.results:
+                self._write(self._report(kept, setup), outputs)
+        self._end(kept)
+
+    def _measure(self, runner: Runner, ids: list[list[int]], kept: Kept) -> None:
+        """Measure what is missing."""
+        from gsd.bench import measure
+
+        told: set[tuple[str, str]] = set()
+
+        def turn(one: Turn) -> None:
+            kept.call(one)
+            if isinstance(one.outcome, str) and (one.method, one.outcome) not in told:
+                told.add((one.method, one.outcome))
+                say(f"{one.method} failed on {self.file.prompts[one.prompt].id}: {one.outcome}")
+
+        missing = [number for number in range(len(ids)) if number not in kept.results]
+        with progress("prompts", len(ids)) as advance:
+            advance(to=len(kept.results))
+            if missing:
+                say(f"warming up {len(self.drafting)} methods")
+            measured = measure(
+                runner, self.spec, self.drafting, ids, repeats=self.repeats, done={*kept.results}, told=turn
+            )
+            for number, result in zip(missing, measured):
+                kept.whole(number, result)
+                advance(note=f"{self.file.prompts[number].id}, {self._fastest(result)}")
+
+    def _fastest(self, result: PromptResult) -> str:
+        """Of one prompt, what a line says."""
+        from gsd.bench.rows import speedup
+
+        ratios = {name: speedup(calls, result.calls["ar"]) for name, calls in result.calls.items()
+                  if calls and result.calls["ar"]}  # fmt: skip
+        best = max(ratios, key=ratios.__getitem__, default=None)
+        return f"{best} is fastest, {ratios[best]:.2f} × ar" if best else "ar failed"
+
+    def _end(self, kept: Kept) -> None:
+        """Name the lines that were left out; a failure of one of our own methods is a fault, a peer's a result."""
+        from gsd.peers import PEERS
+
         end_with_broken_lines(self.file)
+        failed = {name for result in kept.results.values() for name in result.failures}
+        if failed - PEERS.keys():
+            raise typer.Exit(1)
 
     def _encoded(self, runner: Runner) -> list[list[int]]:
         """Token ids of all prompts; refuses before anything is measured one that leaves too little room."""
@@ -126,39 +183,52 @@ class _Benchmark:
                                   "shorten the prompt or lower --max-new-tokens")  # fmt: skip
         return ids
 
-    def _report(self, runner: Runner) -> dict[str, Any]:
-        from gsd.bench import best_peer, plain_peer, summary
+    def _setup(self, runner: Runner, ids: list[list[int]]) -> dict[str, Any]:
+        """What a result was measured with and on; calls with another setup are not put together with it."""
         from gsd.environment import machine
         from gsd.peers import PEERS
 
-        plain = plain_peer(self.spec.sampling)
-        measured = self.file.prompts[: len(self.results)]
+        prompts = [[one.id, one.kind, tokens] for one, tokens in zip(self.file.prompts, ids)]
         return {
-            "methods": summary(self.results, [one.kind for one in measured], plain),
-            "prompts": [{"id": one.id, "kind": one.kind} for one in measured],
-            "prompts_given": len(self.file.prompts),
-            "baseline": f"the faster of ar and {plain}, per prompt",
-            "best_peer": best_peer(self.results, plain),
             "settings": {"max_new_tokens": self.spec.max_new_tokens, "repeats": self.repeats,
                          "dtype": str(runner.target.dtype),
                          "packed": self.spec.packed, "sampling": self.spec.sampling.model_dump(mode="json"),
                          "target": runner.target.describe(),
                          "draft": runner.draft.describe() if runner.draft else None,
+                         "methods": list(self.drafting),
                          "drafting": {name: own.as_drafted().model_dump(mode="json", include=HEEDED[own.method])
-                                      for name, own in self.drafting.items() if name not in PEERS}},
+                                      for name, own in self.drafting.items() if name not in PEERS},
+                         "prompts_digest": sha256(json.dumps(prompts).encode()).hexdigest()},
             "machine": machine(runner),
-            "skipped": [asdict(line) for line in self.file.broken],
         }  # fmt: skip
 
+    def _report(self, kept: Kept, setup: dict[str, Any]) -> dict[str, Any]:
+        from gsd.bench import best_peer, plain_peer, summary
+        from gsd.bench.rows import BASELINE
+
+        numbers = sorted(kept.results)
+        results = [kept.results[number] for number in numbers]
+        measured = [self.file.prompts[number] for number in numbers]
+        return {
+            "methods": summary(results, [one.kind for one in measured], plain_peer(self.spec.sampling)),
+            "prompts": [{"id": one.id, "kind": one.kind} for one in measured],
+            "prompts_given": len(self.file.prompts),
+            "complete": len(measured) == len(self.file.prompts),
+            "baseline": BASELINE,
+            "mean": "geometric",
+            "best_peer": best_peer(results),
+            **setup,
+            "skipped": [asdict(line) for line in self.file.broken],
+        }
+
     def _write(self, report: dict[str, Any], outputs: _Outputs) -> None:
-        from gsd.bench.report import TERMINAL, calls, markdown, table
+        from gsd.bench.report import TERMINAL, markdown, notes, table
 
         if outputs.as_json:
             print_json(report)
         else:
             print_table(["method", *TERMINAL], table(report["methods"], TERMINAL))
-        if outputs.csv:
-            write_csv(calls(self.results, self.file.prompts), outputs.csv)
+            print("".join(f"{note}\n" for note in notes(report)), end="")
         if outputs.markdown:
             _write_text(markdown(report), outputs.markdown)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from gsd.runner import Runner
 
+SMALL_STEPS_S = 30.0  # between lines where steps are tokens, settings, or forwards
 UNCUT = 10_000  # columns: a table is as wide as its cells, and no wider
 console = Console(stderr=True)
 
@@ -73,12 +75,51 @@ def write_csv(table: pd.DataFrame, file: Path) -> None:
 
 
 @contextlib.contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[..., None]]:
-    """A bar on standard error, where that is a terminal; yields what moves it on by one, or `to` a number.
+def progress(what: str, total: int, *, every_s: float = 0.0) -> Iterator[Callable[..., None]]:
+    """How far the work is, on standard error; yields what moves it on by one, or `to` a number, with a `note` on it.
 
+    A terminal gets a bar. A file or a pipe gets a line each time, or, where steps are small, one in `every_s` seconds.
     Whatever a library prints meanwhile goes to standard error: standard output is for results.
     """
+    if not console.is_terminal:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield _Lines(what, total, every_s).advance
+        return
     columns = (SpinnerColumn(), TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar, contextlib.redirect_stdout(sys.stderr):
         task = bar.add_task(what, total=total)
-        yield lambda *, to=None: bar.advance(task) if to is None else bar.update(task, completed=to)
+        yield lambda *, to=None, note="": bar.advance(task) if to is None else bar.update(task, completed=to)
+
+
+class _Lines:
+    """Progress as lines: `prompts 3 of 24, 1:30 gone, about 10:30 left: def-3`."""
+
+    def __init__(self, what: str, total: int, every_s: float) -> None:
+        self._what, self._total, self._every_s = what, total, every_s
+        self._began = self._said = time.monotonic()
+        self._count = 0
+        self._before: int | None = None  # done before this began; it says nothing of what the rest takes
+
+    def advance(self, *, to: int | None = None, note: str = "") -> None:
+        """One more, or `to` so many."""
+        if self._before is None:
+            self._before = to or 0
+        self._count = self._count + 1 if to is None else to
+        now = time.monotonic()
+        if self._count == 0 or now - self._said < self._every_s:
+            return
+        self._said = now
+        parts = [f"{self._what} {self._count} of {self._total}", f"{_minutes(now - self._began)} gone"]
+        if done := self._count - self._before:
+            left_s = (now - self._began) / done * (self._total - self._count)
+            parts += [f"about {_minutes(left_s)} left"] if self._count < self._total else []
+        say(", ".join(parts) + (f": {note}" if note else ""))
+
+
+def say(line: str) -> None:
+    """A line on standard error as it is."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds // 60:.0f}:{int(seconds % 60):02d}"
