@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from analysis.compare import Comparison, compare
 from gsd.errors import InputError
+from gsd.means import geometric
 
 _FIGURES = ("mean_acceptance_length", "draft_forwards", "target_forwards", "overhead_ms_per_round", "matches",
             "prompts")  # fmt: skip
@@ -23,16 +24,23 @@ class Bench:
     """One result.
 
     `methods`  a row each, the fastest first: `method`, `drafts` (whether a forward yields more than one token),
-               `speedup` (mean over prompts), `low` and `high` (its bootstrap interval over prompts), `worst`, `best`,
-               `odd` (texts that leave plain decoding's further than rounding does), and counts as in the file
-    `prompts`  a row for each method and prompt: `method`, `prompt`, `kind` (None where it is not known), `speedup`
+               `speedup` (geometric mean over prompts), `low` and `high` (its bootstrap interval over prompts), `worst`,
+               `best`, `compared` (prompts whose texts were compared), `odd` (texts that leave plain decoding's further
+               than rounding does), and counts as in the file; none for a method that was measured on no prompt
+    `prompts`  a row for each method and prompt that has a ratio: `method`, `prompt`, `kind` (None where it is not
+               known), `speedup`
+    `measured` prompts, of so many `given`
+    `failures` by method, by prompt, the error
     """
 
     methods: pd.DataFrame
     prompts: pd.DataFrame
+    measured: int
+    given: int
     baseline: str
     settings: dict[str, Any]
     machine: dict[str, Any]
+    failures: dict[str, dict[str, str]]
 
 
 def read_bench(content: bytes, name: str) -> Bench:
@@ -40,9 +48,11 @@ def read_bench(content: bytes, name: str) -> Bench:
     try:
         found = json.loads(content)
         prompts = _prompts(found)
-        methods = [_method(method, row) for method, row in found["methods"].items()]
+        methods = [_method(method, row) for method, row in found["methods"].items() if _known(row)]
         table = pd.DataFrame(methods).sort_values("speedup", ascending=False, kind="stable", ignore_index=True)
-        return Bench(table, prompts, str(found["baseline"]), dict(found["settings"]), dict(found["machine"]))
+        measured = len(next(iter(found["methods"].values()))["speedups"])
+        return Bench(table, prompts, measured, int(found.get("prompts_given") or measured), str(found["baseline"]),
+                     dict(found["settings"]), dict(found["machine"]), _failures(found))  # fmt: skip
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(f"{name} is no result of a benchmark ({error}); make one with gsd bench --json") from None
 
@@ -53,16 +63,20 @@ def results(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in found if b'"speedups"' in path.read_bytes()}
 
 
-def against(bench: Bench, candidate: str, reference: str) -> Comparison:
-    """One method against another, paired by prompt."""
+def against(bench: Bench, candidate: str, reference: str) -> Comparison | None:
+    """One method against another, paired by prompt, where both were measured; None where that was never so."""
     by_method = {method: dict(zip(part["prompt"], part["speedup"])) for method, part in bench.prompts.groupby("method")}
-    return compare(by_method[candidate], by_method[reference])
+    ours, theirs = by_method[candidate], by_method[reference]
+    both = [prompt for prompt in theirs if prompt in ours]
+    if not both:
+        return None
+    return compare({prompt: ours[prompt] for prompt in both}, {prompt: theirs[prompt] for prompt in both})
 
 
 def by_kind(bench: Bench) -> pd.DataFrame:
-    """Mean speed-up of each method (rows, the fastest first) on each kind of prompt (columns), where they are known."""
+    """Geometric mean of each method's speed-ups (rows, the fastest first) on each known kind of prompt (columns)."""
     known = bench.prompts.dropna(subset="kind")
-    table = known.pivot_table(index="method", columns="kind", values="speedup", sort=False)
+    table = known.pivot_table(index="method", columns="kind", values="speedup", sort=False, aggfunc=geometric_mean)
     return table.reindex([method for method in bench.methods["method"] if method in table.index])
 
 
@@ -76,16 +90,43 @@ def same_text(bench: Bench) -> str:
     rows = bench.methods.dropna(subset="matches")
     if rows.empty:
         return ""
-    apart = rows[rows["matches"] < rows["prompts"]]
+    apart = rows[rows["matches"] < rows["compared"]]
     if apart.empty:
         return "Every method gave the text of plain decoding on every prompt"
     counts = ", ".join(
-        f"{row.method} on {row.matches:.0f} of {row.prompts}{f' ({row.odd:.0f} beyond rounding)' * (row.odd > 0)}"
+        f"{row.method} on {row.matches:.0f} of {row.compared:.0f}{f' ({row.odd:.0f} beyond rounding)' * (row.odd > 0)}"
         for row in apart.itertuples()
     )
     dtype = str(bench.settings.get("dtype", "")).removeprefix("torch.")
     why = f"; in {dtype} near-ties flip" if dtype in HALF and not apart["odd"].any() else ""
     return f"Same text as plain decoding: {counts}{why}"
+
+
+def lacks(bench: Bench) -> list[str]:
+    """What a result lacks: prompts that were not measured any more, and who failed on which, and why."""
+    cut = [f"Incomplete: {bench.measured} of {bench.given} prompts were measured"] * (bench.measured < bench.given)
+    return cut + [
+        f"{method} failed on {len(errors)} of {bench.measured} prompts, which its means leave out: "
+        f"{'; '.join(dict.fromkeys(errors.values()))}"
+        for method, errors in bench.failures.items()
+    ]
+
+
+def _known(row: dict[str, Any]) -> list[float]:
+    """A method's ratios, without the prompts on which it or its baseline failed."""
+    ratios = [float(ratio) for ratio in row["speedups"] if ratio is not None]
+    if not all(0 < ratio < float("inf") for ratio in ratios):
+        raise ValueError("a speed-up is no positive number")
+    return ratios
+
+
+def _failures(found: dict[str, Any]) -> dict[str, dict[str, str]]:
+    by_method = {
+        method: {str(one["id"]): str(error) for one, error in zip(found["prompts"], row["failures"]) if error}
+        for method, row in found["methods"].items()
+        if row.get("failures")  # not in results of earlier versions
+    }
+    return {method: errors for method, errors in by_method.items() if errors}
 
 
 def _prompts(found: dict[str, Any]) -> pd.DataFrame:
@@ -94,17 +135,19 @@ def _prompts(found: dict[str, Any]) -> pd.DataFrame:
     if len(set(ids)) < len(ids):
         raise ValueError("two of its prompts have the same id")
     for method, row in found["methods"].items():
-        ratios = [float(ratio) for ratio in row["speedups"]]
+        ratios = row["speedups"]
         named = found.get("prompts") or [{"id": f"prompt {i + 1}", "kind": None} for i in range(len(ratios))]
         if len(named) != len(ratios) or not ratios:
             raise ValueError(f"{method} has {len(ratios)} ratios for {len(named)} prompts")
-        rows += [{"method": method, "prompt": str(one["id"]), "kind": one["kind"], "speedup": ratio}
-                 for one, ratio in zip(named, ratios)]  # fmt: skip
+        rows += [{"method": method, "prompt": str(one["id"]), "kind": one["kind"], "speedup": float(ratio)}
+                 for one, ratio in zip(named, ratios) if ratio is not None]  # fmt: skip
     return pd.DataFrame(rows)
 
 
 def _method(method: str, row: dict[str, Any]) -> dict[str, Any]:
-    low, high = row["speedup_interval"]
-    return {"method": method, "drafts": row["mean_acceptance_length"] > 1, "speedup": float(np.mean(row["speedups"])),
-            "low": low, "high": high, "worst": min(row["speedups"]), "best": max(row["speedups"]),
+    ratios = _known(row)
+    mean = geometric(ratios)
+    return {"method": method, "drafts": row["mean_acceptance_length"] > 1, "speedup": mean.value, "low": mean.low,
+            "high": mean.high, "worst": min(ratios), "best": max(ratios),
+            "compared": row.get("compared", row["prompts"]),  # all of them in results of earlier versions
             "odd": row.get("beyond_rounding") or 0, **{name: row[name] for name in _FIGURES}}  # fmt: skip

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import sys
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.common import add_out, add_prompts, over_prompts, parser, prompts_of, run_spec, told, write
-from gsd.bench import Measurement, OwnMethod
+from gsd.bench import OwnMethod, PromptResult
 from gsd.bench.measuring import interleaved
 from gsd.bench.rows import speedup
 from gsd.config import DraftSpec, ModelSpec
@@ -77,15 +78,18 @@ def main() -> None:
     whole = runners[WHOLE]
     prompts = [whole.encode(prompt) for prompt in prompts_of(given)]
     interleaved(contenders, prompts[0], 1)  # warms up
-    measured = []
+    measured: list[PromptResult] = []
     with contextlib.suppress(KeyboardInterrupt):  # what was measured is kept
         for prompt in prompts:
             measured.append(interleaved(contenders, prompt, given.repeats))
+            for name, error in measured[-1].failures.items():
+                print(f"{name} failed on prompt {len(measured)}: {error}", file=sys.stderr)
     if not measured:
         raise SystemExit("stopped before a prompt was measured")
     rows = _rows(measured)
     print(_table(rows))
-    write({"rows": rows, "prompts": len(measured), "repeats": given.repeats, "max_new_tokens": given.max_new_tokens,
+    write({"rows": rows, "failures": [one.failures for one in measured], "prompts": len(measured),
+           "repeats": given.repeats, "max_new_tokens": given.max_new_tokens,
            "dtype": given.dtype, "pair": given.pair, "machine": machine(whole)}, given.out)  # fmt: skip
 
 
@@ -113,17 +117,23 @@ def _runner(chosen: PairSpec, how: Held, dtype: str) -> Runner:
     return Runner(*held, load_tokenizer(chosen.target))
 
 
-def _rows(by_prompt: list[dict[str, list[Measurement]]]) -> dict[str, dict[str, Any]]:
-    """By variant: ratio to the whole with its interval, acceptance length, and whether the texts are the same."""
+def _rows(results: list[PromptResult]) -> dict[str, dict[str, Any]]:
+    """By variant: ratio to the whole with its interval, acceptance length, and whether the texts are the same.
+
+    Of the prompts on which neither failed; a variant without any has no row.
+    """
     rows = {}
-    for name in by_prompt[0]:
+    for name in results[0].calls:
+        by_prompt = [one.calls for one in results if one.calls[name] and one.calls[WHOLE]]
+        if not by_prompt:
+            continue
         ratios = [speedup(calls[WHOLE], calls[name]) for calls in by_prompt]
         mine = [call for calls in by_prompt for call in calls[name]]
         rows[name] = {
             **over_prompts(ratios),
             "mean_acceptance_length": mean_acceptance_length(sum(call.accepted for call in mine),
                                                              sum(call.rounds for call in mine)),
-            "tokens_per_s": 1e3 * sum(len(call.tokens) for call in mine) / sum(call.wall_ms for call in mine),
+            "tokens_per_s": 1e3 * sum(call.new_tokens for call in mine) / sum(call.wall_ms for call in mine),
             "same_text": sum(calls[name][0].tokens == calls[WHOLE][0].tokens for calls in by_prompt),
         }  # fmt: skip
     return rows

@@ -6,7 +6,7 @@
 A ratio is the other's time per token over the method's, both of the same repeat, so that above 1 the method is faster:
 of a prompt the median over repeats, then the geometric mean over prompts with its bootstrap interval. `auto` learns
 from what it decodes, so the first calls alone are told as well; and the time of all texts, in which slow ones weigh
-more.
+more. A prompt where one of the two failed, or was cut by an interrupt, is left out of their row.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def main() -> None:
     print(f"| {' | '.join(HEADER)} |\n{'|---' * len(HEADER)}|")
     for other in methods:
         if other != given.method:
-            print(f"| {' | '.join([f'`{other}`', *cells(calls, given.method, other)])} |")
+            both = paired(calls, given.method, other)
+            made = cells(both, given.method, other) if len(both) else ["", "", "0/0", *[""] * 4]
+            print(f"| {' | '.join([f'`{other}`', *made])} |")
 
 
 def read_calls(file: Path) -> pd.DataFrame:
@@ -54,6 +56,13 @@ def read_calls(file: Path) -> pd.DataFrame:
         lack = f"no column {', '.join(missing)}" if missing else "no calls"
         raise InputError(f"{file} has {lack}: it is not what gsd bench --csv writes")
     return calls
+
+
+def paired(calls: pd.DataFrame, method: str, other: str) -> pd.DataFrame:
+    """The calls of two methods on the prompts where both took all their turns: neither failed nor was cut."""
+    of_both = calls[calls["method"].isin([method, other])]
+    timed = of_both.dropna(subset="wall_ms").groupby("prompt")["repeat"].count()
+    return of_both[of_both["prompt"].isin(timed.index[timed == 2 * calls["repeat"].nunique()])]
 
 
 def cells(calls: pd.DataFrame, method: str, other: str) -> list[str]:

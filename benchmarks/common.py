@@ -9,11 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-
-from gsd.bench.rows import interval
+from gsd.cli.signals import interruptible
 from gsd.config import DraftSpec, Dtype, Prompt, Quantization, RunSpec, build
 from gsd.errors import GsdError, InputError
+from gsd.means import geometric
 from gsd.pairs import pair
 from gsd.prompts import read_prompts
 from gsd.trace import check_writable
@@ -22,9 +21,10 @@ SPEED = Path(__file__).parent / "prompts" / "speed.jsonl"
 
 
 def told(main: Callable[[], None]) -> None:
-    """Run a script; what is wrong with its input is told in one line, as `gsd` tells it."""
+    """Run a script as `gsd` is run: what is wrong with its input is one line, and SIGTERM ends it as Ctrl-C does."""
     try:
-        main()
+        with interruptible():
+            main()
     except GsdError as error:
         raise SystemExit(f"error: {error}") from None
 
@@ -93,13 +93,10 @@ def run_spec(given: argparse.Namespace, drafting: DraftSpec) -> RunSpec:
 
 
 def over_prompts(ratios: Sequence[float]) -> dict[str, Any]:
-    """Ratios of times by prompt, put together: their geometric mean with its bootstrap interval, and their median.
-
-    An arithmetic mean of ratios is the larger, the more they scatter, whichever of the two takes longer.
-    """
-    low, high = np.exp(interval(np.log(ratios)))
-    return {"ratio": statistics.geometric_mean(ratios), "low": float(low), "high": float(high),
-            "median": statistics.median(ratios), "ratios": list(ratios)}  # fmt: skip
+    """Ratios of times by prompt, put together: their geometric mean with its bootstrap interval, and their median."""
+    mean = geometric(ratios)
+    return {"ratio": mean.value, "low": mean.low, "high": mean.high, "median": statistics.median(ratios),
+            "ratios": list(ratios)}  # fmt: skip
 
 
 def write(report: dict[str, Any], file: Path) -> None:

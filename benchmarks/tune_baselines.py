@@ -74,10 +74,13 @@ def contenders(spec: RunSpec, methods: list[str], count: int, seed: int) -> dict
 
 
 def report(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The best setting of each method by mean speed-up over transformers' plain decoding, and all settings."""
+    """The best setting of each method by mean speed-up over transformers' plain decoding, and all settings.
+
+    One that failed on every prompt stands last; on how many each failed is said.
+    """
     table = [{"setting": name, **{key: row[key] for key in ("speedup_over_transformers", "speedup", "speedup_worst",
-              "mean_acceptance_length", "tokens_per_s")}} for name, row in rows.items()]  # fmt: skip
-    table.sort(key=lambda row: -row["speedup_over_transformers"])
+              "mean_acceptance_length", "tokens_per_s", "failures")}} for name, row in rows.items()]  # fmt: skip
+    table.sort(key=lambda row: -(row["speedup_over_transformers"] or 0.0))
     best: dict[str, dict[str, Any]] = {}
     for row in table:
         best.setdefault(_family(row["setting"]), row)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.compare import LEVEL
 from analysis.figures.look import ACCEPTED, ENOUGH, GREY, SCALE, ends_of, figure, numbers, series, token
 from analysis.leaderboard import Bench, against
 from gsd.errors import InputError
+from gsd.means import LEVEL
 
 
 def leaderboard(bench: Bench) -> go.Figure:
-    """Mean speed-up of every method with its interval, and a mark for each prompt."""
+    """Geometric mean of every method's speed-ups with its interval, and a mark for each prompt."""
     rows = bench.methods
     names = [token(method) for method in rows["method"]]
-    subtitle = f"mean and {LEVEL:.0%} bootstrap interval over {rows['prompts'].max()} prompts; a mark is a prompt"
+    subtitle = f"geometric mean and {LEVEL:.0%} bootstrap interval over {bench.measured} prompts; a mark is a prompt"
     made = figure(_leader(bench), subtitle, "measured speed-up (ratio)", "")
     made.add_vline(x=1, line={"color": GREY, "dash": "dash", "width": 1.5})
     marks = bench.prompts
@@ -26,8 +26,8 @@ def leaderboard(bench: Bench) -> go.Figure:
     interval = {"type": "data", "array": rows["high"] - rows["speedup"], "arrayminus": rows["speedup"] - rows["low"],
                 "thickness": 3, "width": 7, "color": ACCEPTED}  # fmt: skip
     made.add_scatter(
-        x=rows["speedup"], y=names, mode="markers", name="mean", error_x=interval, customdata=rows[["low", "high"]],
-        marker={"color": ACCEPTED, "size": 11},
+        x=rows["speedup"], y=names, mode="markers", name="geometric mean", error_x=interval,
+        customdata=rows[["low", "high"]], marker={"color": ACCEPTED, "size": 11},
         hovertemplate="%{y}: %{x:.2f}× (%{customdata[0]:.2f} to %{customdata[1]:.2f})<extra></extra>",
     )  # fmt: skip
     made.update_yaxes(categoryorder="array", categoryarray=names, autorange="reversed", tickfont={"size": 13})
@@ -38,7 +38,8 @@ def by_prompt(bench: Bench) -> go.Figure:
     """Speed-up of every method on each prompt, the slowest prompt of the leader first."""
     leader = bench.methods["method"].iloc[0]
     order = bench.prompts[bench.prompts["method"] == leader].sort_values("speedup")
-    labels = {row["prompt"]: _label(row) for row in order.to_dict("records")}
+    others = bench.prompts[~bench.prompts["prompt"].isin(order["prompt"])]  # where the leader failed
+    labels = {row["prompt"]: _label(row) for part in (order, others) for row in part.to_dict("records")}
     low, high = order["speedup"].iloc[[0, -1]]
     title = f"{token(leader)}: {low:.2f}× to {high:.2f}× over {len(order)} prompts, measured"
     made = figure(title, "the median over repeats for each prompt", "measured speed-up (ratio)", "")
@@ -54,7 +55,7 @@ def by_prompt(bench: Bench) -> go.Figure:
 
 
 def by_kind(table: pd.DataFrame, counts: pd.Series) -> go.Figure:
-    """Mean speed-up of each method on each kind of prompt, as `analysis.leaderboard.by_kind` has it.
+    """Geometric mean of each method's speed-ups on each kind of prompt, as `analysis.leaderboard.by_kind` has it.
 
     `counts` is how many prompts of each kind there are.
     """
@@ -65,7 +66,7 @@ def by_kind(table: pd.DataFrame, counts: pd.Series) -> go.Figure:
     title = f"{cells.min():.2f}× to {cells.max():.2f}× by method and kind of prompt, measured"
     if counts[best[1]] >= ENOUGH:
         title = f"{token(best[0])} on {token(best[1])} prompts is fastest: {cells.max():.2f}×, measured"
-    made = figure(title, "mean over the prompts of a kind, their number in brackets", "kind of prompt", "")
+    made = figure(title, "geometric mean over the prompts of a kind, their number in brackets", "kind of prompt", "")
     kinds = {kind: f"{token(kind)} ({counts[kind]})" for kind in table.columns}
     low, high = ends_of(cells)
     made.add_heatmap(x=list(kinds.values()), y=[token(method) for method in table.index], z=table.to_numpy(),
@@ -93,8 +94,8 @@ def _leader(bench: Bench) -> str:
         return f"{token(first)}: {speedup:.2f}×, {measured}"
     title = f"{token(first)} leads with {speedup:.2f}×, {measured}"
     second = bench.methods["method"].iloc[1]
-    shown = against(bench, first, second).verdict.startswith("higher")
-    if shown:
+    paired = against(bench, first, second)
+    if paired and paired.verdict.startswith("higher"):
         return title
     return f"{token(first)}: {speedup:.2f}×, measured; no difference to {token(second)} is shown"
 

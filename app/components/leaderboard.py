@@ -17,7 +17,7 @@ from gsd.errors import InputError
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"  # those that come with the code
 SPEEDUP = (
     "*Measured*: `time per token of the baseline ÷ time per token of the method`, both of the same repeat and warm in "
-    "one process; of a prompt the median over repeats. The baseline is "
+    "one process; of a prompt the median over repeats, over prompts the geometric mean. The baseline is "
 )
 PAIRED = "`Σ candidate ÷ Σ reference` over the same prompts, *measured*; the interval is a bootstrap over prompts."
 
@@ -28,6 +28,8 @@ def leaderboard() -> None:
     if bench is None:
         return
     st.caption(plain(". ".join(filter(None, (_setup(bench), tables.same_text(bench))))))
+    for line in tables.lacks(bench):
+        st.warning(plain(line))
     formula = SPEEDUP + plain(bench.baseline) + "."
     left, right = st.columns([7, 5], gap="medium")
     with left:
@@ -71,7 +73,7 @@ def _setup(bench: Bench) -> str:
     machine, settings = bench.machine, bench.settings
     parts = [machine.get("gpu") or f"{machine.get('processor')}, {machine.get('threads')} threads",
              str(settings.get("dtype", "")).removeprefix("torch."), f"{settings.get('max_new_tokens')} new tokens",
-             f"{bench.methods['prompts'].max()} prompts × {settings.get('repeats')} repeats",
+             f"{bench.measured} prompts × {settings.get('repeats')} repeats",
              f"torch {machine.get('torch')}"]  # fmt: skip
     parts += [f"{name} {machine[name]}" for name in ("niceness", "waits") if name in machine]
     return "Measured on " + " · ".join(parts)
@@ -99,4 +101,7 @@ def _pair(bench: Bench) -> None:
         st.caption("Choose two different methods.")
         return
     compared = tables.against(bench, candidate, reference)
+    if compared is None:
+        st.caption(plain(f"On no prompt were both {candidate} and {reference} measured."))
+        return
     chart(paired.comparison(compared, "speed-up"), paired.ratios_by_prompt(compared), name="paired", help=PAIRED)
