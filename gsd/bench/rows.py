@@ -48,16 +48,16 @@ def ratios(name: str, results: Sequence[PromptResult], kinds: Sequence[str | Non
     peers = [_over(name, results, peer) for peer in _peers(results)]
     fastest = [min(_known(by_peer), default=None) for by_peer in zip(*peers)]  # over the fastest there
     return {
-        **_mean_keys("speedup", own),
+        **mean_keys("speedup", own),
         "speedup_worst": min(_known(own), default=None),
         "speedup_best": max(_known(own), default=None),
-        **_mean_keys("speedup_over_transformers", transformers),
+        **mean_keys("speedup_over_transformers", transformers),
         "speedup_over_transformers_worst": min(_known(transformers), default=None),
         "wins": _share(ratio > 1 for ratio in _known(fastest)),  # prompts ahead of every peer
-        **_mean_keys("over_best_peer", fastest),
+        **mean_keys("over_best_peer", fastest),
         "worst_over_best_peer": min(_known(fastest), default=None),
-        "by_kind": _by_kind(own, kinds),
-        "by_kind_over_transformers": _by_kind(transformers, kinds),
+        "by_kind": means_by_kind(own, kinds),
+        "by_kind_over_transformers": means_by_kind(transformers, kinds),
         "speedups": own,
         "speedups_over_transformers": transformers,
     }
@@ -75,12 +75,13 @@ def _row(name: str, results: Sequence[PromptResult], kinds: Sequence[str | None]
     }
 
 
-def _mean_keys(name: str, of: Ratios) -> dict[str, Any]:
+def mean_keys(name: str, of: Ratios) -> dict[str, Any]:
+    """A row's mean of ratios by prompt, and its interval."""
     mean = geometric(of)
     return {name: mean and mean.value, f"{name}_interval": mean and [mean.low, mean.high]}
 
 
-def _by_kind(of: Ratios, kinds: Sequence[str | None]) -> dict[str, float | None]:
+def means_by_kind(of: Ratios, kinds: Sequence[str | None]) -> dict[str, float | None]:
     """Means over the prompts of each kind."""
     found: dict[str, Ratios] = {}
     for kind, ratio in zip(kinds, of):
