@@ -121,12 +121,17 @@ def _known(row: dict[str, Any]) -> list[float]:
 
 
 def _failures(found: dict[str, Any]) -> dict[str, dict[str, str]]:
+    of_methods = {method: row.get("failures") or [] for method, row in found["methods"].items()}  # earlier: none
     by_method = {
-        method: {str(one["id"]): str(error) for one, error in zip(found["prompts"], row["failures"]) if error}
-        for method, row in found["methods"].items()
-        if row.get("failures")  # not in results of earlier versions
+        method: {str(one["id"]): str(error) for one, error in zip(_named(found, len(errors)), errors) if error}
+        for method, errors in of_methods.items()
     }
     return {method: errors for method, errors in by_method.items() if errors}
+
+
+def _named(found: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    """The prompts, numbered where the result does not name them."""
+    return found.get("prompts") or [{"id": f"prompt {i + 1}", "kind": None} for i in range(count)]
 
 
 def _prompts(found: dict[str, Any]) -> pd.DataFrame:
@@ -136,7 +141,7 @@ def _prompts(found: dict[str, Any]) -> pd.DataFrame:
         raise ValueError("two of its prompts have the same id")
     for method, row in found["methods"].items():
         ratios = row["speedups"]
-        named = found.get("prompts") or [{"id": f"prompt {i + 1}", "kind": None} for i in range(len(ratios))]
+        named = _named(found, len(ratios))
         if len(named) != len(ratios) or not ratios:
             raise ValueError(f"{method} has {len(ratios)} ratios for {len(named)} prompts")
         rows += [{"method": method, "prompt": str(one["id"]), "kind": one["kind"], "speedup": float(ratio)}

@@ -98,21 +98,22 @@ class _Lines:
         self._what, self._total, self._every_s = what, total, every_s
         self._began = self._said = time.monotonic()
         self._count = 0
-        self._before: int | None = None  # done before this began; it says nothing of what the rest takes
+        self._rated: tuple[int, float] | None = None  # from where on it is reckoned what the rest takes
 
     def advance(self, *, to: int | None = None, note: str = "") -> None:
-        """One more, or `to` so many."""
-        if self._before is None:
-            self._before = to or 0
+        """One more, or `to` so many; `to` as many as before says that the work on the next one begins now."""
+        now, before = time.monotonic(), self._count
         self._count = self._count + 1 if to is None else to
-        now = time.monotonic()
-        if self._count == 0 or now - self._said < self._every_s:
+        if to == before or self._rated is None:  # what was done earlier says nothing of the rest
+            self._rated = (to or 0, now if to == before else self._began)
+        if self._count == before or now - self._said < self._every_s:
             return
         self._said = now
         parts = [f"{self._what} {self._count} of {self._total}", f"{_minutes(now - self._began)} gone"]
-        if done := self._count - self._before:
-            left_s = (now - self._began) / done * (self._total - self._count)
-            parts += [f"about {_minutes(left_s)} left"] if self._count < self._total else []
+        done = self._count - self._rated[0]
+        if done > 0 and self._count < self._total:
+            left_s = (now - self._rated[1]) / done * (self._total - self._count)
+            parts.append(f"about {_minutes(left_s)} left")
         say(", ".join(parts) + (f": {note}" if note else ""))
 
 

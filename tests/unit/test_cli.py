@@ -458,15 +458,19 @@ def test_help_and_pairs_load_no_torch():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
-def test_an_interrupt_ends_with_130_and_leaves_the_rounds_in_the_trace(tmp_path):
+@pytest.mark.parametrize(
+    ("number", "before"),
+    [(signal.SIGINT, signal.SIG_DFL), (signal.SIGINT, signal.SIG_IGN), (signal.SIGTERM, signal.SIG_DFL)],
+)
+def test_an_interrupt_ends_with_130_and_leaves_the_rounds_in_the_trace(tmp_path, number, before):
+    """SIGTERM does as well; a shell's background job begins with SIGINT ignored."""
     command = [sys.executable, "-m", "gsd", "generate", "--prompt", "# 1\n", "--method", "ar",
                "--max-new-tokens", "2000", "--temperature", "2", "--out", tmp_path]  # fmt: skip
-    # A shell's background job ignores the signal, and so would what it starts.
     process = subprocess.Popen([str(part) for part in command], stdout=PIPE, stderr=PIPE, text=True,
-                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # fmt: skip
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, before))  # fmt: skip
     while process.poll() is None and not any(path.read_text() for path in tmp_path.glob("*/events.jsonl")):
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "interrupted" in err and "Traceback" not in err
     (folder,) = list_runs(tmp_path)

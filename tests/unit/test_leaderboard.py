@@ -6,18 +6,17 @@ from pathlib import Path
 import pytest
 
 from analysis.figures import leaderboard as figures
-from analysis.leaderboard import against, by_kind, prompts_by_kind, read_bench, results, same_text
+from analysis.leaderboard import against, by_kind, lacks, prompts_by_kind, read_bench, results, same_text
 from gsd.errors import InputError
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 COUNTS = {"mean_acceptance_length": 3.0, "draft_forwards": 9, "target_forwards": 3, "overhead_ms_per_round": None,
           "matches": 12, "prompts": 12}  # fmt: skip
-SLOW = [1.0, 1.1, 0.9, 1.0, 1.05, 0.95, 1.0, 1.0, 0.9, 1.1, 1.05, 0.95]
+SLOW = [1.0, 1.25, 0.8, 1.0, 1.05, 1 / 1.05, 1.0, 1.0, 0.8, 1.25, 1.05, 1 / 1.05]  # their geometric mean is 1
 
 
 def row(speedups, **changes):
-    mean = sum(speedups) / len(speedups)
-    return COUNTS | {"speedups": speedups, "speedup_interval": [0.97 * mean, 1.03 * mean]} | changes
+    return COUNTS | {"speedups": speedups, "failures": [None] * len(speedups)} | changes
 
 
 def result(**changes):
@@ -38,6 +37,46 @@ def test_methods_stand_the_fastest_first_with_an_interval_around_their_mean():
 def test_by_kind_means_over_the_prompts_of_a_kind():
     table = by_kind(read_bench(result(), "r"))
     assert list(table.index) == ["fast", "slow"] and table.loc["slow", "code"] == pytest.approx(1.0)
+
+
+def test_a_result_of_an_earlier_version_has_its_mean_and_interval_worked_out_anew():
+    """Its interval was that of an arithmetic mean."""
+    old = {"speedups": [1.0, 4.0], "speedup_interval": [1.0, 4.0], "speedup": 2.5}
+    methods = {"graph": {name: value for name, value in (row([]) | old).items() if name != "failures"}}
+    found = read_bench(result(methods=methods, prompts=None), "r")
+    mean = found.methods.iloc[0]
+    assert (mean["speedup"], mean["low"], mean["high"]) == pytest.approx((2.0, 1.0, 4.0))
+    assert (found.measured, found.given, lacks(found)) == (2, 2, [])
+
+
+def test_who_failed_and_what_was_not_measured_is_said_and_left_out():
+    partly = row([None, *SLOW[1:]], failures=["no room", *[None] * 11], prompts=11, matches=11, compared=11)
+    never = row([None] * 12, failures=["heads differ"] * 12, mean_acceptance_length=None, matches=0, compared=0)
+    methods = {"slow": row(SLOW), "partly": partly, "never": never}
+    bench = read_bench(result(methods=methods, prompts_given=20), "r")
+    assert lacks(bench) == [
+        "Incomplete: 12 of 20 prompts were measured",
+        "partly failed on 1 of 12 prompts, which its means leave out: no room",
+        "never failed on 12 of 12 prompts, which its means leave out: heads differ",
+    ]
+    assert set(bench.methods["method"]) == {"slow", "partly"} == set(bench.prompts["method"])
+    assert len(against(bench, "partly", "slow").ratios) == 11
+    assert same_text(bench) == "Every method gave the text of plain decoding on every prompt"
+    for draw in (figures.leaderboard, figures.by_prompt):
+        assert draw(bench).layout.title.text
+
+
+def test_every_prompt_is_drawn_where_the_leader_failed_on_one():
+    leader = row([None, *[2 * ratio for ratio in SLOW[1:]]], failures=["no room", *[None] * 11], prompts=11)
+    bench = read_bench(result(methods={"slow": row(SLOW), "fast": leader}), "r")
+    assert len(figures.by_prompt(bench).layout.yaxis.categoryarray) == 12
+
+
+def test_methods_that_share_no_prompt_are_not_set_against_each_other():
+    halves = [[None] * 6 + SLOW[6:], SLOW[:6] + [None] * 6]
+    bench = read_bench(result(methods={name: row(half) for name, half in zip("ab", halves)}), "r")
+    assert against(bench, "a", "b") is None
+    assert "no difference" in figures.leaderboard(bench).layout.title.text
 
 
 def test_without_names_prompts_are_numbered_and_kinds_are_not_guessed():
@@ -114,6 +153,7 @@ def test_names_of_prompts_are_shown_as_text():
 
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b"{}", b'{"methods": {}}', b"\xff", result(methods={"a": {"speedups": []}}),
+                result(methods={"a": row([0.0] * 12)}), result(methods={"a": row([None] * 12)}),
                 result(prompts=[{"id": "one", "kind": None}]), result(prompts=[{"id": "one", "kind": None}] * 12)],
 )  # fmt: skip
 def test_what_is_no_result_is_refused_by_name(content):

@@ -1,8 +1,9 @@
-"""Measures the tiny pair on its held-out prompts and prints the figures as JSON.
+"""Measures the tiny pair on sets of prompts and prints the figures of each set, and of its kinds, as JSON.
 
-    python -m gsd.models.tiny.evaluate [FOLDER] [--texts] [--timings]
+    python -m gsd.models.tiny.evaluate [FOLDER] [--prompts FILE...] [--texts] [--timings]
 
-Everything is greedy and in float32. FOLDER holds `target/` and `draft/`; this folder by default.
+Everything is greedy and in float32. FOLDER holds `target/` and `draft/`; this folder by default. The prompts are the
+held-out ones beside this file by default.
 """
 
 from __future__ import annotations
@@ -15,13 +16,30 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
+from gsd.config import DraftSpec, ModelSpec, Prompt, RunSpec
+from gsd.prompts import read_prompts
+from gsd.records import Tally
+from gsd.runner import Runner
+
 NEW_TOKENS = 96
+DECODED_TOKENS = 64  # where the engine decodes: as in benchmarks/
+METHODS = ("chain", "graph")
 LOOP_LENGTH, LOOP_COUNT = 8, 3
 CONTEXT = 256  # tokens in the cache when a forward is timed
+
+
+@dataclass(frozen=True)
+class Models:
+    """The pair as transformers loads it."""
+
+    target: PreTrainedModel
+    draft: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -54,21 +72,22 @@ class Sample:
 
 
 @torch.no_grad()
-def sample(
-    target: PreTrainedModel, draft: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, line: dict[str, str]
-) -> Sample:
+def sample(models: Models, line: Prompt) -> Sample:
     """Let the target write greedily after one prompt, and ask the draft about every token."""
-    prompt = tokenizer(line["prompt"], return_tensors="pt")["input_ids"]
-    text = target.generate(prompt, max_new_tokens=NEW_TOKENS, do_sample=False, attention_mask=torch.ones_like(prompt))
+    tokenizer = models.tokenizer
+    prompt = tokenizer(line.prompt, return_tensors="pt")["input_ids"]
+    text = models.target.generate(
+        prompt, max_new_tokens=NEW_TOKENS, do_sample=False, attention_mask=torch.ones_like(prompt)
+    )
     length = prompt.shape[1]
     written = text[0, length:]
-    logits = draft(text).logits[0, length - 1 : -1]
+    logits = models.draft(text).logits[0, length - 1 : -1]
     chosen = logits.gather(1, written[:, None])
     ranks = (logits > chosen).sum(1).tolist()
     ended = bool(written[-1] == tokenizer.eos_token_id)
     tokens = written.tolist()
     completion = tokenizer.decode(tokens[:-1] if ended else tokens)
-    return Sample(line["id"], line["kind"], line["prompt"], completion, tokens, ranks, ended)
+    return Sample(line.id, line.kind, line.prompt, completion, tokens, ranks, ended)
 
 
 def figures(samples: list[Sample]) -> dict[str, float | int]:
@@ -82,6 +101,37 @@ def figures(samples: list[Sample]) -> dict[str, float | int]:
         "ended": sum(one.ended for one in samples),
         "parses": sum(one.parses for one in samples),
         "loops": sum(one.loops for one in samples),
+    }
+
+
+def acceptance_lengths(folder: Path, prompts: list[Prompt]) -> dict[str, float]:
+    """Tokens that a round of the engine brings in the mean, by method, with the default settings."""
+    target, draft = (ModelSpec(source=str(folder / name)) for name in ("target", "draft"))
+    runner = Runner.load(target, draft, dtype="float32")
+    lengths = {}
+    for method in METHODS:
+        tally = Tally()
+        for prompt in prompts:
+            spec = RunSpec(target=target, draft=draft, dtype="float32", prompt=prompt, detail="counters",
+                           drafting=DraftSpec(method=method), max_new_tokens=DECODED_TOKENS)  # fmt: skip
+            for step in runner.steps(spec, runner.encode(prompt)):
+                tally.add(step)
+        lengths[method] = round(tally.totals()["mean_acceptance_length"], 2)
+    return lengths
+
+
+def evaluated(folder: Path, models: Models, file: Path, *, texts: bool) -> dict[str, Any]:
+    """Figures of one set of prompts, all of them and by kind; every completion is printed where asked."""
+    prompts = read_prompts(file).prompts
+    kinds: dict[str, list[Sample]] = defaultdict(list)
+    for one in (sample(models, prompt) for prompt in prompts):
+        kinds[one.kind].append(one)
+        if texts:
+            print(f"--- {one.id} parses={one.parses} loops={one.loops}\n{one.prompt}{one.completion}")
+    everything = [one for members in kinds.values() for one in members]
+    return {
+        "all": figures(everything) | {"acceptance_length": acceptance_lengths(folder, prompts)},
+        **{kind: figures(members) for kind, members in kinds.items()},
     }
 
 
@@ -128,7 +178,7 @@ def main() -> None:
     here = Path(__file__).parent
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=here)
-    parser.add_argument("--prompts", type=Path, default=here / "prompts.jsonl")
+    parser.add_argument("--prompts", type=Path, nargs="+", default=[here / "prompts.jsonl"], metavar="FILE")
     parser.add_argument("--texts", action="store_true", help="print every completion too")
     parser.add_argument("--timings", action="store_true", help="time forwards too")
     options = parser.parse_args()
@@ -137,15 +187,8 @@ def main() -> None:
         AutoModelForCausalLM.from_pretrained(options.folder / name, dtype=torch.float32).eval()
         for name in ("target", "draft")
     )
-    lines = [json.loads(line) for line in options.prompts.read_text().splitlines()]
-    samples = [sample(target, draft, tokenizer, line) for line in lines]
-    kinds = defaultdict(list)
-    for one in samples:
-        kinds[one.kind].append(one)
-        if options.texts:
-            print(f"--- {one.id} parses={one.parses} loops={one.loops}\n{one.prompt}{one.completion}")
-    report: dict[str, object] = {"all": figures(samples)}
-    report |= {kind: figures(members) for kind, members in kinds.items()}
+    models = Models(target, draft, tokenizer)
+    report = {file.stem: evaluated(options.folder, models, file, texts=options.texts) for file in options.prompts}
     if options.timings:
         report["milliseconds"] = timings(options.folder)
     print(json.dumps(report, indent=2))
