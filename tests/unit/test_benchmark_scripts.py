@@ -6,14 +6,17 @@ import argparse
 import importlib
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks import against, near_ties, transformers_alone
+from benchmarks import ablation, against, near_ties, recount, transformers_alone
 from benchmarks.common import add_out, over_prompts, positive
+from gsd.bench import Measurement, PromptResult
 from gsd.errors import InputError
 
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 OUT = {"ablation": ["--out", "out.json"], "long_text": [], "tune_baselines": [],
        "near_ties": ["--out", "out.json"], "transformers_alone": ["--out", "out.json"],
        "replayed": ["--out", "out.json", "--costs", "costs.json"]}  # fmt: skip
@@ -158,3 +161,54 @@ def test_places_are_compared_one_by_one():
     compared = near_ties.Compared()
     compared.add(other, reference)
     assert compared.row() == {"places": 3, "other_tokens": 1, "identical": 1, "mean_distance": pytest.approx(0.5 / 3)}
+
+
+def test_a_prompt_where_one_of_the_two_failed_or_was_cut_is_left_out_of_their_row(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(sys.modules[__name__], "CALLS", CALLS.replace("b,ar,2,10,80\n", "") + "b,chain,0,,\n")
+    against_auto(monkeypatch, tmp_path)
+    ar, chain = capsys.readouterr().out.splitlines()[-2:]
+    assert ar.startswith("| `ar` | 2.00 | 2.00–2.00 | 1/1 |")
+    assert chain.startswith("| `chain` |  |  | 0/0 |")
+
+
+def test_a_variant_that_fails_is_left_out_of_those_prompts():
+    def call(ms):
+        return Measurement(2, ms, 1, 1, 0, 1, tokens=[1, 2])
+
+    whole, other = [call(2.0)], [call(6.0)]
+    first = PromptResult({ablation.WHOLE: whole, "a": other, "b": []}, failures={"b": "no room"})
+    second = PromptResult({ablation.WHOLE: whole, "a": [], "b": []}, failures={"a": "no room", "b": "no room"})
+    rows = ablation._rows([first, second])
+    assert set(rows) == {ablation.WHOLE, "a"} and rows["a"]["ratios"] == [pytest.approx(3.0)]
+    assert len(rows[ablation.WHOLE]["ratios"]) == 2 and "| a | 3.00 |" in ablation._table(rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "calls"),
+    [("qwen2.5-coder-bf16-int4", True), ("qwen2.5-coder-bf16-int4-sampled", False), ("tiny-float32", False)],
+)
+def test_the_pages_tables_are_those_of_the_stored_calls(name, calls):
+    """What the script works out of the calls is what the result holds and what the page shows."""
+    result = json.loads((RESULTS / f"{name}.json").read_bytes())
+    if calls:
+        made = recount.counted(result, RESULTS / f"{name}.csv")
+    else:
+        made = recount.regarded(result, RESULTS / f"{name}.json")
+    for method, row in result["methods"].items():
+        for key in ("speedup", "speedup_interval", "speedups", "speedup_over_transformers", "over_best_peer"):
+            same = row[key] if row[key] is None else pytest.approx(row[key], rel=1e-6)
+            assert made["methods"][method][key] == same, (method, key)
+    assert (result["baseline"], result["mean"]) == ("ar", "geometric")
+    page = (RESULTS.parent / "README.md").read_text().splitlines()
+    shown = recount.tables(made).split("\n\n")[: 3 if calls else 1]
+    if name.endswith("sampled"):  # of which the page has sentences
+        assert any("is 1.97 times as fast as `ar` (1.63–2.28, worst 1.09)" in line for line in page)
+        assert "| `auto` | 1.97 | 1.63–2.28 | 1.09 |" in shown[0]
+    else:
+        assert set("\n".join(shown).splitlines()) <= set(page)
+
+
+def test_speedups_that_are_not_over_our_own_plain_decoding_are_not_taken_for_such():
+    result = {"methods": {"ar": {"speedups": [1.0, 0.9]}}}
+    with pytest.raises(InputError, match=r"r\.json .*--calls"):
+        recount.regarded(result, Path("r.json"))
