@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -66,7 +67,9 @@ def measure(
         for name, settings in drafting.items()
     }
     for prompt in prompts[:WARM_UP_PROMPTS]:
-        interleaved(contenders, prompt, 1)
+        for one in contenders.values():
+            with contextlib.suppress(Exception):  # it is told when it fails on a prompt that counts
+                one.measure(prompt)
     for number in missing:
         prompt = prompts[number]
         result = interleaved(contenders, prompt, repeats, number, told)

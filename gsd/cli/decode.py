@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gsd.cli import options
-from gsd.cli.output import SMALL_STEPS_S, console, end_with_broken_lines, load, print_json, progress
+from gsd.cli.output import console, end_with_broken_lines, load, print_json, progress
 from gsd.config import RunSpec, SamplingSpec, build
 from gsd.errors import InputError, PromptError
 from gsd.pairs import chosen_models
@@ -125,7 +125,7 @@ class _Decoding:
         """A prompt given alone: its tokens move the bar on."""
         (spec,) = self._specs
         tokens = 0
-        with progress("tokens", spec.max_new_tokens, every_s=SMALL_STEPS_S) as advance:
+        with progress("tokens", spec.max_new_tokens) as advance:
 
             def on_step(record: dict[str, Any]) -> None:
                 nonlocal tokens

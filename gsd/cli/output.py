@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from gsd.runner import Runner
 
-SMALL_STEPS_S = 30.0  # between lines where steps are tokens, settings, or forwards
+LARGE_STEPS = ("prompts", "probing", "cells")  # each of which is told
+SMALL_STEPS_S = 30.0  # between lines where steps are others: tokens, settings, forwards
 UNCUT = 10_000  # columns: a table is as wide as its cells, and no wider
 console = Console(stderr=True)
 
@@ -75,15 +76,15 @@ def write_csv(table: pd.DataFrame, file: Path) -> None:
 
 
 @contextlib.contextmanager
-def progress(what: str, total: int, *, every_s: float = 0.0) -> Iterator[Callable[..., None]]:
+def progress(what: str, total: int) -> Iterator[Callable[..., None]]:
     """How far the work is, on standard error; yields what moves it on by one, or `to` a number, with a `note` on it.
 
-    A terminal gets a bar. A file or a pipe gets a line each time, or, where steps are small, one in `every_s` seconds.
+    A terminal gets a bar. A file or a pipe gets a line for each of `LARGE_STEPS`, of others one in `SMALL_STEPS_S`.
     Whatever a library prints meanwhile goes to standard error: standard output is for results.
     """
     if not console.is_terminal:
         with contextlib.redirect_stdout(sys.stderr):
-            yield _Lines(what, total, every_s).advance
+            yield _Lines(what, total).advance
         return
     columns = (SpinnerColumn(), TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar, contextlib.redirect_stdout(sys.stderr):
@@ -94,8 +95,9 @@ def progress(what: str, total: int, *, every_s: float = 0.0) -> Iterator[Callabl
 class _Lines:
     """Progress as lines: `prompts 3 of 24, 1:30 gone, about 10:30 left: def-3`."""
 
-    def __init__(self, what: str, total: int, every_s: float) -> None:
-        self._what, self._total, self._every_s = what, total, every_s
+    def __init__(self, what: str, total: int) -> None:
+        self._what, self._total = what, total
+        self._every_s = 0.0 if what in LARGE_STEPS else SMALL_STEPS_S
         self._began = self._said = time.monotonic()
         self._count = 0
         self._rated: tuple[int, float] | None = None  # from where on it is reckoned what the rest takes

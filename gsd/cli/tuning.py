@@ -9,16 +9,7 @@ import typer
 
 from gsd.atlas import MOST_FRONTIER, Atlas, Bounds
 from gsd.cli import options
-from gsd.cli.output import (
-    SMALL_STEPS_S,
-    console,
-    end_with_broken_lines,
-    load,
-    print_json,
-    print_table,
-    progress,
-    write_csv,
-)
+from gsd.cli.output import console, end_with_broken_lines, load, print_json, print_table, progress, write_csv
 from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec, build
 from gsd.cost import COSTS_FILE, Costs, Curve, models_named
 from gsd.errors import InputError, PromptError
@@ -161,7 +152,7 @@ def _expand(runner: Runner, atlas: Atlas, wanted: dict[int, dict[int, set[int]]]
     """Expand `wanted` nodes (text number -> position -> nodes); how many."""
     from gsd.probe import fill_text
 
-    with progress("filling", sum(map(len, wanted.values())), every_s=SMALL_STEPS_S) as advance:
+    with progress("filling", sum(map(len, wanted.values()))) as advance:
         for number, nodes in wanted.items():
             fill_text(runner, atlas.bounds, atlas.texts[number], nodes, progress=advance)
     return sum(len(nodes) for positions in wanted.values() for nodes in positions.values())
@@ -213,7 +204,7 @@ def calibrated(runner: Runner, spec: RunSpec, repeats: int = REPEATS) -> Costs:
     """The cost curves of loaded models."""
     from gsd.calibrate import calibrate as measure
 
-    with progress("calibrating", repeats + 1, every_s=SMALL_STEPS_S) as advance:
+    with progress("calibrating", repeats + 1) as advance:
         return measure(runner, spec, repeats=repeats, progress=advance)
 
 
@@ -243,7 +234,7 @@ def tune(
     for spec in settings:
         replayer.atlas.bounds.check(spec)
     curves = _curves(costs, replayer.atlas, atlas)
-    with progress("settings", len(settings), every_s=SMALL_STEPS_S) as advance:
+    with progress("settings", len(settings)) as advance:
         rows = grids.tune(replayer, settings, curves, progress=advance)
     table = grids.summary(rows)
     if csv:

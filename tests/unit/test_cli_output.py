@@ -53,7 +53,7 @@ def test_where_no_terminal_is_each_step_is_a_line_and_what_was_done_before_says_
 def test_small_steps_are_told_from_time_to_time(monkeypatch, capfd):
     clock = iter([0.0, 10.0, 31.0, 40.0, 62.0])
     monkeypatch.setattr("gsd.cli.output.time.monotonic", lambda: next(clock))
-    with progress("tokens", 8, every_s=30.0) as advance:
+    with progress("tokens", 8) as advance:
         for count in (1, 3, 5, 7):
             advance(to=count)
     lines = capfd.readouterr().err.splitlines()
