@@ -207,7 +207,7 @@ def command(recorded: dict[str, Any], text: AtlasText, row: dict[str, Any]) -> s
 
 
 def _models(recorded: dict[str, Any]) -> list[str]:
-    """The models of a recorded spec as options."""
+    """The models of a recorded spec as options; whether their own code may be run is for whoever pastes to say."""
     models = {role: recorded[role] for role in ("target", "draft") if recorded.get(role)}
     quantised = ["--draft-quant", models["draft"].get("quantization", "none")] if "draft" in models else []
     if recorded.get("pair"):
@@ -215,8 +215,7 @@ def _models(recorded: dict[str, Any]) -> list[str]:
     given = [part for role, model in models.items() for part in (f"--{role}", model["source"])]
     for role, model in models.items():
         given += [f"--{role}-revision", model["revision"]] if model.get("revision") else []
-    trusted = any(model.get("trust_remote_code") for model in models.values())
-    return [*given, *quantised, *(["--trust-remote-code"] if trusted else [])]
+    return [*given, *quantised]
 
 
 def to_paste(row: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -79,6 +80,23 @@ class ModelSpec(Spec):
     revision: str | None = None
     trust_remote_code: bool = False
     quantization: Quantization = "none"
+
+    @field_validator("revision")
+    @classmethod
+    def _a_name_of_git(cls, revision: str | None) -> str | None:
+        """It becomes part of paths and addresses."""
+        if revision is not None and (".." in revision or not re.fullmatch(r"[^\s\x00-\x1f\x7f\\~^:?*\[]+", revision)):
+            raise ValueError("give a branch, a tag or a commit of the hub")
+        return revision
+
+    @property
+    def name(self) -> str:
+        """The source, with the revision where one is asked for: what the model's files are known by."""
+        return self.source if self.revision is None else f"{self.source}@{self.revision}"
+
+    def untrusted(self) -> ModelSpec:
+        """The same model without the code that comes with it."""
+        return self.model_copy(update={"trust_remote_code": False})
 
 
 class DraftSpec(Spec):

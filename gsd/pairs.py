@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
@@ -148,27 +149,69 @@ def as_settled(meta: dict[str, Any]) -> dict[str, Any]:
     settings, target = meta["spec"], meta.get("target")
     if not (isinstance(settings, dict) and isinstance(target, dict)):  # somebody else's, for `build` to refuse
         return settings
-    if settings.get("dtype") == "auto" and target.get("device") == "cpu" and target.get("parameters", 0) >= LARGE:
-        return settings | {"dtype": target["dtype"]}
+    parameters = target.get("parameters")
+    if settings.get("dtype") == "auto" and target.get("device") == "cpu" and isinstance(parameters, int):
+        return settings | ({"dtype": target.get("dtype")} if parameters >= LARGE else {})
     return settings
 
 
-def as_recorded(settings: dict[str, Any], *, trust: bool = False) -> RunSpec:
+def as_recorded(settings: dict[str, Any]) -> RunSpec:
     """The settings of a recording, to be run again here: a preset's models are where they are on this machine.
 
-    Raises `InputError` for settings that are none, and for models whose own code would be run unless `trust`: a
-    recording may be somebody else's.
+    A recording may be somebody else's, so no code that comes with its models is trusted, whatever it says. Raises
+    `InputError` for settings that are none.
     """
     spec = build(RunSpec, settings)
     if spec.pair is None:
-        for model in filter(None, (spec.target, spec.draft)):
-            if model.trust_remote_code and not trust:
-                raise InputError(f"{model.source} was recorded with code that comes with it: give --trust-remote-code "
-                                 "on the command line if that is to be run")  # fmt: skip
-        return spec
+        return spec.model_copy(update={role: model and model.untrusted() for role, model in models_of(spec).items()})
     found = pair(spec.pair)
     draft = spec.draft and found.draft.model_copy(update={"quantization": spec.draft.quantization})
     return spec.model_copy(update={"target": found.target, "draft": draft})
+
+
+def models_of(spec: RunSpec) -> dict[str, ModelSpec | None]:
+    """Target and draft by role."""
+    return {"target": spec.target, "draft": spec.draft}
+
+
+def to_agree(spec: RunSpec) -> list[ModelSpec]:
+    """Models of a recording that are loaded only once somebody said so: those at a path of this machine.
+
+    Those that come with this package are none of them, and a hub id is but a name.
+    """
+    if spec.pair is not None:
+        return []
+    found = {model.name: model for model in models_of(spec).values() if model and local_path(model.source)}
+    return [model for model in found.values() if BUNDLED.resolve() not in local_path(model.source).resolve().parents]
+
+
+def agreed(settings: dict[str, Any], load: Collection[str] = (), *, trust: bool = False) -> RunSpec:
+    """A recording's settings, to be run again from the command line as far as that was agreed to by name.
+
+    `load` holds models by `ModelSpec.name`; with `trust` the code that comes with those is run. Raises `InputError`
+    for a model at a path of this machine that is not named, and for one that was recorded with code of its own where
+    running that is not agreed to.
+    """
+    spec, recorded = as_recorded(settings), build(RunSpec, settings)
+    if spec.pair is not None:
+        return spec
+    for model in filter(None, models_of(recorded).values()):
+        lost = is_path(model.source) and local_path(model.source) is None  # which is said when it is to be loaded
+        if model.trust_remote_code and not (trust and (model.name in load or lost)):
+            raise InputError(f"{model.name} was recorded with code that comes with it: give --load "
+                             f"{shlex.quote(model.name)} --trust-remote-code if that is to be run")  # fmt: skip
+    for model in to_agree(spec):
+        if model.name not in load:
+            raise InputError(f"{model.name} is a path of this machine, named by the recording: give --load "
+                             f"{shlex.quote(model.name)} if it is to be loaded")  # fmt: skip
+    return trusting(spec, load) if trust else spec
+
+
+def trusting(spec: RunSpec, names: Collection[str]) -> RunSpec:
+    """The same run with the code that comes with the models of these names."""
+    update = {role: model.model_copy(update={"trust_remote_code": True})
+              for role, model in models_of(spec).items() if model and model.name in names}  # fmt: skip
+    return spec.model_copy(update=update)
 
 
 def available(spec: PairSpec) -> bool:
@@ -183,8 +226,8 @@ def located(spec: ModelSpec) -> Path | None:
     under $GSD_MODELS, and the Hugging Face cache. Raises `ModelError` where a revision of one of the first two is
     asked for.
     """
-    path = Path(spec.source).expanduser()
-    local = path if path.exists() else None if is_path(spec.source) else _under_models_folder(spec)
+    path = local_path(spec.source)
+    local = path if path else None if is_path(spec.source) else _under_models_folder(spec)
     if local is None:
         return _in_hub_cache(spec)
     if spec.revision is not None:
@@ -193,6 +236,15 @@ def located(spec: ModelSpec) -> Path | None:
             f"or give the id of a hub model that is not under ${MODELS_VARIABLE}"
         )
     return local
+
+
+def local_path(source: str) -> Path | None:
+    """A source as a path of this machine; None where there is nothing, or where it can be none."""
+    try:
+        path = Path(source).expanduser()
+        return path if path.exists() else None
+    except (OSError, RuntimeError, ValueError):  # too long a name, no such user, a zero byte
+        return None
 
 
 def is_path(source: str) -> bool:
@@ -211,7 +263,7 @@ def _under_models_folder(spec: ModelSpec) -> Path | None:
 def _in_hub_cache(spec: ModelSpec) -> Path | None:
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    if not (Path(HF_HUB_CACHE) / f"models--{spec.source.replace('/', '--')}").is_dir():
+    if local_path(f"{HF_HUB_CACHE}/models--{spec.source.replace('/', '--')}") is None:
         return None  # known without the rest of that library, which takes a tenth of a second to import
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError

@@ -9,11 +9,13 @@ import contextlib
 import fcntl
 import itertools
 import json
+import math
+import shlex
 import shutil
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 STAGING = ".staging"
 FAILURES = "failures.jsonl"
+MOST_CELLS = 1_000_000
 _SHARED = {"sampling", "max_new_tokens", "stop", "device", "dtype", "packed", "detail"}  # the same in every cell
 
 
@@ -85,6 +88,9 @@ class SweepSpec(Spec):
 
     @model_validator(mode="after")
     def _every_setting_can_run(self) -> SweepSpec:
+        count = math.prod(map(len, (self.pairs, self.settings, self.prompts, *self.grid.values())))
+        if count > MOST_CELLS:
+            raise ValueError(f"the file makes {count:,} cells; a sweep has {MOST_CELLS:,} at most")
         self._with_one_prompt()
         return self
 
@@ -126,8 +132,12 @@ class SweepResult:
     failures: dict[str, str]
 
 
-def read_sweep(path: Path) -> SweepSpec:
-    """Read a sweep file; `prompts` and `out` are relative to it. Raises `InputError`, one line."""
+def read_sweep(path: Path, load: Collection[str] = (), *, trust: bool = False) -> SweepSpec:
+    """Read a sweep file; `prompts` and `out` are relative to it. Raises `InputError`, one line.
+
+    The file may ask that code which comes with its models is run. It is where `trust` says so and `load` names each
+    of them, as `ModelSpec.name` does; otherwise the file is refused.
+    """
     try:
         values = yaml.safe_load(path.read_bytes())
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
@@ -141,7 +151,9 @@ def read_sweep(path: Path) -> SweepSpec:
         values["prompts"] = _prompts(values["prompts"], folder)
         if isinstance(values["out"], str):
             values["out"] = folder / values["out"]
-        return build(SweepSpec, values)
+        spec = build(SweepSpec, values)
+        _check_trust(spec, load if trust else ())
+        return spec
     except InputError as error:
         raise InputError(f"sweep file {path}: {error}") from None
 
@@ -256,6 +268,18 @@ def _models(one: SweepPair | str) -> dict[str, Any]:
     chosen = SweepPair(pair=one) if isinstance(one, str) else one
     return chosen_models(chosen.pair, chosen.target, chosen.draft, chosen.target_revision, chosen.draft_revision,
                          chosen.trust_remote_code, chosen.draft_quant)  # fmt: skip
+
+
+def _check_trust(spec: SweepSpec, trusted: Collection[str]) -> None:
+    """A file alone gives no trust: whoever starts the sweep names the models."""
+    asked = [model.name for one in spec.pairs for model in map(_models(one).get, ("target", "draft"))
+             if model and model.trust_remote_code]  # fmt: skip
+    if lacking := [name for name in dict.fromkeys(asked) if name not in trusted]:
+        named = " ".join(f"--load {shlex.quote(name)}" for name in lacking)
+        raise InputError(f"it wants code to be run that comes with {', '.join(lacking)}: give {named} "
+                         "--trust-remote-code if that is to be run")  # fmt: skip
+    if strange := set(trusted) - set(asked):
+        raise InputError(f"--load {min(strange)}: the file wants no code of that model to be run")
 
 
 def _drafting(setting: dict[str, Any], combination: dict[str, Any]) -> DraftSpec:

@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 from gsd.cli.benchmark import bench
 from gsd.cli.decode import generate
 from gsd.cli.inspect import doctor, pairs
+from gsd.cli.output import harmless
 from gsd.cli.runs import export, query, replay
 from gsd.cli.signals import interruptible
 from gsd.cli.sweeping import sweep
@@ -38,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
             code = app(args=given or ["--help"], prog_name="gsd", standalone_mode=False) or 0
     except (GsdError, TyperException) as error:
         message = error.format_message() if isinstance(error, TyperException) else str(error)
-        print(f"gsd: {' '.join(message.split())}", file=sys.stderr)
+        print(f"gsd: {harmless(' '.join(message.split()))}", file=sys.stderr)
         return error.exit_code
     if code == INTERRUPTED:
         print("gsd: interrupted; what was finished is above or in the trace", file=sys.stderr)

@@ -26,6 +26,15 @@ DraftQuant = Annotated[
     ),
 ]
 Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the models.")]
+# For what a file names, which may be somebody else's.
+Load = Annotated[
+    list[str] | None,
+    typer.Option("--load", metavar="MODEL[@REVISION]", help="A model that the file names and that may be loaded from "
+                 "a path of this machine; repeat for several."),
+]  # fmt: skip
+TrustNamed = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run code that comes with the models that --load names.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:I; auto takes every CUDA device there is.")]
 DtypeName = Annotated[
     str,

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from gsd.config import RunSpec
 from gsd.errors import InputError
+from gsd.pairs import is_path, located, models_of
 from gsd.prompts import PromptFile
 
 if TYPE_CHECKING:
@@ -44,6 +45,24 @@ def load(spec: RunSpec) -> Runner:
     return runner
 
 
+def load_agreed(spec: RunSpec) -> Runner:
+    """The same of a recording, whose author chose the models: what will be downloaded is said first."""
+    for model in models_of(spec).values():
+        if model and located(model) is None and not is_path(model.source):
+            say(f"{model.name} is not on this machine: it is downloaded from the Hugging Face hub")
+    return load(spec)
+
+
+def say(line: str) -> None:
+    """One line on standard error."""
+    console.print(harmless(line), highlight=False, markup=False, soft_wrap=True)
+
+
+def harmless(text: str) -> str:
+    """Text of a file as it may go to a terminal: control characters, which could steer it, by their number."""
+    return "".join(char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in text)
+
+
 def end_with_broken_lines(file: PromptFile) -> None:
     """Name the lines that were left out, after everything else is done and saved."""
     if file.broken:
@@ -55,9 +74,9 @@ def print_table(header: list[str], rows: list[list[str]]) -> None:
     """A table on standard output: cells wrap where a terminal is narrow; a file or a pipe gets whole lines."""
     table = Table(box=None, pad_edge=False)
     for name in header:
-        table.add_column(Text(name), overflow="fold")
+        table.add_column(Text(harmless(name)), overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(harmless(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else UNCUT).print(table, highlight=False)
 
 

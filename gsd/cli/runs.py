@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gsd.cli.options import Json, Trust
-from gsd.cli.output import load, print_json, print_table, progress, write_csv
+from gsd.cli.options import Json, Load, TrustNamed
+from gsd.cli.output import load_agreed, print_json, print_table, progress, write_csv
 from gsd.errors import InputError
-from gsd.pairs import PairHolder, as_recorded, as_settled
+from gsd.pairs import PairHolder, agreed, as_recorded, as_settled, models_of
 from gsd.trace import read_run
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def query(
 
 def replay(
     bundle: Annotated[Path, typer.Argument(help="Zip file of `gsd export --bundle`.")],
-    trust_remote_code: Trust = False,
+    named: Load = None,
+    trust_remote_code: TrustNamed = False,
     as_json: Json = False,
 ) -> None:
     """Decode the runs of a bundle again; say whether tokens and counts are the same (of method auto, tokens alone)."""
@@ -73,7 +74,7 @@ def replay(
     compared: list[Comparison] = []
     try:
         with tempfile.TemporaryDirectory() as folder:
-            for one in _rerun(read_bundle(bundle, Path(folder)), trust=trust_remote_code):
+            for one in _rerun(read_bundle(bundle, Path(folder)), named or (), trust=trust_remote_code):
                 compared.append(one)
     finally:  # what was compared when an interrupt or an error ends it is reported, too
         if compared:
@@ -103,17 +104,20 @@ def _print_compared(compared: list[Comparison]) -> None:
         print(f"counts are not held against {', '.join(free)}: method auto plans by the clock")
 
 
-def _rerun(folders: list[Path], *, trust: bool) -> Iterator[Comparison]:
+def _rerun(folders: list[Path], named: Collection[str], *, trust: bool) -> Iterator[Comparison]:
     """Every complete run again; models are loaded anew only where the next run needs others."""
     from gsd.rerun import rerun
 
-    pairs = PairHolder(load)
+    pairs = PairHolder(load_agreed)
     runs = [run for run in map(read_run, folders) if run.status == "complete"]
     if not runs:
         raise InputError("the bundle holds no complete run, so there is nothing to compare with")
+    there = {model.name for run in runs for model in models_of(as_recorded(run.meta["spec"])).values() if model}
+    if strange := set(named) - there:
+        raise InputError(f"--load {min(strange)}: the bundle's models are {', '.join(sorted(there))}")
     with progress("runs", len(runs)) as advance:
         for run in runs:
-            yield rerun(run.folder, pairs.get(as_recorded(as_settled(run.meta), trust=trust)))
+            yield rerun(run.folder, pairs.get(agreed(as_settled(run.meta), named, trust=trust)))
             advance()
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gsd.cli import options
-from gsd.cli.output import console, print_json, progress
+from gsd.cli.output import print_json, progress, say
 from gsd.errors import InputError
 from gsd.executors import LocalExecutor, RayExecutor
 from gsd.sweep import read_sweep, run_sweep
@@ -21,6 +21,8 @@ def sweep(
         int | None, typer.Option(min=1, help="At a time. Without it: one process, or all Ray tasks that find room.")
     ] = None,
     gpus: Annotated[float, typer.Option(min=0.0, help="GPUs of a Ray task.")] = 0.0,
+    named: options.Load = None,
+    trust_remote_code: options.TrustNamed = False,
     as_json: options.Json = False,
 ) -> None:
     """Run every cell of a sweep that is not done yet; a cell that fails is recorded, and the rest goes on."""
@@ -29,7 +31,7 @@ def sweep(
         raise InputError(f"--executor {executor!r}: choose local or ray")
     if gpus and executor == "local":
         raise InputError(f"--gpus {gpus:g} is for --executor ray: local workers use the device that the file names")
-    spec = read_sweep(file)
+    spec = read_sweep(file, named or (), trust=trust_remote_code)
     with progress("cells", len(spec.cells())) as advance:
         result = run_sweep(spec, executors[executor](), lambda now: advance(to=now.done + now.failed))
     if as_json:
@@ -38,6 +40,6 @@ def sweep(
     else:
         print("\n".join(str(folder) for folder in result.runs))
     for digest, error in result.failures.items():
-        console.print(f"{digest[:16]} failed: {error}", highlight=False, markup=False, soft_wrap=True)
+        say(f"{digest[:16]} failed: {error}")
     if result.failures:
         raise typer.Exit(1)

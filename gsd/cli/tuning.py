@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,11 +11,21 @@ import typer
 
 from gsd.atlas import MOST_FRONTIER, Atlas, Bounds
 from gsd.cli import options
-from gsd.cli.output import console, end_with_broken_lines, load, print_json, print_table, progress, write_csv
+from gsd.cli.output import (
+    end_with_broken_lines,
+    harmless,
+    load,
+    load_agreed,
+    print_json,
+    print_table,
+    progress,
+    say,
+    write_csv,
+)
 from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec, build
 from gsd.cost import COSTS_FILE, Costs, Curve, models_named
 from gsd.errors import InputError, PromptError
-from gsd.pairs import as_recorded, as_settled, chosen_models
+from gsd.pairs import agreed, as_settled, chosen_models
 from gsd.prompts import BrokenLine, PromptFile, read_prompts
 from gsd.trace import check_writable
 
@@ -22,7 +34,7 @@ if TYPE_CHECKING:
 
 REPEATS = 20
 ENGINE_PROMPT = "def merge_sorted(left, right):\n"
-FILLING = ("out", "fill", "trust_remote_code", "as_json")  # options that --fill heeds
+FILLING = ("out", "fill", "named", "trust_remote_code", "as_json")  # options that --fill heeds
 Repeats = Annotated[int, typer.Option(min=3, help="Forwards of each size.")]
 
 
@@ -39,7 +51,13 @@ def probe(
     target_revision: options.TargetRevision = None,
     draft_revision: options.DraftRevision = None,
     draft_quant: options.DraftQuant = "auto",
-    trust_remote_code: options.Trust = False,
+    named: options.Load = None,
+    trust_remote_code: Annotated[
+        bool,
+        typer.Option(
+            "--trust-remote-code", help="Run code that comes with the models, with --fill with those that --load names."
+        ),
+    ] = False,
     width: Annotated[int, typer.Option(min=1, max=64, help="Widest width to replay.")] = 6,
     depth: Annotated[int, typer.Option(min=1, max=64, help="Deepest depth to replay.")] = DraftSpec().depth,
     frontier: Annotated[int, typer.Option(min=1, max=MOST_FRONTIER, help="Largest frontier to replay.")] = 8,
@@ -58,8 +76,10 @@ def probe(
         raise InputError("give --prompts for a new atlas, or --fill with a grid for the one in --out")
     if fill is not None:
         _refuse_beside_fill(context)
-        _fill(out, fill, as_json, trust=trust_remote_code)
+        _fill(out, fill, as_json, agree=partial(agreed, load=named or (), trust=trust_remote_code))
         return
+    if named:
+        raise InputError("--load goes with --fill, whose models are the atlas's: name yours by --target and --draft")
     models = chosen_models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
     shared = {
         **models, "max_new_tokens": max_new_tokens, "device": device, "dtype": dtype, "packed": packed,
@@ -111,7 +131,7 @@ def _measure_costs(runner: Runner, spec: RunSpec, folder: Path) -> None:
     calibrated(runner, short).save(folder / COSTS_FILE)
 
 
-def _fill(folder: Path, grid: str, as_json: bool, *, trust: bool) -> None:
+def _fill(folder: Path, grid: str, as_json: bool, *, agree: Callable[[dict[str, Any]], RunSpec]) -> None:
     """Record, with the atlas's own models, what probing left undone, and expand what replaying the grid wants."""
     from analysis.replay import Replayer
     from analysis.tune import parse_grid, settings_of
@@ -121,8 +141,8 @@ def _fill(folder: Path, grid: str, as_json: bool, *, trust: bool) -> None:
     settings = settings_of(parse_grid(grid))
     for spec in settings:
         atlas.bounds.check(spec)
-    spec = as_recorded(as_settled(atlas.meta), trust=trust)
-    runner = load(spec)
+    spec = agree(as_settled(atlas.meta))
+    runner = load_agreed(spec)
     check_models(atlas.meta, runner.meta(spec))
     broken = _record(runner, spec, atlas, folder) if atlas.pending else []
     if not (folder / COSTS_FILE).exists():
@@ -229,7 +249,7 @@ def tune(
     parsed = grids.parse_grid(grid) if grid is not None else None  # a grid that is none is said before a long load
     replayer = Replayer(Atlas.load(atlas))
     if replayer.atlas.unfinished:
-        console.print(f"{atlas}: {replayer.atlas.unfinished}", highlight=False, markup=False, soft_wrap=True)
+        say(f"{atlas}: {replayer.atlas.unfinished}")
     settings = grids.settings_of(parsed or grids.default_grid(replayer.atlas.bounds))
     for spec in settings:
         replayer.atlas.bounds.check(spec)
@@ -253,8 +273,8 @@ def _curves(named: Path | None, atlas: Atlas, folder: Path) -> Costs | None:
     costs = Costs.load(file)
     unnamed = costs.check_models(atlas.meta, file)
     for role in unnamed if named else ():
-        console.print(f"{named} does not name its {role}: the speed-up holds if it is the atlas's, "
-                      f"{models_named(atlas.meta)[role]}", highlight=False, markup=False, soft_wrap=True)  # fmt: skip
+        say(f"{named} does not name its {role}: the speed-up holds if it is the atlas's, "
+            f"{models_named(atlas.meta)[role]}")  # fmt: skip
     return costs
 
 
@@ -276,4 +296,4 @@ def _print_best(report: dict[str, Any], atlas: Atlas) -> None:
     bests += [(kind, of_kind[kind], best) for kind, best in report["best_by_kind"].items()]
     for name, text, best in bests:
         pasted = command(as_settled(atlas.meta), text, best)
-        print(f"best for {name}: {best['modelled_speedup']:.2f} modelled, {pasted}")
+        print(harmless(f"best for {name}: {best['modelled_speedup']:.2f} modelled, {pasted}"))

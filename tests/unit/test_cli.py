@@ -280,6 +280,10 @@ def test_code_that_comes_with_a_recorded_model_is_run_only_where_this_call_says_
     gsd("export", run, "--bundle", tmp_path / "run.zip")
     refused(gsd("replay", tmp_path / "run.zip"), "./foreign", "--trust-remote-code")
     refused(gsd("replay", tmp_path / "run.zip", "--trust-remote-code"), "there is no folder or file ./foreign")
+    named = ("replay", tmp_path / "run.zip", "--load", "./foreign")
+    refused(gsd(*named), "./foreign", "--trust-remote-code")
+    refused(gsd(*named, "--trust-remote-code"), "there is no folder or file ./foreign")
+    refused(gsd("replay", tmp_path / "run.zip", "--load", "./other", "--trust-remote-code"), "./other", "./foreign")
 
 
 @pytest.mark.parametrize("option", ["--pair", "--target", "--draft"])

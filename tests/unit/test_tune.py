@@ -28,6 +28,7 @@ from gsd.cli import decode, main
 from gsd.config import DraftSpec, ModelSpec, Prompt, RunSpec, SamplingSpec
 from gsd.cost import Costs, Curve, Overhead
 from gsd.errors import InputError, TraceError
+from gsd.pairs import as_recorded
 
 P, A, B, C, D, X = 9, 1, 2, 3, 4, 7
 TEXT = [A, B, C, D]
@@ -139,7 +140,7 @@ TINY = {"pair": "tiny", "target": ModelSpec(source="tiny/target"), "draft": Mode
     ids=["own models", "a pair"],
 )  # fmt: skip
 def test_the_command_decodes_as_the_atlas_did(asked, monkeypatch, tmp_path):
-    """Read by `gsd generate`, it gives the atlas's own spec, drafted by the setting."""
+    """Read by `gsd generate`, it gives the atlas's own spec, drafted by the setting; no trust comes from an atlas."""
     read = []
 
     class Decoding:
@@ -154,8 +155,9 @@ def test_the_command_decodes_as_the_atlas_did(asked, monkeypatch, tmp_path):
     drafting, recorded = DraftSpec(method="tree", width=2).as_drafted(), RunSpec(**asked)
     text = AtlasText("t", None, [P], TEXT, [], 9, [], given=recorded.prompt.prompt, chat=recorded.prompt.chat)
     words = shlex.split(command(recorded.model_dump(mode="json"), text, as_row(drafting)))
-    assert words[0] == "gsd" and not main(words[1:])
+    assert words[0] == "gsd" and "--trust-remote-code" not in words and not main(words[1:])
     (spec,) = read
+    recorded = as_recorded(asked) if not recorded.pair else recorded
     if spec.pair:  # its models are wherever the preset has them
         spec = spec.model_copy(update={"target": recorded.target, "draft": recorded.draft})
     assert spec.digest() == recorded.model_copy(update={"drafting": drafting}).digest()
