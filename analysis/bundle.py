@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -15,18 +17,31 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from analysis.catalog import read_head
+from analysis.catalog import TITLE, read_head
 from analysis.export import csv_files
 from analysis.load import tables_of
+from gsd.config import RunSpec, build
 from gsd.errors import InputError, TraceError
-from gsd.tables import write_tables
+from gsd.pairs import models_of
+from gsd.tables import NAMES, write_tables
 from gsd.trace import RunTrace, check_writable, read_run
+from gsd.traceform import check_run
 
 FORMAT = "gsd-bundle"
 VERSION = 1
 HEAD = "bundle.json"
 PACKED = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflated"}  # how entries may be packed
 MOST_GROWTH = 100  # unpacked over packed size; of traces it is 5 to 20, of a file made to fill the disk 1,000
+MOST_BYTES = 2 << 30  # unpacked; a token recorded in full takes up to 10 KB
+MOST_IN_ONE = 512 << 20  # likewise of one file; a trace that is read takes some ten times its size in memory
+MOST_HEAD = 64 << 20  # likewise of bundle.json, which is read at once
+MOST_ENTRIES = 20_000  # some 2,000 runs
+MOST_LISTED = 512  # bytes of an entry in the archive's directory
+BLOCK = 1 << 20
+_END, _MARK, _LARGE = struct.Struct("<4s4H2LH"), b"PK\5\6", b"PK\6\7"  # the record at an archive's end, as zip has it
+_TAIL = _END.size + (1 << 16) + 20  # bytes where it is looked for: behind it is a comment, before it what is `_LARGE`
+TRACE = {"run.json", "events.jsonl", TITLE, *(f"tables/{name}.parquet" for name in NAMES)}  # of a run, and no more
+NAME = re.compile(r"\w[\w .,()+@=-]{0,199}")  # of a run: one plain folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +55,15 @@ class Taken:
 def write_bundle(runs: Sequence[Path], file: Path) -> Path:
     """Write `file`: `bundle.json` (settings and versions by run), `runs/<run>/…` (the traces), `csv/…`.
 
-    `file` appears whole or not at all. Raises `TraceError` where a run cannot be read, stands there twice,
-    or `file` cannot be written.
+    `file` appears whole or not at all. Raises `TraceError` where a run cannot be read, stands there twice, has a name
+    that is no folder's, or `file` cannot be written.
     """
     traces = {}
     for folder in runs:
         trace = read_run(folder)
         name = trace.meta["run"]
+        if not is_name(name):
+            raise TraceError(f"{folder}: its run.json calls it {name!r}, which no folder in a bundle can be called")
         if name in traces:
             raise TraceError(f"{folder}: run {name} is there twice; name each run once")
         traces[name] = trace
@@ -67,9 +84,11 @@ def write_bundle(runs: Sequence[Path], file: Path) -> Path:
 def read_bundle(file: Path, out: Path) -> list[Path]:
     """Unpack the runs of a bundle under `out`: all of them, or none; returns their folders.
 
-    Raises `InputError` for a file that is no bundle, is damaged, or has entries that belong nowhere in one;
-    `TraceError` for runs of another version and for a run that `out` has already, which is left as it is.
+    What is no part of a trace stays packed. Raises `InputError` for a file that is no bundle, is damaged, has entries
+    that belong nowhere in one, or unpacks to more than `MOST_BYTES` or `MOST_ENTRIES`; `TraceError` for runs that are
+    no traces or of another version, and for a run that `out` has already, which is left as it is.
     """
+    _check_directory(file)
     with _opened(file) as bundle:
         _check_packing(bundle, file)
         names = _run_names(bundle, file)
@@ -79,10 +98,10 @@ def read_bundle(file: Path, out: Path) -> list[Path]:
             for name in names:
                 if (out / name).exists():
                     raise TraceError(f"{out / name} exists already; choose another folder to unpack to")
+            left = MOST_BYTES
             for info, path in entries:
                 (staging / path).parent.mkdir(parents=True, exist_ok=True)
-                with bundle.open(info) as packed, (staging / path).open("wb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked)
+                left -= _unpack(bundle, info, staging / path, min(left, MOST_IN_ONE), file)
             for name in names:
                 _check_run(staging / name, file)
             return [(staging / name).rename(out / name) for name in names]
@@ -95,7 +114,8 @@ def read_bundle(file: Path, out: Path) -> list[Path]:
 def take_in(bundle: Path, out: Path, known: Collection[str] = ()) -> Taken:
     """Unpack the runs of a bundle under `out`: all that are new, or none. Tables are made anew from the events.
 
-    Runs that `out` has already, or that are in `known`, are left out. Raises `InputError` for a file that is no
+    Runs that `out` has already, or that are in `known`, are left out, and so is a trust in code that comes with
+    models: it is given by whoever runs them. Raises `InputError` for a file that is no
     bundle, `TraceError` for runs that this version cannot read.
     """
     with tempfile.TemporaryDirectory(dir=check_writable(out), prefix=".import-") as place:
@@ -110,9 +130,11 @@ def take_in(bundle: Path, out: Path, known: Collection[str] = ()) -> Taken:
 def _check(folder: Path) -> None:
     """Raise `TraceError` for a run that no view could show; believe its events alone."""
     shutil.rmtree(folder / "tables", ignore_errors=True)
-    run, head = read_run(folder), read_head(folder)
+    head = read_head(folder)
     if head.spec is None:
         raise TraceError(f"{folder.name}: {head.why}")
+    _take_trust_away(folder / "run.json")
+    run = read_run(folder)
     if run.meta["run"] != folder.name:
         raise TraceError(f"{folder.name}: its run.json is that of {run.meta['run']!r}; bundle the run anew")
     try:
@@ -123,11 +145,23 @@ def _check(folder: Path) -> None:
         write_tables(run, folder / "tables")
 
 
+def _take_trust_away(file: Path) -> None:
+    """A recording that had code of its models run says so no longer; its digest is that of what it says now."""
+    head = json.loads(file.read_bytes())
+    spec = build(RunSpec, head["spec"])
+    if not any(model and model.trust_remote_code for model in models_of(spec).values()):
+        return
+    for role, model in models_of(spec).items():
+        spec = spec.model_copy(update={role: model and model.untrusted()})
+    file.write_text(json.dumps(head | {"spec": spec.model_dump(mode="json"), "digest": spec.digest()}, indent=1))
+
+
 def _fill(bundle: zipfile.ZipFile, traces: dict[str, RunTrace]) -> None:
     bundle.writestr(HEAD, json.dumps(_head(traces), indent=1))
     for name, trace in traces.items():
-        for path in sorted(path for path in trace.folder.rglob("*") if path.is_file() and not path.is_symlink()):
-            bundle.write(path, f"runs/{name}/{path.relative_to(trace.folder).as_posix()}")
+        for part in sorted(TRACE):
+            if (path := trace.folder / part).is_file() and not path.is_symlink():
+                bundle.write(path, f"runs/{name}/{part}")
     for name, content in csv_files([trace.folder for trace in traces.values()]):
         bundle.writestr(f"csv/{name}", content)
 
@@ -159,42 +193,96 @@ def _check_packing(bundle: zipfile.ZipFile, file: Path) -> None:
         raise _no_bundle(file, f"its {packed:,} bytes would unpack to {size:,}, as no trace does")
 
 
-def _check_run(folder: Path, file: Path) -> None:
+def _check_directory(file: Path) -> None:
+    """Refuse, before it is read, a directory of more entries than a bundle has; a larger one needs another format.
+
+    It is found as `zipfile` finds it: by the record at the end of the file, or the last one before a comment.
+    """
     try:
-        read_run(folder)
-    except (LookupError, TypeError, AttributeError) as error:
-        raise _no_bundle(file, f"run {folder.name} is no trace ({type(error).__name__}: {error})") from None
+        with file.open("rb") as packed:
+            packed.seek(-min(file.stat().st_size, _TAIL), os.SEEK_END)
+            tail = packed.read()
+    except OSError:
+        return  # said when it is opened
+    plain = len(tail) - _END.size
+    at = plain if tail[plain : plain + 4] == _MARK and tail[-2:] == b"\0\0" else tail.rfind(_MARK)
+    if at < 0 or at > plain:
+        return  # no archive, which is said as well
+    *_, count, size, _, _ = _END.unpack_from(tail, at)
+    large = tail[max(at - 20, 0) : at].startswith(_LARGE)
+    if large or count > MOST_ENTRIES or size > MOST_ENTRIES * MOST_LISTED:
+        raise _no_bundle(file, f"it has more than {MOST_ENTRIES:,} entries")
+
+
+def _unpack(bundle: zipfile.ZipFile, info: zipfile.ZipInfo, to: Path, most: int, file: Path) -> int:
+    """Unpack one entry, and say how many bytes it was; counted as they come, whatever the entry says of its size."""
+    count = 0
+    with bundle.open(info) as packed, to.open("wb") as unpacked:
+        while block := packed.read(BLOCK):
+            count += len(block)
+            if count > most:
+                raise _too_large(file, info)
+            unpacked.write(block)
+    return count
+
+
+def _too_large(file: Path, info: zipfile.ZipInfo) -> InputError:
+    return InputError(f"{file} is too large a bundle: {info.filename} goes beyond {MOST_IN_ONE >> 20:,} MiB, or all of "
+                      f"it beyond {MOST_BYTES >> 20:,}; bundle fewer runs, or copy their folders by hand if you know "
+                      "who made them")  # fmt: skip
+
+
+def _check_run(folder: Path, file: Path) -> None:
+    run = read_run(folder)
+    try:
+        check_run(run)
+    except TraceError as error:
+        raise _no_bundle(file, f"run {folder.name} is no trace: {str(error).replace(str(folder), '')[2:]}") from None
+
+
+def is_name(name: object) -> bool:
+    """Whether a run of a bundle can be called so."""
+    return isinstance(name, str) and NAME.fullmatch(name) is not None and not name.endswith((".", " "))
 
 
 def _run_names(bundle: zipfile.ZipFile, file: Path) -> list[str]:
     """Names of the runs, as the head has them; each is one plain folder name."""
     try:
-        head = json.loads(bundle.read(HEAD))
+        with bundle.open(HEAD) as packed:
+            content = packed.read(MOST_HEAD + 1)
+        if len(content) > MOST_HEAD:
+            raise _too_large(file, bundle.getinfo(HEAD))
+        head = json.loads(content)
         found, names = (head["format"], head["version"]), list(head["runs"].keys())
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise _no_bundle(file, f"its {HEAD} is missing or unreadable") from None
     if found != (FORMAT, VERSION):
         raise _no_bundle(file, f"{HEAD} says {found[0]} {found[1]}, this version reads {FORMAT} {VERSION}")
     for name in names:
-        if not name or PurePosixPath(name).name != name or name.startswith(".") or "\\" in name or ":" in name:
+        if not is_name(name):
             raise _no_bundle(file, f"a run is named {name!r}")
     return names
 
 
 def _entries(bundle: zipfile.ZipFile, names: Sequence[str], file: Path) -> list[tuple[zipfile.ZipInfo, PurePosixPath]]:
-    """Entries of the runs with their paths below `out`. Any entry that could land elsewhere refuses the whole file."""
-    entries = []
+    """Entries of the traces with their paths below `out`. Any that could land elsewhere refuses the whole file."""
+    entries: dict[PurePosixPath, zipfile.ZipInfo] = {}
     for info in bundle.infolist():
         path = PurePosixPath(info.filename)
         parts = path.parts
         escapes = path.is_absolute() or ".." in parts or "\\" in info.filename or ":" in info.filename
         if escapes or stat.S_ISLNK(info.external_attr >> 16):
             raise _no_bundle(file, f"entry {info.filename!r} leads out of it")
-        if parts[:1] == ("runs",) and not info.is_dir():
-            if len(parts) < 3 or parts[1] not in names:
-                raise _no_bundle(file, f"entry {info.filename!r} belongs to none of its runs")
-            entries.append((info, PurePosixPath(*parts[1:])))
-    return entries
+        if parts[:1] != ("runs",) or info.is_dir():
+            continue
+        if len(parts) < 3 or parts[1] not in names:
+            raise _no_bundle(file, f"entry {info.filename!r} belongs to none of its runs")
+        if "/".join(parts[2:]) in TRACE:
+            place = PurePosixPath(*parts[1:])
+            if place in entries:
+                raise _no_bundle(file, f"entry {info.filename!r} is there twice")
+            entries[place] = info
+    return [(info, place) for place, info in entries.items()]
 
 
 def _no_bundle(file: Path, reason: str) -> InputError:

@@ -173,7 +173,8 @@ def _title(folder: Path) -> str:
     """Whatever stands there, as one line of at most `MOST_TITLE` characters."""
     try:
         with (folder / TITLE).open(encoding="utf-8", errors="replace") as file:
-            return " ".join(file.read(4 * MOST_TITLE).split())[:MOST_TITLE]
+            line = " ".join(file.read(4 * MOST_TITLE).split())[:MOST_TITLE]
+        return "".join(char if char.isprintable() else "\ufffd" for char in line)
     except OSError:
         return ""
 

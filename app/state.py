@@ -13,6 +13,7 @@ from gsd.config import RunSpec, build
 from gsd.errors import InputError, TraceError
 from gsd.pairs import as_settled
 from gsd.trace import EventTail, read_run
+from gsd.traceform import check_run
 
 
 @dataclass(slots=True)
@@ -27,8 +28,8 @@ class OpenRun:
 
     @classmethod
     def read(cls, folder: Path) -> OpenRun:
-        """Open a run folder. Raises `TraceError` where it is none of ours."""
-        meta = read_run(folder).meta
+        """Open a run folder. Raises `TraceError` where it is none of ours, or not what views can believe."""
+        meta = check_run(read_run(folder), whole=False).meta
         try:
             meta["spec"] = build(RunSpec, as_settled(meta)).model_dump(mode="json")  # what came later at its default
         except (InputError, LookupError, TypeError) as error:

@@ -23,6 +23,7 @@ from gsd.errors import TraceError
 
 SCHEMA = 2
 READABLE = (1, SCHEMA)
+UNREADABLE = "an unreadable line"  # so begins the note of one that was dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def read_run(folder: str | os.PathLike[str]) -> RunTrace:
     except FileNotFoundError:
         way_out = f"it holds runs, so name {folder}/*" if list_runs(folder) else "name a run folder, such as runs/<run>"
         raise TraceError(f"{folder}: no run.json there; {way_out}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise TraceError(f"{folder}/run.json cannot be read: {error}") from None
     except (LookupError, TypeError):
         raise TraceError(f"{folder}: run.json is not a trace's, as it has no settings; name a run of gsd") from None
@@ -155,8 +156,10 @@ class EventTail:
         for line in data.splitlines():
             try:
                 event = json.loads(line)
-            except ValueError:
-                self.notes.append(f"an unreadable line of {len(line)} bytes was dropped")
+                if not isinstance(event, dict) or "type" not in event:
+                    raise ValueError("no event")
+            except (ValueError, RecursionError):
+                self.notes.append(f"{UNREADABLE} of {len(line)} bytes was dropped")
                 continue
             yield event
 
