@@ -170,12 +170,35 @@ def described(columns: dict[str, str]) -> str:
     return "\n".join(["| column | unit | meaning |", "|---|---|---|", *lines])
 
 
+CSV = """
+## In CSV files
+
+Text stands in quotes, numbers and yes or no (`true`, `false`) do not, and an empty cell is missing. A spreadsheet
+would run a text that begins with `=`, `+`, `-` or `@` as a formula: such a text has an apostrophe in front, and so has
+one that begins with an apostrophe, a tab or a line break, and one that is empty. One apostrophe is to be taken off. So
+every value comes back as it was, tokens such as `nan`, `null`, `NA`, `007` and `-` among them:
+
+```python
+from gsd.csvfile import read_csv
+
+nodes = read_csv("tables/nodes.csv")  # a frame; or by pandas alone:
+
+cells = pd.read_csv("tables/nodes.csv", dtype="str", keep_default_na=False, na_values=[""])
+nodes = cells.apply(lambda column: column.str.removeprefix("'"))
+nodes["logq"] = pd.to_numeric(nodes["logq"])  # likewise the other numbers
+```
+
+`--excel` begins each file with a byte-order mark, without which Excel takes UTF-8 for something else; both ways of
+reading pass over it.
+"""
+
+
 def tables_page() -> str:
     """docs/tables.md."""
     head = (
         "# The tables of a run\n\n"
         "One Parquet file a table under `tables/` of the run's folder, one CSV file a table in an export. What was\n"
-        "not recorded (`detail: counters`) gives empty tables. Written from `analysis/columns.py`.\n"
+        "not recorded (`detail: counters`) gives empty tables. Written from `analysis/columns.py`.\n" + CSV
     )
     return "\n".join([head, *(f"## {name}\n\n{described(columns)}\n" for name, columns in COLUMNS.items())])
 

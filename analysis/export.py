@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from analysis import acceptance, columns, overlap, similarity, speed, syntax
 from analysis.load import Frames, as_frames, load_tables
+from gsd.csvfile import csv_text, of_arrow, of_frame
 from gsd.errors import TraceError
 from gsd.tables import NAMES
 from gsd.trace import RunTrace, read_run
@@ -22,13 +22,14 @@ README = "README.md"
 MODULES = (overlap, similarity, acceptance, speed)  # each with METRICS, its frame functions, and COLUMNS, their columns
 
 
-def export_csv(runs: Sequence[Path], folder: Path) -> list[Path]:
+def export_csv(runs: Sequence[Path], folder: Path, *, bom: bool = False) -> list[Path]:
     """Write tables, metrics and a README of their columns to `folder`, replacing files of the same names.
 
-    Averages hold complete runs only; tables and metrics by run hold all, with their status in `runs.csv`.
+    Averages hold complete runs only; tables and metrics by run hold all, with their status in `runs.csv`. `bom`:
+    begin each CSV file with a byte-order mark, by which Excel knows UTF-8.
     Raises `TraceError` where a run cannot be read or the folder cannot be written.
     """
-    return _written(folder, csv_files(runs), "--csv")
+    return _written(folder, csv_files(runs, bom=bom), "--csv")
 
 
 def export_parquet(runs: Sequence[Path], folder: Path) -> list[Path]:
@@ -45,17 +46,17 @@ def zip_csv(runs: Sequence[Path]) -> bytes:
     return archive.getvalue()
 
 
-def csv_files(runs: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
+def csv_files(runs: Sequence[Path], *, bom: bool = False) -> Iterator[tuple[str, bytes]]:
     """Name and content of every file of an export: the README, the tables, the metrics."""
     tables = load_tables(runs)
     yield README, readme().encode()
     for name, table in tables.items():
-        yield f"{name}.csv", _csv(table)
+        yield f"{name}.csv", csv_text(of_arrow(table), bom=bom).encode()
     frames = as_frames(tables)
     for name, metric in metrics().items():
-        yield f"{name}.csv", metric(frames).to_csv(index=False).encode()
+        yield f"{name}.csv", csv_text(of_frame(metric(frames)), bom=bom).encode()
     for name, table in from_events(frames, [read_run(folder) for folder in runs]).items():
-        yield f"{name}.csv", table.to_csv(index=False).encode()
+        yield f"{name}.csv", csv_text(of_frame(table), bom=bom).encode()
 
 
 def metrics() -> dict[str, Callable[[Frames], pd.DataFrame]]:
@@ -80,6 +81,7 @@ def readme() -> str:
     """What the files of an export are, and each of their columns with its unit."""
     parts = [
         "# Columns\n\nOne fact a row. Empty: not recorded, or 0 / 0. `nat` is a natural logarithm of a probability.\n"
+        "Text is in quotes; where it begins with an apostrophe, that is to be taken off: docs/tables.md of GSD lab.\n"
         "Only complete runs are averaged; `runs.csv` has the status of each. Formulas: docs/metrics.md of GSD lab.\n"
     ]
     for name in NAMES:
@@ -103,21 +105,6 @@ def _section(name: str, metric: Callable[..., pd.DataFrame], table: pd.DataFrame
 
 def _no_tokens() -> pd.DataFrame:
     return pd.DataFrame(columns=syntax.TOKEN_COLUMNS)
-
-
-def flat(table: pa.Table) -> pa.Table:
-    """The table with its lists as text, numbers separated by spaces: CSV has no lists."""
-    for at, field in enumerate(table.schema):
-        if pa.types.is_list(field.type):
-            texts = [" ".join(map(str, values)) for values in table[field.name].to_pylist()]
-            table = table.set_column(at, field.name, pa.array(texts, pa.string()))
-    return table
-
-
-def _csv(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    pa_csv.write_csv(flat(table), sink)
-    return sink.getvalue().to_pybytes()
 
 
 def _parquet_files(runs: Sequence[Path]) -> Iterator[tuple[str, bytes]]:

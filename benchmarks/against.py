@@ -48,7 +48,7 @@ def main() -> None:
 def read_calls(file: Path) -> pd.DataFrame:
     """What `gsd bench --csv` wrote. Raises `InputError` for anything else."""
     try:
-        calls = pd.read_csv(file, converters={"prompt": str, "method": str})  # ids may look like numbers
+        calls = pd.read_csv(file, converters={"prompt": _name, "method": _name})  # ids may look like numbers
     except (OSError, ValueError) as error:
         raise InputError(f"{file} cannot be read as CSV: {error}") from None
     missing = [column for column in COLUMNS if column not in calls]
@@ -63,6 +63,11 @@ def paired(calls: pd.DataFrame, method: str, other: str) -> pd.DataFrame:
     of_both = calls[calls["method"].isin([method, other])]
     timed = of_both.dropna(subset="wall_ms").groupby("prompt")["repeat"].count()
     return of_both[of_both["prompt"].isin(timed.index[timed == 2 * calls["repeat"].nunique()])]
+
+
+def _name(cell: str) -> str:
+    """A text as `gsd.csvfile` writes it."""
+    return cell.removeprefix("'")
 
 
 def cells(calls: pd.DataFrame, method: str, other: str) -> list[str]:

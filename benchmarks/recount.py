@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.common import told
 from gsd.bench import PromptResult, best_peer, plain_peer
 from gsd.bench.rows import BASELINE, mean_keys, means_by_kind, ratios
-from gsd.bench.store import call_of
+from gsd.bench.store import COLUMNS, COUNTS, call_of
 from gsd.config import SamplingSpec
 from gsd.errors import InputError
 
@@ -46,11 +46,18 @@ def counted(result: Result, calls: Path) -> Result:
             if row.get("error"):
                 by_prompt[row["prompt"]].failures[row["method"]] = row["error"]
             else:
-                by_prompt[row["prompt"]].calls[row["method"]].append(call_of(row))
+                by_prompt[row["prompt"]].calls[row["method"]].append(call_of(_typed(row)))
     results, kinds = list(by_prompt.values()), [one["kind"] for one in result["prompts"]]
     plain = plain_peer(SamplingSpec(**result["settings"]["sampling"]))
     rows = {name: row | ratios(name, results, kinds, plain) for name, row in result["methods"].items()}
     return _made(result, rows) | {"best_peer": best_peer(results)}
+
+
+def _typed(row: dict[str, str]) -> dict[str, Any]:
+    """A row of calls with its numbers; the files of earlier versions have no quotes, and fewer columns."""
+    whole = {name: int(row[name]) if row[name] else None for name in COUNTS}
+    times = {name: float(cell) if cell else None for name, cell in row.items() if name.endswith("_ms")}
+    return dict.fromkeys(COLUMNS) | row | whole | times
 
 
 def regarded(result: Result, file: Path) -> Result:

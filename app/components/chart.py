@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from analysis.figures.look import in_dark
+from gsd.csvfile import csv_text, of_frame
 
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"]}
 LEGEND = 34  # pixels above a plot
 BARE = 14  # likewise without one
+MARK = "The same with a byte-order mark, by which Excel knows that the file is UTF-8."
 
 
 def chart(
@@ -40,12 +43,19 @@ def _behind(table: pd.DataFrame, name: str, help: str, columns: Mapping[str, str
         config = {column: st.column_config.Column(help=columns[column]) for column in table if column in columns}
         st.dataframe(table, key=f"table {name}", hide_index=True, placeholder="–", column_config=config,
                      height="content" if len(table) < 9 else 320)  # fmt: skip
-        st.download_button("CSV", lambda: table.to_csv(index=False), f"{name}.csv", "text/csv", key=f"csv {name}",
-                           on_click="ignore", icon=":material/download:")  # fmt: skip
+        with st.container(horizontal=True, gap="small"):
+            for label, bom in (("CSV", False), ("CSV for Excel", True)):
+                st.download_button(label, partial(_csv, table, bom=bom), f"{name}.csv", "text/csv",
+                                   key=f"{label.lower()} {name}", on_click="ignore", icon=":material/download:",
+                                   help=MARK if bom else None)  # fmt: skip
         if {"round", "in_rounds"} & set(table):
             st.caption("Tables count rounds from 0, as the trace does; the page counts them from 1.")
         if help:
             st.markdown(help)
+
+
+def _csv(table: pd.DataFrame, *, bom: bool) -> str:
+    return csv_text(of_frame(table), bom=bom)
 
 
 def _for_this_page(figure: go.Figure) -> go.Figure:

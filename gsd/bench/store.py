@@ -7,9 +7,7 @@ a time. A result is made of such whole prompts alone, and of nothing that is not
 
 from __future__ import annotations
 
-import csv
 import fcntl
-import io
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -21,6 +19,7 @@ from gsd.bench.contenders import Measurement
 from gsd.bench.divergence import Divergence
 from gsd.bench.measuring import PromptResult, Turn
 from gsd.config import Prompt
+from gsd.csvfile import csv_line, parse_csv
 from gsd.engine import Times
 from gsd.errors import InputError
 
@@ -33,7 +32,7 @@ COLUMNS = (
     *(f"first_{phase}_ms" for phase in PHASES),
     "error",
 )
-Row = dict[str, str]
+Row = dict[str, Any]
 
 
 def row_of(turn: Turn, prompt: Prompt) -> dict[str, Any]:
@@ -52,14 +51,14 @@ def row_of(turn: Turn, prompt: Prompt) -> dict[str, Any]:
 
 def call_of(row: Row) -> Measurement:
     """The call of a row without an error, but for its text."""
-    counts = {name: int(row[name]) if row[name] else None for name in COUNTS}
-    first = f"first_{PHASES[0]}_ms"  # not in the files of earlier versions
-    return Measurement(
-        wall_ms=float(row["wall_ms"]),
-        **counts,
-        times=Times(*(float(row[f"{phase}_ms"]) for phase in PHASES)) if row[f"{PHASES[0]}_ms"] else None,
-        first=Times(*(float(row[f"first_{phase}_ms"]) for phase in PHASES)) if row.get(first) else None,
-    )
+    counts = {name: row[name] for name in COUNTS}
+    return Measurement(wall_ms=row["wall_ms"], **counts, times=_times(row, ""), first=_times(row, "first_"))
+
+
+def _times(row: Row, which: str) -> Times | None:
+    """Those of a call or of its first round; transformers' own has none."""
+    found = [row[f"{which}{phase}_ms"] for phase in PHASES]
+    return None if None in found else Times(*found)
 
 
 class Kept:
@@ -127,7 +126,7 @@ class Kept:
             by_prompt.setdefault(row["prompt"], []).append(row)
         kept: list[Row] = []
         for number, prompt in enumerate(self._prompts):
-            rows = by_prompt.pop(_written(prompt.id), [])
+            rows = by_prompt.pop(prompt.id, [])
             if prompt.id in divergences and self._is_whole(rows):
                 self.results[number] = self._result(rows, divergences[prompt.id])
                 kept += rows
@@ -155,21 +154,21 @@ class Kept:
 
     def _read_rows(self, file: Path) -> list[Row]:
         text = file.read_bytes().decode("utf-8", errors="replace")  # a torn line may end within a character
-        header, *rows = csv.reader(io.StringIO(text, newline=""))
-        if tuple(header) != COLUMNS:
+        whole = text[: text.rfind("\n") + 1]
+        if whole != text:
+            self.notes.append(f"{file}: a torn last line was dropped")
+        columns = parse_csv(whole, str(file))
+        if tuple(columns) != COLUMNS:
             raise InputError(
                 f"--resume: {file} is not what this version of gsd bench --csv writes: choose another file"
             )
-        if rows and (len(rows[-1]) < len(COLUMNS) or not text.endswith("\n")):
-            rows.pop()
-            self.notes.append(f"{file}: a torn last line was dropped")
-        return [dict(zip(COLUMNS, row)) for row in rows]
+        return [dict(zip(COLUMNS, row)) for row in zip(*columns.values())]
 
     def _is_whole(self, rows: list[Row]) -> bool:
         """Whether every method took all its turns or failed."""
         repeats = {name: [row["repeat"] for row in rows if row["method"] == name] for name in self._methods}
         failed = {row["method"] for row in rows if row["error"]}
-        turns = [str(repeat) for repeat in range(self._repeats)]
+        turns = list(range(self._repeats))
         return all(name in failed or of_method == turns for name, of_method in repeats.items())
 
     def _result(self, rows: list[Row], divergences: dict[str, Any] | None) -> PromptResult:
@@ -226,18 +225,10 @@ def _lock(log: IO[str], file: Path) -> None:
 def _replace(file: Path, rows: list[Row]) -> None:
     """The file with these rows alone, at once."""
     partial = file.with_name(file.name + ".partial")
-    lines = [_line(dict(zip(COLUMNS, COLUMNS))), *map(_line, rows)]
-    partial.write_bytes("".join(lines).encode())
+    partial.write_bytes("".join([csv_line(COLUMNS), *map(_line, rows)]).encode())
     os.replace(partial, file)
 
 
-def _written(value: Any) -> str:
-    """A value as its cell has it."""
-    return "" if value is None else str(value)
-
-
-def _line(row: dict[str, Any]) -> str:
+def _line(row: Row) -> str:
     """A line of the CSV."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow([_written(row.get(column)) for column in COLUMNS])
-    return text.getvalue()
+    return csv_line(row.get(column) for column in COLUMNS)

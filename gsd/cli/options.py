@@ -26,6 +26,9 @@ DraftQuant = Annotated[
     ),
 ]
 Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the models.")]
+Excel = Annotated[
+    bool, typer.Option("--excel", help="Begin CSV files with a byte-order mark, by which Excel knows UTF-8.")
+]
 # For what a file names, which may be somebody else's.
 Load = Annotated[
     list[str] | None,
@@ -81,3 +84,9 @@ def prompts(prompt: str | None, prompt_file: Path | None) -> PromptFile:
     if (prompt is None) == (prompt_file is None):
         raise InputError("give a --prompt or a --prompt-file")
     return read_prompts(prompt_file) if prompt_file else PromptFile([build(Prompt, {"prompt": prompt})], [1], [])
+
+
+def refuse_excel(excel: bool, csv: Path | None) -> None:
+    """Refuse the mark where no CSV file is written that could have it."""
+    if excel and csv is None:
+        raise InputError("--excel is for CSV files: give --csv, too, or leave it out")

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gsd.config import RunSpec
+from gsd.csvfile import csv_text, of_frame
 from gsd.errors import InputError
 from gsd.pairs import is_path, located, models_of
 from gsd.prompts import PromptFile
@@ -85,11 +86,11 @@ def print_json(value: dict[str, Any]) -> None:
     print(json.dumps(value, ensure_ascii=True))
 
 
-def write_csv(table: pd.DataFrame, file: Path) -> None:
+def write_csv(table: pd.DataFrame, file: Path, *, bom: bool = False) -> None:
     """Raises `InputError` where the file cannot be written."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(file, index=False)
+        file.write_bytes(csv_text(of_frame(table), bom=bom).encode())
     except OSError as error:
         raise InputError(f"cannot write {file}: {error.strerror or error}; choose another --csv") from error
 

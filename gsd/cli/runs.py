@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gsd.cli.options import Json, Load, TrustNamed
+from gsd.cli import options
+from gsd.cli.options import Excel, Json, Load, TrustNamed
 from gsd.cli.output import load_agreed, print_json, print_table, progress, write_csv
 from gsd.errors import InputError
 from gsd.pairs import PairHolder, agreed, as_recorded, as_settled, models_of
@@ -25,6 +26,7 @@ def export(
     csv: Annotated[Path | None, typer.Option("--csv", help="Folder for tables, metrics and their columns.")] = None,
     parquet: Annotated[Path | None, typer.Option("--parquet", help="Folder for the tables.")] = None,
     bundle: Annotated[Path | None, typer.Option("--bundle", help="Zip file that `gsd replay` can run again.")] = None,
+    excel: Excel = False,
     as_json: Json = False,
 ) -> None:
     """Write runs as CSV (tables, overlap, acceptance, speed), as Parquet, or as a bundle."""
@@ -33,8 +35,9 @@ def export(
 
     if not (csv or parquet or bundle):
         raise InputError("give --csv FOLDER, --parquet FOLDER or --bundle FILE.zip")
+    options.refuse_excel(excel, csv)
     files: list[Path] = []
-    files += export_csv(runs, csv) if csv else []
+    files += export_csv(runs, csv, bom=excel) if csv else []
     files += export_parquet(runs, parquet) if parquet else []
     files += [write_bundle(runs, bundle)] if bundle else []
     if as_json:
@@ -47,14 +50,16 @@ def query(
     sql: Annotated[str, typer.Argument(help="One SELECT over the tables that docs/tables.md describes.")],
     runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the answer to this file, too.")] = None,
+    excel: Excel = False,
     as_json: Json = False,
 ) -> None:
     """Ask the tables of many runs, by SQL."""
     from analysis import query as tables
 
+    options.refuse_excel(excel, csv)
     answer = tables.query(runs, sql).convert_dtypes()  # whole numbers stay whole where one is missing
     if csv:
-        write_csv(answer, csv)
+        write_csv(answer, csv, bom=excel)
     if as_json:
         print_json({"rows": json.loads(answer.to_json(orient="records", double_precision=15))})
     else:

@@ -240,12 +240,14 @@ def tune(
     ] = None,
     costs: Annotated[Path | None, typer.Option(help="Curves of gsd calibrate; the atlas's own by default.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="File for a row a setting.")] = None,
+    excel: options.Excel = False,
     as_json: options.Json = False,
 ) -> None:
     """Replay a grid of settings over an atlas and say which are best. Speed-ups are modelled."""
     from analysis import tune as grids
     from analysis.replay import Replayer
 
+    options.refuse_excel(excel, csv)
     parsed = grids.parse_grid(grid) if grid is not None else None  # a grid that is none is said before a long load
     replayer = Replayer(Atlas.load(atlas))
     if replayer.atlas.unfinished:
@@ -258,7 +260,7 @@ def tune(
         rows = grids.tune(replayer, settings, curves, progress=advance)
     table = grids.summary(rows)
     if csv:
-        write_csv(table, csv)
+        write_csv(table, csv, bom=excel)
     if as_json:
         print_json(grids.report(rows, table))
     else:

@@ -15,6 +15,7 @@ from analysis.columns import COLUMNS, tables_page
 from analysis.export import MODULES, export_csv, export_parquet, metrics, readme, zip_csv
 from analysis.load import load, load_tables
 from gsd.config import DraftSpec
+from gsd.csvfile import BOM, parse_csv, read_csv
 from gsd.errors import TraceError
 from gsd.tables import NAMES, SCHEMAS
 from gsd.trace import read_run
@@ -102,7 +103,7 @@ def add_baseline(run, ms_per_token):
 
 def test_lists_are_text_in_csv(tmp_path, runs):
     export_csv(runs, tmp_path / "csv")
-    texts = pd.read_csv(tmp_path / "csv" / "hypotheses.csv", dtype={"tokens": str})["tokens"]
+    texts = read_csv(tmp_path / "csv" / "hypotheses.csv")["tokens"]
     assert [[int(token) for token in text.split()] for text in texts] == load_tables(runs)["hypotheses"][
         "tokens"
     ].to_pylist()
@@ -145,3 +146,32 @@ def test_a_folder_that_cannot_be_is_refused_by_name(tmp_path, runs, export):
     (tmp_path / "file").touch()
     with pytest.raises(TraceError, match=r"file.*choose another"):
         export(runs, tmp_path / "file" / "out")
+
+
+def test_every_value_of_an_export_comes_back_as_it_was(tmp_path, runs):
+    """Of the tables and of every metric, by our own reader."""
+    export_csv(runs, tmp_path / "csv")
+    for name, table in load_tables(runs).items():
+        back = read_csv(tmp_path / "csv" / f"{name}.csv")
+        for column in back:
+            values = table[column].to_pylist()
+            assert back[column].astype(object).where(back[column].notna(), None).tolist() == [
+                " ".join(map(str, value)) if isinstance(value, list) else value for value in values
+            ]
+    frames = load(runs)
+    for name, metric in metrics().items():
+        back, table = parse_csv((tmp_path / "csv" / f"{name}.csv").read_text()), metric(frames)
+        assert {one: [None if pd.isna(value) else value for value in table[one].tolist()] for one in table} == back
+
+
+def test_a_mark_for_spreadsheets_is_an_option(gsd, tmp_path, runs):
+    sql = "SELECT round, text FROM steps"
+    for given, mark in (((), False), (("--excel",), True)):
+        assert gsd("export", *runs, "--csv", tmp_path / "csv", *given)[0] == 0
+        assert gsd("query", sql, *runs, "--csv", tmp_path / "steps.csv", *given)[0] == 0
+        files = [*(tmp_path / "csv").glob("*.csv"), tmp_path / "steps.csv"]
+        assert {file.read_text().startswith(BOM) for file in files} == {mark}
+        assert not (tmp_path / "csv" / "README.md").read_text().startswith(BOM)
+        assert read_csv(tmp_path / "steps.csv").columns.tolist() == ["round", "text"]
+    code, _, err = gsd("export", *runs, "--parquet", tmp_path / "parquet", "--excel")
+    assert code == 2 and "--csv" in err

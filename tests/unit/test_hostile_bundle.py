@@ -182,7 +182,8 @@ def write_bundle_of(copy, tmp_path):
 
 @pytest.mark.parametrize("change", [
     {"prompt_tokens": "abc"}, {"prompt_tokens": []}, {"target": None}, {"target": {"source": ["x"]}}, {"created": 1},
-    {"versions": {"gsd": {"a": 1}}}, {"machine": []}, {"eos": None}, {"digest": None}, {"spec": {"target": SCRIPT}}, {"spec": []}, {"spec": SCRIPT},
+    {"versions": {"gsd": {"a": 1}}}, {"machine": []}, {"eos": None}, {"digest": None}, {"spec": {"target": SCRIPT}},
+    {"spec": []}, {"spec": SCRIPT},
 ])  # fmt: skip
 def test_a_head_that_is_none_is_refused(tmp_path, change):
     copy = record_run(tmp_path / "runs")
