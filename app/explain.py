@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -87,7 +88,7 @@ def story(step: dict[str, Any], spec: dict[str, Any]) -> Explanation:
     if not step["verified_nodes"]:
         return Explanation(_gain(step), [drafted, "None was likely to pay for the time that its verification takes.",
                                          _end_of_walk(step, settings)])  # fmt: skip
-    verified = f"The target looked at <b>{step['verified_nodes']}</b> in one forward"
+    verified = f"The target looked at <b>{_raw(step['verified_nodes'])}</b> in one forward"
     verified += ", a merged node once for each path to it" if step["merged"] else ""
     full = step["verified_nodes"] == settings.budget
     verified += f"; the budget of {settings.budget} allows no more." if full else "."
@@ -138,7 +139,7 @@ def _node(step: dict[str, Any], settings: DraftSpec, node: int, before: Sequence
     q = draft_logq(step)[node]
     is_found = graph["source"][node] in FOUND
     paragraphs = [
-        f"Node {node}, depth {graph['depth'][node]}, token id {graph['token'][node]}. "
+        f"Node {node}, depth {_raw(graph['depth'][node])}, token id {_raw(graph['token'][node])}. "
         f"{_found(step, node, before) if is_found else ''}{_drafted(step, node, q)}",
         _why_there(step, settings, node),
         *_merges_into(step, settings, node),
@@ -226,7 +227,7 @@ def _merges_into(step: dict[str, Any], settings: DraftSpec, node: int) -> list[s
         return []
     shared = shared_by_merges(step, settings.depth)
     return [
-        f"<b>Merged into it:</b> a candidate of {code(text[merges['parent'][i]])} (node {merges['parent'][i]}, "
+        f"<b>Merged into it:</b> a candidate of {code(text[merges['parent'][i]])} (node {_raw(merges['parent'][i])}, "
         f"q = {percent(merges['logq'][i])}): {_agreed(step, i)}. {_shared(shared[i])} "
         f"{_shift(merges['depth_shift'][i])}"
         for i, target in enumerate(merges["node"])
@@ -270,7 +271,7 @@ def _verification(step: dict[str, Any], settings: DraftSpec, node: int) -> list[
     if accepted:
         flat = accepted[0]
         parent = tree["parent"][flat]
-        came_from = f", by the merge edge from {code(tree['text'][parent])} (node {tree['node'][parent]})"
+        came_from = f", by the merge edge from {code(tree['text'][parent])} (node {_raw(tree['node'][parent])})"
         way = came_from if tree["merged"][flat] else ""
         return [f"{count}<b>Accepted</b>{way}: the target picked this very token, with p = "
                 f"{percent(tree['target_logp'][flat])}."]  # fmt: skip
@@ -334,9 +335,9 @@ def _candidate(step: dict[str, Any], settings: DraftSpec, index: int) -> Explana
         reason = f"q = {value} is below {settings.sibling_threshold:g} × its best sibling's, which is {limit}."
     else:
         reason = f"{value} is below the limit of {limit}."
-    parent = step["graph"]["text"][decisions["parent"][index]]
+    parent, rule = step["graph"]["text"][decisions["parent"][index]], _raw(decisions["rule"][index])
     return Explanation(f"{code(decisions['text'][index])} <i>pruned</i>", [
-        f"A candidate after {code(parent)}, dropped by the {decisions['rule'][index]} rule: {reason}"])  # fmt: skip
+        f"A candidate after {code(parent)}, dropped by the {rule} rule: {reason}"])  # fmt: skip
 
 
 def _bonus(step: dict[str, Any]) -> Explanation:
@@ -349,6 +350,11 @@ def _bonus(step: dict[str, Any]) -> Explanation:
     p = percent(step["tree"]["choice_logp"][last])
     return Explanation(f"{code(step['new_texts'][-1])} <i>{word}</i>",
                        [f"The target's own token after the accepted path, p = {p}. {cost}"])  # fmt: skip
+
+
+def _raw(value: object) -> str:
+    """A recorded number or word, as HTML: a trace may hold anything in its place."""
+    return html.escape(str(value))
 
 
 def _shift(shift: int) -> str:

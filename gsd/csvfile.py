@@ -90,15 +90,18 @@ def read_csv(file: str | Path) -> pd.DataFrame:
 
 
 def _cell(value: Any) -> str:
+    kind = type(value)
+    if kind is str:
+        return _text(value)
+    if kind is int:
+        return str(value)
     if value is None:
         return ""
-    if isinstance(value, str):
-        return _text(value)
-    if isinstance(value, bool):
+    if kind is bool:
         return "true" if value else "false"
-    if isinstance(value, Integral):
+    if kind is not float and isinstance(value, Integral):  # of numpy
         return str(int(value))
-    if isinstance(value, Real):
+    if kind is float or isinstance(value, Real):
         return "" if math.isnan(value) else repr(float(value))
     return _text(str(value))
 

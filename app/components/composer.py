@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.components.settings import ONE, SEVERAL, run_spec
+from app.components.consent import ask, must_ask
+from app.components.settings import ONE, SEVERAL, models_as_recorded, run_spec
 from app.engine_client import Job, engine
 from app.library import runs_folder
 from app.prompt_library import LibraryPrompt, prompts
@@ -37,6 +38,7 @@ def composer(job: Job | None) -> None:
             _buttons(job, live)
         if problem := st.session_state.get("refused"):
             st.error(plain(problem))
+    ask()
 
 
 def _buttons(job: Job | None, live: bool) -> None:
@@ -123,12 +125,14 @@ def _forget_refusal() -> None:
 
 
 def _run() -> None:
-    """Check the settings and hand the runs to the engine, in order."""
+    """Check the settings and hand the runs to the engine, in order; what a recording named is asked for first."""
     st.session_state["refused"] = ""
     try:
         specs = [run_spec(prompt) for prompt in _wanted()]
     except GsdError as error:
         st.session_state["refused"] = str(error)
+        return
+    if must_ask(models_as_recorded(), _run):
         return
     await_runs(engine().submit_all(specs, runs_folder(), baseline=st.session_state["baseline"]))
 

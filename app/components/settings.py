@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import streamlit as st
 
+from app.components.consent import forget, is_trusted, would_download
 from app.prompt_library import prompts
 from app.words import plain, setting
 from gsd.config import (
@@ -27,6 +28,7 @@ from gsd.errors import InputError
 from gsd.pairs import PAIRS, available, pair
 
 OWN = "own models"
+ROLES = ("target", "draft")
 SAMPLING = ("temperature", "top_k", "top_p", "seed")  # how tokens are drawn is nobody's choice
 LARGEST = 2**53 - 1  # that a number field of the browser holds; a seed may be larger
 ONE, SEVERAL = "One prompt", "Several"  # what is decoded next
@@ -130,14 +132,18 @@ def preset_of(drafting: dict[str, Any]) -> str | None:
 
 
 def take_settings(spec: dict[str, Any]) -> None:
-    """Set every setting to those of a recorded run, so that it can be run again with one of them changed."""
+    """Set every setting to those of a recorded run, so that it can be run again with one of them changed.
+
+    The models that it names itself are asked for when they are to be loaded, and so is trust in code of theirs.
+    """
+    forget()
     own, prompt = spec["pair"] not in PAIRS, spec["prompt"]["prompt"]
     of_the_library = any(one.prompt == prompt and not one.chat for one in prompts())  # goes without a template anyway
     st.session_state.update({
         "pair": OWN if own else spec["pair"],
         "own_target": spec["target"]["source"] if own else "",
         "own_draft": spec["draft"]["source"] if own and spec["draft"] else "",
-        "own_as_recorded": {role: spec[role] for role in ("target", "draft") if own and spec[role]},
+        "own_as_recorded": {role: spec[role] for role in ROLES if own and spec[role]},
         "mode": ONE, "prompt": prompt, "chat": of_the_library or spec["prompt"]["chat"] is not False,
         **DraftSpec(**spec["drafting"]).model_dump(),
         **{name: spec["sampling"][name] for name in SAMPLING}, "seed": str(spec["sampling"]["seed"]),
@@ -157,13 +163,27 @@ def _draft(own: bool) -> ModelSpec | None:
     return draft and draft.model_copy(update={"quantization": st.session_state["draft_quant"]})
 
 
+def models_as_recorded() -> list[ModelSpec]:
+    """The models in the form that a recorded run named itself, as it named them."""
+    if st.session_state["pair"] != OWN:
+        return []
+    return [model for role in ROLES if (model := _recorded(role))]
+
+
+def _recorded(role: str) -> ModelSpec | None:
+    """What the run that the settings are from had for `role`, while the form still names it."""
+    found = st.session_state["own_as_recorded"].get(role)
+    if found is None or found["source"] != st.session_state[f"own_{role}"].strip():
+        return None
+    return build(ModelSpec, {name: found[name] for name in ("source", "revision", "trust_remote_code")})
+
+
 def _own_model(role: str) -> ModelSpec:
-    """What is named for `role`, with the revision and the trust that a recorded run had in it while it is the same."""
-    source = st.session_state[f"own_{role}"].strip()
-    recorded = st.session_state["own_as_recorded"].get(role)
-    if recorded is None or recorded["source"] != source:
-        return build(ModelSpec, {"source": source})
-    return build(ModelSpec, {name: recorded[name] for name in ("source", "revision", "trust_remote_code")})
+    """What is named for `role`: with the revision that a recorded run had, and trusted if that was said since."""
+    recorded = _recorded(role)
+    if recorded is None:
+        return build(ModelSpec, {"source": st.session_state[f"own_{role}"].strip()})
+    return recorded.model_copy(update={"trust_remote_code": is_trusted(recorded)})
 
 
 def _defaults() -> dict[str, Any]:
@@ -198,22 +218,26 @@ def _pair() -> None:
         where = "Hub id, local folder with safetensors, or GGUF file."
         st.text_input("Target", key="own_target", placeholder="org/model or /path/to/folder", help=where)
         st.text_input("Draft", key="own_draft", placeholder="a smaller model with the same vocabulary", help=where)
-        for role in ("target", "draft"):
+        for role in ROLES:
             _as_recorded(role)
 
 
 def _as_recorded(role: str) -> None:
-    """Say what of a recorded run's model the fields do not show."""
+    """Say what of a model the fields do not show: what a recorded run had of it, and that it is not here."""
     if not st.session_state[f"own_{role}"].strip():
         return
-    model, words = _own_model(role), []
+    recorded, model, words = _recorded(role), _own_model(role), []
     if model.revision is not None:
         words.append(f"revision {plain(model.revision)}")
     if model.trust_remote_code:
         words.append("**code that comes with the model is run**")
+    elif recorded and recorded.trust_remote_code:
+        words.append("code that comes with the model was run, and is not unless you say so")
     if words:
         st.caption(f"{role.capitalize()} as in the run that these settings are from: {', '.join(words)}. "
                    "Under another name, without.")  # fmt: skip
+    if would_download(model):
+        st.caption(f"*Run* downloads {plain(model.name)}.")
 
 
 def _drafting() -> None:

@@ -9,13 +9,14 @@ import streamlit as st
 
 from analysis.tune import as_row, to_paste
 from app.atlas import OpenAtlas
+from app.components.consent import ask, must_ask, named_by, trusted
 from app.components.stepper import open_in_graph
 from app.engine_client import Job, engine
 from app.library import runs_folder
 from app.state import OpenRun
 from app.words import plain
 from gsd.atlas import AtlasText
-from gsd.config import DraftSpec, Prompt, RunSpec
+from gsd.config import DraftSpec, Prompt, RunSpec, build
 from gsd.errors import GsdError, InputError, TraceError
 from gsd.pairs import as_recorded, as_settled, located
 
@@ -97,6 +98,7 @@ def _trial(opened: OpenAtlas, spec: DraftSpec, drawn_pending: bool) -> None:
             st.error(plain(problem))
         if found:
             _outcome(found, job)
+    ask()
 
 
 def _start(opened: OpenAtlas, spec: DraftSpec) -> None:
@@ -109,10 +111,12 @@ def _start(opened: OpenAtlas, spec: DraftSpec) -> None:
     except GsdError as error:
         st.session_state["trial refused"] = str(error)
         return
+    if must_ask(named_by(build(RunSpec, opened.atlas.meta["spec"])), lambda: _start(opened, spec)):
+        return
     rows = opened.replayed(spec)
     replayed = rows[rows["text"] == name].iloc[0]
     values = {one: None if pd.isna(replayed[one]) else float(replayed[one]) for one in (*COUNTS, "modelled_speedup")}
-    job = engine().submit(run, runs_folder(), baseline=True)
+    job = engine().submit(trusted(run), runs_folder(), baseline=True)
     st.session_state[TRIAL] = Trial(job, opened.name, name, to_paste(as_row(spec)) or "the defaults", values)
 
 

@@ -8,12 +8,13 @@ import streamlit as st
 
 from analysis.twins import is_unmerged_twin
 from app import engine_client
+from app.components.consent import ask, must_ask, named_by, trusted
 from app.components.waiting import waiting
 from app.engine_client import Job
 from app.library import runs_folder
 from app.state import OpenRun
 from app.words import plain
-from gsd.config import RunSpec
+from gsd.config import RunSpec, build
 from gsd.errors import GsdError
 from gsd.pairs import as_recorded, located
 
@@ -57,6 +58,7 @@ def _twin_run(run: OpenRun, twin: RunSpec, drawn_pending: bool) -> None:
     st.button("Decode the same as a tree", key="twin", icon=":material/play_arrow:", on_click=_decode, args=(run, twin),
               help="A run of the same prompt and settings by the method *tree*, which never merges: what merging saved "
                    "is told against it.")  # fmt: skip
+    ask()
 
 
 def _job(run: OpenRun) -> Job | None:
@@ -65,4 +67,6 @@ def _job(run: OpenRun) -> Job | None:
 
 
 def _decode(run: OpenRun, twin: RunSpec) -> None:
-    st.session_state.setdefault(TWINS, {})[run.name] = engine_client.engine().submit(twin, runs_folder())
+    if must_ask(named_by(build(RunSpec, run.meta["spec"])), lambda: _decode(run, twin)):
+        return
+    st.session_state.setdefault(TWINS, {})[run.name] = engine_client.engine().submit(trusted(twin), runs_folder())

@@ -283,3 +283,19 @@ def test_what_was_looked_up_is_marked_in_the_picture_and_in_its_file():
     assert "found in the text<" in drawn and "found among rejected<" in drawn
     plain_picture = graph_data(STEPS[0], run="run", frame=Frame(4, 300), show_pruned=False, selected=None)
     assert "found in the text<" not in svg(plain_picture, "title")
+
+
+@pytest.mark.parametrize(("part", "column"), [("decisions", "rule"), ("graph", "depth"), ("graph", "token")])
+def test_no_recorded_word_or_number_is_read_as_markup(part, column):
+    """Each value of a column in turn is markup; of what needs it as a number, nothing is said at all."""
+    step = next(one for one in STEPS if "pruned" in one["decisions"]["kind"] and one["accepted"])
+    evil = "<img src=x onerror=alert(1)>"
+    for row in range(len(step[part][column])):
+        spoilt = copy.deepcopy(step)
+        spoilt[part][column][row] = evil
+        for id in everything(step):
+            try:
+                found = explain(spoilt, META, id)
+            except (TypeError, ValueError, LookupError):
+                continue
+            assert not any("<img" in text for text in (found.heading, *found.paragraphs))

@@ -13,8 +13,8 @@ from gsd.csvfile import BOM, csv_text, of_frame, parse_csv, read_csv
 from gsd.errors import InputError
 
 TEXTS = ["=", "-", "+", "@", "-0.5", "=1+1", "=cmd|' /C calc'!A0", "\t", "\r", "\n", "\r\n", "\tx", "'", "''", "'=",
-         " =", "", " ", "nan", "null", "NA", "N/A", "None", "inf", "007", "1e5", "True", "false", ",", '"', '""', "a\nb", "é",
-         "日本", "＝1", "＠x", "\x00", "\u2028", "🙂", BOM, "-"]  # fmt: skip
+         " =", "", " ", "nan", "null", "NA", "N/A", "None", "inf", "007", "1e5", "True", "false", ",", '"', '""',
+         "a\nb", "é", "日本", "＝1", "＠x", "\x00", "\u2028", "🙂", BOM, "-"]  # fmt: skip
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
