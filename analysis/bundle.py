@@ -22,9 +22,8 @@ from analysis.export import csv_files
 from analysis.load import tables_of
 from gsd.config import RunSpec, build
 from gsd.errors import InputError, TraceError
-from gsd.pairs import models_of
 from gsd.tables import NAMES, write_tables
-from gsd.trace import RunTrace, check_writable, read_run
+from gsd.trace import RunTrace, as_of_today, check_writable, read_run
 from gsd.traceform import check_run
 
 FORMAT = "gsd-bundle"
@@ -148,12 +147,11 @@ def _check(folder: Path) -> None:
 def _take_trust_away(file: Path) -> None:
     """A recording that had code of its models run says so no longer; its digest is that of what it says now."""
     head = json.loads(file.read_bytes())
-    spec = build(RunSpec, head["spec"])
-    if not any(model and model.trust_remote_code for model in models_of(spec).values()):
+    models = [model for role in ("target", "draft") if (model := head["spec"].get(role))]
+    if not any([model.pop("trust_remote_code", False) for model in models]):
         return
-    for role, model in models_of(spec).items():
-        spec = spec.model_copy(update={role: model and model.untrusted()})
-    file.write_text(json.dumps(head | {"spec": spec.model_dump(mode="json"), "digest": spec.digest()}, indent=1))
+    spec = as_of_today(head, head["schema"])["spec"]
+    file.write_text(json.dumps(head | {"digest": build(RunSpec, spec).digest()}, indent=1))
 
 
 def _fill(bundle: zipfile.ZipFile, traces: dict[str, RunTrace]) -> None:

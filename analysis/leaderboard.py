@@ -53,7 +53,7 @@ def read_bench(content: bytes, name: str) -> Bench:
         measured = len(next(iter(found["methods"].values()))["speedups"])
         return Bench(table, prompts, measured, int(found.get("prompts_given") or measured), str(found["baseline"]),
                      dict(found["settings"]), dict(found["machine"]), _failures(found))  # fmt: skip
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, StopIteration) as error:
         raise InputError(f"{name} is no result of a benchmark ({error}); make one with gsd bench --json") from None
 
 

@@ -167,5 +167,5 @@ def _pending(file: Path, changed: int) -> int:
     """Prompts of an atlas that are still to be probed; 0 of one that cannot be read, of which its view says why."""
     try:
         return len(json.loads(file.read_bytes())["meta"].get("pending", []))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return 0

@@ -22,6 +22,8 @@ from gsd.graph import ROOT, TokenGraph
 from gsd.trace import READABLE, as_of_today, other_version
 
 SCHEMA = 2  # as of traces, whose settings it repeats
+# What a file that is no atlas leads to.
+_FOREIGN = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, pa.ArrowException)
 SLACK = 3  # times the bound on the frontier is probed: a merge or a sibling rule takes nodes out and lets others in
 MOST_FRONTIER = 1024 // SLACK  # that a setting can be probed with
 NODE_COLUMNS = pa.schema(
@@ -206,7 +208,7 @@ class Atlas:
             _grow_trees(texts, pq.read_table(folder / "nodes.parquet", schema=NODE_COLUMNS))
             meta = as_of_today(head["meta"], head["schema"])
             return cls(Bounds(**head["bounds"]), head["draft_context"], meta, texts)
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except _FOREIGN as error:
             raise TraceError(f"{folder} is no atlas ({error}); make one with gsd probe") from None
 
 
@@ -237,6 +239,8 @@ def _grow_trees(texts: list[AtlasText], nodes: pa.Table) -> None:
         parents, tokens, logq = (rows[name].tolist() for name in ("parent", "token", "logq"))
         start = 0
         for end in range(1, len(parents) + 1):
+            if not 0 <= parents[start] < len(tree):
+                raise ValueError(f"a node of text {number} hangs on none before it")
             if end == len(parents) or parents[end] != parents[start]:
                 tree.expand(parents[start], tokens[start:end], logq[start:end])
                 start = end

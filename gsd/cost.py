@@ -120,9 +120,19 @@ class Costs:
             curves = (Curve(**values["draft"]), Curve(**values["target"]))
             if any(not 2 <= len(one.tokens) == len(one.ms) for one in curves):
                 raise ValueError("a curve of fewer than two sizes, or of other sizes than times")
-            return cls(*curves, Overhead(**values["overhead"]), values["plain_ms"], values["machine"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            overhead = Overhead(**values["overhead"])
+            times = [number for one in curves for number in (*one.tokens, *one.ms, *one.low_ms, *one.high_ms)]
+            _check_numbers([*times, values["plain_ms"], *asdict(overhead).values()])
+            return cls(*curves, overhead, values["plain_ms"], dict(values["machine"]))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise TraceError(f"{file} holds no cost curves ({error}); make them with gsd calibrate") from None
+
+
+def _check_numbers(values: Sequence[Any]) -> None:
+    """Raise `ValueError` for what is no finite number: a file may hold anything."""
+    for value in values:
+        if type(value) not in (int, float) or not abs(value) < 1e15:
+            raise ValueError(f"{str(value)[:40]!r} is no number")
 
 
 def models_named(models: Described) -> dict[str, str]:

@@ -157,7 +157,10 @@ class Kept:
         whole = text[: text.rfind("\n") + 1]
         if whole != text:
             self.notes.append(f"{file}: a torn last line was dropped")
-        columns = parse_csv(whole, str(file))
+        try:
+            columns = parse_csv(whole)
+        except InputError:
+            columns = {}
         if tuple(columns) != COLUMNS:
             raise InputError(
                 f"--resume: {file} is not what this version of gsd bench --csv writes: choose another file"

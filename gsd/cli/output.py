@@ -139,10 +139,5 @@ class _Lines:
         say(", ".join(parts) + (f": {note}" if note else ""))
 
 
-def say(line: str) -> None:
-    """A line on standard error as it is."""
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
 def _minutes(seconds: float) -> str:
     return f"{seconds // 60:.0f}:{int(seconds % 60):02d}"

@@ -36,6 +36,8 @@ def test_overlap_decodes_it_where_its_figure_lacks_it(app, shared_client, tmp_pa
     page = app(run=opened(tmp_path).name).switch_page("views/overlap.py").run()
     assert {metric.label: metric.value for metric in page.metric}["Saved by merging"] == "–"
     page.button(key="twin").click().run()
+    assert "twins" not in page.session_state  # its models are at a path, which is asked for first
+    page.button(key="load and go on").click().run()
     [job] = page.session_state["twins"].values()
     wait_until(lambda: not shared_client.job(job).pending)
     page.run()

@@ -39,7 +39,8 @@ def refused(bundle, out, *words):
 def test_a_run_that_is_taken_in_trusts_no_code_and_its_digest_is_of_what_it_says(tmp_path, run, bundle):
     [name] = take_in(bundle, tmp_path / "out").new
     head = json.loads((tmp_path / "out" / name / "run.json").read_text())
-    assert [head["spec"][role]["trust_remote_code"] for role in ("target", "draft")] == [False, False]
+    spec = RunSpec(**head["spec"])
+    assert [model.trust_remote_code for model in (spec.target, spec.draft)] == [False, False]
     assert head["spec"]["target"]["revision"] == "v1" and read_run(run).meta["spec"]["target"]["trust_remote_code"]
     assert head["digest"] == RunSpec(**head["spec"]).digest() != read_run(run).meta["digest"]
 
