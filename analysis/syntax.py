@@ -19,6 +19,7 @@ import pandas as pd
 
 from analysis.acceptance import wilson
 from gsd.errors import InputError
+from gsd.pieces import as_bytes
 from gsd.trace import RunTrace
 
 LANGUAGES = {
@@ -53,7 +54,6 @@ COLUMNS = {
 
 TOKEN_COLUMNS = ("run", "kind", "status", "language", "index", "round", "text", "origin", "type")
 _Span = tuple[int, int, str]  # first byte, byte behind the last, type
-_BYTES = re.compile(r"(?:<0x[0-9A-F]{2}>)+")  # how the trace writes a token that is a part of a character
 
 
 def committed_tokens(run: RunTrace, language: str) -> pd.DataFrame:
@@ -68,7 +68,8 @@ def committed_tokens(run: RunTrace, language: str) -> pd.DataFrame:
     if language not in LANGUAGES:
         raise InputError(f"no grammar for language {language!r}; choose among {', '.join(LANGUAGES)}")
     rows = _tokens(run)
-    pieces = [b"" if token in run.meta["eos"] else _bytes(text) for token, text in zip(rows.pop("token"), rows["text"])]
+    tokens, eos = rows.pop("token"), run.meta["eos"]
+    pieces = [b"" if token in eos else as_bytes(text) for token, text in zip(tokens, rows["text"])]
     types = _types(_prompt_in_front(run), b"".join(pieces), language)
     starts = [0, *accumulate(map(len, pieces))]
     rows["type"] = [_type_of(piece, start, types) for piece, start in zip(pieces, starts)]
@@ -95,7 +96,7 @@ def language_of(run: RunTrace) -> str:
 
 
 def _fenced(run: RunTrace) -> str | None:
-    text = b"".join(map(_bytes, (text for step in run.steps for text in step["new_texts"])))
+    text = b"".join(map(as_bytes, (text for step in run.steps for text in step["new_texts"])))
     tags = (found.group(1).decode().lower() for found in re.finditer(rb"^```[ ]*(\w+)", text, re.M))
     named = {tag: language for language, tags in LANGUAGES.items() for tag in tags}
     return next((named[tag] for tag in tags if tag in named), None)
@@ -123,15 +124,10 @@ def _tokens(run: RunTrace) -> dict[str, list[Any]]:
     return rows
 
 
-def _bytes(text: str) -> bytes:
-    """A token's bytes; the trace writes a part of a character as `<0xE2>`."""
-    return bytes.fromhex(re.sub("<0x|>", "", text)) if _BYTES.fullmatch(text) else text.encode()
-
-
 def _prompt_in_front(run: RunTrace) -> bytes:
     """The prompt where the text goes on with it, nothing where a chat template stands between them."""
     prompt = run.meta["spec"]["prompt"]["prompt"].encode()
-    return prompt if b"".join(map(_bytes, run.meta["prompt_texts"])).endswith(prompt) else b""
+    return prompt if b"".join(map(as_bytes, run.meta["prompt_texts"])).endswith(prompt) else b""
 
 
 def _type_of(piece: bytes, start: int, types: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -240,6 +241,14 @@ class RunSpec(Spec):
                 del model["quantization"]
         canonical = json.dumps(values, sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def run_digest(settings: str, prompt: Sequence[int]) -> str:
+    """What a run is known by: the digest of its settings, and the tokens that its prompt became.
+
+    Those are not in the settings: a chat template may read the clock, or come anew with a tokenizer.
+    """
+    return hashlib.sha256(json.dumps([settings, list(prompt)]).encode()).hexdigest()
 
 
 PRESETS: dict[str, dict] = {

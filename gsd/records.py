@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Texts = Callable[[list[int]], list[str]]  # of several tokens, each on its own
 
 
-def step_record(step: Step, texts: TokenTexts, *, detail: bool) -> dict[str, Any]:
-    """One `step` line."""
+def step_record(step: Step, texts: TokenTexts, new_texts: list[str], *, detail: bool) -> dict[str, Any]:
+    """One `step` line; `new_texts` are those of its new tokens where they stand."""
     return {
         "round": step.round,
         "position": step.position,
@@ -27,7 +27,7 @@ def step_record(step: Step, texts: TokenTexts, *, detail: bool) -> dict[str, Any
         "tree": _tree(step, texts) if detail else None,
         "accepted": step.accepted,
         "new_tokens": step.new_tokens,
-        "new_texts": texts.all(step.new_tokens),
+        "new_texts": new_texts,
         "origins": _origins(step),
         "bonus": len(step.new_tokens) > len(step.accepted),
         "drafted_nodes": len(step.graph) - 1,

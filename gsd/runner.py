@@ -14,7 +14,7 @@ import torch
 import transformers
 
 import gsd
-from gsd.config import Dtype, ModelSpec, Prompt, RunSpec
+from gsd.config import Dtype, ModelSpec, Prompt, RunSpec, run_digest
 from gsd.drafters import DRAFTERS
 from gsd.engine import Engine, Step
 from gsd.environment import crowd, hardware
@@ -24,8 +24,8 @@ from gsd.models.loading import check_pair, draft_device, load_model, load_tokeni
 from gsd.models.settling import Settled, settle
 from gsd.pace import Pace
 from gsd.records import Tally, step_record
-from gsd.stops import StopRules, cut_text
-from gsd.text import TokenTexts, encode
+from gsd.stops import StopRules
+from gsd.text import Continuation, TokenTexts, encode, text_before_stop
 from gsd.trace import TraceWriter
 
 BASELINE_REPEATS = 3
@@ -124,7 +124,7 @@ class Runner:
         return encode(self.tokenizer, prompt)
 
     def token_texts(self, tokens: list[int]) -> list[str]:
-        """Each token decoded on its own."""
+        """Each token as it reads behind other text."""
         return self._texts.all(tokens)
 
     def run(
@@ -132,6 +132,7 @@ class Runner:
         spec: RunSpec,
         out: Path | None,
         *,
+        prompt: list[int] | None = None,
         on_start: Callable[[Path], None] | None = None,
         on_step: Callable[[dict], None] | None = None,
         cancelled: Callable[[], bool] = lambda: False,
@@ -139,21 +140,25 @@ class Runner:
     ) -> RunResult:
         """Decode `spec.prompt` and write its trace under `out` (None: no trace).
 
+        `prompt`: the tokens that it became when it was recorded, where those are to be decoded again.
         `on_step` gets each step record, off the clock. With `baseline` the text, once there, is decoded
         `BASELINE_REPEATS` times more by this method and by `ar` in turn, and the speed-up is measured.
         """
         self._require_draft(spec)
-        prompt = self.encode(spec.prompt)
+        prompt = self.encode(spec.prompt) if prompt is None else prompt
         with contextlib.ExitStack() as stack:
             writer = None
             if out is not None:
                 writer = stack.enter_context(
-                    TraceWriter(out, spec.prompt.id, {**self.meta(spec), **self._prompt_meta(prompt)})
+                    TraceWriter(out, spec.prompt.id, {**self.meta(spec), **self._prompt_meta(spec, prompt)})
                 )
                 if on_start:
                     on_start(writer.folder)
+            written = Continuation(self._texts, prompt)
             try:
-                decoded = self._decode(spec, prompt, cancelled, lambda step: self._publish(step, spec, writer, on_step))
+                decoded = self._decode(
+                    spec, prompt, cancelled, lambda step: self._publish(step, spec, written, writer, on_step)
+                )
             except Exception as error:
                 self._record_failure(writer, error)
                 raise
@@ -162,7 +167,7 @@ class Runner:
                 wanted = baseline and decoded.stop != "cancelled"
                 compared = self._compare(spec, prompt, decoded, cancelled) if wanted else None
             finally:  # the text is whole, whatever becomes of the comparison
-                result = self._result(spec, decoded, compared, writer)
+                result = self._result(spec, prompt, decoded, compared, writer)
             return result
 
     def steps(self, spec: RunSpec, prompt: list[int]) -> Iterator[Step]:
@@ -172,7 +177,8 @@ class Runner:
             self.draft, spec.drafting, vocab_size=self.target.vocab_size, record=detail, pace=self._pace
         )
         engine = Engine(self.target, drafter, spec.sampling, detail=detail)
-        stops = StopRules(spec.max_new_tokens, self.eos, spec.stop, self._decode_text)
+        begin = (lambda: Continuation(self._texts, prompt, spec.stop)) if spec.stop else None
+        stops = StopRules(spec.max_new_tokens, self.eos, begin)
         return engine.decode(prompt, spec.drafting, stops)
 
     def _require_draft(self, spec: RunSpec) -> None:
@@ -195,12 +201,19 @@ class Runner:
         return _Decoded(tokens, tally.totals(), "cancelled")
 
     def _result(
-        self, spec: RunSpec, decoded: _Decoded, compared: dict[str, Any] | None, writer: TraceWriter | None
+        self,
+        spec: RunSpec,
+        prompt: list[int],
+        decoded: _Decoded,
+        compared: dict[str, Any] | None,
+        writer: TraceWriter | None,
     ) -> RunResult:
         """Close the trace, if there is one, and say what came of the run."""
         stop = decoded.stop
         status = "cancelled" if stop == "cancelled" else "complete"
-        text = cut_text(self._decode_text(decoded.tokens), spec.stop if stop == "stop_string" else ())
+        text = self._texts.after(prompt, decoded.tokens)
+        if stop == "stop_string":
+            text = text_before_stop(self._texts, prompt, decoded.tokens, spec.stop)
         if writer:
             end = {"status": status, "stop": stop, "error": None, "text": text}
             writer.end({**end, "totals": decoded.totals, "baseline": compared})
@@ -208,10 +221,13 @@ class Runner:
         run = folder.name if folder else None
         return RunResult(run, folder, text, decoded.tokens, decoded.totals, status, stop, compared)
 
-    def _publish(self, step: Step, spec: RunSpec, writer: TraceWriter | None, on_step: Callable | None) -> None:
+    def _publish(
+        self, step: Step, spec: RunSpec, written: Continuation, writer: TraceWriter | None, on_step: Callable | None
+    ) -> None:
         if writer is None and on_step is None:
             return
-        record = step_record(step, self._texts, detail=spec.detail == "full")
+        new_texts = [written.add(token) for token in step.new_tokens]
+        record = step_record(step, self._texts, new_texts, detail=spec.detail == "full")
         if writer:
             writer.step(record)
         if on_step:
@@ -257,9 +273,6 @@ class Runner:
         with contextlib.suppress(GsdError):  # a disk that failed the run fails this line, too: it stays incomplete
             writer.end(record)
 
-    def _decode_text(self, tokens: list[int]) -> str:
-        return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-
     def meta(self, spec: RunSpec) -> dict[str, Any]:
         """What made a recording: settings, models, versions and machine."""
         uses_draft = self.draft is not None and spec.drafting.method != "ar"
@@ -281,9 +294,13 @@ class Runner:
             "notes": self.notes(),
         }
 
-    def _prompt_meta(self, prompt: list[int]) -> dict[str, Any]:
-        texts = self._texts.all(prompt)
-        return {"prompt_tokens": prompt, "prompt_texts": texts, "eos": sorted(self.eos)}
+    def _prompt_meta(self, spec: RunSpec, prompt: list[int]) -> dict[str, Any]:
+        return {
+            "digest": run_digest(spec.digest(), prompt),
+            "prompt_tokens": prompt,
+            "prompt_texts": self._texts.all(prompt),
+            "eos": sorted(self.eos),
+        }
 
 
 def _ignore(_: Step) -> None:

@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
-LEAST_STOP_WINDOW = 64  # tokens decoded to look for a stop string
+
+class GrowingText(Protocol):
+    """What is written so far; `gsd.text.Continuation` is one."""
+
+    def add(self, token: int) -> None:
+        """Go on by one token."""
+
+    def stop_at(self) -> int | None:
+        """Where the first stop string begins that the last token has made whole, if any."""
 
 
 class StopRules:
     """Cuts what a round would commit at the first token that ends the text.
 
     Tokens are judged one by one in order, so that where a text ends does not depend on how many
-    were accepted at once.
+    were accepted at once. `text` begins a new text, where there are stop strings to look for in it.
     """
 
     def __init__(
         self,
         max_new_tokens: int,
         eos: frozenset[int] = frozenset(),
-        strings: tuple[str, ...] = (),
-        decode: Callable[[list[int]], str] | None = None,
+        text: Callable[[], GrowingText] | None = None,
     ) -> None:
         self._max_new_tokens = max_new_tokens
         self._eos = eos
-        self._strings = strings
-        self._decode = decode
-        self._window = max([LEAST_STOP_WINDOW, *(4 * len(string) for string in strings)])
+        self._begin = text
+        self._text: GrowingText | None = None
         self._length_limit = self._context_limit = 0
-        self._generated: list[int] = []
 
     def start(self, prompt_length: int, context_length: int) -> None:
         """Begin a text."""
         self._length_limit = prompt_length + self._max_new_tokens
         self._context_limit = context_length
-        self._generated = []
+        self._text = self._begin() if self._begin else None
 
     @property
     def capacity(self) -> int:
@@ -47,7 +53,6 @@ class StopRules:
     def cut(self, tokens: list[int], committed: int) -> tuple[list[int], str | None]:
         """The tokens that count, and why the text ends with the last of them (None: it goes on)."""
         for count, token in enumerate(tokens, 1):
-            self._generated.append(token)
             stop = self._stop(token, committed + count)
             if stop:
                 return tokens[:count], stop
@@ -56,18 +61,10 @@ class StopRules:
     def _stop(self, token: int, length: int) -> str | None:
         if token in self._eos:
             return "eos"
-        if self._strings and self._ends_in_string():
-            return "stop_string"
+        if self._text is not None:
+            self._text.add(token)
+            if self._text.stop_at() is not None:
+                return "stop_string"
         if length == self._length_limit:
             return "length"
         return "context" if length == self._context_limit else None
-
-    def _ends_in_string(self) -> bool:
-        text = self._decode(self._generated[-self._window :])
-        return any(string in text for string in self._strings)
-
-
-def cut_text(text: str, strings: tuple[str, ...]) -> str:
-    """`text` up to the first stop string."""
-    found = [at for at in (text.find(string) for string in strings) if at >= 0]
-    return text[: min(found)] if found else text

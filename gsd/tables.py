@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from gsd.config import DraftSpec, SamplingSpec
 from gsd.graph import tree_path
+from gsd.pieces import joined
 from gsd.trace import RunTrace
 
 NAMES = ("runs", "steps", "nodes", "edges", "merges", "decisions", "hypotheses")
@@ -128,7 +129,7 @@ def _runs(run: RunTrace) -> dict[str, list[Any]]:
         "prompt_id": spec["prompt"]["id"],
         "kind": spec["prompt"]["kind"],
         "prompt": spec["prompt"]["prompt"],
-        "text": end["text"] if ended else "".join(_text(step) for step in run.steps),
+        "text": end["text"] if ended else joined(text for step in run.steps for text in step["new_texts"]),
         **{name: getattr(drafting, name) for name in _DRAFTING},
         **{name: getattr(sampling, name) for name in _SAMPLING},
         "max_new_tokens": spec["max_new_tokens"],
@@ -150,7 +151,7 @@ def _held(meta: dict[str, Any], spec: dict[str, Any]) -> str:
 
 
 def _text(step: dict[str, Any]) -> str:
-    return "".join(step["new_texts"])
+    return joined(step["new_texts"])
 
 
 def _steps(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
@@ -277,7 +278,7 @@ def _hypotheses(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
             path = tree_path(tree["parent"], leaf)
             row = {
                 "round": step["round"], "hypothesis": hypothesis, "leaf": leaf, "length": len(path),
-                "text": "".join(tree["text"][i] for i in path), "tokens": [tree["token"][i] for i in path],
+                "text": joined(tree["text"][i] for i in path), "tokens": [tree["token"][i] for i in path],
                 "logq": tree["logq"][leaf], "merged": any(tree["merged"][i] for i in path),
                 "accepted": sum(i in accepted for i in path),
             }  # fmt: skip

@@ -107,7 +107,8 @@ def progress(what: str, total: int) -> Iterator[Callable[..., None]]:
             yield _Lines(what, total).advance
         return
     columns = (SpinnerColumn(), TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar, contextlib.redirect_stdout(sys.stderr):
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)  # else an empty line
+    with bar, contextlib.redirect_stdout(sys.stderr):
         task = bar.add_task(what, total=total)
         yield lambda *, to=None, note="": bar.advance(task) if to is None else bar.update(task, completed=to)
 

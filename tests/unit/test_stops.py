@@ -5,8 +5,9 @@ import pytest
 from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec
 from gsd.errors import PromptError
 from gsd.pairs import pair
-from gsd.stops import StopRules, cut_text
-from tests import oracle
+from gsd.stops import StopRules
+from gsd.text import Continuation, TokenTexts, text_before_stop
+from tests import forms, oracle
 from tests.models import adapted, decode, half_agreeing, target_of, tokens_of
 
 METHODS = ("ar", "chain", "tree", "graph", "auto")
@@ -71,12 +72,22 @@ def test_a_prompt_that_fills_the_context_is_refused_with_both_numbers(models):
 
 
 def test_the_first_stop_string_ends_the_text_whatever_else_was_accepted():
-    rules = StopRules(50, strings=("ab",), decode=lambda tokens: "".join(map(chr, tokens)))
+    rules = rules_for(forms.letters(), [ord("a")], ("ab",))
     rules.start(3, 100)
     assert rules.cut([ord("x"), ord("a")], 3) == ([ord("x"), ord("a")], None)
     assert rules.cut([ord("b"), ord("c")], 5) == ([ord("b")], "stop_string")
-    assert cut_text("xab", ("ab", "zz")) == "x"
-    assert cut_text("none", ("ab",)) == "none"
+    assert before_stop("xab", ("ab", "zz")) == "x"
+    assert before_stop("xyzab", ("ab", "yzab", "zz")) == "x"  # of two that end with the same token the first to begin
+    assert before_stop("none", ("ab",)) == "none"
+
+
+def rules_for(tokenizer, prompt, strings, count=50):
+    texts = TokenTexts(tokenizer)
+    return StopRules(count, text=lambda: Continuation(texts, prompt, strings))
+
+
+def before_stop(text, strings):
+    return text_before_stop(TokenTexts(forms.letters()), [ord("a")], list(map(ord, text)), strings)
 
 
 def spec_for(method, **changes):
@@ -106,7 +117,7 @@ def test_a_cancelled_run_says_so_and_keeps_its_rounds(tiny, tmp_path):
 
 @pytest.mark.parametrize("string", ["ab", "x" * 100])
 def test_a_stop_string_is_found_far_into_a_text_and_over_many_tokens(string):
-    rules = StopRules(500, strings=(string,), decode=lambda tokens: "".join(map(chr, tokens)))
+    rules = rules_for(forms.letters(), [ord("a")], (string,), count=500)
     rules.start(0, 1000)
     tokens = [ord(letter) for letter in "-" * 200 + string]
     ends = [rules.cut([token], at)[1] for at, token in enumerate(tokens)]

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from app.words import visible
+from gsd.pieces import joined
 
 _HERE = Path(__file__).parent
 _mount = st.components.v2.component(
@@ -32,5 +33,5 @@ def strip_data(run: str, steps: list[dict[str, Any]], selected: int) -> dict[str
         "verified": [step["verified_nodes"] for step in steps],
         "merges": [step["merged"] for step in steps],
         "merge": [2 if "merge" in step["origins"] else int(step["merged"] > 0) for step in steps],
-        "text": [visible("".join(step["new_texts"]))[:60] for step in steps],
+        "text": [visible(joined(step["new_texts"]))[:60] for step in steps],
     }  # fmt: skip
