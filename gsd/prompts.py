@@ -1,4 +1,7 @@
-"""Prompt files: one JSON object a line with `prompt` and, if wanted, `id`, `kind` and `chat`."""
+"""Prompt files: one JSON object a line with `prompt` and, if wanted, `id`, `kind` and `chat`.
+
+Other keys are passed over.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from pathlib import Path
 
 from gsd.config import Prompt, build
 from gsd.errors import InputError, PromptError
+
+MOST_KEYS = 4  # of a line without a prompt that are told
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,4 +74,8 @@ def _prompt(line: bytes, number: int) -> Prompt:
         raise PromptError(f"no JSON ({error})") from None
     if not isinstance(values, dict):
         raise PromptError(f"a JSON object is wanted, with a key 'prompt', and this is {type(values).__name__}")
-    return build(Prompt, {"id": f"line-{number}", **values})
+    if "prompt" not in values:
+        keys = ", ".join(map(repr, list(values)[:MOST_KEYS])) + (", …" if len(values) > MOST_KEYS else "")
+        raise PromptError(f"no key 'prompt', which is the text to go on with; there is {keys[:80] or 'none'}")
+    own = {name: values[name] for name in Prompt.model_fields if name == "prompt" or values.get(name) is not None}
+    return build(Prompt, {"id": f"line-{number}", **own}, options=False)
