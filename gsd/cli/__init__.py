@@ -6,6 +6,8 @@ exit code 2. torch is imported only by the commands that decode, as they begin t
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 
@@ -15,13 +17,14 @@ from typer.exceptions import TyperException
 from gsd.cli.benchmark import bench
 from gsd.cli.decode import generate
 from gsd.cli.inspect import doctor, pairs
-from gsd.cli.output import harmless
+from gsd.cli.output import CLOSED_PIPE, give_up_streams, harmless, prepare_streams
 from gsd.cli.runs import export, query, replay
 from gsd.cli.signals import interruptible
 from gsd.cli.sweeping import sweep
 from gsd.cli.tuning import calibrate, probe, tune
-from gsd.errors import GsdError
+from gsd.errors import GsdError, InputError
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 COMMANDS = (generate, bench, sweep, export, query, replay, probe, calibrate, tune, pairs, doctor)
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="GSD lab: graph-structured speculative decoding.")
@@ -34,13 +37,43 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    prepare_streams()
     try:
-        with interruptible():
-            code = app(args=given or ["--help"], prog_name="gsd", standalone_mode=False) or 0
+        code = _run(given or ["--help"])
     except (GsdError, TyperException) as error:
         message = error.format_message() if isinstance(error, TyperException) else str(error)
-        print(f"gsd: {harmless(' '.join(message.split()))}", file=sys.stderr)
-        return error.exit_code
+        return _told(message, error.exit_code)
+    except BrokenPipeError:  # whoever read it, as `head` does, has had enough
+        give_up_streams()
+        return CLOSED_PIPE
     if code == INTERRUPTED:
-        print("gsd: interrupted; what was finished is above or in the trace", file=sys.stderr)
+        return _told("interrupted; what was finished is above or in the trace", code)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    """The exit code. Raises `BrokenPipeError` where nobody reads what it writes."""
+    try:
+        with interruptible():
+            code = app(args=arguments, prog_name="gsd", standalone_mode=False) or 0
+        sys.stdout.flush()
+    except SystemExit as error:  # what typer makes of a closed pipe
+        if isinstance(error.__context__, BrokenPipeError):
+            raise error.__context__ from None
+        raise
+    except OSError as error:
+        if error.filename is not None or error.errno not in FULL:  # it was not for want of room to write
+            raise
+        give_up_streams()
+        raise InputError(
+            f"cannot write what comes out: {error.strerror}; free some space or lead it elsewhere"
+        ) from None
+    return code
+
+
+def _told(message: str, code: int) -> int:
+    """Say why it ends, in one line, where anybody reads it."""
+    with contextlib.suppress(OSError):
+        print(f"gsd: {harmless(' '.join(message.split()))}", file=sys.stderr, flush=True)
+    give_up_streams()
     return code

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -28,13 +30,49 @@ if TYPE_CHECKING:
 
 LARGE_STEPS = ("prompts", "probing", "cells")  # each of which is told
 SMALL_STEPS_S = 30.0  # between lines where steps are others: tokens, settings, forwards
+CLOSED_PIPE = 141  # what a shell reports of a program that wrote to nobody
 UNCUT = 10_000  # columns: a table is as wide as its cells, and no wider
-console = Console(stderr=True)
+
+
+class _Console(Console):
+    """One that leaves a closed pipe to the command line, as `print` does."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+console = _Console(stderr=True)
+
+
+def prepare_streams() -> None:
+    """What standard output and error cannot hold is written as its code (`\\xe9`, `\\u6f22`), and is no error.
+
+    So it is under an 8-bit locale or PYTHONIOENCODING, and for halves of surrogate pairs anywhere. Where a stream was
+    closed by the caller, what is written there goes nowhere, and not into the next file that is opened.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode, errors="backslashreplace"))  # noqa: SIM115
+        elif name != "stdin" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def give_up_streams() -> None:
+    """Let go what could not be written, or Python would try again as it ends, and say so."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor keeps nothing
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)
 
 
 def load(spec: RunSpec) -> Runner:
     """The pair of `spec`, with a word on standard error while it loads, and what makes it slow here."""
-    with console.status("loading torch and the models"), contextlib.redirect_stdout(sys.stderr):
+    with console.status("loading torch and the models", spinner=_spinner()), contextlib.redirect_stdout(sys.stderr):
         from transformers.utils import logging
 
         from gsd.runner import Runner
@@ -60,8 +98,14 @@ def say(line: str) -> None:
 
 
 def harmless(text: str) -> str:
-    """Text of a file as it may go to a terminal: control characters, which could steer it, by their number."""
-    return "".join(char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in text)
+    """Text of a file as it may go to a terminal: control characters, which could steer it, as their codes."""
+    return "".join(char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode()
+                   for char in text)  # fmt: skip
+
+
+def _spinner() -> str:
+    """One that the terminal's encoding holds."""
+    return "line" if console.options.ascii_only else "dots"
 
 
 def end_with_broken_lines(file: PromptFile) -> None:
@@ -78,7 +122,7 @@ def print_table(header: list[str], rows: list[list[str]]) -> None:
         table.add_column(Text(harmless(name)), overflow="fold")
     for row in rows:
         table.add_row(*(Text(harmless(cell)) for cell in row))
-    Console(width=None if sys.stdout.isatty() else UNCUT).print(table, highlight=False)
+    _Console(width=None if sys.stdout.isatty() else UNCUT).print(table, highlight=False)
 
 
 def print_json(value: dict[str, Any]) -> None:
@@ -106,8 +150,8 @@ def progress(what: str, total: int) -> Iterator[Callable[..., None]]:
         with contextlib.redirect_stdout(sys.stderr):
             yield _Lines(what, total).advance
         return
-    columns = (SpinnerColumn(), TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)  # else an empty line
+    columns = (SpinnerColumn(_spinner()), TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=console, transient=True)
     with bar, contextlib.redirect_stdout(sys.stderr):
         task = bar.add_task(what, total=total)
         yield lambda *, to=None, note="": bar.advance(task) if to is None else bar.update(task, completed=to)

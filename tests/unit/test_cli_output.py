@@ -1,10 +1,14 @@
-"""What the command line shows: tables of which nothing is lost, however narrow the place, and how far the work is."""
+"""What the command line writes: nothing of it is lost, however narrow the place or few the characters that it holds, and
+how far the work is."""
 
+import json
 import os
 import pty
 import re
 import subprocess
 import sys
+
+import pytest
 
 from gsd.cli.output import progress
 
@@ -58,3 +62,72 @@ def test_small_steps_are_told_from_time_to_time(monkeypatch, capfd):
             advance(to=count)
     lines = capfd.readouterr().err.splitlines()
     assert [line.partition(" gone")[0] for line in lines] == ["tokens 3 of 8, 0:31", "tokens 7 of 8, 1:02"]
+
+
+TEXT = "é 漢 \ud800 \udce9"  # halves of surrogate pairs among it, which no encoding holds
+COMMAND = f"""import sys
+from gsd import cli
+from gsd.cli.output import console, print_json, print_table
+from gsd.errors import InputError
+
+@cli.app.command()
+def say(how: str):
+    text = {TEXT!a}
+    if how == "refusal":
+        raise InputError(text)
+    for _ in range(2000 if how == "much" else 1):
+        print(text)
+    if how != "much":
+        print_table([text], [[text]])
+        print_json({{"text": text}})
+        console.print(text, markup=False, highlight=False)
+
+sys.exit(cli.main(["say", sys.argv[1]]))"""
+HELD = {"LANG=C": {"LANG": "C", "LC_ALL": "C"},
+        "no UTF-8 mode": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        "ascii": {"PYTHONIOENCODING": "ascii"}, "strict": {"PYTHONIOENCODING": "ascii:strict"},
+        "latin-1": {"PYTHONIOENCODING": "latin-1"}, "utf-8": {"PYTHONIOENCODING": "utf-8"}}  # fmt: skip
+
+
+def said(how, **more):
+    return subprocess.run([sys.executable, "-c", COMMAND, how], **({"capture_output": True} | more))
+
+
+@pytest.mark.parametrize("held", HELD)
+def test_a_character_that_a_stream_cannot_hold_is_written_as_its_code(held):
+    """As plain text, in tables, on standard error and in a refusal; JSON has codes of its own anyway."""
+    environment = os.environ | HELD[held]
+    done = said("once", env=environment)
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+    plain, head, row, answer = done.stdout.decode(errors="surrogateescape").splitlines()
+    assert json.loads(answer) == {"text": TEXT}
+    for line in (plain, head.rstrip(), row.rstrip(), done.stderr.decode(errors="surrogateescape").strip()):
+        assert line.endswith(r" \ud800 \udce9")
+        assert held != "utf-8" or line.startswith("é 漢 ")
+        assert "ascii" not in HELD[held].get("PYTHONIOENCODING", "") or line.startswith(r"\xe9 \u6f22 ")
+    refused = said("refusal", env=environment)
+    assert refused.returncode == 2 and refused.stderr.startswith(b"gsd: ") and refused.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("how", ["once", "much", "refusal"])
+@pytest.mark.parametrize("closed", ["stdout", "stderr", "both"])
+def test_a_pipe_that_nobody_reads_ends_it_without_a_word(how, closed):
+    """As behind `head`: what a shell reports of any program that wrote to nobody, or the code of what went wrong."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    streams |= dict.fromkeys(streams if closed == "both" else [closed], writing)
+    done = said(how, capture_output=False, **streams)
+    os.close(writing)
+    meets = closed != "stderr" or how == "once"  # `much` writes nothing to standard error
+    assert done.returncode == (2 if how == "refusal" else 141 if meets else 0)
+    assert not done.stderr or (how == "refusal" and done.stderr.count(b"\n") == 1)
+
+
+@pytest.mark.parametrize("how", ["once", "much", "refusal"])
+def test_streams_that_are_closed_or_full(how):
+    shut = subprocess.run(["sh", "-c", f'exec "$0" -c "$1" {how} >&- 2>&-', sys.executable, COMMAND])
+    assert shut.returncode == (2 if how == "refusal" else 0)
+    with open("/dev/full", "wb") as full:
+        done = said(how, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 2 and done.stderr.count(b"gsd: ") == 1 and b"Traceback" not in done.stderr
