@@ -15,7 +15,7 @@ from gsd.cli.output import end_with_broken_lines, load, print_json, print_table,
 from gsd.config import HEEDED, DraftSpec, RunSpec, SamplingSpec, build
 from gsd.errors import InputError, PromptError
 from gsd.pairs import chosen_models
-from gsd.prompts import PromptFile, read_prompts
+from gsd.prompts import BrokenLine, PromptFile, read_prompts
 from gsd.trace import check_writable
 
 if TYPE_CHECKING:
@@ -179,12 +179,27 @@ class _Benchmark:
 
     def _encoded(self, runner: Runner) -> list[list[int]]:
         """Token ids of all prompts; refuses before anything is measured one that leaves too little room."""
-        ids = [runner.encode(one) for one in self.file.prompts]
+        ids = self._tokens(runner)
         new, limit = self.spec.max_new_tokens, runner.target.context_length
         for prompt, line in zip(ids, self.file.lines):
             if len(prompt) + new > limit:
                 raise PromptError(f"line {line}: {len(prompt)} tokens and {new} new ones; the context holds {limit}: "
                                   "shorten the prompt or lower --max-new-tokens")  # fmt: skip
+        return ids
+
+    def _tokens(self, runner: Runner) -> list[list[int]]:
+        """Those of every prompt of the file; one that the model's template refuses is left out, and told at the end."""
+        file, ids, kept = self.file, [], []
+        for prompt, line in zip(file.prompts, file.lines):
+            try:
+                ids.append(runner.encode(prompt))
+                kept.append((prompt, line))
+            except PromptError as error:
+                file.broken.append(BrokenLine(line, str(error)))
+        if not kept:
+            end_with_broken_lines(file)
+        file.broken.sort(key=lambda broken: broken.line)
+        file.prompts[:], file.lines[:] = zip(*kept)
         return ids
 
     def _setup(self, runner: Runner, ids: list[list[int]]) -> dict[str, Any]:

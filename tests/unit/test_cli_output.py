@@ -1,5 +1,4 @@
-"""What the command line writes: nothing of it is lost, however narrow the place or few the characters that it holds, and
-how far the work is."""
+"""What the command line writes, of which nothing is lost, however narrow the place, and how far the work is."""
 
 import json
 import os
