@@ -20,7 +20,7 @@ from typing import Any
 from analysis.catalog import TITLE, read_head
 from analysis.export import csv_files
 from analysis.load import tables_of
-from gsd.config import RunSpec, build
+from gsd.config import RunSpec, build, run_digest
 from gsd.errors import InputError, TraceError
 from gsd.tables import NAMES, write_tables
 from gsd.trace import RunTrace, as_of_today, check_writable, read_run
@@ -150,8 +150,9 @@ def _take_trust_away(file: Path) -> None:
     models = [model for role in ("target", "draft") if (model := head["spec"].get(role))]
     if not any([model.pop("trust_remote_code", False) for model in models]):
         return
-    spec = as_of_today(head, head["schema"])["spec"]
-    file.write_text(json.dumps(head | {"digest": build(RunSpec, spec).digest()}, indent=1))
+    spec = build(RunSpec, as_of_today(head, head["schema"])["spec"])
+    digest = run_digest(spec.digest(), head["prompt_tokens"])
+    file.write_text(json.dumps(head | {"digest": digest}, indent=1))
 
 
 def _fill(bundle: zipfile.ZipFile, traces: dict[str, RunTrace]) -> None:

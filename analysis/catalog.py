@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gsd.config import RunSpec, build
+from gsd.config import RunSpec, build, run_digest
 from gsd.errors import InputError, TraceError
 from gsd.pairs import as_settled
 from gsd.trace import READABLE, as_of_today, other_version
@@ -27,7 +27,10 @@ OTHER_VERSION, UNREADABLE = "other version", "unreadable"
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What `run.json` and the title say. `spec` has every setting, defaults included; None where `why` says so."""
+    """What `run.json` and the title say. `spec` has every setting, defaults included; None where `why` says so.
+
+    `prompt` tells the tokens of one prompt from those of another: a chat template may have read the clock.
+    """
 
     folder: Path
     title: str
@@ -35,6 +38,7 @@ class Head:
     spec: dict[str, Any] | None
     status: str = ""
     why: str = ""
+    prompt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,9 @@ def read_head(folder: Path) -> Head:
         schema, created = meta["schema"], str(meta["created"])
         if schema not in READABLE:
             return Head(folder, title, created, None, OTHER_VERSION, other_version(schema))
-        spec = as_settled(as_of_today(meta, schema))
-        return Head(folder, title, created, build(RunSpec, spec).model_dump(mode="json"))
+        meta = as_of_today(meta, schema)
+        spec, prompt = build(RunSpec, as_settled(meta)).model_dump(mode="json"), meta.get("prompt_tokens")
+        return Head(folder, title, created, spec, prompt=run_digest("", prompt) if isinstance(prompt, list) else "")
     except (OSError, ValueError, LookupError, TypeError, RecursionError, InputError) as error:
         return Head(folder, title, created, None, UNREADABLE, f"run.json cannot be read: {_line(error)}")
 

@@ -1,9 +1,10 @@
 """What a run is: frozen, validated settings, passed whole.
 
 Everything that is set of the emitted text and of the work done for it is in `RunSpec`. Two runs with the same
-`digest()` on the same machine emit the same text, and do the same work for it unless their method is auto, which
-plans by the clock and by what earlier runs of its process taught it. What changes only the order of sums, as
-`packed` and the rows of a forward do, may decide a near tie of two tokens another way, in bfloat16 most of all.
+`digest()` whose prompts became the same tokens emit the same text on the same machine, and do the same work for it
+unless their method is auto, which plans by the clock and by what earlier runs of its process taught it. What changes
+only the order of sums, as `packed` and the rows of a forward do, may decide a near tie of two tokens another way, in
+bfloat16 most of all.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 LARGE = 100_000_000  # parameters from which a CPU's forwards are bound by reading weights, and `auto` measures
 MIN_TEMPERATURE = 1e-3
+MOST_SHOWN = 100  # characters of a value that cannot be used
 PREFILL_CHUNK = 512  # tokens of a prompt that one forward takes; bounds the mask of a long one
 
 # What a method's name fixes, whatever the settings say.
@@ -183,6 +185,11 @@ class Prompt(Spec):
     kind: str | None = None
     chat: bool | None = None
 
+    @field_validator("id", "kind", mode="before")
+    @classmethod
+    def _number_as_a_name(cls, name: object) -> object:
+        return str(name) if isinstance(name, int | float) and not isinstance(name, bool) else name
+
     def given(self) -> dict[str, object]:
         """What the models go on with. An id and a kind are but names; None is to ask for the template, too."""
         return {"prompt": self.prompt, "chat template": self.chat is not False}
@@ -263,14 +270,15 @@ PRESETS: dict[str, dict] = {
 S = TypeVar("S", bound=Spec)
 
 
-def build(spec: type[S], values: dict) -> S:
-    """Build a spec, or raise `InputError` with one line that names the option and its value."""
+def build(spec: type[S], values: dict, *, options: bool = True) -> S:
+    """Build a spec, or raise `InputError` with one line that names the option (or the key) and its value."""
     try:
         return spec(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]).replace("_", "-")
-        where = f"--{name} {first['input']!r}: " if first["loc"] else ""
+        name, given = ".".join(str(part) for part in first["loc"]), repr(first["input"])
+        name = f"--{name.replace('_', '-')}" if options else f"key {name!r}"
+        where = f"{name} {given[:MOST_SHOWN]}{'…' if given[MOST_SHOWN:] else ''}: " if first["loc"] else ""
         raise InputError(where + first["msg"].removeprefix("Value error, ")) from None  # before our own words
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from gsd.bench.divergence import first_difference
 from gsd.config import RunSpec, build
-from gsd.errors import InputError
+from gsd.errors import InputError, PromptError
 from gsd.pairs import as_settled
 from gsd.runner import Runner
 from gsd.trace import RunTrace, read_run
@@ -28,6 +28,7 @@ class Comparison:
     draw: str | None  # how tokens were drawn, then and now; None: none were, the text is greedy
     fixed_work: bool  # whether the counts must be the same, see `DraftSpec.fixed_work`
     setup: dict[str, tuple[Any, Any]]  # versions, machine and what models are held as, where that differs
+    prompt: str | None = None  # how the prompt would become other tokens now; those recorded were decoded
 
     @property
     def same_tokens(self) -> bool:
@@ -46,8 +47,9 @@ class Comparison:
 
 
 def rerun(run_folder: Path, runner: Runner) -> Comparison:
-    """Decode the run's prompt again with its own settings and the loaded pair; nothing is written.
+    """Decode the run's prompt again, as the tokens that it was, with its own settings and the loaded pair.
 
+    Nothing is written. A chat template may make other tokens of it by now, which is told and changes nothing here.
     Raises `InputError` where the run is not complete or was made with other models than `runner` holds.
     """
     recorded = read_run(run_folder)
@@ -56,7 +58,8 @@ def rerun(run_folder: Path, runner: Runner) -> Comparison:
     spec = build(RunSpec, as_settled(recorded.meta))
     meta = runner.meta(spec)
     _check_models(recorded, meta)
-    now = runner.run(spec, None)
+    prompt = _prompt_tokens(recorded)
+    now = runner.run(spec, None, prompt=prompt)
     before = [token for step in recorded.steps for token in step["new_tokens"]]
     totals = recorded.end["totals"]
     return Comparison(
@@ -66,7 +69,28 @@ def rerun(run_folder: Path, runner: Runner) -> Comparison:
         draw=spec.sampling.draw if spec.sampling.temperature else None,
         fixed_work=spec.drafting.fixed_work,
         setup=_setup_changes(recorded.meta, meta),
+        prompt=_prompt_change(prompt, spec, runner),
     )
+
+
+def _prompt_tokens(recorded: RunTrace) -> list[int]:
+    """The prompt as the target read it; raises `InputError` where it holds what is no token of that."""
+    tokens, size = recorded.meta["prompt_tokens"], recorded.meta["target"]["vocab_size"]
+    for token in tokens:
+        if not (isinstance(token, int) and 0 <= token < size):
+            raise InputError(f"run {recorded.meta['run']}: its prompt holds {token!r}, which is none of {size} tokens")
+    return tokens
+
+
+def _prompt_change(before: list[int], spec: RunSpec, runner: Runner) -> str | None:
+    try:
+        now = runner.encode(spec.prompt)
+    except PromptError as error:
+        return str(error)
+    place = first_difference(before, now)
+    if place is None:
+        return None
+    return f"the prompt would now be {len(now)} tokens, and was {len(before)}; they differ from {place}"
 
 
 def _check_models(recorded: RunTrace, meta: dict[str, Any]) -> None:

@@ -149,9 +149,7 @@ class Runner:
         with contextlib.ExitStack() as stack:
             writer = None
             if out is not None:
-                writer = stack.enter_context(
-                    TraceWriter(out, spec.prompt.id, {**self.meta(spec), **self._prompt_meta(spec, prompt)})
-                )
+                writer = stack.enter_context(TraceWriter(out, spec.prompt.id, self._head(spec, prompt)))
                 if on_start:
                     on_start(writer.folder)
             written = Continuation(self._texts, prompt)
@@ -294,9 +292,11 @@ class Runner:
             "notes": self.notes(),
         }
 
-    def _prompt_meta(self, spec: RunSpec, prompt: list[int]) -> dict[str, Any]:
-        return {
-            "digest": run_digest(spec.digest(), prompt),
+    def _head(self, spec: RunSpec, prompt: list[int]) -> dict[str, Any]:
+        """The same of a run, with its prompt, by whose tokens its digest goes as well."""
+        meta = self.meta(spec)
+        return meta | {
+            "digest": run_digest(meta["digest"], prompt),
             "prompt_tokens": prompt,
             "prompt_texts": self._texts.all(prompt),
             "eos": sorted(self.eos),

@@ -209,7 +209,10 @@ def folder_of(digest: str, out: Path) -> Path:
 
 
 def is_done(folder: Path, digest: str) -> bool:
-    """Whether `folder` holds a complete run of that digest, by its head and its last event alone."""
+    """Whether `folder` holds a complete run of settings with that digest, by its head and its last event alone.
+
+    Whatever tokens its prompt became. An older run's digest is that of its settings.
+    """
     try:
         head = json.loads((folder / "run.json").read_bytes())
         with (folder / "events.jsonl").open("rb") as events:

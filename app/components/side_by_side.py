@@ -59,7 +59,7 @@ def pick_two() -> Pair | None:
 def side_by_side(a: OpenRun, b: OpenRun) -> None:
     """Both texts as lanes of rounds, both rounds at the chosen position, and what they took up to there."""
     rows = lanes(a.steps, b.steps)
-    same = _prompt(a).given() == _prompt(b).given()
+    same = _prompt(a).given() == _prompt(b).given() and a.meta["prompt_tokens"] == b.meta["prompt_tokens"]
     differ_at = divergence(a.steps, b.steps) if same else 0
     _place_slider(a, b)
     _tell(a, b, same, differ_at)
@@ -198,9 +198,9 @@ def _tell(a: OpenRun, b: OpenRun, same_prompt: bool, differ_at: int | None) -> N
     """How the two differ: in settings, and whether in their text."""
     words = changed_settings(a, b)
     if not same_prompt:
-        st.warning("**A and B went on with two different prompts**, so neither their counts nor their times can be "
-                   "compared: a difference may come from the text alone. Choose two runs of one prompt for "
-                   "that.")  # fmt: skip
+        st.warning(f"**A and B went on with two different prompts**{_by_the_template(a, b)}, so neither their counts "
+                   "nor their times can be compared: a difference may come from the text alone. Choose two runs of one "
+                   "prompt for that.")  # fmt: skip
     elif differ_at is None:
         words += f" Both wrote the same text{_as_far(a, b)}."
     else:
@@ -209,6 +209,11 @@ def _tell(a: OpenRun, b: OpenRun, same_prompt: bool, differ_at: int | None) -> N
                    f"{_span(tokens[1])}. Another seed, temperature, model or number type does that; in half "
                    "precision a near-tie as well.")  # fmt: skip
     st.caption(words)
+
+
+def _by_the_template(a: OpenRun, b: OpenRun) -> str:
+    alike = _prompt(a).given() == _prompt(b).given()
+    return " (of one text the tokenizer or its chat template made other tokens at another time)" if alike else ""
 
 
 def _as_far(a: OpenRun, b: OpenRun) -> str:

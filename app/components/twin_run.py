@@ -55,6 +55,9 @@ def _twin_run(run: OpenRun, twin: RunSpec, drawn_pending: bool) -> None:
         return
     if job and job.error:
         st.error(plain(job.error))
+    elif job and job.state == "finished":  # it is not what was looked for, or this would not be drawn
+        st.warning("The tree was decoded, but from other tokens: the chat template makes others of this prompt now "
+                   "than when this run was recorded. Run it anew, and compare with that.")  # fmt: skip
     st.button("Decode the same as a tree", key="twin", icon=":material/play_arrow:", on_click=_decode, args=(run, twin),
               help="A run of the same prompt and settings by the method *tree*, which never merges: what merging saved "
                    "is told against it.")  # fmt: skip

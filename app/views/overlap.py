@@ -129,7 +129,8 @@ def _twin(run: OpenRun) -> str | None:
     known, own = entries(), find(run.name)
     if not run.end or run.end["status"] != "complete" or own is None or own.spec is None:
         return None
-    twins = (entry.name for entry in known if entry.spec and is_unmerged_twin(own.spec, entry.spec))
+    alike = (entry for entry in known if entry.spec and entry.head.prompt == own.head.prompt)
+    twins = (entry.name for entry in alike if is_unmerged_twin(own.spec, entry.spec))
     return next((name for name in twins if _complete(name)), None)
 
 

@@ -104,6 +104,9 @@ def _print_compared(compared: list[Comparison]) -> None:
     old = [one.run for one in compared if one.draw == "inverse"]
     if old:
         print(f"drawn by an inverse cumulative law, as traces of schema 1 were, not by Gumbel noise: {', '.join(old)}")
+    for one in compared:
+        if one.prompt:
+            print(f"{one.run} was decoded from its recorded prompt tokens: {one.prompt}")
     free = [one.run for one in compared if not one.fixed_work]
     if free:
         print(f"counts are not held against {', '.join(free)}: method auto plans by the clock")
@@ -128,4 +131,5 @@ def _rerun(folders: list[Path], named: Collection[str], *, trust: bool) -> Itera
 
 def _row(one: Comparison) -> dict[str, Any]:
     return {"run": one.run, "same_tokens": one.same_tokens, "first_difference": one.first_difference,
-            "counts": one.counts, "draw": one.draw, "fixed_work": one.fixed_work, "setup": one.setup}  # fmt: skip
+            "counts": one.counts, "draw": one.draw, "fixed_work": one.fixed_work, "setup": one.setup,
+            "prompt": one.prompt}  # fmt: skip

@@ -1,5 +1,7 @@
 """The Overlap view through AppTest: empty, with a run in every scope, with runs that have nothing to show."""
 
+import json
+
 import pytest
 from fixtures.recorded import record_run
 
@@ -165,6 +167,14 @@ def test_forwards_are_saved_against_the_tree_of_the_same_settings(overlap, run, 
     whole, own = [read_run(folder).end["totals"]["draft_forwards"] for folder in (tree, run)]
     said = f"{abs(whole - own):,} {'fewer' if whole >= own else 'more'}"
     assert metrics(overlap(run=run.name))["Draft forwards"] == said
+
+
+def test_a_tree_behind_other_prompt_tokens_is_no_twin(overlap, run, tmp_path):
+    """Of the same text a chat template made others, on another day."""
+    tree = record_run(tmp_path / "runs", count=8, drafting=GRAPH.model_copy(update={"method": "tree"}))
+    head = json.loads((tree / "run.json").read_text())
+    (tree / "run.json").write_text(json.dumps(head | {"prompt_tokens": [3, 14]}))
+    assert metrics(overlap(run=run.name))["Saved by merging"] == "–"
 
 
 def test_counts_alone_say_what_is_missing(overlap, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from fixtures.recorded import record_run
 
 from analysis.bundle import read_bundle, write_bundle
+from analysis.catalog import read_head
 from analysis.export import csv_files
 from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec
 from gsd.errors import InputError, TraceError
@@ -212,6 +213,51 @@ def test_other_weights_and_another_forward_are_named(tmp_path, tiny, recorded):
         "draft quantization": ("int8", "none"),
         "target forward": ("transformers", tiny.target.describe()["forward"]),
     }
+
+
+MONDAY, CLOSED = "It is Monday. {{ messages[0].content }}", "{{ raise_exception('closed') }}"
+
+
+@pytest.mark.parametrize("template", [MONDAY, CLOSED, None])
+def test_what_was_recorded_is_decoded_again_though_the_template_would_give_other_tokens(
+    tmp_path, tiny, monkeypatch, template
+):
+    """A template that reads the clock, one that does not work any more, and none."""
+    monkeypatch.setattr(tiny.tokenizer, "chat_template", "It is Sunday, the 3rd. {{ messages[0].content }}")
+    pair = PAIRS["tiny"]
+    spec = RunSpec(target=pair.target, draft=pair.draft, prompt=Prompt(prompt="def total(items):"), max_new_tokens=16,
+                   device="cpu", dtype="float32")  # fmt: skip
+    folder = tiny.run(spec, tmp_path).folder
+    assert rerun(folder, tiny).prompt is None
+    monkeypatch.setattr(tiny.tokenizer, "chat_template", template)
+    made = rerun(folder, tiny)
+    assert made.same and made.same_tokens
+    if template != CLOSED:
+        count = len(json.loads((folder / "run.json").read_text())["prompt_tokens"])
+        assert f"would now be {len(tiny.encode(spec.prompt))} tokens, and was {count}" in made.prompt
+    else:
+        assert "closed" in made.prompt
+
+
+def test_runs_of_other_prompt_tokens_are_not_known_by_one_digest(tmp_path, tiny, monkeypatch):
+    pair = PAIRS["tiny"]
+    spec = RunSpec(target=pair.target, draft=pair.draft, prompt=Prompt(prompt="x"), max_new_tokens=2)
+    digests = []
+    for day in ("Sunday", "Sunday", "Monday"):
+        monkeypatch.setattr(tiny.tokenizer, "chat_template", day + " {{ messages[0].content }}")
+        run = tiny.run(spec, tmp_path).folder
+        digests.append((json.loads((run / "run.json").read_text())["digest"], read_head(run).prompt))
+        assert run.name.endswith(digests[-1][0][:8]) or run.name.rpartition("-")[0].endswith(digests[-1][0][:8])
+    assert digests[0] == digests[1]
+    assert not set(digests[0]) & set(digests[2])
+
+
+@pytest.mark.parametrize("token", [-1, 1_000_000, "3", None])
+def test_a_recorded_prompt_that_holds_no_token_is_refused(tmp_path, tiny, recorded, token):
+    [run] = read_bundle(write_bundle([recorded], tmp_path / "b.zip"), tmp_path / "out")
+    edited(run, lambda head, lines: head["prompt_tokens"].append(token))
+    with pytest.raises(InputError, match=repr(token)):
+        rerun(run, tiny)
 
 
 def test_an_unfinished_run_and_another_pair_are_refused(tmp_path, tiny, runs):

@@ -257,6 +257,48 @@ def test_a_run_that_comes_out_otherwise_ends_with_1(gsd, tmp_path):
     assert code == 1 and json.loads(out)["same"] is False
 
 
+def test_a_prompt_that_would_become_other_tokens_now_is_told(gsd, tmp_path):
+    """The tokenizer or its template may be others, or read the clock: what was recorded is decoded."""
+    gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 6, "--out", tmp_path)
+    [run] = list_runs(tmp_path)
+    head = json.loads((run / "run.json").read_text())
+    head["spec"]["prompt"]["prompt"] = "class Other:"
+    (run / "run.json").write_text(json.dumps(head))
+    gsd("export", run, "--bundle", tmp_path / "run.zip")
+    code, out, _ = gsd("replay", tmp_path / "run.zip")
+    assert code == 0 and f"{run.name} was decoded from its recorded prompt tokens: the prompt would now be" in out
+    code, out, _ = gsd("replay", tmp_path / "run.zip", "--json")
+    assert code == 0 and json.loads(out)["runs"][0]["prompt"].startswith("the prompt would now be")
+
+
+ONLY_CODE = (
+    "{% if 'def' not in messages[0].content %}{{ raise_exception('no code') }}{% endif %}{{ messages[0].content }}"
+)
+
+
+@pytest.mark.parametrize("command", ["generate", "bench"])
+def test_a_prompt_that_the_template_refuses_is_left_out_and_the_others_go_on(gsd, tmp_path, monkeypatch, command):
+    from gsd.runner import Runner
+
+    load = Runner.of.__func__
+
+    def loaded(cls, spec):
+        runner = load(cls, spec)
+        runner.tokenizer.chat_template = ONLY_CODE
+        return runner
+
+    monkeypatch.setattr(Runner, "of", classmethod(loaded))
+    file = tmp_path / "prompts.jsonl"
+    file.write_text('{"prompt": "def one():"}\n{"prompt": "Hello"}\n{"prompt": "def two():", "id": "b"}\n')
+    options = ["--out", tmp_path, "--method", "chain"] if command == "generate" else ["--methods", "ar", "--repeats", 1]
+    named = "--prompt-file" if command == "generate" else "--prompts"
+    code, out, err = gsd(command, named, file, "--max-new-tokens", 2, "--json", *options)
+    assert code == 2 and "line 2: " in err and "no code" in err and "--raw" in err and err.count("\n") == 1
+    told = json.loads(out)
+    assert [one["id"] for one in told["runs" if command == "generate" else "prompts"]] == ["line-1", "b"]
+    assert [one["line"] for one in told["skipped"]] == [2]
+
+
 def test_what_was_compared_is_reported_where_a_later_run_of_the_bundle_cannot_be(gsd, tmp_path):
     """Bundles keep the order of the folders given; the second run's models are none."""
     for _ in range(2):

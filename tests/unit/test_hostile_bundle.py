@@ -9,7 +9,7 @@ from fixtures.recorded import record_run
 
 from analysis import bundle as bundles
 from analysis.bundle import read_bundle, take_in, write_bundle
-from gsd.config import DraftSpec, ModelSpec, RunSpec
+from gsd.config import DraftSpec, ModelSpec, RunSpec, run_digest
 from gsd.errors import InputError, TraceError
 from gsd.trace import read_run
 from gsd.traceform import check_run
@@ -42,7 +42,7 @@ def test_a_run_that_is_taken_in_trusts_no_code_and_its_digest_is_of_what_it_says
     spec = RunSpec(**head["spec"])
     assert [model.trust_remote_code for model in (spec.target, spec.draft)] == [False, False]
     assert head["spec"]["target"]["revision"] == "v1" and read_run(run).meta["spec"]["target"]["trust_remote_code"]
-    assert head["digest"] == RunSpec(**head["spec"]).digest() != read_run(run).meta["digest"]
+    assert head["digest"] == run_digest(spec.digest(), head["prompt_tokens"]) != read_run(run).meta["digest"]
 
 
 def with_files(bundle, **files):

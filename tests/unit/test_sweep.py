@@ -10,7 +10,7 @@ import yaml
 from fixtures.sweep_pair import HereAndNow
 
 from analysis.load import load
-from gsd.config import PRESETS
+from gsd.config import PRESETS, run_digest
 from gsd.errors import InputError, TraceError
 from gsd.sweep import FAILURES, Progress, SweepSpec, folder_of, is_done, read_sweep, run_cell, run_sweep
 from gsd.tables import tables
@@ -158,7 +158,7 @@ def test_a_file_that_is_no_sweep_is_refused_in_one_line(tmp_path, text, error):
 
 def test_a_broken_line_of_the_prompt_file_is_refused_before_anything_runs(sweep, tmp_path):
     (tmp_path / "prompts.jsonl").write_text('{"prompt": "a"}\n{"prompt": 3}\n')
-    with pytest.raises(InputError, match=r"prompts.jsonl, line 2: --prompt 3"):
+    with pytest.raises(InputError, match=r"prompts.jsonl, line 2: key 'prompt' 3"):
         sweep(prompts="prompts.jsonl")
 
 
@@ -170,7 +170,8 @@ def test_each_run_lies_complete_under_its_digest_and_nothing_else_lies_there(swe
     assert {path.name for path in spec.out.iterdir()} == {folder.name for folder in result.runs} | {".lock"}
     for folder, (digest, run) in zip(result.runs, spec.cells().items(), strict=True):
         trace = read_run(folder)
-        assert (trace.status, trace.meta["run"], trace.meta["digest"]) == ("complete", folder.name, digest)
+        known_by = run_digest(digest, trace.meta["prompt_tokens"])
+        assert (trace.status, trace.meta["run"], trace.meta["digest"]) == ("complete", folder.name, known_by)
         assert trace.meta["spec"] == run.model_dump(mode="json")
         assert load([folder]).runs["run"].tolist() == [folder.name]
         assert len(load([folder]).nodes) == tables(trace)["nodes"].num_rows
@@ -229,8 +230,14 @@ def test_what_is_no_complete_run_of_the_cell_is_neither_believed_nor_overwritten
 def test_a_run_is_done_only_with_its_digest_and_a_complete_end(tmp_path, end):
     (tmp_path / "run.json").write_text('{"digest": "d"}')
     (tmp_path / "events.jsonl").write_text('{"type":"step"}\n{"type":"end","status":"complete"}\n')
-    assert is_done(tmp_path, "d")
+    assert is_done(tmp_path, "d")  # as older versions wrote it
     assert not is_done(tmp_path, "e")
+    head = {"digest": run_digest("d", [3, 1]), "asked_digest": "d", "prompt_tokens": [3, 1]}
+    (tmp_path / "run.json").write_text(json.dumps(head))
+    assert is_done(tmp_path, "d") and not is_done(tmp_path, "e")
+    (tmp_path / "run.json").write_text(json.dumps(head | {"asked_digest": "e"}))
+    assert not is_done(tmp_path, "d")
+    (tmp_path / "run.json").write_text('{"digest": "d"}')
     assert not is_done(tmp_path / "nowhere", "d")
     (tmp_path / "events.jsonl").write_text(end)
     assert not is_done(tmp_path, "d")
