@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from gsd.engine import Step
     from gsd.text import TokenTexts
 
+ENOUGH = 64  # first choices, before a draft is judged by them
+AT_CHANCE = 0.05  # of them taken, or less: chance takes one in the size of the vocabulary, any real draft one in four
+LEAST_LOGP = math.log(0.5)
 Texts = Callable[[list[int]], list[str]]  # of several tokens, each on its own
 
 
@@ -172,6 +176,42 @@ class Tally:
             "overhead_ms": self.wall_ms - self.draft_ms - self.verify_ms,
             "tokens_per_s": _ratio(1e3 * self.new_tokens, self.wall_ms),
         }
+
+
+@dataclass(slots=True)
+class FirstChoices:
+    """How often the target picks what the draft thinks likeliest, where the draft was asked.
+
+    `greedy`: every pick is the target's likeliest. A sampled one counts only where it had at least even odds: no
+    draft foresees the others.
+    """
+
+    greedy: bool
+    asked: int = 0
+    picked: int = 0
+
+    def add(self, step: Step) -> None:
+        """Count one round: the root, and what was accepted behind it."""
+        tree, choices = step.tree, step.choices
+        first: dict[int, int] = {}  # flat node -> its likeliest drafted child
+        for child in range(1, len(tree)):
+            if step.graph.sources[tree.nodes[child]] == "draft":
+                parent = tree.parents[child]
+                if parent not in first or tree.logq[child] > tree.logq[first[parent]]:
+                    first[parent] = child
+        for node in (0, *step.accepted):
+            if node in first and (self.greedy or (choices.logp and choices.logp[node] > LEAST_LOGP)):
+                self.asked += 1
+                self.picked += tree.tokens[first[node]] == choices.tokens[node]
+
+    def note(self) -> str | None:
+        """A line where the draft does hardly better than chance, for its user."""
+        if self.asked < ENOUGH or self.picked > AT_CHANCE * self.asked:
+            return None
+        return (
+            f"the target picked the draft's first choice at {self.picked} of {self.asked} tokens, hardly more than by "
+            "chance: the draft may be damaged or of another family, and plain decoding (method ar) would be faster"
+        )
 
 
 def _ratio(part: float, whole: float) -> float | None:

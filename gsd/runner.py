@@ -20,10 +20,11 @@ from gsd.engine import Engine, Step
 from gsd.environment import crowd, hardware
 from gsd.errors import GsdError, InputError
 from gsd.models.hf import HFModel
-from gsd.models.loading import check_pair, draft_device, load_model, load_tokenizer
+from gsd.models.loading import draft_device, load_model, load_tokenizer
 from gsd.models.settling import Settled, settle
+from gsd.models.vocabulary import Shared, check_pair
 from gsd.pace import Pace
-from gsd.records import Tally, step_record
+from gsd.records import FirstChoices, Tally, step_record
 from gsd.stops import StopRules
 from gsd.text import Continuation, TokenTexts, encode, text_before_stop
 from gsd.trace import TraceWriter
@@ -43,6 +44,7 @@ class RunResult:
     status: str  # complete or cancelled
     stop: str
     baseline: dict[str, Any] | None
+    notes: tuple[str, ...] = ()  # what its user should know of how it went, a line each
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class _Decoded:
     tokens: list[int]
     totals: dict[str, Any]
     stop: str
+    notes: tuple[str, ...]
 
 
 class Runner:
@@ -63,11 +66,16 @@ class Runner:
         draft: HFModel | None,
         tokenizer: Any,
         settled: Settled = Settled(),  # noqa: B008
+        shared: Shared | None = None,
     ) -> None:
+        """`settled` says what auto came to; `shared` what the vocabularies have in common, where they differ."""
         self.target = target
         self.draft = draft
         self.tokenizer = tokenizer
         self.settled = settled
+        self._shared = shared
+        if shared is not None:
+            draft.vocab_size = min(draft.vocab_size, shared.tokens)
         self._texts = TokenTexts(tokenizer)
         self._pace = Pace() if draft else None
 
@@ -86,14 +94,14 @@ class Runner:
         The draft goes first, so that a target divided between devices leaves it room. What is auto is settled first.
         """
         tokenizer = load_tokenizer(target)
-        if draft is not None:
-            check_pair(target, draft, tokenizer, load_tokenizer(draft))
+        shared = None if draft is None else check_pair(target, draft, tokenizer, load_tokenizer(draft))
         chosen = settle(target, draft, device=device, dtype=dtype, packed=packed)
         drafting = None
         if chosen.draft is not None:
             few_bits = {} if chosen.draft.quantization == "none" else {"held": chosen.held}
             drafting = load_model(chosen.draft, draft_device(device), chosen.dtype, packed=packed, **few_bits)
-        return cls(load_model(target, device, chosen.dtype, packed=packed), drafting, tokenizer, chosen)
+        whole = load_model(target, device, chosen.dtype, packed=packed)
+        return cls(whole, drafting, tokenizer, chosen, shared)
 
     @classmethod
     def of(cls, spec: RunSpec) -> Runner:
@@ -109,8 +117,9 @@ class Runner:
         return made.model_copy(update={"draft": spec.draft.model_copy(update={"quantization": kind})})
 
     def notes(self) -> list[str]:
-        """What makes times here longer than they need be: settings that are slow on this CPU, or other processes."""
-        return [*self.settled.notes, *filter(None, [crowd()])]
+        """What the user of this pair should know of it: tokens that are the target's alone, and what makes it slow."""
+        shared = [self._shared.note] if self._shared else []
+        return [*shared, *self.settled.notes, *filter(None, [crowd()])]
 
     @property
     def eos(self) -> frozenset[int]:
@@ -187,16 +196,16 @@ class Runner:
         self, spec: RunSpec, prompt: list[int], cancelled: Callable[[], bool], publish: Callable[[Step], None]
     ) -> _Decoded:
         """Run the loop to its end or until `cancelled`, which is asked after every round."""
-        tally, tokens = Tally(), []
+        tally, first, tokens, stop = Tally(), FirstChoices(greedy=spec.sampling.temperature == 0.0), [], "cancelled"
         for step in self.steps(spec, prompt):
             tally.add(step)
+            first.add(step)
             tokens += step.new_tokens
             publish(step)
-            if step.stop:
-                return _Decoded(tokens, tally.totals(), step.stop)
-            if cancelled():
+            if step.stop or cancelled():
+                stop = step.stop or stop
                 break
-        return _Decoded(tokens, tally.totals(), "cancelled")
+        return _Decoded(tokens, tally.totals(), stop, tuple(filter(None, [first.note()])))
 
     def _result(
         self,
@@ -213,11 +222,11 @@ class Runner:
         if stop == "stop_string":
             text = text_before_stop(self._texts, prompt, decoded.tokens, spec.stop)
         if writer:
-            end = {"status": status, "stop": stop, "error": None, "text": text}
+            end = {"status": status, "stop": stop, "error": None, "text": text, "notes": list(decoded.notes)}
             writer.end({**end, "totals": decoded.totals, "baseline": compared})
         folder = writer.folder if writer else None
         run = folder.name if folder else None
-        return RunResult(run, folder, text, decoded.tokens, decoded.totals, status, stop, compared)
+        return RunResult(run, folder, text, decoded.tokens, decoded.totals, status, stop, compared, decoded.notes)
 
     def _publish(
         self, step: Step, spec: RunSpec, written: Continuation, writer: TraceWriter | None, on_step: Callable | None

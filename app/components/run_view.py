@@ -97,8 +97,8 @@ def _condition(run: OpenRun, live: bool) -> None:
         st.warning(f"A torn last line of {run.tail.torn} bytes was dropped.")
     for note in run.tail.notes:
         st.warning(plain(note))
-    for note in run.meta.get("notes", ()):
-        st.caption(f":material/speed: {plain(note)}")
+    for note in (*run.meta.get("notes", ()), *((run.end or {}).get("notes", ()))):
+        st.caption(plain(f"Note: {note}."))
 
 
 def _round(state: Session, run: OpenRun, index: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gsd.cli import options
-from gsd.cli.output import console, end_with_broken_lines, load, print_json, progress
+from gsd.cli.output import console, end_with_broken_lines, load, note, print_json, progress
 from gsd.config import RunSpec, SamplingSpec, build
 from gsd.errors import InputError, PromptError
 from gsd.pairs import chosen_models
@@ -151,6 +151,8 @@ class _Decoding:
 
     def _report(self) -> None:
         rows = [{"id": spec.prompt.id, **_row(result)} for spec, result in self._done]
+        for line in dict.fromkeys(line for _, result in self._done for line in result.notes):
+            note(line)
         if self._as_json:
             skipped = [asdict(line) for line in self._file.broken]
             print_json(rows[0] if self._single else {"runs": rows, "totals": _summed(rows), "skipped": skipped})

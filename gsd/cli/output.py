@@ -79,9 +79,14 @@ def load(spec: RunSpec) -> Runner:
 
         logging.disable_progress_bar()
         runner = Runner.of(spec)
-    for note in runner.notes():
-        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+    for line in runner.notes():
+        note(line)
     return runner
+
+
+def note(line: str) -> None:
+    """A line that the user should read, on standard error."""
+    say(f"note: {line}")
 
 
 def load_agreed(spec: RunSpec) -> Runner:

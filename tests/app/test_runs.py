@@ -280,3 +280,16 @@ def test_five_hundred_runs_are_read_once_and_then_listed_from_memory(view, tmp_p
     monkeypatch.setattr(library, "read_head", read.append)
     assert len(table(view())) >= 500
     assert read == []
+
+
+def test_notes_of_the_pair_and_of_the_run_stand_over_it(app, tmp_path):
+    run = record(tmp_path)
+    meta = json.loads((run / "run.json").read_text()) | {"notes": ["the target has a token of its own"]}
+    (run / "run.json").write_text(json.dumps(meta))
+    *steps, end = (run / "events.jsonl").read_text().splitlines()
+    end = json.dumps(json.loads(end) | {"notes": ["the draft guesses *badly*"]})
+    (run / "events.jsonl").write_text("\n".join([*steps, end]) + "\n")
+    page = app(run=run.name)
+    said = [caption.value for caption in page.caption]
+    assert "Note: the target has a token of its own." in [one.replace("\\", "") for one in said]
+    assert any(r"\*badly\*" in one for one in said)  # a file's words, not markup
