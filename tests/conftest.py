@@ -13,6 +13,14 @@ settings.register_profile("gsd", deadline=None, derandomize=True, suppress_healt
 settings.load_profile("gsd")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """What is kept in the user's folder between processes is neither read nor written by tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny():
     """The bundled pair in float32 on the CPU, as a `Runner`."""

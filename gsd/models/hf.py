@@ -8,6 +8,7 @@ losslessly that way, `gsd.models.loading` refuses.
 from __future__ import annotations
 
 import ctypes
+import inspect
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -23,6 +24,7 @@ from gsd.errors import ModelError
 from gsd.models.base import Counter, T, out_of_memory
 from gsd.models.cache import KVCache, LayerShape
 from gsd.models.lean import LeanDecoder, has_lean_forward
+from gsd.models.reads import marking_what_is_read
 from gsd.models.static import Replay, StaticForwards
 
 LESS_MEMORY = (
@@ -50,14 +52,20 @@ class HFModel:
         self.model = model.eval().requires_grad_(False)  # nothing is recorded, in inference mode or not
         self.spec = spec
         config = model.config.get_text_config(decoder=True)
-        self.vocab_size: int = model.get_output_embeddings().weight.shape[0]
+        head = model.get_output_embeddings()
+        if head is None:
+            raise ModelError(
+                f"{spec.source}: {type(model).__name__} has no head over a vocabulary; use a language model"
+            )
+        self.vocab_size: int = head.weight.shape[0]
         self.context_length: int = getattr(config, "max_position_embeddings", None) or 1 << 20
         self.device = model.get_input_embeddings().weight.device  # of the inputs
         self.devices = sorted({weight.device for weight in model.parameters()}, key=str)
         self.dtype = model.dtype
         self.parameters: int = model.num_parameters()
         self.counter = Counter()
-        self._cache = KVCache(_layer_shapes(model, spec))
+        with marking_what_is_read(model):
+            self._cache = KVCache(_layer_shapes(model, spec))
         self.decoder = LeanDecoder(model) if lean and has_lean_forward(model) else StockDecoder(model)
         self._static = StaticForwards(self.decoder, self._cache, record) if record and self.is_lean else None
 
@@ -182,6 +190,7 @@ class StockDecoder(nn.Module):
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
         self._model = model
+        self._takes_rows = "logits_to_keep" in inspect.signature(model.forward).parameters
 
     def reserve(self, positions: int) -> None:
         """Nothing to do: the model makes its own tables."""
@@ -191,17 +200,20 @@ class StockDecoder(nn.Module):
     ) -> torch.Tensor:
         """[N] tokens -> logits of the last `rows`, [rows, V]."""
         count = len(tokens)
-        # On a CPU indices, not a number: a slice is not contiguous, and the head would be copied whole to multiply it.
-        # On a GPU a number: of a model divided between several the last layer is not where the tokens are.
-        kept = rows if rows == count or tokens.is_cuda else torch.arange(count - rows, count)
-        return self._model(
+        options = {}
+        if self._takes_rows:
+            # On a CPU indices, not a number: a slice is not contiguous, and the head would be copied whole to multiply
+            # it. On a GPU a number: of a model divided between several the last layer is not where the tokens are.
+            options["logits_to_keep"] = rows if rows == count or tokens.is_cuda else torch.arange(count - rows, count)
+        logits = self._model(
             input_ids=tokens[None],
             position_ids=positions[None],
             attention_mask=mask,
             past_key_values=cache,
             use_cache=True,
-            logits_to_keep=kept,
+            **options,
         ).logits[0]
+        return logits[-rows:]
 
 
 def _return_freed_memory() -> None:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from dataclasses import dataclass
 
 import torch
-from huggingface_hub.constants import ENDPOINT
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -21,17 +18,27 @@ from transformers import (
 from transformers.cache_utils import DynamicLayer
 
 from gsd.config import Dtype, ModelSpec
-from gsd.errors import GsdError, ModelError, PairError
+from gsd.errors import GsdError, ModelError
 from gsd.models.base import out_of_memory
 from gsd.models.choice import Held
+from gsd.models.completeness import check_complete
+from gsd.models.diagnosis import explained
+from gsd.models.exactness import Proof, prove, prove_loaded
 from gsd.models.hf import HFModel
+from gsd.models.miniature import with_attention
 from gsd.models.pack import can_pack, pack
 from gsd.models.quantize import quantize
+from gsd.models.reads import marking_what_is_read
+from gsd.models.sources import commit, source_options, weights_options
 from gsd.models.static import cuda_graphs
-from gsd.pairs import is_path, located
 
-HUB_TIMEOUT_S = 5
-SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A model as transformers read it, and whether trees are proven exact for its architecture."""
+
+    model: PreTrainedModel
+    proof: Proof
 
 
 def load_model(
@@ -52,12 +59,15 @@ def load_model(
     possible.
     `recorded` lets a GPU replay lean forwards of few tokens as graphs.
     """
-    model = _read(spec, device, dtype, held)
+    read = _read(spec, device, dtype, held, lean=lean)
+    model = read.model
     with _refusals(spec):
         packs = packed and can_pack(model)
-        known = spec.model_copy(update={"revision": _commit(spec, model.config)})
+        known = spec.model_copy(update={"revision": commit(spec, model.config)})
         record = cuda_graphs(model.device) if recorded and model.device.type == "cuda" else None
         loaded = HFModel(model, known, lean=lean, record=record)
+        if not read.proof.proven:
+            prove_loaded(loaded)
         if spec.quantization != "none":
             loaded.convert(lambda module: quantize(module, spec.quantization, held.few))
         if packs:
@@ -76,16 +86,18 @@ def load_stock(
     Arguments and errors are those of `load_model`. Quantised in place where the spec says so. Weights are not frozen:
     torch would copy all of a frozen head, in every forward that wants but the last of several tokens' logits.
     """
-    model = _read(spec, device, dtype, held).eval()
+    model = _read(spec, device, dtype, held).model.eval()
     if spec.quantization != "none":
         with _refusals(spec):
+            with torch.inference_mode(), marking_what_is_read(model):
+                model(input_ids=torch.zeros(1, 1, dtype=torch.long, device=model.device))
             quantize(model, spec.quantization, held.few)
     return model
 
 
 def skeleton(spec: ModelSpec) -> PreTrainedModel:
     """The model without its weights, to see its layers' shapes. Raises `ModelError` as loading does."""
-    config = _config(spec, _source_kwargs(spec))
+    config = _config(spec, source_options(spec))
     with _refusals(spec), torch.device("meta"):
         return AutoModelForCausalLM.from_config(config, trust_remote_code=spec.trust_remote_code)
 
@@ -102,24 +114,9 @@ def draft_device(device: str) -> str:
 
 def load_tokenizer(spec: ModelSpec):
     """The tokenizer that comes with a model."""
-    kwargs = _source_kwargs(spec)
+    kwargs = source_options(spec)
     with _refusals(spec):
         return AutoTokenizer.from_pretrained(**kwargs)
-
-
-def check_pair(target: ModelSpec, draft: ModelSpec, target_tokenizer: object, draft_tokenizer: object) -> None:
-    """Refuse a draft whose token ids do not mean what the target's mean."""
-    mine, theirs = target_tokenizer.get_vocab(), draft_tokenizer.get_vocab()
-    if mine == theirs:
-        return
-    odd = next((token for token in mine if theirs.get(token) != mine[token]), None) or next(
-        iter(theirs.keys() - mine.keys())
-    )
-    raise PairError(
-        f"target {target.source} and draft {draft.source} have different vocabularies "
-        f"({len(mine)} and {len(theirs)} tokens; {odd!r} is {mine.get(odd)} and {theirs.get(odd)}): "
-        "choose a draft of the target's family"
-    )
 
 
 def _device_map(device: str) -> str:
@@ -138,54 +135,6 @@ def _torch_dtype(dtype: Dtype, device_map: str) -> torch.dtype:
             return torch.float32
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     return getattr(torch, dtype)
-
-
-def _source_kwargs(spec: ModelSpec) -> dict[str, object]:
-    """Arguments of `from_pretrained` that say where the model is: hub id, folder or GGUF file."""
-    path = located(spec)
-    common = {"trust_remote_code": spec.trust_remote_code}
-    if path is not None and path.is_file():
-        if path.suffix != ".gguf":
-            raise ModelError(f"{path} is a file but no .gguf: name a folder, a GGUF file or a hub id")
-        return {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name, **common}
-    if path is None:
-        if is_path(spec.source):
-            raise ModelError(f"there is no folder or file {spec.source}: name one that is here, or a hub id")
-        _require_hub(spec)
-    if path is not None and Path(spec.source).expanduser() == path and not (path / "config.json").exists():
-        raise ModelError(f"{path} is no model folder: it has no config.json")
-    return {"pretrained_model_name_or_path": str(path or spec.source), "revision": spec.revision, **common}
-
-
-def _commit(spec: ModelSpec, config: PreTrainedConfig) -> str | None:
-    """The hub's commit of what was loaded: the name of its folder in the cache, or what a download said."""
-    path = located(spec)
-    if path is not None and path.parent.name == "snapshots":
-        return path.name
-    return getattr(config, "_commit_hash", None)
-
-
-def _require_hub(spec: ModelSpec) -> None:
-    """Refuse at once what would be downloaded where there is no way to the hub; the library tries for a minute."""
-    try:
-        urlopen(Request(ENDPOINT, method="HEAD"), timeout=HUB_TIMEOUT_S).close()
-    except HTTPError:
-        return  # it answered
-    except OSError as error:
-        raise ModelError(
-            f"{spec.source} is not on this machine, and {ENDPOINT} cannot be reached ({error}): name a local folder "
-            "or a GGUF file, or put a folder of the model's name under $GSD_MODELS"
-        ) from None
-
-
-def _weights_kwargs(spec: ModelSpec, kwargs: dict[str, object]) -> dict[str, object]:
-    if "gguf_file" not in kwargs:
-        return {"use_safetensors": True}  # pickled weights can run code
-    try:
-        from transformers import GgufConfig  # since 5.2x GGUF stays packed unless told otherwise
-    except ImportError:
-        return {}
-    return {"quantization_config": GgufConfig(dequantize=True)}
 
 
 def _refuse_cache(config: PreTrainedConfig, spec: ModelSpec) -> None:
@@ -238,28 +187,37 @@ def _config(spec: ModelSpec, kwargs: dict[str, object]) -> PreTrainedConfig:
     """The model's configuration, or a refusal of what cannot be decoded."""
     with _refusals(spec):
         config = AutoConfig.from_pretrained(**kwargs)
-    _refuse_cache(config, spec)
-    _refuse_positions(config, spec)
+        _refuse_cache(config, spec)
+        _refuse_positions(config, spec)
     return config
 
 
-def _read(spec: ModelSpec, device: str, dtype: Dtype, held: Held) -> PreTrainedModel:
+def _read(spec: ModelSpec, device: str, dtype: Dtype, held: Held, *, lean: bool = False) -> _Read:
     """Configuration, checks, then weights, in the dtype in which they are computed with."""
     device_map = _device_map(device)
     torch_dtype = _torch_dtype(held.dtype if spec.quantization != "none" else dtype, device_map)
-    kwargs = _source_kwargs(spec)
-    _config(spec, kwargs)
+    kwargs = source_options(spec)
+    config = _config(spec, kwargs)
     with _refusals(spec):
-        model = AutoModelForCausalLM.from_pretrained(
+        proof = prove(config, spec, lean=lean)
+
+    def load(**options: object) -> tuple[PreTrainedModel, dict]:
+        return AutoModelForCausalLM.from_pretrained(
             **kwargs,
-            **_weights_kwargs(spec, kwargs),
+            **weights_options(kwargs),
+            **options,
             dtype=torch_dtype,
             device_map=device_map,
-            attn_implementation="sdpa",
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # refused below, by name
         )
+
+    with _refusals(spec):
+        model, report = with_attention(load)
+        check_complete(model, report, spec)
         if device_map == "auto":
             _refuse_offload(model, spec)
-    return model
+    return _Read(model, proof)
 
 
 @contextlib.contextmanager
@@ -271,13 +229,4 @@ def _refusals(spec: ModelSpec) -> Iterator[None]:
     except GsdError:
         raise
     except Exception as error:  # whatever a foreign file makes a foreign library raise
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if "safetensors" in str(error) and not _has_safetensors(spec):
-            reason = "it has no safetensors weights (pickled ones can run code); convert it to safetensors"
-        raise ModelError(f"{spec.source} cannot be loaded: {reason}") from error
-
-
-def _has_safetensors(spec: ModelSpec) -> bool:
-    """Whether such weights are here, all of them or a part."""
-    folder = located(spec)
-    return folder is not None and any((folder / name).exists() for name in SAFETENSORS)
+        raise ModelError(f"{spec.source} cannot be loaded: {explained(error, spec)}") from error

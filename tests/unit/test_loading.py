@@ -195,14 +195,15 @@ def no_way(*_, **__):
 
 @pytest.mark.parametrize("source", ["someone/no-such-model", "no-such-model"])
 def test_what_is_not_here_is_refused_at_once_where_the_hub_cannot_be_reached(monkeypatch, source):
-    monkeypatch.setattr("gsd.models.loading.urlopen", no_way)
+    monkeypatch.setattr("gsd.models.sources.urlopen", no_way)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     with pytest.raises(ModelError, match=rf"{source}.*no network.*GSD_MODELS"):
         load_model(ModelSpec(source=source))
 
 
 @pytest.mark.parametrize("source", ["/no-such-model", "./model", "../model", "~/no-such-model", "no/such/folder"])
 def test_a_path_is_not_looked_for_on_the_hub(monkeypatch, source):
-    monkeypatch.setattr("gsd.models.loading.urlopen", no_way)
+    monkeypatch.setattr("gsd.models.sources.urlopen", no_way)
     with pytest.raises(ModelError, match="there is no folder or file") as error:
         load_model(ModelSpec(source=source))
     assert source in str(error.value) and "network" not in str(error.value)
@@ -294,7 +295,7 @@ def test_a_model_that_the_gpus_do_not_hold_is_refused(two_gpus, monkeypatch, pla
         asked.update(options)
         model = LlamaForCausalLM(LlamaConfig(**SIZES, **HEADS))
         model.hf_device_map = {"model.layers.0": 0, "model.layers.1": 1, "lm_head": place}
-        return model
+        return model, {"missing_keys": set(), "unexpected_keys": set(), "mismatched_keys": set(), "error_msgs": []}
 
     monkeypatch.setattr("gsd.models.loading.AutoModelForCausalLM.from_pretrained", placed)
     with pytest.raises(ModelError, match=rf"does not fit the GPUs.*on {place} and"):
