@@ -143,6 +143,7 @@ def _check_head(meta: Mapping[str, Any]) -> None:
         model = meta[name]
         known = _is_flat(model) and _is_text(model["source"])
         _need(known or (name == "draft" and model is None), f"{name} is no model")
+    _need(_is_column(meta.get("notes", []), None, _is_text), "notes are no lines")
     for name in ("versions", "machine"):
         _need(_is_flat(meta.get(name, {})), f"{name} are no names with values")
 
@@ -155,6 +156,7 @@ def _check_end(end: Mapping[str, Any]) -> None:
         values = end[name]
         _need(values is None or all(value is None or _is_flag(value) or _is_number(value) for value in values.values()),
               f"{name} are no numbers")  # fmt: skip
+    _need(_is_column(end.get("notes", []), None, _is_text), "notes are no lines")
     _need(end["status"] == "failed" or end["totals"] is not None, "it has no totals")
 
 
