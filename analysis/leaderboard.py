@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import geometric_mean
@@ -24,7 +25,7 @@ class Bench:
     """One result.
 
     `methods`  a row each, the fastest first: `method`, `drafts` (whether a forward yields more than one token),
-               `speedup` (geometric mean over prompts), `low` and `high` (its bootstrap interval over prompts), `worst`,
+               `speedup` (geometric mean over prompts), `low` and `high` (its interval, empty of one prompt), `worst`,
                `best`, `compared` (prompts whose texts were compared), `odd` (texts that leave plain decoding's further
                than rounding does), and counts as in the file; none for a method that was measured on no prompt
     `prompts`  a row for each method and prompt that has a ratio: `method`, `prompt`, `kind` (None where it is not
@@ -152,7 +153,8 @@ def _prompts(found: dict[str, Any]) -> pd.DataFrame:
 def _method(method: str, row: dict[str, Any]) -> dict[str, Any]:
     ratios = _known(row)
     mean = geometric(ratios)
-    return {"method": method, "drafts": row["mean_acceptance_length"] > 1, "speedup": mean.value, "low": mean.low,
-            "high": mean.high, "worst": min(ratios), "best": max(ratios),
+    low, high = mean.ends or (math.nan, math.nan)
+    return {"method": method, "drafts": row["mean_acceptance_length"] > 1, "speedup": mean.value,
+            "low": low, "high": high, "worst": min(ratios), "best": max(ratios),
             "compared": row.get("compared", row["prompts"]),  # all of them in results of earlier versions
             "odd": row.get("beyond_rounding") or 0, **{name: row[name] for name in _FIGURES}}  # fmt: skip

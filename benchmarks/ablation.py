@@ -4,7 +4,7 @@
         --out benchmarks/results/ablation.json
 
 All variants decode the same prompts in turns in one process. A variant's figure is its time per token over that of
-`auto` as it is, per prompt (median over repeats), then their geometric mean over prompts with its bootstrap interval:
+`auto` as it is, per prompt (median over repeats), then their geometric mean over prompts with its interval:
 1.10 means that it takes 1.10 times as long. How the draft is held is a variant's own. An interrupt keeps whole prompts.
 """
 
@@ -16,7 +16,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.common import add_out, add_prompts, over_prompts, parser, prompts_of, run_spec, told, write
+from benchmarks.common import add_out, add_prompts, ends, over_prompts, parser, prompts_of, run_spec, told, write
 from gsd.bench import OwnMethod, PromptResult
 from gsd.bench.measuring import interleaved
 from gsd.bench.rows import speedup
@@ -144,7 +144,7 @@ def _table(rows: dict[str, dict[str, Any]]) -> str:
              "|---|---|---|---|---|---|---|"]  # fmt: skip
     for name, row in rows.items():
         lines.append(
-            f"| {name} | {row['ratio']:.2f} | {row['low']:.2f}–{row['high']:.2f} | {row['median']:.2f} "
+            f"| {name} | {row['ratio']:.2f} | {ends(row)} | {row['median']:.2f} "
             f"| {row['mean_acceptance_length']:.2f} | {row['tokens_per_s']:.1f} "
             f"| {row['same_text']}/{len(row['ratios'])} |"
         )

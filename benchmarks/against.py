@@ -4,7 +4,7 @@
     python -m benchmarks.against calls.csv --method auto
 
 A ratio is the other's time per token over the method's, both of the same repeat, so that above 1 the method is faster:
-of a prompt the median over repeats, then the geometric mean over prompts with its bootstrap interval. `auto` learns
+of a prompt the median over repeats, then the geometric mean over prompts with its interval. `auto` learns
 from what it decodes, so the first calls alone are told as well; and the time of all texts, in which slow ones weigh
 more. A prompt where one of the two failed, or was cut by an interrupt, is left out of their row.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.common import over_prompts, told
+from benchmarks.common import ends, over_prompts, told
 from gsd.errors import InputError
 
 COLUMNS = ("prompt", "method", "repeat", "new_tokens", "wall_ms")
@@ -79,12 +79,8 @@ def cells(calls: pd.DataFrame, method: str, other: str) -> list[str]:
     ahead = sum(ratio > 1 for ratio in every["ratios"])
     times = calls.groupby("method")[["wall_ms", "new_tokens"]].sum()
     times = times["wall_ms"] / times["new_tokens"]
-    return [f"{every['ratio']:.2f}", _interval(every), f"{ahead}/{len(ratios)}", f"{min(every['ratios']):.2f}",
-            f"{first['ratio']:.2f}", _interval(first), f"{times[other] / times[method]:.2f}"]  # fmt: skip
-
-
-def _interval(row: dict[str, float]) -> str:
-    return f"{row['low']:.2f}–{row['high']:.2f}"
+    return [f"{every['ratio']:.2f}", ends(every), f"{ahead}/{len(ratios)}", f"{min(every['ratios']):.2f}",
+            f"{first['ratio']:.2f}", ends(first), f"{times[other] / times[method]:.2f}"]  # fmt: skip
 
 
 def _arguments() -> argparse.Namespace:

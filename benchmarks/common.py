@@ -93,10 +93,15 @@ def run_spec(given: argparse.Namespace, drafting: DraftSpec) -> RunSpec:
 
 
 def over_prompts(ratios: Sequence[float]) -> dict[str, Any]:
-    """Ratios of times by prompt, put together: their geometric mean with its bootstrap interval, and their median."""
+    """Ratios of times by prompt, put together: their geometric mean with its interval, and their median."""
     mean = geometric(ratios)
     return {"ratio": mean.value, "low": mean.low, "high": mean.high, "median": statistics.median(ratios),
             "ratios": list(ratios)}  # fmt: skip
+
+
+def ends(row: dict[str, Any], digits: int = 2) -> str:
+    """The interval of a row of `over_prompts` in a cell; blank of one prompt, which has none."""
+    return "" if row["low"] is None else f"{row['low']:.{digits}f}–{row['high']:.{digits}f}"
 
 
 def write(report: dict[str, Any], file: Path) -> None:

@@ -107,8 +107,8 @@ def _cells(row: Result) -> list[str]:
     ]
 
 
-def _interval(ends: list[float]) -> str:
-    return f"{ends[0]:.2f}–{ends[1]:.2f}"
+def _interval(ends: list[float] | None) -> str:
+    return f"{ends[0]:.2f}–{ends[1]:.2f}" if ends else ""
 
 
 def _table(header: tuple[str, ...], rows: list[list[str]]) -> str:

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from benchmarks.ablation import VARIANTS, WHOLE
-from benchmarks.common import add_out, add_prompts, over_prompts, parser, prompts_of, run_spec, told, write
+from benchmarks.common import add_out, add_prompts, ends, over_prompts, parser, prompts_of, run_spec, told, write
 from gsd.config import DraftSpec, RunSpec, SamplingSpec
 from gsd.cost import Costs, Curve
 from gsd.drafters import DRAFTERS
@@ -201,7 +201,7 @@ def _table(table: dict[str, dict[str, Any]]) -> str:
              "| nodes a round |", "|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for name, row in table.items():
         lines.append(
-            f"| {name} | {row['ratio']:.3f} | {row['low']:.3f}–{row['high']:.3f} | {row['median']:.3f} "
+            f"| {name} | {row['ratio']:.3f} | {ends(row, 3)} | {row['median']:.3f} "
             f"| {row['modelled_speedup']:.2f} | {row['mean_acceptance_length']:.2f} | {row['draft_forwards']} "
             f"| {row['nodes_per_round']:.1f} |"
         )

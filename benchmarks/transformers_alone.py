@@ -18,7 +18,7 @@ from collections.abc import Callable
 import torch
 from transformers import AutoModelForCausalLM
 
-from benchmarks.common import add_out, add_prompts, over_prompts, parser, prompts_of, run_spec, told, write
+from benchmarks.common import add_out, add_prompts, ends, over_prompts, parser, prompts_of, run_spec, told, write
 from gsd.config import DraftSpec, ModelSpec
 from gsd.environment import machine
 from gsd.errors import InputError
@@ -48,7 +48,7 @@ def main() -> None:
     write({"time_over_documented_use": report, "prompts": [prompt.id for prompt in prompts],
            "max_new_tokens": given.max_new_tokens, "machine": machine(runner)}, given.out)  # fmt: skip
     for way, row in report.items():
-        print(f"{way:12} {row['ratio']:.3f} ({row['low']:.3f} to {row['high']:.3f})")
+        print(f"{way:12} {row['ratio']:.3f} ({ends(row, 3)})")
 
 
 def _as_documented(model: ModelSpec, dtype: torch.dtype) -> torch.nn.Module:

@@ -15,7 +15,7 @@ def leaderboard(bench: Bench) -> go.Figure:
     """Geometric mean of every method's speed-ups with its interval, and a mark for each prompt."""
     rows = bench.methods
     names = [token(method) for method in rows["method"]]
-    subtitle = f"geometric mean and {LEVEL:.0%} bootstrap interval over {bench.measured} prompts; a mark is a prompt"
+    subtitle = f"geometric mean and {LEVEL:.0%} interval over {bench.measured} prompts; a mark is a prompt"
     made = figure(_leader(bench), subtitle, "measured speed-up (ratio)", "")
     made.add_vline(x=1, line={"color": GREY, "dash": "dash", "width": 1.5})
     marks = bench.prompts
@@ -25,10 +25,11 @@ def leaderboard(bench: Bench) -> go.Figure:
                      hovertemplate="%{y}, %{customdata}: %{x:.2f}×<extra></extra>")  # fmt: skip
     interval = {"type": "data", "array": rows["high"] - rows["speedup"], "arrayminus": rows["speedup"] - rows["low"],
                 "thickness": 3, "width": 7, "color": ACCEPTED}  # fmt: skip
+    ends = " (%{customdata[0]:.2f} to %{customdata[1]:.2f})" if rows["low"].notna().all() else ""
     made.add_scatter(
         x=rows["speedup"], y=names, mode="markers", name="geometric mean", error_x=interval,
         customdata=rows[["low", "high"]], marker={"color": ACCEPTED, "size": 11},
-        hovertemplate="%{y}: %{x:.2f}× (%{customdata[0]:.2f} to %{customdata[1]:.2f})<extra></extra>",
+        hovertemplate="%{y}: %{x:.2f}×" + ends + "<extra></extra>",
     )  # fmt: skip
     made.update_yaxes(categoryorder="array", categoryarray=names, autorange="reversed", tickfont={"size": 13})
     return made.update_xaxes(rangemode="tozero").update_layout(height=190 + 40 * len(rows))

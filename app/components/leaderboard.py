@@ -19,7 +19,10 @@ SPEEDUP = (
     "*Measured*: `time per token of the baseline ÷ time per token of the method`, both of the same repeat and warm in "
     "one process; of a prompt the median over repeats, over prompts the geometric mean. The baseline is "
 )
-PAIRED = "`Σ candidate ÷ Σ reference` over the same prompts, *measured*; the interval is a bootstrap over prompts."
+PAIRED = (
+    "The geometric mean of `candidate ÷ reference` over the same prompts, *measured*, with Student's interval of the "
+    "logarithms."
+)
 
 
 def leaderboard() -> None:

@@ -78,7 +78,7 @@ def _row(name: str, results: Sequence[PromptResult], kinds: Sequence[str | None]
 def mean_keys(name: str, of: Ratios) -> dict[str, Any]:
     """A row's mean of ratios by prompt, and its interval."""
     mean = geometric(of)
-    return {name: mean and mean.value, f"{name}_interval": mean and [mean.low, mean.high]}
+    return {name: mean and mean.value, f"{name}_interval": mean and mean.ends}
 
 
 def means_by_kind(of: Ratios, kinds: Sequence[str | None]) -> dict[str, float | None]:

@@ -45,7 +45,8 @@ def test_a_result_of_an_earlier_version_has_its_mean_and_interval_worked_out_ane
     methods = {"graph": {name: value for name, value in (row([]) | old).items() if name != "failures"}}
     found = read_bench(result(methods=methods, prompts=None), "r")
     mean = found.methods.iloc[0]
-    assert (mean["speedup"], mean["low"], mean["high"]) == pytest.approx((2.0, 1.0, 4.0))
+    half = 2**12.7062  # t · sd / √2 = 12.7062 · ln 2, at one degree of freedom
+    assert (mean["speedup"], mean["low"], mean["high"]) == pytest.approx((2.0, 2.0 / half, 2.0 * half), rel=1e-3)
     assert (found.measured, found.given, lacks(found)) == (2, 2, [])
 
 
@@ -143,12 +144,23 @@ def test_a_kind_stands_beside_a_prompt_whose_name_does_not_begin_with_it():
 
 
 def test_two_methods_are_paired_by_prompt():
-    assert against(read_bench(result(), "r"), "fast", "slow").ratio_of_means.value == pytest.approx(2.0)
+    assert against(read_bench(result(), "r"), "fast", "slow").ratio.value == pytest.approx(2.0)
 
 
 def test_names_of_prompts_are_shown_as_text():
     bench = read_bench(result(prompts=[{"id": f"<i>{i}", "kind": "<b>"} for i in range(12)]), "r")
     assert "&lt;i&gt;0 · &lt;b&gt;" in figures.by_prompt(bench).data[0].y
+
+
+def test_intervals_are_made_of_the_ratios_and_not_those_that_a_result_holds():
+    """Older results hold intervals that are too narrow; of one prompt there is none, and the figure is drawn."""
+    held = {name: row(SLOW, speedup_interval=[0.999, 1.001]) for name in ("slow", "fast")}
+    rows = read_bench(result(methods=held), "r").methods
+    assert (rows["low"] < 0.98).all() and (rows["high"] > 1.02).all()
+    alone = {name: row([ratio], speedup_interval=None, prompts=1) for name, ratio in (("slow", 1.0), ("fast", 2.0))}
+    bench = read_bench(result(methods=alone, prompts=None), "r")
+    assert bench.methods["low"].isna().all()
+    assert "customdata" not in figures.leaderboard(bench).data[1].hovertemplate
 
 
 @pytest.mark.parametrize(
