@@ -19,7 +19,7 @@ from typing import Any
 
 from analysis.catalog import TITLE, read_head
 from analysis.export import csv_files
-from analysis.load import tables_of
+from analysis.load import distinct, tables_of
 from gsd.config import RunSpec, build, run_digest
 from gsd.errors import InputError, TraceError
 from gsd.tables import NAMES, write_tables
@@ -54,18 +54,13 @@ class Taken:
 def write_bundle(runs: Sequence[Path], file: Path) -> Path:
     """Write `file`: `bundle.json` (settings and versions by run), `runs/<run>/…` (the traces), `csv/…`.
 
-    `file` appears whole or not at all. Raises `TraceError` where a run cannot be read, stands there twice, has a name
-    that is no folder's, or `file` cannot be written.
+    Each run once, and `file` whole or not at all. Raises `TraceError` where a run cannot be read, has the name of
+    another or one that no bundle takes, or `file` cannot be written.
     """
-    traces = {}
-    for folder in runs:
-        trace = read_run(folder)
-        name = trace.meta["run"]
+    traces = {trace.name: trace for trace in map(read_run, distinct(runs))}
+    for name, trace in traces.items():
         if not is_name(name):
-            raise TraceError(f"{folder}: its run.json calls it {name!r}, which no folder in a bundle can be called")
-        if name in traces:
-            raise TraceError(f"{folder}: run {name} is there twice; name each run once")
-        traces[name] = trace
+            raise TraceError(f"{trace.folder}: a bundle takes no run named {name!r}; rename its folder")
     partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -134,8 +129,6 @@ def _check(folder: Path) -> None:
         raise TraceError(f"{folder.name}: {head.why}")
     _take_trust_away(folder / "run.json")
     run = read_run(folder)
-    if run.meta["run"] != folder.name:
-        raise TraceError(f"{folder.name}: its run.json is that of {run.meta['run']!r}; bundle the run anew")
     try:
         tables_of(folder)
     except TraceError as error:
@@ -178,7 +171,7 @@ def _opened(file: Path) -> Iterator[zipfile.ZipFile]:
             yield bundle
     except FileNotFoundError:
         raise InputError(f"{file}: no such file; name a bundle that `gsd export --bundle` wrote") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, IsADirectoryError, UnicodeError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, UnicodeError, RuntimeError) as error:
         raise _no_bundle(file, str(error)) from None
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis import acceptance, columns, overlap, similarity, speed, syntax
-from analysis.load import Frames, as_frames, load_tables
+from analysis.load import Frames, as_frames, distinct, load_tables
 from gsd.csvfile import csv_text, of_arrow, of_frame
 from gsd.errors import TraceError
 from gsd.tables import NAMES
@@ -48,6 +48,7 @@ def zip_csv(runs: Sequence[Path]) -> bytes:
 
 def csv_files(runs: Sequence[Path], *, bom: bool = False) -> Iterator[tuple[str, bytes]]:
     """Name and content of every file of an export: the README, the tables, the metrics."""
+    runs = distinct(runs)
     tables = load_tables(runs)
     yield README, readme().encode()
     for name, table in tables.items():
@@ -66,7 +67,7 @@ def metrics() -> dict[str, Callable[[Frames], pd.DataFrame]]:
 
 def from_events(frames: Frames, traces: Sequence[RunTrace]) -> dict[str, pd.DataFrame]:
     """What needs more than the tables, by name: the speed-up of runs with a measured baseline, and the syntax."""
-    timed = {run.meta["run"]: speed.ar_ms_per_token(run) for run in traces if run.end and run.end["baseline"]}
+    timed = {run.name: speed.ar_ms_per_token(run) for run in traces if run.end and run.end["baseline"]}
     tokens = pd.concat(
         [syntax.committed_tokens(run, syntax.language_of(run)) for run in traces] or [_no_tokens()], ignore_index=True
     )

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from gsd.errors import TraceError
 from gsd.tables import NAMES, SCHEMAS, tables
-from gsd.trace import READABLE, RunTrace, read_run
+from gsd.trace import READABLE, RunTrace, read_run, run_name
 
 _MALFORMED = (LookupError, TypeError, AttributeError, ValueError, pa.ArrowException)  # what foreign JSON leads to
 
@@ -53,37 +53,79 @@ class Loaded:
 
 
 def load(folders: Sequence[Path]) -> Frames:
-    """Frames of the given run folders. Raises `TraceError` where one is no run."""
+    """Frames of the given run folders, each once. Raises `TraceError` where one is no run, as `distinct` does."""
     return as_frames(load_tables(folders))
 
 
 def load_tables(folders: Sequence[Path]) -> dict[str, pa.Table]:
-    """The seven Arrow tables of the given run folders, end to end."""
-    return _joined([tables_of(Path(folder)) for folder in folders])
+    """The seven Arrow tables of the given run folders, each once, end to end. Raises `TraceError` as `load`."""
+    return _joined([tables_of(folder) for folder in distinct(folders)])
+
+
+def distinct(folders: Sequence[Path]) -> list[Path]:
+    """The folders in their order, each once, by whatever path it is named: no run is to be counted twice.
+
+    Raises `TraceError` where two folders have the same name, by which tables and bundles tell runs apart.
+    """
+    known = _Known()
+    for folder in map(Path, folders):
+        earlier = known.like(folder)
+        if earlier is None:
+            known.add(folder)
+        elif _place(earlier) != _place(folder):
+            raise TraceError(
+                f"{folder} and {earlier} are two runs of one name: rename one of the folders, or leave it out"
+            )
+    return known.folders
+
+
+class _Known:
+    """Run folders by where they are on disk, and by their names."""
+
+    def __init__(self) -> None:
+        self.folders: list[Path] = []
+        self._places: dict[object, Path] = {}
+        self._names: dict[str, Path] = {}
+
+    def add(self, folder: Path) -> None:
+        """Know this one, too."""
+        self.folders.append(folder)
+        self._places[_place(folder)] = self._names[run_name(folder)] = folder
+
+    def like(self, folder: Path) -> Path | None:
+        """The known folder that is this one, or else has its name."""
+        return self._places.get(_place(folder)) or self._names.get(run_name(folder))
+
+
+def _place(folder: Path) -> object:
+    """The same for all paths of one folder, links among them; a folder that is not there stands for itself."""
+    try:
+        found = folder.stat()
+        return found.st_dev, found.st_ino
+    except OSError:
+        return folder
 
 
 def load_many(where: Path | Sequence[Path]) -> Loaded:
     """All that can be loaded of many run folders, or of the folders in one parent folder.
 
-    Skipped and named: what is no run, a trace of another version, a damaged one, and a run that stands
-    there twice. Incomplete runs are loaded and flagged by `runs.status`; `complete` leaves them out.
+    Skipped and named: what is no run, a trace of another version, a damaged one, and a run that is named
+    twice, or has the name of one before. Incomplete runs are loaded and flagged by `runs.status`; `complete` leaves
+    them out.
     """
-    parts, folders, skipped = [], [], []
-    names: dict[str, Path] = {}
+    parts, known, skipped = [], _Known(), []
     for folder in run_folders(where):
         try:
             found = tables_of(folder)
         except TraceError as error:
             skipped.append(Skipped(folder, str(error)))
             continue
-        name = found["runs"]["run"][0].as_py()
-        if name in names:
-            skipped.append(Skipped(folder, f"{folder}: run {name} is there twice; {names[name]} was loaded"))
+        if earlier := known.like(folder):
+            skipped.append(Skipped(folder, f"{folder}: run {run_name(folder)} is there twice; {earlier} was loaded"))
             continue
-        names[name] = folder
         parts.append(found)
-        folders.append(folder)
-    return Loaded(_joined(parts), folders, skipped)
+        known.add(folder)
+    return Loaded(_joined(parts), known.folders, skipped)
 
 
 def run_folders(where: Path | Sequence[Path]) -> list[Path]:
@@ -127,11 +169,12 @@ def as_frames(tables: dict[str, pa.Table]) -> Frames:
 def tables_of(folder: Path) -> dict[str, pa.Table]:
     """From Parquet where a finished run left it all, from the events otherwise (a run still going, or cut off).
 
-    Raises `TraceError` where the folder is no run, or its events are damaged.
+    The rows bear the name that the folder has now. Raises `TraceError` where the folder is no run, or its events are
+    damaged.
     """
     files = parquet_files(folder)
     if files is not None:
-        return {name: pq.read_table(file) for name, file in files.items()}
+        return {name: _named(file, run_name(folder)) for name, file in files.items()}
     try:
         run = read_run(folder)
         _check_whole(run)
@@ -162,6 +205,12 @@ def parquet_files(folder: Path) -> dict[str, Path] | None:
     except (OSError, *_MALFORMED):
         return None
     return files if same else None
+
+
+def _named(file: Path, run: str) -> pa.Table:
+    """A table of a run under this name; the file has the one that the folder had when it was written."""
+    table = pq.read_table(file, columns=pq.read_schema(file).names[1:])
+    return table.add_column(0, "run", pa.repeat(pa.scalar(run, pa.string()), len(table)))
 
 
 def _joined(parts: Sequence[dict[str, pa.Table]]) -> dict[str, pa.Table]:

@@ -96,7 +96,7 @@ def modelled_by_step(run: RunTrace, costs: Costs) -> pd.DataFrame:
         rows += [(step["round"], phase, *times) for phase, *times in zip(PHASES, _measured(step["ms"]), modelled)]
         pending = (0 if forwards else pending) + len(step["new_tokens"]) - _cached(step)
     made = pd.DataFrame(rows, columns=["round", "phase", "measured_ms", "modelled_ms"])
-    made.insert(0, "run", run.meta["run"])
+    made.insert(0, "run", run.name)
     made.insert(1, "status", run.status)
     return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,40 +10,44 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from analysis.load import parquet_files, tables_of
+from analysis.load import distinct, parquet_files, tables_of
 from gsd.errors import InputError
 from gsd.tables import NAMES, SCHEMAS
 
+GLOB = frozenset("*?[{")  # in a path, DuckDB takes these for patterns: such files are read before
+
 
 def query(folders: Sequence[Path], sql: str) -> pd.DataFrame:
-    """The answer to one SELECT over the seven tables of the given run folders.
+    """The answer to one SELECT over the seven tables of the given run folders, each once.
 
     The tables are views of the same names, all columns as in docs/tables.md; `runs.status` tells which
     runs are complete. SQL can neither write nor read any file but those tables.
 
-    Raises `InputError` with DuckDB's words for SQL that it refuses, `TraceError` where a folder is no run.
+    Raises `InputError` with DuckDB's words for SQL that it refuses, `TraceError` where a folder is no run, and
+    where two have one name.
     """
     files: dict[str, list[str]] = {name: [] for name in NAMES}
-    unfinished: dict[str, list[pa.Table]] = {name: [] for name in NAMES}
-    for folder in folders:
-        found = parquet_files(Path(folder))
-        for name, part in (found or tables_of(Path(folder))).items():
-            files[name].append(str(part.resolve())) if found else unfinished[name].append(part)
+    read: dict[str, list[pa.Table]] = {name: [] for name in NAMES}
+    for folder in distinct(folders):
+        found = None if GLOB & set(os.path.abspath(folder)) else parquet_files(folder)
+        for name, part in (found or tables_of(folder)).items():
+            files[name].append(os.path.abspath(part)) if found else read[name].append(part)
     with duckdb.connect() as connection:
-        _make_views(connection, files, unfinished)
+        _make_views(connection, files, read)
         _close_off(connection, [file for group in files.values() for file in group])
         return _answer(connection, sql)
 
 
 def _make_views(
-    connection: duckdb.DuckDBPyConnection, files: dict[str, list[str]], unfinished: dict[str, list[pa.Table]]
+    connection: duckdb.DuckDBPyConnection, files: dict[str, list[str]], read: dict[str, list[pa.Table]]
 ) -> None:
-    """A view a table: its Parquet files, and what was rebuilt from the events of runs without them."""
+    """A view a table: its Parquet files, and what was read already. A run's name is that of its folder, as ever."""
     for name in NAMES:
-        connection.register(f"_{name}", pa.concat_tables([SCHEMAS[name].empty_table(), *unfinished[name]]))
+        connection.register(f"_{name}", pa.concat_tables([SCHEMAS[name].empty_table(), *read[name]]))
         parts = [f"SELECT * FROM _{name}"]
         if files[name]:
-            parts.append(f"SELECT * FROM read_parquet({_literals(files[name])})")
+            found = f"read_parquet({_literals(files[name])}, filename = true)"
+            parts.append(f"SELECT * EXCLUDE filename REPLACE (parse_path(filename, 'system')[-3] AS run) FROM {found}")
         connection.execute(f"CREATE VIEW {name} AS {' UNION ALL '.join(parts)}")
 
 

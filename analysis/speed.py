@@ -42,7 +42,7 @@ def ar_ms_per_token(run: RunTrace) -> float:
     """
     totals = run.end and run.end["baseline"]
     if not totals or not totals["new_tokens"]:
-        raise InputError(f"run {run.meta['run']} has no measured baseline: decode it again with --baseline")
+        raise InputError(f"run {run.name} has no measured baseline: decode it again with --baseline")
     return totals["wall_ms"] / totals["new_tokens"]
 
 

@@ -73,7 +73,7 @@ def committed_tokens(run: RunTrace, language: str) -> pd.DataFrame:
     types = _types(_prompt_in_front(run), b"".join(pieces), language)
     starts = [0, *accumulate(map(len, pieces))]
     rows["type"] = [_type_of(piece, start, types) for piece, start in zip(pieces, starts)]
-    about = {"run": run.meta["run"], "kind": run.meta["spec"]["prompt"]["kind"], "status": run.status}
+    about = {"run": run.name, "kind": run.meta["spec"]["prompt"]["kind"], "status": run.status}
     return pd.DataFrame({**about, "language": language, "index": range(len(pieces)), **rows})
 
 

@@ -63,7 +63,7 @@ def rerun(run_folder: Path, runner: Runner) -> Comparison:
     before = [token for step in recorded.steps for token in step["new_tokens"]]
     totals = recorded.end["totals"]
     return Comparison(
-        run=recorded.meta["run"],
+        run=recorded.name,
         first_difference=first_difference(before, now.tokens),
         counts={name: (totals[name], now.totals[name]) for name in COUNTS},
         draw=spec.sampling.draw if spec.sampling.temperature else None,
@@ -100,7 +100,7 @@ def _check_models(recorded: RunTrace, meta: dict[str, Any]) -> None:
             if now is None or before[key] != now[key]:
                 loaded = now[key] if now else None
                 raise InputError(
-                    f"run {recorded.meta['run']}: its {role} {before['source']} has {key} {before[key]}, "
+                    f"run {recorded.name}: its {role} {before['source']} has {key} {before[key]}, "
                     f"the one loaded has {loaded}; load the pair that made it"
                 )
 

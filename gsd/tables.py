@@ -103,7 +103,7 @@ def tables(run: RunTrace) -> dict[str, pa.Table]:
         "decisions": _decisions(detailed),
         "hypotheses": _hypotheses(detailed),
     }
-    return {name: _table(run.meta["run"], name, columns[name]) for name in NAMES}
+    return {name: _table(run.name, name, columns[name]) for name in NAMES}
 
 
 def _table(run: str, name: str, columns: dict[str, Sequence[Any]]) -> pa.Table:

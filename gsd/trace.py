@@ -37,6 +37,11 @@ class RunTrace:
     notes: list[str] = field(default_factory=list)
 
     @property
+    def name(self) -> str:
+        """The run's name, see `run_name`."""
+        return run_name(self.folder)
+
+    @property
     def status(self) -> str:
         """`complete`, `cancelled`, `failed`, or `incomplete` where no end was written."""
         return self.end["status"] if self.end else "incomplete"
@@ -162,6 +167,15 @@ class EventTail:
                 self.notes.append(f"{UNREADABLE} of {len(line)} bytes was dropped")
                 continue
             yield event
+
+
+def run_name(folder: str | os.PathLike[str]) -> str:
+    """What a run is called in lists, tables, bundles and addresses: its folder's name, as the folder is called now.
+
+    So a copy is a run of its own, and a folder that was renamed is the same run under another name. `run` in
+    `run.json` is the name that it was recorded under.
+    """
+    return Path(os.path.abspath(folder)).name
 
 
 def check_writable(out: Path) -> Path:

@@ -1,6 +1,7 @@
 """The Overlap view through AppTest: empty, with a run in every scope, with runs that have nothing to show."""
 
 import json
+import shutil
 
 import pytest
 from fixtures.recorded import record_run
@@ -223,3 +224,18 @@ def test_sequences_of_several_runs_are_those_of_the_one_chosen(overlap, run, tmp
     places = [button.key.split()[1] for button in page.button if (button.key or "").startswith("place ")]
     assert places
     assert all(int(round) < 3 for round in places)
+
+
+def test_a_copied_and_a_renamed_run_show_their_rounds_and_what_merging_saved(overlap, tmp_path):
+    """The sample that merges and its tree, both renamed, and a copy of the first beside it."""
+    names = {"graph": "renamed", "tree": "its tree"}
+    for folder in list_runs(SAMPLES):
+        method = read_run(folder).meta["spec"]["drafting"]["method"]
+        if "-chat-" in folder.name and method in names:
+            shutil.copytree(folder, tmp_path / "runs" / names[method])
+    shutil.copytree(tmp_path / "runs" / "renamed", tmp_path / "runs" / "copied")
+    for name in ("renamed", "copied"):
+        for scope in ("step", "run"):
+            page = overlap(run=name, scope=scope, step="3")
+            assert not page.exception and not page.error and charts(page)
+        assert metrics(page)["Drafted nodes"] == "1,892 fewer"

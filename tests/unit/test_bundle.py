@@ -105,6 +105,14 @@ def test_no_archive_no_file_and_a_damaged_one_are_refused(tmp_path, bundle):
     refused(bundle, tmp_path / "out", "no readable bundle")
 
 
+def test_entries_that_are_said_to_begin_before_the_file_are_refused(tmp_path, bundle):
+    data = bytearray(bundle.read_bytes())
+    directory = int.from_bytes(data[-6:-2], "little")  # where the last record says that the directory begins
+    data[-6:-2] = (directory + 100_000).to_bytes(4, "little")
+    bundle.write_bytes(data)
+    refused(bundle, tmp_path / "out", "no readable bundle")
+
+
 def test_a_file_made_to_fill_the_disk_is_refused_before_it_is_unpacked(tmp_path, bundle):
     with zipfile.ZipFile(bundle) as archive:
         run = next(iter(json.loads(archive.read("bundle.json"))["runs"]))
@@ -137,9 +145,10 @@ def refused(file, out, words):
     assert not out.exists() or not list(out.iterdir())
 
 
-def test_a_run_named_twice_or_a_file_that_cannot_be_is_refused_and_leaves_nothing(tmp_path, runs):
-    with pytest.raises(TraceError, match="twice"):
-        write_bundle([runs[0], runs[0]], tmp_path / "twice.zip")
+def test_two_runs_of_one_name_or_a_file_that_cannot_be_are_refused_and_leave_nothing(tmp_path, runs):
+    namesake = record_run(tmp_path / "other")
+    with pytest.raises(TraceError, match="one name"):
+        write_bundle([runs[0], namesake.rename(namesake.with_name(runs[0].name))], tmp_path / "twice.zip")
     (tmp_path / "file").touch()
     with pytest.raises(TraceError, match="choose another"):
         write_bundle(runs, tmp_path / "file" / "b.zip")

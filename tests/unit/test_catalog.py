@@ -170,7 +170,6 @@ def spoilt(bundle, to, name, change):
 
 @pytest.mark.parametrize(("name", "old", "new", "words"), [
     ("run.json", b'"method": "graph"', b'"method": "magic"', "magic"),
-    ("run.json", b'"run": "2', b'"run": "3', "its run.json is that of"),
     ("events.jsonl", b'"position":1,', b'"position":"x",', "not a trace"),
     ("events.jsonl", b'"text":["', b'"text":[7,"', "not a trace"),
     ("events.jsonl", b'"rounds":6', b'"rounds":7', "6 of 7 rounds"),
@@ -184,6 +183,12 @@ def test_a_run_that_no_view_could_show_refuses_the_whole_file(tmp_path, bundle, 
         take_in(spoilt(bundle, tmp_path / "bad.zip", name, change), tmp_path / "out")
     assert "\n" not in str(caught.value) and ".import" not in str(caught.value)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_name_of_a_run_is_that_of_its_folder_and_not_what_its_run_json_says(tmp_path, runs, bundle):
+    spoilt(bundle, tmp_path / "b.zip", "run.json", lambda content: content.replace(b'"run": "2', b'"run": "3', 1))
+    taken = take_in(tmp_path / "b.zip", tmp_path / "out")
+    assert load([tmp_path / "out" / taken.new[0]]).nodes["run"].unique() == [runs[0].name]
 
 
 def test_tables_of_the_bundle_are_not_believed(tmp_path, runs, bundle):

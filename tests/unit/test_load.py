@@ -33,11 +33,12 @@ def test_what_cannot_be_read_is_skipped_and_named(tmp_path):
         shutil.rmtree(folder / "tables")
     (tmp_path / "notes").mkdir()
     (tmp_path / ".staging").mkdir()
-    twin = tmp_path / "zz-copy"
-    shutil.copytree(good, twin)
+    twin, copy = tmp_path / "zz-link", tmp_path / "zz-copy"
+    twin.symlink_to(good, target_is_directory=True)
+    shutil.copytree(good, copy)  # a run of its own
 
     loaded = load_many(tmp_path)
-    assert loaded.folders == [good]
+    assert loaded.folders == [good, copy]
     reasons = {one.folder: one.reason for one in loaded.skipped}
     assert set(reasons) == {newer, foreign, damaged, tmp_path / "notes", twin}
     assert "schema 99" in reasons[newer]
