@@ -232,11 +232,19 @@ class RunSpec(Spec):
     def digest(self) -> str:
         """SHA-256 of the canonical JSON, hexadecimal: settings that the method reads the same give the same digest.
 
-        Whole weights, what auto alone reads, and how tokens are drawn, are left unsaid where they are as they were
-        before there was a choice, and the last two where nothing reads them. How weights are laid out is left out: it
-        changes times, and near ties at most.
+        A draft that the method does not run is no part of it. Whole weights, what auto alone reads, and how tokens are
+        drawn, are left unsaid where they are as they were before there was a choice, and the last two where nothing
+        reads them. How weights are laid out is left out: it changes times, and near ties at most.
         """
+        return self._digest(self.draft if self.drafting.method != "ar" else None)
+
+    def earlier_digests(self) -> list[str]:
+        """Those that earlier versions gave the same run: of `ar`, one with the draft in it."""
+        return [self._digest(self.draft)] if self.draft and self.drafting.method == "ar" else []
+
+    def _digest(self, draft: ModelSpec | None) -> str:
         values = self.model_dump(mode="json", exclude={"packed"})
+        values["draft"] = draft and draft.model_dump(mode="json")
         values["drafting"] = self.drafting.as_drafted().model_dump(mode="json")
         for name in ("lookup", "history", "calibrated"):
             if values["drafting"][name] or self.drafting.method != "auto":

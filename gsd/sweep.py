@@ -97,7 +97,10 @@ class SweepSpec(Spec):
     def cells(self) -> dict[str, RunSpec]:
         """Every run by its digest, pair after pair, so that models are seldom loaded."""
         runs = (run.model_copy(update={"prompt": each}) for run in self._with_one_prompt() for each in self.prompts)
-        return {run.digest(): run for run in runs}
+        cells: dict[str, RunSpec] = {}
+        for run in runs:
+            cells.setdefault(run.digest(), run)  # of those that are one cell, the first: `ar` with this draft or that
+        return cells
 
     def _with_one_prompt(self) -> list[RunSpec]:
         shared = {name: getattr(self, name) for name in _SHARED & self.model_fields_set}
@@ -167,7 +170,7 @@ def run_sweep(
     """
     out, cells = spec.out.resolve(), spec.cells()
     with _owned(out):
-        done = {digest for digest in cells if is_done(folder_of(digest, out), digest)}
+        done = {digest: folder for digest, run in cells.items() if (folder := _done(run, out))}
         skipped, failures, began = len(done), {}, time.monotonic()
         progress(Progress(skipped, 0, len(cells), None))
         wanted = [run for digest, run in cells.items() if digest not in done]
@@ -175,13 +178,13 @@ def run_sweep(
             for tried, outcome in enumerate(outcomes, 1):
                 digest = outcome.spec.digest()
                 if outcome.error is None:
-                    done.add(digest)
+                    done[digest] = folder_of(digest, out)
                 else:
                     failures[digest] = outcome.error
                     _record_failure(out, digest, outcome.spec, outcome.error)
                 left_s = (time.monotonic() - began) / tried * (len(wanted) - tried)
                 progress(Progress(len(done), len(failures), len(cells), left_s))
-    return SweepResult([folder_of(digest, out) for digest in cells if digest in done], skipped, failures)
+    return SweepResult([done[digest] for digest in cells if digest in done], skipped, failures)
 
 
 def run_cell(runner: Runner, spec: RunSpec, out: Path) -> None:
@@ -221,6 +224,14 @@ def is_done(folder: Path, digest: str) -> bool:
         return asked == digest and json.loads(last)["status"] == "complete"
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def _done(run: RunSpec, out: Path) -> Path | None:
+    """The folder of a cell that is done, by this version or an earlier one; None where none is."""
+    for digest in (run.digest(), *run.earlier_digests()):
+        if is_done(folder_of(digest, out), digest):
+            return folder_of(digest, out)
+    return None
 
 
 @contextlib.contextmanager

@@ -84,6 +84,18 @@ def test_a_digest_goes_on_meaning_what_it_meant_when_runs_were_recorded(drafting
     assert spec.digest().startswith(beginning)
 
 
+def test_a_draft_that_is_not_run_changes_no_digest_and_the_earlier_one_is_known():
+    """Before, the draft was in that of `ar`, too; these are the beginnings that it then had."""
+    drafts = [ModelSpec(source="d"), ModelSpec(source="d", quantization="int8"), None]
+    plain = [RunSpec(target=MODEL, draft=draft, prompt=Prompt(prompt="x"), drafting=DraftSpec(method="ar"))
+             for draft in drafts]  # fmt: skip
+    assert len({spec.digest() for spec in plain}) == 1
+    earlier = [[digest[:16] for digest in spec.earlier_digests()] for spec in plain]
+    assert earlier == [["f8b044153fefd97f"], ["787aa093fff56abb"], []]
+    drafting = [RunSpec(target=MODEL, draft=draft, prompt=Prompt(prompt="x")) for draft in drafts[:2]]
+    assert len({spec.digest() for spec in drafting}) == 2 and drafting[0].earlier_digests() == []
+
+
 # A value of each setting that is neither the default nor fixed by any method.
 OTHER = dict(width=3, depth=5, merge_context=2, sibling_threshold=0.3, prob_threshold=0.2, prob_rule="local",
              prob_action="drop", frontier=7, budget=9, lookup=False, history=True, calibrated=False)  # fmt: skip

@@ -63,6 +63,30 @@ def test_a_pair_takes_the_options_of_generate(sweep):
     assert len({run.digest() for run in runs}) == len(runs) == 16
 
 
+def test_plain_decoding_is_one_cell_whatever_drafts_are_swept(sweep):
+    """Two prompts: `ar` once each, the chain with the draft whole and in 4 bits."""
+    pairs = ["tiny", {"pair": "tiny", "draft_quant": "int4"}]
+    cells = sweep(pairs=pairs, settings=[{"method": "ar"}, {"method": "chain"}], grid={}).cells()
+    counts = Counter((run.drafting.method, run.draft.quantization) for run in cells.values())
+    assert counts == {("ar", "none"): 2, ("chain", "none"): 2, ("chain", "int4"): 2}
+
+
+def test_a_cell_that_an_earlier_version_did_is_done(sweep, tiny):
+    """Its folder has the digest of then, which had the draft in it."""
+    spec = sweep(prompts=SWEEP["prompts"][:1], settings=[{"method": "ar"}], grid={})
+    [(digest, run)] = spec.cells().items()
+    [folder] = run_sweep(spec, HereAndNow(tiny)).runs
+    [earlier] = run.earlier_digests()
+    old = folder.rename(folder_of(earlier, spec.out))
+    head = (old / "run.json").read_text()
+    (old / "run.json").write_text(head.replace(digest, earlier))
+    again = HereAndNow(tiny)
+    result = run_sweep(spec, again)
+    assert (result.runs, result.skipped, again.ran) == ([old], 1, [])
+    (old / "run.json").write_text(head)  # the digest of another run
+    assert run_sweep(spec, again).runs == [folder] and again.ran == [run]
+
+
 def test_settings_that_draft_the_same_are_one_cell(sweep):
     """A tree never merges and a chain has width 1, whatever the grid says; only the graph has all four."""
     grid = {"merge_context": ["none", 0], "width": [2, 3]}
