@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, TextIO
 
 import streamlit as st
 
@@ -23,6 +25,7 @@ STDERR_LINES = 12  # shown when the process dies
 KEPT = 500  # jobs that have ended and are still known
 FORGOTTEN = "How this run ended is not known any more, as many have come since. What it recorded is among the runs."
 
+Outbox = SimpleQueue[str | None]  # lines to write; None: no more
 PENDING = ("queued", "loading", "preparing", "running")
 STATE_AFTER = {"loading": "loading", "loaded": "preparing", "started": "running", "finished": "finished",
                "failed": "failed", "cancelled": "cancelled"}  # fmt: skip
@@ -66,13 +69,15 @@ class Job:
 class EngineClient:
     """Owns one engine process, shared by all sessions; starts it again after it died.
 
-    Every method may be called from any thread.
+    Every method may be called from any thread, and none but `close` waits for the process: what is sent to it goes
+    through an outbox, as a pipe takes 64 KB and the process reads none of it while it imports torch.
     """
 
     def __init__(self, command: Sequence[str] = COMMAND) -> None:
         self._command = list(command)
         self._lock = threading.RLock()
         self._process: subprocess.Popen[str] | None = None
+        self._outbox: Outbox = SimpleQueue()  # of the present process
         self._jobs: dict[str, Job] = {}
         self._owners: dict[str, subprocess.Popen[str]] = {}  # pending job -> the process it was given to
         self._batches: dict[str, list[str]] = {}  # job -> what was asked for in one go with it, in order
@@ -82,8 +87,10 @@ class EngineClient:
         """Start the process unless it is up, so that its imports are done before the first run."""
         with self._lock:
             if self._process is None or self._process.poll() is not None:
-                self._process = _spawn(self._command)
-                threading.Thread(target=self._follow, args=(self._process,), daemon=True).start()
+                self._process, self._outbox = _spawn(self._command), SimpleQueue()
+                for work, of in ((_deliver, (self._outbox, self._process.stdin)),
+                                 (self._follow, (self._process, self._outbox))):  # fmt: skip
+                    threading.Thread(target=work, args=of, daemon=True).start()
 
     def submit(self, spec: RunSpec, out: Path, *, baseline: bool = False) -> str:
         """Queue a run whose trace goes under `out`; returns the job's id."""
@@ -152,8 +159,8 @@ class EngineClient:
         """End the process; a run that is going is cancelled."""
         with self._lock:
             process = self._process
+            self._outbox.put(None)
         if process is not None:
-            process.stdin.close()
             process.wait()
 
     def _forget(self) -> None:
@@ -183,13 +190,9 @@ class EngineClient:
 
     def _send(self, command: dict[str, Any]) -> None:
         """A process that has just died cannot read; `_follow` then reports the crash of whatever was pending."""
-        try:
-            self._process.stdin.write(json.dumps(command) + "\n")
-            self._process.stdin.flush()
-        except (BrokenPipeError, ValueError):
-            pass
+        self._outbox.put(json.dumps(command) + "\n")
 
-    def _follow(self, process: subprocess.Popen[str]) -> None:
+    def _follow(self, process: subprocess.Popen[str], outbox: Outbox) -> None:
         """Take in the process's events until it ends, then say so. Runs in a thread."""
         last_lines: deque[str] = deque(maxlen=STDERR_LINES)
         errors = threading.Thread(target=last_lines.extend, args=(process.stderr,), daemon=True)
@@ -198,6 +201,7 @@ class EngineClient:
             if line.endswith("\n"):  # the last one is torn where the process was killed as it wrote
                 self._take(json.loads(line))
         code = process.wait()
+        outbox.put(None)
         errors.join()
         with self._lock:
             if self._process is process:
@@ -247,6 +251,16 @@ def _held(job: Job, held: bool, now: float) -> Job:
         return job
     paused_s = job.paused_s + (0.0 if held else now - job.held_since)
     return replace(job, held=held, held_since=now, paused_s=paused_s)
+
+
+def _deliver(outbox: Outbox, pipe: TextIO) -> None:
+    """Write what is put into the outbox, in order, until its end or the process's. Runs in a thread."""
+    with contextlib.suppress(BrokenPipeError):
+        for line in iter(outbox.get, None):
+            pipe.write(line)
+            pipe.flush()
+    with contextlib.suppress(BrokenPipeError):  # what was not written is tried once more
+        pipe.close()
 
 
 def _spawn(command: list[str]) -> subprocess.Popen[str]:

@@ -2,15 +2,20 @@
 
 import os
 import signal
+import sys
+import threading
+from pathlib import Path
 
 import pytest
 from fixtures.recorded import run_spec
 from fixtures.waiting import wait_until
 
 from app import engine_client
-from app.engine_client import Job, _held, _moved
+from app.engine_client import EngineClient, Job, _held, _moved
 from gsd.config import ModelSpec, Prompt
 from gsd.trace import read_run
+
+FAKE_WORKER = (sys.executable, str(Path(__file__).parents[1] / "fixtures" / "fake_worker.py"))
 
 
 def submit(client, out, prompt="x", **changes):
@@ -29,6 +34,31 @@ def test_a_run_goes_from_queued_to_finished_and_names_its_folder(client, tmp_pat
     assert read_run(done.folder).status == "complete"
     wait_until(client.memory)
     assert client.memory() == {"host_bytes": 1, "device_bytes": {}}
+
+
+WAITING = """
+import pathlib, runpy, sys, time
+while not pathlib.Path(sys.argv[1]).exists():
+    time.sleep(0.01)
+runpy.run_path(sys.argv[2], run_name="__main__")
+"""
+
+
+def test_a_batch_larger_than_a_pipe_waits_for_the_process_and_holds_up_nobody(tmp_path):
+    """The process reads nothing before there is a file `go`; a pipe holds 64 KB, the three runs take 150."""
+    python, worker = FAKE_WORKER
+    client, go, jobs = EngineClient([python, "-c", WAITING, str(tmp_path / "go"), worker]), tmp_path / "go", []
+    specs = [run_spec(prompt=Prompt(prompt="slow" + "x" * 50_000)) for _ in range(3)]
+    try:
+        asks = threading.Thread(target=lambda: jobs.extend(client.submit_all(specs, tmp_path / "runs")), daemon=True)
+        asks.start()
+        asks.join(10)
+        assert [client.job(job).state for job in jobs] == ["queued"] * 3
+        client.cancel(jobs[1])
+    finally:
+        go.touch()
+    assert [ended(client, job).state for job in jobs] == ["finished", "cancelled", "finished"]
+    client.close()
 
 
 def test_a_running_job_can_be_cancelled(client, tmp_path):
