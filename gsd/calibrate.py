@@ -134,11 +134,12 @@ def _own_ms(step: Step) -> float:
 
 
 def _not_negative(rows: np.ndarray, values: np.ndarray) -> list[float]:
-    """Least squares over [R, C] with no coefficient below 0: what would be is held at 0 and the rest fitted anew."""
-    free = list(range(rows.shape[1]))
-    while True:
-        fitted, *_ = np.linalg.lstsq(rows[:, free], values, rcond=None)
-        if not free or fitted.min() >= 0:
-            break
-        free.pop(int(fitted.argmin()))
-    return [float(fitted[free.index(column)]) if column in free else 0.0 for column in range(rows.shape[1])]
+    """The least squares over [R, C] of all fits without a coefficient below 0.
+
+    To hold at 0 what an unbounded fit makes negative, one after another, is not that: with the second held, the first
+    may be wanted again.
+    """
+    from scipy.optimize import nnls  # imported where it is used: half a second
+
+    fitted, _ = nnls(rows, values)
+    return fitted.tolist()
