@@ -60,7 +60,7 @@ class OpenAtlas:
 
 def open_atlas(name: str, folder: Path) -> OpenAtlas:
     """Read an atlas, once. Raises `TraceError` where it cannot be read."""
-    files = [file for file in (folder / "atlas.json", folder / COSTS_FILE) if file.exists()]
+    files = [file for file in (folder, folder / "atlas.json", folder / COSTS_FILE) if file.exists()]
     return _read(name, folder, max((file.stat().st_mtime for file in files), default=0.0))
 
 

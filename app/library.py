@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -111,8 +110,9 @@ def atlases() -> dict[str, Path]:
 
 def atlas_labels(found: Mapping[str, Path]) -> dict[str, str]:
     """Name → label, which says how many prompts probing left undone."""
-    files = {name: folder / "atlas.json" for name, folder in found.items()}
-    pending = {name: _pending(file, _stamp(file)) for name, file in files.items()}
+    pending = {
+        name: _pending(folder, max(_stamp(folder), _stamp(folder / "atlas.json"))) for name, folder in found.items()
+    }
     return {name: f"{name} · {count} not probed" if count else name for name, count in pending.items()}
 
 
@@ -163,9 +163,11 @@ def _info(folder: Path, listed: int, written: int) -> RunInfo:
 
 
 @lru_cache(maxsize=LISTED_RUNS)
-def _pending(file: Path, changed: int) -> int:
+def _pending(folder: Path, changed: int) -> int:
     """Prompts of an atlas that are still to be probed; 0 of one that cannot be read, of which its view says why."""
+    from gsd.atlas import Atlas  # with pyarrow, which not every page waits for
+
     try:
-        return len(json.loads(file.read_bytes())["meta"].get("pending", []))
+        return Atlas.pending_in(folder)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return 0

@@ -8,12 +8,13 @@ text. `gsd.probe` records an atlas with models; everything here is plain Python,
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gsd.config import DraftSpec
@@ -24,6 +25,8 @@ from gsd.trace import READABLE, as_of_today, other_version
 SCHEMA = 2  # as of traces, whose settings it repeats
 # What a file that is no atlas leads to.
 _FOREIGN = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, pa.ArrowException)
+PARTS = "text-*.parquet"  # texts recorded since the atlas was last saved, one file each
+_ABOUT = b"gsd"  # in a part's schema: its text, and how many prompts were pending behind it
 SLACK = 3  # times the bound on the frontier is probed: a merge or a sibling rule takes nodes out and lets others in
 MOST_FRONTIER = 1024 // SLACK  # that a setting can be probed with
 NODE_COLUMNS = pa.schema(
@@ -177,13 +180,41 @@ class Atlas:
 
     @staticmethod
     def is_in(folder: Path) -> bool:
-        """Whether a folder holds an atlas, of whatever version."""
-        return (folder / "atlas.json").exists()
+        """Whether a folder holds an atlas, of whatever version, or what is left of one."""
+        return (folder / "atlas.json").exists() or any(folder.glob(PARTS))
+
+    @staticmethod
+    def pending_in(folder: Path) -> int:
+        """How many prompts are still to be probed, without reading the nodes. Raises what reading may raise."""
+        head = json.loads((folder / "atlas.json").read_bytes())
+        newer = [about for number, about, _ in _parts(folder) if number >= len(head["texts"])]
+        return newer[-1]["pending"] if newer else len(head["meta"].get("pending", []))
+
+    def record(self, text: AtlasText, folder: Path) -> None:
+        """Add a text, and write it alone, beside what was saved before it: the rest may be large. The first saves all.
+
+        `pending` is to be that behind it. Raises `TraceError` where the folder cannot be written.
+        """
+        number = len(self.texts)
+        self.texts.append(text)
+        if not number:
+            self.save(folder)
+            return
+        about = {"text": {name: getattr(text, name) for name in _HEAD}, "pending": len(self.pending)}
+        table = _node_table([text], number)
+        table = table.replace_schema_metadata({_ABOUT: json.dumps(about).encode()})
+        partial = folder / f"text-{number:05}.parquet.partial"
+        try:
+            pq.write_table(table, partial, compression="zstd")
+            partial.rename(partial.with_suffix(""))
+        except OSError as error:
+            raise TraceError(f"cannot write {folder}: {error.strerror or error}; choose another --out") from error
 
     def save(self, folder: Path) -> None:
         """Write `nodes.parquet`, then `atlas.json`: nodes of a text that it does not name yet are left out when read.
 
-        Raises `TraceError` where the folder cannot be written.
+        Then parts go: those of texts that it names are not read any more. Raises `TraceError` where the folder cannot
+        be written.
         """
         heads = [{name: getattr(text, name) for name in _HEAD} for text in self.texts]
         head = {"schema": SCHEMA, "bounds": asdict(self.bounds), "draft_context": self.draft_context,
@@ -194,6 +225,8 @@ class Atlas:
             (folder / "atlas.json.partial").write_text(json.dumps(head, ensure_ascii=True, indent=1))
             for name in ("nodes.parquet", "atlas.json"):
                 (folder / f"{name}.partial").rename(folder / name)
+            for part in folder.glob(PARTS):
+                part.unlink()
         except OSError as error:
             raise TraceError(f"cannot write {folder}: {error.strerror or error}; choose another --out") from error
 
@@ -204,9 +237,15 @@ class Atlas:
             head = json.loads((folder / "atlas.json").read_text())
             if head["schema"] not in READABLE:
                 raise TraceError(f"{folder}: atlas {other_version(head['schema'])}")
-            texts = [AtlasText(**text) for text in head["texts"]]
-            _grow_trees(texts, pq.read_table(folder / "nodes.parquet", schema=NODE_COLUMNS))
-            meta = as_of_today(head["meta"], head["schema"])
+            texts, meta = [AtlasText(**text) for text in head["texts"]], as_of_today(head["meta"], head["schema"])
+            pending = meta.get("pending", [])
+            nodes = [_of_first(len(texts), pq.read_table(folder / "nodes.parquet", schema=NODE_COLUMNS))]
+            for number, about, part in _parts(folder):
+                if number == len(texts):
+                    texts.append(AtlasText(**about["text"]))
+                    meta["pending"] = pending[len(pending) - about["pending"] :]
+                    nodes.append(pq.read_table(part, schema=NODE_COLUMNS))
+            _grow_trees(texts, pa.concat_tables(nodes))
             return cls(Bounds(**head["bounds"]), head["draft_context"], meta, texts)
         except _FOREIGN as error:
             raise TraceError(f"{folder} is no atlas ({error}); make one with gsd probe") from None
@@ -215,10 +254,17 @@ class Atlas:
 _HEAD = ("id", "kind", "prompt", "tokens", "texts", "capacity", "given", "chat")
 
 
-def _node_table(texts: Iterable[AtlasText]) -> pa.Table:
-    """Every node but the roots, in the order in which they were added."""
+def _parts(folder: Path) -> Iterator[tuple[int, dict[str, Any], Path]]:
+    """Number, text and file of each part, in order."""
+    numbered = sorted((int(part.stem.partition("-")[2]), part) for part in folder.glob(PARTS))
+    for number, part in numbered:
+        yield number, json.loads(pq.read_schema(part).metadata[_ABOUT]), part
+
+
+def _node_table(texts: Iterable[AtlasText], first: int = 0) -> pa.Table:
+    """Every node but the roots, in the order in which they were added; texts are numbered from `first` on."""
     columns: dict[str, list] = {name: [] for name in NODE_COLUMNS.names}
-    for number, text in enumerate(texts):
+    for number, text in enumerate(texts, first):
         for at, tree in enumerate(text.trees):
             columns["text"] += [number] * (len(tree) - 1)
             columns["at"] += [at] * (len(tree) - 1)
@@ -228,13 +274,16 @@ def _node_table(texts: Iterable[AtlasText]) -> pa.Table:
     return pa.table(columns, schema=NODE_COLUMNS)
 
 
+def _of_first(count: int, nodes: pa.Table) -> pa.Table:
+    """The rows of the first so many texts: those of others are there where a save was cut off before `atlas.json`."""
+    return nodes.filter(pc.less(nodes["text"], count))
+
+
 def _grow_trees(texts: list[AtlasText], nodes: pa.Table) -> None:
     """Fill `trees` from the node table."""
     for text in texts:
         text.trees = [DraftTree(text.committed(at)[-1]) for at in range(len(text.tokens))]
-    frame = nodes.to_pandas()
-    frame = frame[frame["text"] < len(texts)]
-    for (number, at), rows in frame.groupby(["text", "at"], sort=False):
+    for (number, at), rows in nodes.to_pandas().groupby(["text", "at"], sort=False):
         tree = texts[number].trees[at]
         parents, tokens, logq = (rows[name].tolist() for name in ("parent", "token", "logq"))
         start = 0

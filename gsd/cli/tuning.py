@@ -105,23 +105,28 @@ def probe(
 def _record(runner: Runner, spec: RunSpec, atlas: Atlas, folder: Path) -> list[BrokenLine]:
     """Probe every prompt that is pending; those that cannot be decoded are left out and returned.
 
-    Saved after each, so that whatever ends it leaves the texts that are whole, and says which are pending.
+    Each is written when it is whole, so that whatever ends it leaves those, and says which are pending.
     """
     from gsd.probe import probe_text
 
     broken = []
     with progress("probing", len(atlas.pending)) as advance:
-        while atlas.pending:
-            asked = atlas.pending[0]
-            one = spec.model_copy(update={"prompt": build(Prompt, asked["prompt"])})
-            try:
-                atlas.texts.append(probe_text(runner, one, atlas.bounds))
-            except PromptError as error:
-                broken.append(BrokenLine(asked["line"], str(error)))
-            atlas.pending.pop(0)
+        try:
+            while atlas.pending:
+                asked = atlas.pending[0]
+                one = spec.model_copy(update={"prompt": build(Prompt, asked["prompt"])})
+                try:
+                    text = probe_text(runner, one, atlas.bounds)
+                except PromptError as error:
+                    broken.append(BrokenLine(asked["line"], str(error)))
+                    text = None
+                atlas.pending.pop(0)
+                if text:
+                    atlas.record(text, folder)
+                advance(note=one.prompt.id)
+        finally:
             if atlas.texts:
                 atlas.save(folder)
-            advance(note=one.prompt.id)
     return broken
 
 
