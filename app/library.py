@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +16,6 @@ import streamlit as st
 from analysis.catalog import Head, RunInfo, read_head, run_info
 from app.words import shortened
 from gsd.errors import TraceError
-from gsd.trace import list_runs
 
 if TYPE_CHECKING:
     from analysis.load import Frames
@@ -72,23 +72,53 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    """All runs, the user's newest first, then the samples of which the user has no copy."""
-    own = [Entry(_head(folder, _stamp(folder)), False) for folder in list_runs(runs_folder())]
-    own.sort(key=lambda entry: entry.created, reverse=True)  # runs of a sweep have names that say no time
+    """All runs, the user's newest first, then the samples of which the user has no copy.
+
+    One look at each folder, and at what is in those that have changed: for one run take `find`.
+    """
+    own = _own_in_order(_in(runs_folder(), sample=False))
     names = {entry.name for entry in own}
-    samples = [folder for folder in list_runs(SAMPLES) if folder.name not in names]
-    shown = [Entry(_head(folder, _stamp(folder)), True) for folder in samples]
-    return own + sorted(shown, key=lambda entry: entry.spec["drafting"]["method"] != "graph")  # what the lab is about
+    return own + _samples_in_order(entry for entry in _in(SAMPLES, sample=True) if entry.name not in names)
+
+
+def _in(place: Path, *, sample: bool) -> list[Entry]:
+    """The runs in a folder, the last name first; none where it is not there."""
+    found = []
+    with contextlib.suppress(OSError), os.scandir(place) as folders:
+        for one in sorted(folders, key=lambda folder: folder.name, reverse=True):
+            with contextlib.suppress(OSError):  # no run, or gone
+                found.append(_read(one.path, one.stat().st_mtime_ns, sample))
+    return found
+
+
+def _own_in_order(found: Iterable[Entry]) -> list[Entry]:
+    return sorted(found, key=lambda entry: entry.created, reverse=True)  # runs of a sweep have names that say no time
+
+
+def _samples_in_order(found: Iterable[Entry]) -> list[Entry]:
+    return sorted(found, key=lambda entry: entry.spec["drafting"]["method"] != "graph")  # what the lab is about
 
 
 def info(entry: Entry) -> RunInfo:
     """How a run ended, and its counts."""
-    return _info(entry.folder, _stamp(entry.folder), _stamp(entry.folder / "events.jsonl"))
+    return _info(str(entry.folder), _stamp(entry.folder), _stamp(entry.folder / "events.jsonl"))
 
 
 def find(name: str) -> Entry | None:
     """The run of that name, among those known and no other: names come from addresses."""
-    return next((entry for entry in entries() if entry.name == name), None)
+    if not name or Path(name).name != name or name == "..":
+        return None
+    for place, sample in ((runs_folder(), False), (SAMPLES, True)):
+        with contextlib.suppress(OSError, ValueError):  # of an address with a zero byte
+            return _read(str(place / name), (place / name).stat().st_mtime_ns, sample)
+    return None
+
+
+def _named(names: Iterable[str]) -> list[Entry]:
+    """Those of the runs that are there, each once, in the order of `entries`, without looking at all others."""
+    found = [entry for name in sorted(set(names), reverse=True) if (entry := find(name))]
+    own, samples = ([entry for entry in found if entry.sample == sample] for sample in (False, True))
+    return _own_in_order(own) + _samples_in_order(samples)
 
 
 def labels(found: Sequence[Entry]) -> dict[str, str]:
@@ -96,8 +126,9 @@ def labels(found: Sequence[Entry]) -> dict[str, str]:
     made: dict[str, str] = {}
     seen: Counter[str] = Counter()
     for entry in found:
-        seen[entry.label] += 1
-        made[entry.name] = entry.label if seen[entry.label] == 1 else f"{entry.label} ({seen[entry.label]})"
+        label = entry.label
+        seen[label] += 1
+        made[entry.name] = label if seen[label] == 1 else f"{label} ({seen[label]})"
     return made
 
 
@@ -118,7 +149,7 @@ def atlas_labels(found: Mapping[str, Path]) -> dict[str, str]:
 
 def frames(names: Sequence[str]) -> Frames:
     """The tables of runs by name. Raises `TraceError` where one cannot be read."""
-    folders = [entry.folder for entry in entries() if entry.name in set(names)]
+    folders = [entry.folder for entry in _named(names)]
     if missing := set(names) - {folder.name for folder in folders}:
         raise TraceError(f"there is no run {sorted(missing)[0]!r} under {runs_folder()}")
     return _frames(tuple(map(str, folders)), tuple(_changed(folder) for folder in folders))
@@ -126,7 +157,7 @@ def frames(names: Sequence[str]) -> Frames:
 
 def version(names: Sequence[str]) -> tuple[int, ...]:
     """When the named runs last grew: what is computed from them holds until this changes."""
-    return tuple(_changed(entry.folder) for entry in entries() if entry.name in set(names))
+    return tuple(_changed(entry.folder) for entry in _named(names))
 
 
 @st.cache_resource(show_spinner=False, max_entries=LOADED_RUNS)
@@ -145,21 +176,25 @@ def _changed(folder: Path) -> int:
 def _stamp(path: Path) -> int:
     """When a file last changed, or what a folder lists; 0 where it is gone."""
     try:
-        return path.stat().st_mtime_ns
+        return os.stat(path).st_mtime_ns
     except OSError:
         return 0
 
 
 @lru_cache(maxsize=LISTED_RUNS)
-def _head(folder: Path, changed: int) -> Head:
-    """Cached by what the folder lists: `run.json` and the title appear whole, in place of what was there."""
-    return read_head(folder)
+def _read(folder: str, changed: int, sample: bool) -> Entry:
+    """Cached by what the folder lists: `run.json` and the title appear whole, in place of what was there.
+
+    Raises `OSError` where there is no `run.json`, which is not kept: one that is just being made has the same date.
+    """
+    os.stat(f"{folder}/run.json")
+    return Entry(read_head(Path(folder)), sample)
 
 
 @lru_cache(maxsize=LISTED_RUNS)
-def _info(folder: Path, listed: int, written: int) -> RunInfo:
+def _info(folder: str, listed: int, written: int) -> RunInfo:
     """Cached by when the tables appeared and the events grew."""
-    return run_info(_head(folder, listed))
+    return run_info(read_head(Path(folder)))
 
 
 @lru_cache(maxsize=LISTED_RUNS)

@@ -188,7 +188,12 @@ def check_writable(out: Path) -> Path:
 
 def list_runs(out: str | os.PathLike[str]) -> list[Path]:
     """Run folders under `out` by name, the last first: the newest, but where names do not begin with the time."""
-    return sorted((path.parent for path in Path(out).glob("*/run.json")), key=lambda path: path.name, reverse=True)
+    try:
+        with os.scandir(out) as found:
+            names = [one.name for one in found if os.path.exists(f"{one.path}/run.json")]
+    except OSError:  # no such folder, or none to look into
+        return []
+    return [Path(out, name) for name in sorted(names, reverse=True)]
 
 
 def finite(value: float) -> float | None:
