@@ -19,7 +19,8 @@ from gsd.models.cache import KVCache
 from gsd.models.lean import LeanDecoder
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64, 128)  # tokens; more are run as they come, as launching then costs little
-FEWEST_SLOTS = 256  # that attention reads; then twice as many each
+FEWEST_SLOTS = 256  # that attention reads; then twice as many each, up to a step
+STEP = 1024  # slots by which a long cache grows
 
 Replay = Callable[[], torch.Tensor]
 
@@ -49,8 +50,20 @@ class StaticForwards:
         return count <= COUNTS[-1]
 
     def room(self, capacity: int) -> int:
-        """Slots to hold, and slots to read, where there are so many: rounded up, so that few shapes serve all."""
-        return max(FEWEST_SLOTS, 1 << (capacity - 1).bit_length())
+        """Slots to hold where so many are needed: rounded up by less than `STEP`, so that it seldom moves.
+
+        Twice as many each, as are read of a short cache, would waste up to half of the memory of a long one.
+        """
+        return _doubled(capacity) if capacity <= STEP else _multiple(capacity, STEP)
+
+    def read(self, valid: int) -> int:
+        """Slots to read where so many are valid: rounded up, so that few shapes serve all, above `STEP` by less than ¼.
+
+        From there on there are four lengths for each doubling: steps that do not grow would make a shape, with a mask
+        and a graph of its own, of each.
+        """
+        rounded = _doubled(valid) if valid <= STEP else _multiple(valid, _doubled(valid) // 8)
+        return min(rounded, self._cache.capacity)
 
     def prepare(
         self, tokens: list[int], positions: list[int], mask: np.ndarray | None, rows: int
@@ -60,7 +73,7 @@ class StaticForwards:
         `mask` [N, T] bool says what is seen of the last T slots; None: all. The logits hold until the next forward.
         """
         count, start = len(tokens), self._cache.length
-        shape = self._shape(next(most for most in COUNTS if count <= most), self.room(start + count))
+        shape = self._shape(next(most for most in COUNTS if count <= most), self.read(start + count))
         padding = shape.index.shape[1] - count
         slots = [*range(start, start + count), *[self._cache.spare] * padding]
         shape.index.copy_(torch.tensor([[*tokens, *[0] * padding], [*positions, *[0] * padding], slots]))
@@ -114,6 +127,16 @@ def cuda_graphs(device: torch.device) -> Callable[[Replay], Replay]:
         return replay
 
     return record
+
+
+def _doubled(count: int) -> int:
+    """The least power of two that holds so many, `FEWEST_SLOTS` or more."""
+    return max(FEWEST_SLOTS, 1 << (count - 1).bit_length())
+
+
+def _multiple(count: int, step: int) -> int:
+    """The least multiple of `step` that holds so many."""
+    return -(-count // step) * step
 
 
 def _additive(mask: np.ndarray | None, like: torch.Tensor, start: int, count: int) -> torch.Tensor:

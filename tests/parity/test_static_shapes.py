@@ -12,7 +12,7 @@ from gsd.config import DraftSpec, ModelSpec
 from gsd.errors import ModelError
 from gsd.models.hf import HFModel
 from gsd.models.loading import load_model
-from gsd.models.static import COUNTS, FEWEST_SLOTS
+from gsd.models.static import COUNTS, FEWEST_SLOTS, STEP
 from gsd.pairs import PAIRS
 from tests.models import VOCABULARY, decode, half_agreeing, target_of, tokens_of
 
@@ -115,6 +115,39 @@ def test_a_cache_that_moves_is_recorded_anew():
     model.reset(FEWEST_SLOTS + 1)
     model.forward([1], [0], torch.clone)
     assert recorder.recorded == 2
+
+
+def test_a_long_cache_is_held_and_read_without_much_waste_and_in_few_shapes():
+    """Up to 1,024 slots they double; then less than 1,024 are held beyond need, and less than a quarter is read."""
+    model, _ = recorded(target_of("llama"))
+    static, lengths = model._static, set()
+    model.reset(34_000)
+    for slots in range(1, 33_001):
+        held, read = static.room(slots), static.read(slots)
+        assert slots <= held < max(2 * slots, FEWEST_SLOTS + 1) and held - slots < STEP
+        assert slots <= read and (read < 1.25 * slots or slots <= STEP)
+        lengths.add(read)
+    assert len(lengths) <= 3 + 4 * 6  # 256, 512, 1024, then four for each doubling up to 65,536
+    assert max(lengths) <= model._cache.capacity < 34_000 + STEP
+
+
+def test_what_a_long_cache_holds_is_that_of_the_decoder_itself(architecture):
+    """1,030 tokens, then trees: 1,280 slots of 2,048 are read, and at the end of a cache no more than it has."""
+    rng = np.random.default_rng(3)
+    plain, (static, _) = HFModel(target_of(architecture), ModelSpec(source="random")), recorded(target_of(architecture))
+    prompt = rng.integers(VOCABULARY, size=1030).tolist()
+    tokens, mask = rng.integers(VOCABULARY, size=7).tolist(), tree_mask(rng, 7)
+    answers = []
+    for model in (plain, static):
+        model.reset(1030 + 20)
+        with torch.inference_mode():
+            for start in range(0, 1030, 206):
+                part = prompt[start : start + 206]
+                model.forward(part, list(range(start, start + len(part))), lambda _: None)
+            positions = [1030 + int(row.sum()) - 1 for row in mask]
+            answers.append(model.forward(tokens, positions, torch.clone, rows=7, mask=mask))
+    assert static._cache.capacity == 2 * STEP and static._static.read(1037) == 1280
+    torch.testing.assert_close(answers[1], answers[0], rtol=1e-4, atol=1e-4)
 
 
 def test_a_text_is_not_spoilt_by_an_earlier_one_that_overflowed():
