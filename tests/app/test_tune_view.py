@@ -100,12 +100,12 @@ def test_the_command_names_models_and_prompt_of_the_atlas(tune, tmp_path):
     atlas.save(tmp_path / "runs" / "named")
     made_atlas({"spec": spec | {"pair": None}}).save(tmp_path / "runs" / "own")
     page = tune(atlas="named")
-    asked = ["--pair", "tiny", "--max-new-tokens", "40", "--prompt", "it's  two  words"]
-    assert shlex.split(page.code[0].value)[:8] == ["gsd", "generate", *asked]
+    asked = ["--pair", "tiny", "--draft-quant", "none", "--max-new-tokens", "40", "--prompt", "it's  two  words"]
+    assert shlex.split(page.code[0].value)[:10] == ["gsd", "generate", *asked]
     page.selectbox(key="trial text").set_value("ab-1").run()
     assert "--prompt P" in page.code[0].value
     page = tune(atlas="own")
-    models = "--target made/up-target --draft made/up-draft"
+    models = "--target made/up-target --draft made/up-draft --draft-quant none"
     assert page.code[0].value.startswith(f"gsd generate {models} --max-new-tokens 40 --prompt P")
 
 

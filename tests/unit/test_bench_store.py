@@ -10,7 +10,7 @@ from subprocess import PIPE
 
 import pytest
 
-from gsd.bench import Measurement, PromptResult, summary
+from gsd.bench import Measurement, PromptResult, store, summary
 from gsd.bench.contenders import PeerMethod
 from gsd.bench.divergence import Divergence
 from gsd.bench.measuring import Turn
@@ -267,3 +267,17 @@ def test_a_benchmark_in_the_background_ends_when_it_is_told_to_and_goes_on_where
     assert len(rows(file)) == 3 * 2 * 2 and [row for row in rows(file) if row["prompt"] == "p0"] == before
     assert after["methods"]["ar"]["speedups_over_transformers"][0] == report["methods"]["ar"][
         "speedups_over_transformers"][0]  # fmt: skip
+
+
+def test_a_prompt_whose_name_a_spreadsheet_would_run_is_read_back_by_its_name(tmp_path):
+    """And what was read back is written as it was: numbers stay numbers."""
+    file = tmp_path / "calls.csv"
+    row = dict.fromkeys(store.COLUMNS) | {"prompt": "=1+1", "kind": "-", "method": "ar", "repeat": 0, "new_tokens": 7,
+                                          "wall_ms": 1.5}  # fmt: skip
+    store._replace(file, [row])
+    written = file.read_bytes()
+    assert b'\n"\'=1+1","\'-","ar",0,7,1.5,' in written
+    kept = store.Kept([], [], 1)
+    assert kept._read_rows(file) == [row]
+    store._replace(file, kept._read_rows(file))
+    assert file.read_bytes() == written

@@ -218,7 +218,7 @@ def test_query_answers_over_many_runs(gsd, tmp_path):
     asked = ("query", "SELECT new_tokens, kind FROM runs ORDER BY 1", *runs)
     code, out, _ = gsd(*asked, "--csv", tmp_path / "answer.csv", "--json")
     assert (code, json.loads(out)) == (0, {"rows": [{"new_tokens": n, "kind": None} for n in (2, 3)]})
-    assert (tmp_path / "answer.csv").read_text() == "new_tokens,kind\n2,\n3,\n"
+    assert (tmp_path / "answer.csv").read_text() == '"new_tokens","kind"\n2,\n3,\n'
     code, out, _ = gsd(*asked)
     assert (code, [line.split()[0] for line in out.splitlines()]) == (0, ["new_tokens", "2", "3"])
     refused(gsd("query", "DROP VIEW runs", *runs), "one SELECT")
