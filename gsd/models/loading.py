@@ -65,7 +65,13 @@ def load_model(
         packs = packed and can_pack(model)
         known = spec.model_copy(update={"revision": commit(spec, model.config)})
         record = cuda_graphs(model.device) if recorded and model.device.type == "cuda" else None
-        loaded = HFModel(model, known, lean=lean, record=record)
+        try:
+            loaded = HFModel(model, known, lean=lean, record=record)
+        except (TypeError, ValueError, LookupError, AttributeError) as error:  # its forward wants more than text
+            raise ModelError(
+                f"{spec.source}: {type(model).__name__} cannot go on from tokens and a cache alone "
+                f"({type(error).__name__}: {error}); use a decoder-only text model"
+            ) from error
         if not read.proof.proven:
             prove_loaded(loaded)
         if spec.quantization != "none":

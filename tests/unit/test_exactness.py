@@ -113,7 +113,7 @@ def test_whisper_s_decoder_is_refused_in_one_line(tmp_path):
                            bos_token_id=1, eos_token_id=1, decoder_start_token_id=2, suppress_tokens=None,
                            begin_suppress_tokens=None)  # fmt: skip
     spec = saved(config, tmp_path)
-    with pytest.raises(ModelError, match="whisper") as error:
+    with pytest.raises(ModelError, match=r"WhisperForCausalLM cannot go on .* use a decoder-only text model") as error:
         load_model(spec, "cpu")
     assert "\n" not in str(error.value)
 
