@@ -46,11 +46,11 @@ def log_of(out: Path) -> list[str]:
 
 
 def without_clocks(out: Path) -> dict[str, tuple]:
-    """Everything of every run under `out`, but for dates, times and the machine, of which a worker has a share."""
+    """Everything of every run under `out`, but for dates, times, the machine, and what it was busy with meanwhile."""
     found = {}
     for folder in list_runs(out):
         trace = read_run(folder)
-        head = {key: value for key, value in trace.meta.items() if key not in ("created", "machine")}
+        head = {key: value for key, value in trace.meta.items() if key not in ("created", "machine", "notes")}
         steps = [{key: value for key, value in step.items() if key != "ms"} for step in trace.steps]
         totals = {key: value for key, value in trace.end["totals"].items() if not is_time(key)}
         found[folder.name] = head, steps, trace.end | {"totals": totals}

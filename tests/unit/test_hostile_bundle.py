@@ -66,19 +66,15 @@ def test_an_entry_that_is_there_twice_is_refused(tmp_path, run, bundle):
     refused(bundle, tmp_path / "out", "there twice")
 
 
-@pytest.mark.parametrize("name", ["a\nb", "a\x1b[2J", "trailing.", "x" * 201, "what?", "a\u202eb", "*", "-rf", 7])
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[2J", "trailing.", "x" * 201, "what?", "a\u202eb", "*", "-rf"])
 def test_a_run_with_an_odd_name_is_refused(tmp_path, run, name):
     path = tmp_path / "b.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("bundle.json", json.dumps({"format": "gsd-bundle", "version": 1, "runs": {str(name): {}}}))
-    if name != 7:
-        refused(path, tmp_path / "out", repr(name))
+        archive.writestr("bundle.json", json.dumps({"format": "gsd-bundle", "version": 1, "runs": {name: {}}}))
+    refused(path, tmp_path / "out", repr(name))
     copy = record_run(tmp_path / "copied")
-    head = json.loads((copy / "run.json").read_text()) | {"run": name}
-    (copy / "run.json").write_text(json.dumps(head))
-    if name != 7:
-        with pytest.raises(TraceError, match="no folder in a bundle"):
-            write_bundle([copy], tmp_path / "c.zip")
+    with pytest.raises(TraceError, match="a bundle takes no run named"):
+        write_bundle([copy.rename(copy.with_name(name))], tmp_path / "c.zip")
 
 
 def test_bytes_are_counted_as_they_are_unpacked_whatever_the_archive_says(tmp_path, bundle, monkeypatch):

@@ -236,6 +236,9 @@ def test_the_commit_that_was_loaded_from_the_hub_s_cache_is_recorded(monkeypatch
     assert load_model(ModelSpec(source=str(BUNDLED / "draft")), "cpu").describe()["revision"] is None
 
 
+NO_TOKENS = SimpleNamespace(added_tokens_decoder={}, all_special_ids=[])  # a tokenizer of which nothing is asked
+
+
 @pytest.fixture
 def two_gpus(monkeypatch):
     """A machine that says it has two CUDA devices without bfloat16."""
@@ -252,7 +255,9 @@ def test_with_several_gpus_the_target_is_divided_and_the_draft_is_not(two_gpus, 
         return SimpleNamespace(counter=None)
 
     monkeypatch.setattr("gsd.runner.load_model", load)
-    monkeypatch.setattr("gsd.runner.load_tokenizer", lambda spec: None)
+    monkeypatch.setattr(
+        "gsd.runner.load_tokenizer", lambda spec: SimpleNamespace(added_tokens_decoder={}, all_special_ids=[])
+    )
     monkeypatch.setattr("gsd.runner.check_pair", lambda *_: None)
     Runner.load(ModelSpec(source="target"), ModelSpec(source="draft"), device="auto")
     Runner.load(ModelSpec(source="target"), ModelSpec(source="draft"), device="cuda:1")
@@ -280,7 +285,9 @@ def test_every_way_in_loads_a_pair_as_its_run_says(monkeypatch, loader):
         return SimpleNamespace(counter=None)
 
     monkeypatch.setattr("gsd.runner.load_model", load)
-    monkeypatch.setattr("gsd.runner.load_tokenizer", lambda spec: None)
+    monkeypatch.setattr(
+        "gsd.runner.load_tokenizer", lambda spec: SimpleNamespace(added_tokens_decoder={}, all_special_ids=[])
+    )
     monkeypatch.setattr("gsd.runner.check_pair", lambda *_: None)
     loader(monkeypatch)(run_spec(device="cpu", dtype="bfloat16", packed=False))
     assert asked == [("made/up-draft", "cpu", "bfloat16", False), ("made/up-target", "cpu", "bfloat16", False)]

@@ -1,6 +1,5 @@
 """The tables say what the events say, and the CSV what the tables say."""
 
-import csv
 from dataclasses import replace
 
 import pandas as pd
@@ -11,6 +10,7 @@ from fixtures.recorded import record_run
 from analysis.export import export_csv
 from analysis.load import load, load_tables
 from gsd.config import SamplingSpec
+from gsd.csvfile import read_csv
 from gsd.tables import NAMES, SCHEMAS, _hypotheses, _merges, _nodes, tables
 from gsd.trace import read_run
 
@@ -102,9 +102,7 @@ def test_tables_of_another_version_are_not_believed(run):
 
 def test_csv_reads_back_with_its_newlines_quotes_and_markup(tmp_path, run):
     export_csv([run], tmp_path / "csv")
-    with (tmp_path / "csv" / "nodes.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["text"] for row in rows] == load([run]).nodes["text"].tolist()
+    assert read_csv(tmp_path / "csv" / "nodes.csv")["text"].tolist() == load([run]).nodes["text"].tolist()
 
 
 def small_step(**changes):
