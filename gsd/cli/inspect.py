@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gsd.cli.options import Json
-from gsd.cli.output import print_json, print_table
+from gsd.cli.output import note, print_json, print_table
 from gsd.models.choice import ROWS, Table, in_words
 from gsd.pairs import PAIRS, available
 
@@ -25,7 +25,11 @@ def doctor(as_json: Json = False) -> None:
     """Say what this machine has, what is missing, and what is fast here."""
     from gsd.doctor import as_dict, examine, weights
 
-    findings, tables = examine(), weights()
+    from gsd.environment import crowd
+
+    findings, tables, busy = examine(), weights(), crowd()
+    if busy:
+        note(busy)
     if as_json:
         print_json(as_dict(findings, tables))
         return

@@ -7,6 +7,7 @@ not.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -49,17 +50,31 @@ def key_of(shape: Shape) -> Key:
 def table_of(shape: Shape, measure: Measure | None = None) -> Table:
     """The kept table of a layer's shape; measured, and kept, where there is none. What is broken is measured anew.
 
-    What was measured while other processes kept the cores busy holds for now and is not kept.
+    While other processes keep the cores busy, threads wait for one another: then one thread is measured, by its own
+    time, and what comes of it holds for now and is not kept.
     """
     key = key_of(shape)
     file = cache_folder() / f"cpu-{hashlib.sha256(key.model_dump_json().encode()).hexdigest()[:16]}.json"
     kept = _kept(file)
     if kept is not None and kept.key == key:
         return kept
-    made = Table(key=key, milliseconds=(measure or measured)(shape))
-    if crowd() is None:
+    alone = crowd() is None
+    with _threads(key.threads if alone else 1):
+        made = Table(key=key_of(shape), milliseconds=(measure or measured)(shape))
+    if alone and crowd() is None:
         _keep(made, file)
     return made
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """So many threads of torch for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def tables_here() -> list[Table]:

@@ -145,12 +145,25 @@ def test_a_folder_that_cannot_be_written_is_told(cache, capsys):
     assert weighing.CACHE_VARIABLE in capsys.readouterr().err
 
 
-def test_what_was_measured_beside_other_processes_is_not_kept(cache, monkeypatch):
+def test_what_was_measured_beside_other_processes_is_of_one_thread_and_not_kept(cache, monkeypatch):
+    """Threads that wait for one another would measure the others: 150 ms were seen for a product of 1 ms."""
     monkeypatch.setattr(weighing, "crowd", lambda: "other processes")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads[-1])
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: threads.append(count))
+    threads, seen = [2], []
     measure = Measuring()
     for _ in range(2):
-        weighing.table_of(SHAPE, measure)
+        found = weighing.table_of(SHAPE, lambda shape: seen.append(threads[-1]) or measure(shape))
+        assert found.key.threads == 1
     assert measure.calls == 2 and not cache.exists()
+    assert seen == [1, 1] and threads[-1] == 2
+
+
+def test_what_others_disturb_meanwhile_is_not_kept_either(cache, monkeypatch):
+    told = iter([None, "other processes"])
+    monkeypatch.setattr(weighing, "crowd", lambda: next(told))
+    weighing.table_of(SHAPE, Measuring())
+    assert not cache.exists()
 
 
 def test_a_real_measurement_has_every_way_and_row():
