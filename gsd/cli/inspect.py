@@ -25,11 +25,12 @@ def doctor(as_json: Json = False) -> None:
     """Say what this machine has, what is missing, and what is fast here."""
     from gsd.doctor import as_dict, examine, weights
 
-    from gsd.environment import crowd
+    findings, tables = examine(), weights()
+    if tables:  # so torch is here
+        from gsd.environment import crowd
 
-    findings, tables, busy = examine(), weights(), crowd()
-    if busy:
-        note(busy)
+        if busy := crowd():
+            note(busy)
     if as_json:
         print_json(as_dict(findings, tables))
         return
