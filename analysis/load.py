@@ -15,7 +15,8 @@ from gsd.errors import TraceError
 from gsd.tables import NAMES, SCHEMAS, tables
 from gsd.trace import READABLE, RunTrace, read_run, run_name
 
-_MALFORMED = (LookupError, TypeError, AttributeError, ValueError, pa.ArrowException)  # what foreign JSON leads to
+# What foreign JSON leads to.
+_MALFORMED = (LookupError, TypeError, AttributeError, ValueError, OverflowError, pa.ArrowException)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 from benchmarks.common import told
-from gsd.bench import PromptResult, best_peer, plain_peer
+from gsd.bench import best_peer, plain_peer
 from gsd.bench.rows import BASELINE, mean_keys, means_by_kind, ratios
-from gsd.bench.store import COLUMNS, COUNTS, call_of
+from gsd.bench.store import COLUMNS, COUNTS, result_of
 from gsd.config import SamplingSpec
+from gsd.csvfile import parse_csv
 from gsd.errors import InputError
 
 Result = dict[str, Any]
@@ -40,21 +42,24 @@ def main() -> None:
 def counted(result: Result, calls: Path) -> Result:
     """The result with the ratios of its calls."""
     methods, ids = list(result["methods"]), [one["id"] for one in result["prompts"]]
-    by_prompt = {one: PromptResult({name: [] for name in methods}) for one in ids}
-    with calls.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row.get("error"):
-                by_prompt[row["prompt"]].failures[row["method"]] = row["error"]
-            else:
-                by_prompt[row["prompt"]].calls[row["method"]].append(call_of(_typed(row)))
+    found = _rows(calls)
+    by_prompt = {one: result_of([row for row in found if row["prompt"] == one], methods) for one in ids}
     results, kinds = list(by_prompt.values()), [one["kind"] for one in result["prompts"]]
     plain = plain_peer(SamplingSpec(**result["settings"]["sampling"]))
     rows = {name: row | ratios(name, results, kinds, plain) for name, row in result["methods"].items()}
     return _made(result, rows) | {"best_peer": best_peer(results)}
 
 
+def _rows(file: Path) -> list[dict[str, Any]]:
+    """The calls of a file with their numbers; those of earlier versions have no quotes, and fewer columns."""
+    text = file.read_text(encoding="utf-8")
+    if text.startswith('"'):
+        columns = parse_csv(text, str(file))
+        return [dict(zip(columns, row)) for row in zip(*columns.values())]
+    return [_typed(row) for row in csv.DictReader(io.StringIO(text, newline=""))]
+
+
 def _typed(row: dict[str, str]) -> dict[str, Any]:
-    """A row of calls with its numbers; the files of earlier versions have no quotes, and fewer columns."""
     whole = {name: int(row[name]) if row[name] else None for name in COUNTS}
     times = {name: float(cell) if cell else None for name, cell in row.items() if name.endswith("_ms")}
     return dict.fromkeys(COLUMNS) | row | whole | times

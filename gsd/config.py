@@ -84,6 +84,14 @@ class ModelSpec(Spec):
     trust_remote_code: bool = False
     quantization: Quantization = "none"
 
+    @field_validator("source")
+    @classmethod
+    def _as_it_is_shown(cls, source: str) -> str:
+        """What is asked for, shown and agreed to is one and the same text."""
+        if source != source.strip() or not source.isprintable():
+            raise ValueError("give it without blanks around it, and without characters that do not show")
+        return source
+
     @field_validator("revision")
     @classmethod
     def _a_name_of_git(cls, revision: str | None) -> str | None:
@@ -164,7 +172,7 @@ class SamplingSpec(Spec):
     """
 
     temperature: Annotated[float, Field(ge=0.0, le=100.0)] = 0.0
-    top_k: Annotated[int, Field(ge=0)] = 0
+    top_k: Annotated[int, Field(ge=0, lt=2**63)] = 0
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     draw: Literal["gumbel", "inverse"] = "gumbel"

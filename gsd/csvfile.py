@@ -97,6 +97,8 @@ def _cell(value: Any) -> str:
         return str(value)
     if value is None:
         return ""
+    if hasattr(value, "dtype") and hasattr(value, "item"):  # numpy's own kinds of flags and numbers
+        return _cell(value.item())
     if kind is bool:
         return "true" if value else "false"
     if kind is not float and isinstance(value, Integral):  # of numpy

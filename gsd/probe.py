@@ -16,8 +16,9 @@ from gsd.errors import InputError
 from gsd.graph import ROOT
 from gsd.models.base import LanguageModel
 from gsd.runner import Runner
+from gsd.traceform import IDENTITY
 
-_IDENTITY = ("architecture", "parameters", "layers", "vocab_size", "dtype")
+_COMPARED = (*IDENTITY, "dtype")
 
 
 class Prober(GraphDrafter):
@@ -127,7 +128,7 @@ def check_models(recorded: dict[str, Any], now: dict[str, Any]) -> None:
     """
     for role in ("target", "draft"):
         was, here = recorded[role], now[role]
-        pairs = {name: (was[name], here[name]) for name in _IDENTITY}
+        pairs = {name: (was.get(name), here[name]) for name in _COMPARED}
         pairs["name"] = tuple(PurePath(one["source"]).name.lower() for one in (was, here))
         if was["revision"] and here["revision"]:
             pairs["revision"] = was["revision"], here["revision"]

@@ -12,9 +12,8 @@ from gsd.errors import InputError, PromptError
 from gsd.pairs import as_settled
 from gsd.runner import Runner
 from gsd.trace import RunTrace, read_run
+from gsd.traceform import COUNTS, IDENTITY
 
-COUNTS = ("rounds", "draft_forwards", "target_forwards", "drafted_nodes", "verified_nodes", "merges")
-_IDENTITY = ("architecture", "parameters", "layers", "vocab_size")  # not the source: a local folder has another path
 _SETUP = ("revision", "dtype", "device", "forward", "quantization")
 
 
@@ -96,7 +95,7 @@ def _prompt_change(before: list[int], spec: RunSpec, runner: Runner) -> str | No
 def _check_models(recorded: RunTrace, meta: dict[str, Any]) -> None:
     for role in ("target", "draft"):
         before, now = recorded.meta[role], meta[role]
-        for key in _IDENTITY if before else ():
+        for key in IDENTITY if before else ():
             if now is None or before[key] != now[key]:
                 loaded = now[key] if now else None
                 raise InputError(
@@ -106,7 +105,7 @@ def _check_models(recorded: RunTrace, meta: dict[str, Any]) -> None:
 
 
 def _setup_changes(before: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    pairs = {name: (before["versions"].get(name), version) for name, version in now["versions"].items()}
+    pairs = {name: (before.get("versions", {}).get(name), version) for name, version in now["versions"].items()}
     pairs |= {name: (was, now["machine"].get(name)) for name, was in before.get("machine", {}).items()}
     for role in ("target", "draft"):
         recorded = before[role] or {}  # an older one lacks some of the keys

@@ -17,6 +17,8 @@ from gsd.trace import UNREADABLE, RunTrace
 MOST_NODES = 1 << 17  # of a round; a graph of the widest settings that pays has some hundreds
 MOST_COUNT = 2**53  # that every reader holds exactly
 MOST_LOG = 0.01  # log of a probability, with room for rounding
+COUNTS = ("rounds", "draft_forwards", "target_forwards", "drafted_nodes", "verified_nodes", "merges")
+IDENTITY = ("architecture", "parameters", "layers", "vocab_size")  # not the source: a local folder has another path
 STATUS = ("complete", "cancelled", "failed")
 PHASES = ("draft", "verify", "grow", "flatten", "commit", "other", "total")
 _WORD = re.compile(r"[a-z0-9_-]{0,32}")
@@ -141,7 +143,7 @@ def _check_head(meta: Mapping[str, Any]) -> None:
     _need(bool(meta["prompt_tokens"]) and _is_column(meta["eos"], None, _is_count), "no prompt, or eos are no tokens")
     for name in ("target", "draft"):
         model = meta[name]
-        known = _is_flat(model) and _is_text(model["source"])
+        known = _is_flat(model) and _is_text(model["source"]) and model.keys() >= {*IDENTITY}
         _need(known or (name == "draft" and model is None), f"{name} is no model")
     _need(_is_column(meta.get("notes", []), None, _is_text), "notes are no lines")
     for name in ("versions", "machine"):
@@ -157,7 +159,8 @@ def _check_end(end: Mapping[str, Any]) -> None:
         _need(values is None or all(value is None or _is_flag(value) or _is_number(value) for value in values.values()),
               f"{name} are no numbers")  # fmt: skip
     _need(_is_column(end.get("notes", []), None, _is_text), "notes are no lines")
-    _need(end["status"] == "failed" or end["totals"] is not None, "it has no totals")
+    counted = isinstance(end["totals"], dict) and all(_is_count(end["totals"].get(name)) for name in COUNTS)
+    _need(end["status"] == "failed" or counted, "it has no totals")
 
 
 def _columns(table: Mapping[str, Any], what: str, checks: Mapping[str, Check]) -> int:

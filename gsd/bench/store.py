@@ -55,6 +55,14 @@ def call_of(row: Row) -> Measurement:
     return Measurement(wall_ms=row["wall_ms"], **counts, times=_times(row, ""), first=_times(row, "first_"))
 
 
+def result_of(rows: Sequence[Row], methods: Sequence[str], divergences: dict[str, Any] | None = None) -> PromptResult:
+    """What the calls on one prompt make; a method that failed once has none there."""
+    failures = {row["method"]: row["error"] for row in rows if row["error"]}
+    calls = {name: [call_of(row) for row in rows if row["method"] == name and name not in failures] for name in methods}
+    found = divergences and {name: one and Divergence(**one) for name, one in divergences.items()}
+    return PromptResult(calls, found, failures)
+
+
 def _times(row: Row, which: str) -> Times | None:
     """Those of a call or of its first round; transformers' own has none."""
     found = [row[f"{which}{phase}_ms"] for phase in PHASES]
@@ -81,7 +89,7 @@ class Kept:
         with _Disk(file):
             self._log = log_of(file).open("a+", encoding="ascii")
             _lock(self._log, file)
-            held = file.exists() and len(file.read_bytes().splitlines()) > 1
+            held = file.exists() and file.read_bytes() not in (b"", csv_line(COLUMNS).encode())
             if held and not resume:
                 raise InputError(f"--csv {file} holds calls: go on with them by --resume, or choose another file")
             if held:
@@ -128,7 +136,7 @@ class Kept:
         for number, prompt in enumerate(self._prompts):
             rows = by_prompt.pop(prompt.id, [])
             if prompt.id in divergences and self._is_whole(rows):
-                self.results[number] = self._result(rows, divergences[prompt.id])
+                self.results[number] = result_of(rows, self._methods, divergences[prompt.id])
                 kept += rows
             elif rows:
                 self.notes.append(f"{prompt.id}: {len(rows)} calls are dropped and the prompt is measured anew, as "
@@ -173,15 +181,6 @@ class Kept:
         failed = {row["method"] for row in rows if row["error"]}
         turns = list(range(self._repeats))
         return all(name in failed or of_method == turns for name, of_method in repeats.items())
-
-    def _result(self, rows: list[Row], divergences: dict[str, Any] | None) -> PromptResult:
-        failures = {row["method"]: row["error"] for row in rows if row["error"]}
-        calls = {
-            name: [call_of(row) for row in rows if row["method"] == name and name not in failures]
-            for name in self._methods
-        }
-        found = divergences and {name: one and Divergence(**one) for name, one in divergences.items()}
-        return PromptResult(calls, found, failures)
 
     @staticmethod
     def _append(file: IO[str], line: str) -> None:

@@ -1,4 +1,7 @@
-"""Intervals cover what they say from six prompts on; the odds of a false alarm are stated at each bound."""
+"""Intervals cover what they say from six prompts on where logarithms scatter evenly.
+
+The odds of a false alarm are stated at each bound.
+"""
 
 import math
 

@@ -13,7 +13,7 @@ import torch
 
 from benchmarks import ablation, against, near_ties, recount, transformers_alone
 from benchmarks.common import add_out, over_prompts, positive
-from gsd.bench import Measurement, PromptResult
+from gsd.bench import Measurement, PromptResult, store
 from gsd.errors import InputError
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
@@ -212,3 +212,18 @@ def test_speedups_that_are_not_over_our_own_plain_decoding_are_not_taken_for_suc
     result = {"methods": {"ar": {"speedups": [1.0, 0.9]}}}
     with pytest.raises(InputError, match=r"r\.json .*--calls"):
         recount.regarded(result, Path("r.json"))
+
+
+def test_calls_that_an_interrupt_left_behind_are_no_part_of_the_result(tmp_path):
+    """A prompt that was not measured to its end, one that begins as a formula does, and a method that failed once."""
+    call = dict.fromkeys(store.COLUMNS) | {"kind": "x", "repeat": 0, "new_tokens": 4, "rounds": 4, "accepted": 0,
+                                           "draft_forwards": 0, "target_forwards": 4}  # fmt: skip
+    made = [call | {"prompt": prompt, "method": method, "wall_ms": ms}
+            for prompt in ("-a", "b") for method, ms in (("ar", 8.0), ("hf-greedy", 16.0), ("graph", 4.0))]  # fmt: skip
+    failed = call | {"prompt": "b", "method": "graph", "repeat": 1, "error": "no memory"}
+    cut = call | {"prompt": "part", "method": "ar", "wall_ms": 1.0}
+    store._replace(tmp_path / "calls.csv", [*made, failed, cut])
+    result = {"methods": {name: {} for name in ("ar", "hf-greedy", "graph")}, "best_peer": None,
+              "prompts": [{"id": "-a", "kind": "x"}, {"id": "b", "kind": "x"}],
+              "settings": {"sampling": {"temperature": 0.0}}}  # fmt: skip
+    assert recount.counted(result, tmp_path / "calls.csv")["methods"]["graph"]["speedups"] == [2.0, None]

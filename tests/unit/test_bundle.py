@@ -14,8 +14,9 @@ from analysis.export import csv_files
 from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec
 from gsd.errors import InputError, TraceError
 from gsd.pairs import PAIRS
-from gsd.rerun import COUNTS, rerun
+from gsd.rerun import rerun
 from gsd.trace import read_run
+from gsd.traceform import COUNTS
 
 
 @pytest.fixture(scope="module")

@@ -134,3 +134,10 @@ def test_the_mean_of_ratios_is_above_one_by_noise_alone_and_the_geometric_mean_i
     assert np.mean(list(found.ratios.values())) == pytest.approx(1.284, abs=4 * 0.023)
     assert found.ratio.value == pytest.approx(1.0, abs=4 * 0.016)
     assert found.ratio_of_means == pytest.approx(1.0, abs=4 * 0.017)
+
+
+@pytest.mark.parametrize("value", [2.3, 3.1])
+def test_means_of_equal_values_are_no_difference(value):
+    """The mean of seven equal numbers may differ from them in its last bit."""
+    ours = {f"p{n}": sum([value] * (6 + n % 2)) / (6 + n % 2) for n in range(6)}
+    assert compare(ours, dict.fromkeys(ours, value)).verdict.startswith("no difference")

@@ -123,3 +123,10 @@ def test_presets_build_and_an_unknown_one_is_refused_with_the_known():
     assert DraftSpec(**preset("paper")).budget == 100
     with pytest.raises(InputError, match=r"huge.*paper"):
         preset("huge")
+
+
+@pytest.mark.parametrize("source", [" a/b", "a/b ", "a/b\xa0", "a\nb", "a\x00", "\u202ea", ""])
+def test_a_source_is_what_is_shown_of_it(source):
+    """A blank around it would be taken off somewhere, and what was agreed to would be another text."""
+    with pytest.raises(ValidationError):
+        ModelSpec(source=source)

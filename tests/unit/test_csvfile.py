@@ -79,3 +79,7 @@ def test_what_is_no_csv_of_ours_is_refused(tmp_path, text):
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(InputError, match=r"t\.csv"):
         read_csv(tmp_path / "t.csv")
+
+
+def test_numbers_and_flags_of_numpy_are_numbers_and_flags():
+    assert csv_text({"a": [np.bool_(True), np.int64(3), np.float32(0.5), np.str_("-")]}) == '"a"\ntrue\n3\n0.5\n"\'-"\n'

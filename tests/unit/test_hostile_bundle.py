@@ -1,6 +1,7 @@
 """What a bundle made by somebody else can do: bring traces that are such, under plain names, of bounded size."""
 
 import json
+import shutil
 import struct
 import zipfile
 
@@ -215,3 +216,23 @@ def test_a_bundle_that_is_read_to_be_run_again_is_checked_as_well(tmp_path):
     copy = edited(tmp_path, SPOILT["rule"])
     with pytest.raises(InputError, match="not a trace"):
         read_bundle(write_bundle_of(copy, tmp_path), tmp_path / "out")
+
+
+@pytest.mark.parametrize("lacking", ["architecture", "parameters", "layers", "vocab_size"])
+def test_a_model_that_nothing_can_be_compared_with_is_refused(tmp_path, run, lacking):
+    copy = shutil.copytree(run, tmp_path / run.name)
+    head = json.loads((copy / "run.json").read_text())
+    del head["target"][lacking]
+    (copy / "run.json").write_text(json.dumps(head))
+    with pytest.raises(TraceError, match="target is no model"):
+        check_run(read_run(copy))
+
+
+def test_totals_without_counts_are_refused(tmp_path, run):
+    copy = shutil.copytree(run, tmp_path / run.name)
+    *lines, last = (copy / "events.jsonl").read_text().splitlines()
+    end = json.loads(last)
+    del end["totals"]["merges"]
+    (copy / "events.jsonl").write_text("\n".join([*lines, json.dumps(end)]) + "\n")
+    with pytest.raises(TraceError, match="no totals"):
+        check_run(read_run(copy))
