@@ -34,7 +34,7 @@ print(json.dumps({
 def test_a_prompt_is_decoded_with_no_setting_touched(tmp_path):
     environment = os.environ | {"GSD_RUNS": str(tmp_path), "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", DECODE], cwd=ROOT, env=environment, capture_output=True, text=True,
-                          timeout=120)  # fmt: skip
+                          timeout=400)  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["problems"] == []
