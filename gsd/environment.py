@@ -20,6 +20,7 @@ import gsd
 
 LEAST_LOAD = 0.75  # of others, from which they count: a process that has run for a minute makes 0.6, one for long 1
 GLANCES, GLANCE_S = 5, 0.004
+CACHE_VARIABLE = "GSD_CACHE"
 
 if TYPE_CHECKING:
     from gsd.models.hf import HFModel
@@ -108,6 +109,13 @@ def _others_run_now() -> bool:
 def _affinity() -> Collection[int]:
     """The cores that this process may use."""
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+
+
+def cache_folder() -> Path:
+    """What is worth keeping between processes is here: $GSD_CACHE, else `gsd` in the user's cache folder."""
+    if own := os.environ.get(CACHE_VARIABLE):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gsd"
 
 
 def commit() -> str | None:

@@ -77,7 +77,7 @@ def _prompt_tokens(recorded: RunTrace) -> list[int]:
     tokens, size = recorded.meta["prompt_tokens"], recorded.meta["target"]["vocab_size"]
     for token in tokens:
         if not (isinstance(token, int) and 0 <= token < size):
-            raise InputError(f"run {recorded.meta['run']}: its prompt holds {token!r}, which is none of {size} tokens")
+            raise InputError(f"run {recorded.name}: its prompt holds {token!r}, which is none of {size} tokens")
     return tokens
 
 

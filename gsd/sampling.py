@@ -18,6 +18,7 @@ from gsd.models.base import require_finite
 from gsd.noise import BLOCK, Noise, noise_at
 
 NUCLEUS_GUESS = 1024  # most probable tokens that nearly always hold the nucleus
+BOUNDS = 8  # blocks of tokens that are tried first
 SLACK = 1e-9  # of a bound on scores in float64: far more than they round
 
 
@@ -78,7 +79,7 @@ def choose(
     Raises `FloatingPointError` where a row is not finite.
     """
     logp = law(logits, spec)  # [N, V]
-    picked = _picked(logits if spec.temperature == 0.0 else logp, spec, positions)
+    picked = _picked(filtered(logits, spec) if spec.temperature else logits, spec, positions)  # as `pick` draws
     rows = torch.tensor([max(parent, 0) for parent in parents], device=logits.device)
     drafted = torch.tensor(tokens, device=logits.device)
     node_logp = logp[rows, drafted]
@@ -107,7 +108,8 @@ def gumbel_draw(scores: torch.Tensor, noise: Noise, rows: list[int]) -> torch.Te
 
     `rows` [N] says which position of `noise` each row of scores is for. Few tokens need noise of their own, and yet
     the argmax is that over all of them: no token gets more noise than its block has at most, so whatever with that
-    much stays below what the token of the best score really comes to cannot win. Asks the host three times.
+    much stays below what some token really comes to cannot win. Tried are the token of the best score, which wins
+    where a law is peaked, and those with most noise, one of which wins where it is flat. Asks the host three times.
     Raises `FloatingPointError` where a row holds NaN or +∞, or nothing but −∞.
     """
     count, vocabulary = scores.shape
@@ -116,9 +118,11 @@ def gumbel_draw(scores: torch.Tensor, noise: Noise, rows: list[int]) -> torch.Te
     top = blocks.amax(-1)
     best = top.argmax(-1)
     best = best * BLOCK + blocks[torch.arange(count, device=scores.device), best].argmax(-1)
+    most = noise.most[of_row]
     floor = scores.gather(-1, best[:, None])[:, 0] + noise.gumbel(of_row, best)
+    floor = torch.maximum(floor, _best_of_most(blocks, top, most, noise.place[of_row]))  # for flat laws
     require_finite(floor.tolist())
-    most, floor = noise.most[of_row], floor[:, None] - SLACK
+    floor = floor[:, None] - SLACK
     row, block = (top + most >= floor).nonzero(as_tuple=True)
     pair, inside = (blocks[row, block] + most[row, block][:, None] >= floor[row]).nonzero(as_tuple=True)
     row, token = row[pair], block[pair] * BLOCK + inside
@@ -126,6 +130,14 @@ def gumbel_draw(scores: torch.Tensor, noise: Noise, rows: list[int]) -> torch.Te
     highest = torch.full((count,), -torch.inf, dtype=value.dtype, device=value.device)
     won = value == highest.scatter_reduce(0, row, value, "amax")[row]
     return torch.full((count,), vocabulary, device=value.device).scatter_reduce(0, row[won], token[won], "amin")
+
+
+def _best_of_most(blocks: torch.Tensor, top: torch.Tensor, most: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+    """The best score + noise of the tokens that have most noise in the blocks of the highest bounds, [N]."""
+    highest = (top + most).topk(min(BOUNDS, top.shape[-1])).indices  # [N, K]
+    inside = place.gather(-1, highest)
+    scores = blocks.gather(1, highest[..., None].expand(-1, -1, BLOCK)).gather(-1, inside[..., None])[..., 0]
+    return (scores + most.gather(-1, highest)).amax(-1)
 
 
 def _inverse_draw(scores: torch.Tensor, seed: int, positions: list[int]) -> torch.Tensor:

@@ -19,7 +19,7 @@ settings.load_profile("gsd")
 def own_cache(tmp_path_factory):
     """What is kept in the user's folder between processes is neither read nor written by tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("GSD_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 
 

@@ -86,7 +86,7 @@ def load(spec: RunSpec) -> Runner:
 
 def note(line: str) -> None:
     """A line that the user should read, on standard error."""
-    say(f"note: {line}")
+    say(f"gsd: note: {line}")
 
 
 def load_agreed(spec: RunSpec) -> Runner:

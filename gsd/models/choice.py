@@ -55,7 +55,7 @@ class Table(Spec):
     @field_validator("milliseconds")
     @classmethod
     def _all_rows(cls, found: dict[str, dict[int, float]]) -> dict[str, dict[int, float]]:
-        lacking = {f"float32 {IN_ROWS}", f"bfloat16 {IN_ROWS}", *FEW_BITS} - found.keys()
+        lacking = {f"float32 {IN_ROWS}", f"bfloat16 {IN_ROWS}"} - found.keys()
         if lacking or any(tuple(times) != ROWS for times in found.values()):
             raise ValueError(f"ways {', '.join(sorted(lacking)) or 'all'}, each with rows {ROWS}, are wanted")
         return found
@@ -68,6 +68,11 @@ class Table(Spec):
                 share = (max(rows, low) - low) / (high - low)
                 return times[low] + share * (times[high] - times[low])
         return times[ROWS[-1]]
+
+    @property
+    def kinds(self) -> list[Quantization]:
+        """How a draft's weights can be held: a layer of odd size is for no kernel of few bits."""
+        return ["none", *(kind for kind in FEW_BITS if kind in self.milliseconds)]
 
     def whole(self, dtype: Dtype, packed: bool, rows: float) -> float | None:
         """Whole weights as loading holds them: packed where that is asked for and possible. None: not measured."""
@@ -96,6 +101,8 @@ def held(table: Table, kind: Quantization, packed: bool) -> Held:
 
     Whole weights are bfloat16, which takes half the room, unless float32 gains.
     """
+    if kind not in table.kinds:
+        return Held()
     dtype = _best({dtype: table.whole(dtype, packed, ROWS[-1]) for dtype in reversed(WHOLE)})
     few = 0
     while few < ROWS[-1] and table.at(kind, few + 1) <= table.whole(dtype, packed, few + 1):
@@ -105,7 +112,7 @@ def held(table: Table, kind: Quantization, packed: bool) -> Held:
 
 def best_quantization(table: Table, dtype: Dtype, packed: bool) -> Quantization:
     """Of a draft whose whole weights would be of `dtype`, by the rows of most draft forwards."""
-    return _best({kind: draft_ms(table, kind, dtype, packed) for kind in ("none", *FEW_BITS)})
+    return _best({kind: draft_ms(table, kind, dtype, packed) for kind in table.kinds})
 
 
 def draft_ms(table: Table, kind: Quantization, dtype: Dtype, packed: bool) -> float:
@@ -124,7 +131,9 @@ def slow_dtype(table: Table, dtype: Dtype, packed: bool) -> str | None:
 
 def slow_quantization(table: Table, kind: Quantization, dtype: Dtype, packed: bool) -> str | None:
     """The same of a draft's weights, whole ones in `dtype`."""
-    times = {other: draft_ms(table, other, dtype, packed) for other in ("none", *FEW_BITS)}
+    if kind not in table.kinds:
+        return None
+    times = {other: draft_ms(table, other, dtype, packed) for other in table.kinds}
     return _slow(table, "draft weights {0}: drafting takes about {2:.1f} times as long as with {1}", kind, times)
 
 

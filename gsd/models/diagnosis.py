@@ -24,6 +24,8 @@ TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "s
 SETTINGS = ("config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json", INDEX)
 PICKLED = (".bin", ".pt", ".pth")
 AGAIN = "download it again"
+# What comes of reading values from a file that is another one than it seems.
+UNLIKE = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, struct.error)
 LONGEST = 400  # characters of a library's own words
 
 
@@ -37,7 +39,10 @@ def damage(spec: ModelSpec) -> str | None:
     path = located(spec)
     if path is None:
         return None
-    return next(_faults_of_gguf(path) if path.is_file() else _faults_of_folder(path), None)
+    try:
+        return next(_faults_of_gguf(path) if path.is_file() else _faults_of_folder(path), None)
+    except UNLIKE as error:
+        return f"its files are not what their names say ({_words(error)}): {AGAIN}"
 
 
 def _faults_of_gguf(path: Path) -> Iterator[str]:

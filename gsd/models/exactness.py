@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from transformers import PreTrainedConfig
 
 import gsd
 from gsd.config import ModelSpec
+from gsd.environment import cache_folder
 from gsd.errors import GsdError, ModelError
 from gsd.models.hf import HFModel
 from gsd.models.miniature import build, miniature
@@ -190,7 +190,7 @@ def _key(small: PreTrainedConfig, *, lean: bool) -> str:
 
 
 def _folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gsd" / "exact"
+    return cache_folder() / "exact"
 
 
 def _is_known(key: str) -> bool:

@@ -15,6 +15,8 @@ MAGIC = b"GGUF"
 ALIGNMENT = 32  # unless the header has another
 _FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
+# What reading a header leads to where none stands.
+UNLIKE = (OSError, ValueError, LookupError, TypeError, ArithmeticError, MemoryError, RecursionError, struct.error)
 
 
 class NotWhole(Exception):
@@ -35,7 +37,7 @@ def gguf_facts(path: Path) -> GgufFacts:
     with path.open("rb") as file:
         try:
             return _facts(file)
-        except (struct.error, UnicodeDecodeError, KeyError, MemoryError, OverflowError) as error:
+        except UNLIKE as error:
             raise NotWhole(str(error)) from error
 
 

@@ -20,25 +20,17 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from gsd.environment import crowd, instruction_sets, processor
+from gsd.environment import CACHE_VARIABLE, cache_folder, crowd, instruction_sets, processor
 from gsd.models.choice import FEW_BITS, IN_ROWS, PACKED, ROWS, Key, Shape, Table
 from gsd.models.pack import PackedLinear, can_pack
-from gsd.models.quantize import STEP, Int4Linear, Int8Linear
+from gsd.models.quantize import GROUP, STEP, Int4Linear, Int8Linear
 
-CACHE_VARIABLE = "GSD_CACHE"
 LARGEST = 1 << 22  # weights that are measured: a larger layer takes as many times as long in every way
 SPENT_S = 1.0  # after which nothing is timed a second time
 TURNS = 7  # that are timed, at most; the first of all warms up and is not
 USUAL = Shape(inputs=896, outputs=4864)  # where no model is named: gate and up of Qwen2.5-Coder-0.5B
 
 Measure = Callable[[Shape], dict[str, dict[int, float]]]
-
-
-def cache_folder() -> Path:
-    """Where tables are kept: $GSD_CACHE, else `gsd` in the user's cache folder."""
-    if own := os.environ.get(CACHE_VARIABLE):
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gsd"
 
 
 def key_of(shape: Shape) -> Key:
@@ -120,8 +112,9 @@ def _held(inputs: int, outputs: int) -> Iterator[tuple[str, nn.Module, torch.dty
         if can_pack(linear):
             yield f"{name} {PACKED}", PackedLinear(linear), dtype
         if name == "bfloat16":
-            for kind, made in zip(FEW_BITS, (Int8Linear, Int4Linear)):
-                yield kind, made(linear), dtype
+            for kind, made, divisor in zip(FEW_BITS, (Int8Linear, Int4Linear), (STEP, GROUP)):
+                if inputs % divisor == 0:
+                    yield kind, made(linear), dtype
 
 
 def _kept(file: Path) -> Table | None:

@@ -73,7 +73,7 @@ def test_between_measured_rows_there_is_a_straight_line_and_beyond_them_the_near
 
 
 @pytest.mark.parametrize("broken", [
-    {"int4": (1.0, 2.0)}, {"int4": (0.0, 1.0, 2.0)}, {"int4": (float("nan"), 1.0, 2.0)}, {"int4": None}])  # fmt: skip
+    {"int4": (1.0, 2.0)}, {"int4": (0.0, 1.0, 2.0)}, {"int4": (float("nan"), 1.0, 2.0)}, {"float32 in rows": None}])  # fmt: skip
 def test_a_table_of_nonsense_is_none(broken):
     times = {way: row for way, row in (AVX2 | broken).items() if row}
     with pytest.raises(ValueError):
@@ -281,3 +281,14 @@ def test_few_bits_beside_whole_float32_weights_decode_the_target_s_text(tiny, ki
     layer = draft.decoder.layers[0].down
     x = torch.randn(3, layer.whole.in_features)
     assert torch.equal(layer(x), layer.whole(x)) and torch.equal(layer(x[:2]), layer.few(x[:2]))
+
+
+@pytest.mark.parametrize("inputs", [1000, 1008, 900])
+def test_a_layer_that_no_kernel_of_few_bits_takes_is_measured_whole(inputs):
+    """1,008 inputs are for int8, the others for neither; what is named all the same is loaded as it can be."""
+    found = weighing.measured(Shape(inputs=inputs, outputs=48))
+    made = Table(key=weighing.key_of(SHAPE), milliseconds=found)
+    assert made.kinds == ["none", *["int8"] * (inputs == 1008)]
+    assert choice.best_quantization(made, "float32", True) in made.kinds
+    assert choice.held(made, "int4", True) == Held() and choice.slow_quantization(made, "int4", "float32", True) is None
+    assert choice.in_words(made)

@@ -245,3 +245,30 @@ def test_offline_the_hub_is_not_asked(monkeypatch):
         with pytest.raises(ModelError, match=r"nobody/nothing is not on this machine.*offline.*HF_HUB_OFFLINE"):
             load(ModelSpec(source="nobody/nothing"))
     assert not asked
+
+
+@pytest.mark.parametrize("content", ['{"weight_map": ["a"]}', '{"weight_map": {"a": 1}}', "[" * 5000 + "]" * 5000])
+def test_an_index_that_is_none_is_told_in_one_line(tmp_path, content):
+    shutil.copy(BUNDLED / "draft" / "config.json", tmp_path)
+    (tmp_path / "model.safetensors.index.json").write_text(content)
+    with pytest.raises(ModelError) as caught:
+        load_model(ModelSpec(source=str(tmp_path)), "cpu")
+    assert "\n" not in str(caught.value)
+
+
+ODD = {
+    "endless": struct.pack("<IIQ", 9, 4, 2**59),
+    "alignment 0": struct.pack("<II", 4, 0),
+    "text": struct.pack("<IQ", 8, 1) + b"x",
+    "nested": struct.pack("<I", 9) + struct.pack("<IQ", 9, 1) * 5000,
+}
+
+
+@pytest.mark.parametrize("value", ODD.values(), ids=ODD)
+def test_a_gguf_header_of_odd_values_is_told_in_one_line(tmp_path, value):
+    key = b"general.alignment"
+    file = tmp_path / "odd.gguf"
+    file.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 1, 1) + struct.pack("<Q", len(key)) + key + value)
+    with pytest.raises(ModelError, match=r"odd\.gguf") as caught:
+        load_model(ModelSpec(source=str(file)), "cpu")
+    assert "\n" not in str(caught.value)

@@ -55,7 +55,7 @@ EXACT = {
 @pytest.fixture(autouse=True)
 def nothing_proven(monkeypatch, tmp_path):
     monkeypatch.setattr(exactness, "_proven", set())
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("GSD_CACHE", str(tmp_path / "cache"))
 
 
 def saved(config, tmp_path):
@@ -181,7 +181,7 @@ def test_sizes_of_a_family_share_a_proof(monkeypatch):
 
 def test_a_folder_that_cannot_be_written_costs_the_next_process_time_only(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("GSD_CACHE", str(tmp_path / "file"))
     assert prove(CONFIGS["llama"], NAMED, lean=True).proven
 
 

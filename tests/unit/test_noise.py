@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from gsd.noise import BLOCK, exponential, noise_at
+from gsd.noise import BLOCK, Noise, exponential, noise_at
+from gsd.sampling import gumbel_draw
 from tests import oracle
 
 
@@ -61,3 +62,15 @@ def test_the_uniform_number_is_strictly_between_0_and_1(bits, monkeypatch):
     monkeypatch.setattr("gsd.noise._bits", lambda key, index: torch.tensor([bits]))
     number = exponential(torch.tensor([0]), torch.tensor([0])).item()
     assert 0.0 < number < 40.0
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5, 2.0, 10.0])
+def test_few_tokens_get_noise_of_their_own_however_flat_the_law(spread, monkeypatch):
+    """Of 400,000 one in a hundred at most; counted, as a clock would scatter."""
+    asked, gumbel = [], Noise.gumbel
+    monkeypatch.setattr(
+        Noise, "gumbel", lambda self, rows, tokens: asked.append(len(tokens)) or gumbel(self, rows, tokens)
+    )
+    scores = spread * torch.randn(8, 50_000, generator=torch.Generator().manual_seed(0))
+    gumbel_draw(scores, noise_at(1, list(range(8)), 50_000), list(range(8)))
+    assert sum(asked) < 4_000
