@@ -72,8 +72,15 @@ def test_between_measured_rows_there_is_a_straight_line_and_beyond_them_the_near
     assert one.at("int8", 40) == 12.0 and one.at("int8", 0.5) == 1.59
 
 
-@pytest.mark.parametrize("broken", [
-    {"int4": (1.0, 2.0)}, {"int4": (0.0, 1.0, 2.0)}, {"int4": (float("nan"), 1.0, 2.0)}, {"float32 in rows": None}])  # fmt: skip
+NONSENSE = [
+    {"int4": (1.0, 2.0)},
+    {"int4": (0.0, 1.0, 2.0)},
+    {"int4": (float("nan"), 1.0, 2.0)},
+    {"float32 in rows": None},
+]
+
+
+@pytest.mark.parametrize("broken", NONSENSE)
 def test_a_table_of_nonsense_is_none(broken):
     times = {way: row for way, row in (AVX2 | broken).items() if row}
     with pytest.raises(ValueError):
