@@ -56,7 +56,7 @@ class Noise:
         return -self.least.log()
 
     def gumbel(self, rows: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-        """Gumbel noise of single tokens, float64; `rows` index the positions, `tokens` the vocabulary, [C] or broadcast."""
+        """Gumbel noise of single tokens, float64; `rows` of the positions and `tokens`, [C] each, or broadcast."""
         block = tokens // BLOCK
         excess = exponential(self.keys[rows, 2], tokens)
         excess = excess.masked_fill_(tokens % BLOCK == self.place[rows, block], 0.0)
