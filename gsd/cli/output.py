@@ -79,9 +79,17 @@ def load(spec: RunSpec) -> Runner:
 
         logging.disable_progress_bar()
         runner = Runner.of(spec)
-    for line in runner.notes():
+    for line in filter(None, [_chosen(spec, runner.as_decoded(spec)), *runner.notes()]):
         note(line)
     return runner
+
+
+def _chosen(asked: RunSpec, decoded: RunSpec) -> str | None:
+    """What auto came to where that was measured; None where it is a rule of the device, or nothing was auto."""
+    told = [f"--dtype auto is {decoded.dtype}"] if decoded.dtype != asked.dtype else []
+    if asked.draft and asked.draft.quantization == "auto" and (told or decoded.draft.quantization != "none"):
+        told.append(f"--draft-quant auto is {decoded.draft.quantization}")
+    return f"{' and '.join(told)}, by what is fast on this CPU" if told else None
 
 
 def note(line: str) -> None:

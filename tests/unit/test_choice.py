@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from gsd.cli.output import _chosen
 from gsd.config import DraftSpec, ModelSpec, Prompt, RunSpec, SamplingSpec
 from gsd.models import choice, settling, weighing
 from gsd.models.choice import Held, Key, Shape, Table
@@ -299,3 +300,15 @@ def test_a_layer_that_no_kernel_of_few_bits_takes_is_measured_whole(inputs):
     assert choice.best_quantization(made, "float32", True) in made.kinds
     assert choice.held(made, "int4", True) == Held() and choice.slow_quantization(made, "int4", "float32", True) is None
     assert choice.in_words(made)
+
+
+def test_the_command_line_says_what_auto_came_to_where_that_was_measured():
+    def spec(dtype, kind):
+        draft = ModelSpec(source="d", quantization=kind)
+        return RunSpec(target=ModelSpec(source="t"), draft=draft, prompt=Prompt(prompt="x"), dtype=dtype)
+
+    both = _chosen(spec("auto", "auto"), spec("bfloat16", "int4"))
+    assert both == "--dtype auto is bfloat16 and --draft-quant auto is int4, by what is fast on this CPU"
+    assert "draft" not in _chosen(spec("auto", "int8"), spec("float32", "int8"))
+    assert "dtype" not in _chosen(spec("float32", "auto"), spec("float32", "int4"))
+    assert _chosen(spec("auto", "auto"), spec("auto", "none")) is None  # a rule of the device
