@@ -11,7 +11,7 @@ from gsd.atlas import Atlas, Bounds
 from gsd.cli import output
 from gsd.config import ModelSpec, RunSpec
 from gsd.errors import InputError, ModelError
-from gsd.pairs import BUNDLED, agreed, as_recorded, located, to_agree
+from gsd.pairs import BUNDLED, agreed, as_recorded, local_path, located, to_agree
 from gsd.sweep import read_sweep
 
 WANTS = {"source": "made/up", "revision": "v1", "trust_remote_code": True}
@@ -44,9 +44,15 @@ def test_a_path_of_this_machine_is_agreed_to_and_what_comes_with_the_package_is_
     assert to_agree(asked.model_copy(update={"pair": "tiny"})) == []
 
 
-@pytest.mark.parametrize("source", ["~nobody-of-that-name/model", "a" * 5000, "zero\0byte", "a/" * 3000])
+@pytest.mark.parametrize("source", ["~nobody-of-that-name/model", "a" * 5000, "a/" * 3000])
 def test_a_source_that_can_be_no_path_is_none(source):
     assert located(ModelSpec(source=source)) is None
+
+
+def test_a_source_with_a_zero_byte_is_none_and_none_is_made_of_it():
+    assert local_path("zero\0byte") is None
+    with pytest.raises(InputError, match="do not show"):
+        as_recorded(recording(target={"source": "zero\0byte"}))
 
 
 @pytest.mark.parametrize("revision", ["../../refs", "a b", "a\nb", ""])
