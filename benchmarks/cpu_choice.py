@@ -20,7 +20,8 @@ import torch
 
 from benchmarks.common import add_out, positive, told, write
 from gsd.config import ModelSpec
-from gsd.environment import crowd, manners
+from gsd.crowd import crowd
+from gsd.environment import manners
 from gsd.errors import InputError
 from gsd.models.choice import Shape, Table, in_words
 from gsd.models.settling import typical_layer
@@ -40,7 +41,8 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     shapes = {name: _shape(name) for name in given.models} or SHAPES
-    report = {"layers": {name: _weighed(shape) for name, shape in shapes.items()}, "crowd": crowd(), **manners()}
+    layers = {name: _weighed(shape) for name, shape in shapes.items()}
+    report = {"layers": layers, "crowd": crowd(given.threads), **manners()}
     print(json.dumps(report, indent=1))
     if given.out:
         write(report, given.out)

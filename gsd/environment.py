@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import functools
-import math
 import os
 import platform
 import subprocess
-import time
-from collections.abc import Callable, Collection
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +14,8 @@ import torch
 import transformers
 
 import gsd
+from gsd.crowd import WAITS
 
-LEAST_LOAD = 0.75  # of others, from which they count: a process that has run for a minute makes 0.6, one for long 1
-GLANCES, GLANCE_S = 5, 0.004
 CACHE_VARIABLE = "GSD_CACHE"
 
 if TYPE_CHECKING:
@@ -49,66 +45,7 @@ def hardware(target: HFModel) -> dict[str, Any]:
 def manners() -> dict[str, Any]:
     """How this process gets on with others: its niceness, 0 to 19, and whether waiting threads spin or sleep."""
     niceness = os.nice(0) if hasattr(os, "nice") else None  # not on Windows
-    return {"niceness": niceness, "waits": os.environ.get("OMP_WAIT_POLICY", "active").lower()}
-
-
-def crowd() -> str | None:
-    """One line where other processes want the cores that forwards are about to take; None where none is seen."""
-    if not hasattr(os, "getloadavg"):  # on Windows
-        return None
-    load = os.getloadavg()[0]
-    cores, threads = len(_affinity()), torch.get_num_threads()
-    others = load - _own.load()
-    if not is_crowded(others, threads, cores) or not _others_run_now():
-        return None
-    return (f"other processes keep about {others:.1f} of {cores} cores busy (load {load:.1f}): forwards of {threads} "
-            f"thread{'s' * (threads > 1)} may take several times as long, so trust no times")  # fmt: skip
-
-
-def is_crowded(others: float, threads: int, cores: int) -> bool:
-    """Whether others' load and our own threads together are above the cores; less than a process counts as none."""
-    return others >= LEAST_LOAD and others + threads > cores + 0.5
-
-
-class OwnLoad:
-    """What this process adds to the load average of the last minute: its processor time, averaged as the kernel does.
-
-    `clock` and `used` give seconds: since whenever, and of the processor so far.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic, used: Callable[[], float] = time.process_time):
-        self._clock, self._used = clock, used
-        self._then, self._spent, self._load = clock(), used(), 0.0
-
-    def load(self) -> float:
-        """Up to now."""
-        now, spent = self._clock(), self._used()
-        if now > self._then:
-            kept = math.exp(-(now - self._then) / 60)
-            self._load = kept * self._load + (1 - kept) * (spent - self._spent) / (now - self._then)
-            self._then, self._spent = now, spent
-        return self._load
-
-
-def _others_run_now() -> bool:
-    """Whether anybody else is running at this moment: an average also tells of those that have just ended.
-
-    True where the system does not say.
-    """
-    for _ in range(GLANCES):
-        try:
-            running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0])
-        except (OSError, ValueError, IndexError):
-            return True
-        if running > 1:  # this process reads the file
-            return True
-        time.sleep(GLANCE_S)
-    return False
-
-
-def _affinity() -> Collection[int]:
-    """The cores that this process may use."""
-    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return {"niceness": niceness, "waits": os.environ.get(WAITS, "active").lower()}
 
 
 def cache_folder() -> Path:
@@ -162,6 +99,3 @@ def _of_cpuinfo(*names: str) -> str:
     except OSError:
         return ""
     return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() in names), "")
-
-
-_own = OwnLoad()  # from the import on, as a load average is of the past

@@ -15,9 +15,10 @@ import transformers
 
 import gsd
 from gsd.config import Dtype, ModelSpec, Prompt, RunSpec, run_digest
+from gsd.crowd import crowd
 from gsd.drafters import DRAFTERS
 from gsd.engine import Engine, Step
-from gsd.environment import crowd, hardware
+from gsd.environment import hardware
 from gsd.errors import GsdError, InputError
 from gsd.models.hf import HFModel
 from gsd.models.loading import draft_device, load_model, load_tokenizer
@@ -119,7 +120,7 @@ class Runner:
     def notes(self) -> list[str]:
         """What the user of this pair should know of it: tokens that are the target's alone, and what makes it slow."""
         shared = [self._shared.note] if self._shared else []
-        return [*shared, *self.settled.notes, *filter(None, [crowd()])]
+        return [*shared, *self.settled.notes, *filter(None, [crowd(torch.get_num_threads())])]
 
     @property
     def eos(self) -> frozenset[int]:

@@ -60,4 +60,4 @@ def plain(tiny, stock):
 def _alone(monkeypatch):
     """What tests are told does not depend on what else the machine does meanwhile."""
     if "gsd.runner" in sys.modules:
-        monkeypatch.setattr("gsd.runner.crowd", lambda: None)
+        monkeypatch.setattr("gsd.runner.crowd", lambda threads: None)

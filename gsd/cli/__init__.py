@@ -22,6 +22,7 @@ from gsd.cli.runs import export, query, replay
 from gsd.cli.signals import interruptible
 from gsd.cli.sweeping import sweep
 from gsd.cli.tuning import calibrate, probe, tune
+from gsd.crowd import settle_waits
 from gsd.errors import GsdError, InputError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -37,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    settle_waits()
     prepare_streams()
     try:
         code = _run(given or ["--help"])

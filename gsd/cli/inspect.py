@@ -27,9 +27,11 @@ def doctor(as_json: Json = False) -> None:
 
     findings, tables = examine(), weights()
     if tables:  # so torch is here
-        from gsd.environment import crowd
+        import torch
 
-        if busy := crowd():
+        from gsd.crowd import crowd
+
+        if busy := crowd(torch.get_num_threads()):
             note(busy)
     if as_json:
         print_json(as_dict(findings, tables))

@@ -20,7 +20,8 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from gsd.environment import CACHE_VARIABLE, cache_folder, crowd, instruction_sets, processor
+from gsd.crowd import crowd
+from gsd.environment import CACHE_VARIABLE, cache_folder, instruction_sets, processor
 from gsd.models.choice import FEW_BITS, IN_ROWS, PACKED, ROWS, Key, Shape, Table
 from gsd.models.pack import PackedLinear, can_pack
 from gsd.models.quantize import GROUP, STEP, Int4Linear, Int8Linear
@@ -50,10 +51,10 @@ def table_of(shape: Shape, measure: Measure | None = None) -> Table:
     kept = _kept(file)
     if kept is not None and kept.key == key:
         return kept
-    alone = crowd() is None
+    alone = crowd(torch.get_num_threads()) is None
     with _threads(key.threads if alone else 1):
         made = Table(key=key_of(shape), milliseconds=(measure or measured)(shape))
-    if alone and crowd() is None:
+    if alone and crowd(torch.get_num_threads()) is None:
         _keep(made, file)
     return made
 

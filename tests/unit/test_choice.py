@@ -92,7 +92,7 @@ def test_a_table_of_nonsense_is_none(broken):
 def cache(tmp_path, monkeypatch):
     """An empty cache folder, and a machine that nobody else uses."""
     monkeypatch.setenv(weighing.CACHE_VARIABLE, str(tmp_path / "cache"))
-    monkeypatch.setattr(weighing, "crowd", lambda: None)
+    monkeypatch.setattr(weighing, "crowd", lambda threads: None)
     return tmp_path / "cache"
 
 
@@ -155,7 +155,7 @@ def test_a_folder_that_cannot_be_written_is_told(cache, capsys):
 
 def test_what_was_measured_beside_other_processes_is_of_one_thread_and_not_kept(cache, monkeypatch):
     """Threads that wait for one another would measure the others: 150 ms were seen for a product of 1 ms."""
-    monkeypatch.setattr(weighing, "crowd", lambda: "other processes")
+    monkeypatch.setattr(weighing, "crowd", lambda threads: "other processes")
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads[-1])
     monkeypatch.setattr(torch, "set_num_threads", lambda count: threads.append(count))
     threads, seen = [2], []
@@ -169,7 +169,7 @@ def test_what_was_measured_beside_other_processes_is_of_one_thread_and_not_kept(
 
 def test_what_others_disturb_meanwhile_is_not_kept_either(cache, monkeypatch):
     told = iter([None, "other processes"])
-    monkeypatch.setattr(weighing, "crowd", lambda: next(told))
+    monkeypatch.setattr(weighing, "crowd", lambda threads: next(told))
     weighing.table_of(SHAPE, Measuring())
     assert not cache.exists()
 

@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
+from gsd import crowd as crowded_by
 from gsd import environment
-from gsd.environment import OwnLoad, is_crowded
+from gsd.crowd import OwnLoad, is_crowded
 
 
 @pytest.mark.parametrize(("others", "threads", "cores", "crowded"), [
@@ -38,16 +39,45 @@ def test_our_own_work_of_the_last_minute_is_no_other_s():
 
 def test_a_crowd_is_told_in_one_line_and_only_while_it_is_there(monkeypatch):
     monkeypatch.setattr(os, "getloadavg", lambda: (9.5, 0, 0))
-    monkeypatch.setattr(environment, "_affinity", lambda: range(2))
-    monkeypatch.setattr(environment, "_own", OwnLoad())
-    monkeypatch.setattr(environment, "_others_run_now", lambda: True)
-    said = environment.crowd()
+    monkeypatch.setattr(crowded_by, "_affinity", lambda: range(2))
+    monkeypatch.setattr(crowded_by, "_own", OwnLoad())
+    monkeypatch.setattr(crowded_by, "_others_run_now", lambda: True)
+    said = crowded_by.crowd(threads=2)
     assert "9.5 of 2 cores" in said and "\n" not in said
-    monkeypatch.setattr(environment, "_others_run_now", lambda: False)
-    assert environment.crowd() is None
-    monkeypatch.setattr(environment, "_others_run_now", lambda: True)
+    monkeypatch.setattr(crowded_by, "_others_run_now", lambda: False)
+    assert crowded_by.crowd(threads=2) is None
+    monkeypatch.setattr(crowded_by, "_others_run_now", lambda: True)
     monkeypatch.setattr(os, "getloadavg", lambda: (0.3, 0, 0))
-    assert environment.crowd() is None
+    assert crowded_by.crowd(threads=2) is None
+
+
+@pytest.mark.parametrize(("load", "asked", "waits"), [
+    (0.2, None, None),  # spinning is faster on free cores
+    (9.5, None, "passive"),
+    (9.5, "active", "active"),
+])  # fmt: skip
+def test_the_command_line_waits_asleep_where_others_want_the_cores(load, asked, waits):
+    say = f"""if True:
+        import os
+        os.getloadavg = lambda: ({load}, 0, 0)
+        from gsd import cli, crowd
+        crowd._others_run_now = lambda: True
+        cli.main(["pairs", "--json"])
+        import sys
+        print(os.environ.get("OMP_WAIT_POLICY"), "torch" in sys.modules, file=sys.stderr)"""
+    free = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    env = free if asked is None else free | {"OMP_WAIT_POLICY": asked}
+    done = subprocess.run([sys.executable, "-c", say], capture_output=True, text=True, check=True, env=env)
+    assert done.stderr.split() == [str(waits), "False"]
+
+
+def test_waits_are_not_said_to_be_others_than_torch_was_loaded_with(monkeypatch):
+    import torch  # noqa: F401
+
+    monkeypatch.setattr(crowded_by, "crowd", lambda threads: "others")
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    crowded_by.settle_waits()
+    assert "OMP_WAIT_POLICY" not in os.environ
 
 
 def test_a_process_says_its_niceness_and_how_its_threads_wait():
