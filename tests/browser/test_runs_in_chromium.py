@@ -37,6 +37,15 @@ def tick(page, number):
     expect(page.get_by_text("ticked ·")).to_be_visible()
 
 
+def test_a_table_does_not_offer_to_write_its_cells_as_they_are(page, address, folder):
+    record(folder, "=cmd|' /C calc'!A0")
+    page.goto(f"{address}/runs")
+    page.get_by_test_id("stDataFrame").hover()
+    expect(page.get_by_role("button", name="Search")).to_be_visible()  # the toolbar is there
+    expect(page.get_by_label("Download as CSV")).to_have_count(1)
+    expect(page.get_by_label("Download as CSV")).to_be_hidden()
+
+
 def test_a_run_is_found_renamed_exported_deleted_and_taken_in_again(page, address, folder, tmp_path):
     run = record(folder, "the red fox")
     record(folder, "the grey wolf")
