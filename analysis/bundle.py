@@ -20,11 +20,13 @@ from typing import Any
 from analysis.catalog import TITLE, read_head
 from analysis.export import csv_files
 from analysis.load import distinct, tables_of
-from gsd.config import RunSpec, build, run_digest
+from gsd.config import RunSpec, run_digest
 from gsd.errors import InputError, TraceError
-from gsd.tables import NAMES, write_tables
-from gsd.trace import RunTrace, as_of_today, check_writable, read_run
-from gsd.traceform import check_run
+from gsd.spec import build
+from gsd.trace.form import check_run
+from gsd.trace.read import RunTrace, as_of_today, read_run
+from gsd.trace.tables import NAMES, write_tables
+from gsd.trace.writer import check_writable
 
 FORMAT = "gsd-bundle"
 VERSION = 1

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gsd.config import RunSpec, build, run_digest
+from gsd.config import RunSpec, run_digest
+from gsd.decode.recorded import as_settled
 from gsd.errors import InputError, TraceError
-from gsd.pairs import as_settled
-from gsd.trace import READABLE, as_of_today, other_version
+from gsd.spec import build
+from gsd.trace.read import READABLE, as_of_today, other_version
 
 TITLE = "title.txt"  # beside what was recorded, which stays as it is
 MOST_TITLE = 80  # characters

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from gsd.errors import InputError
-from gsd.means import Mean, geometric
+from gsd.lab.means import Mean, geometric
 
 FEWEST_PROMPTS = 6  # with fewer, all ratios are on one side of 1 by chance in more than 1 of 20: 2 · 2⁻ⁿ > 0.05
 

@@ -11,12 +11,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis import acceptance, columns, overlap, similarity, speed, syntax
+from analysis import acceptance, overlap, similarity, speed, syntax
 from analysis.load import Frames, as_frames, distinct, load_tables
-from gsd.csvfile import csv_text, of_arrow, of_frame
 from gsd.errors import TraceError
-from gsd.tables import NAMES
-from gsd.trace import RunTrace, read_run
+from gsd.trace import columns
+from gsd.trace.csvfile import csv_text, of_arrow, of_frame
+from gsd.trace.read import RunTrace, read_run
+from gsd.trace.tables import NAMES
 
 README = "README.md"
 MODULES = (overlap, similarity, acceptance, speed)  # each with METRICS, its frame functions, and COLUMNS, their columns

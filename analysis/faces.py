@@ -14,10 +14,11 @@ from functools import cache
 from typing import Any
 
 from analysis.rounds import expanded_in
-from gsd.tree import FlatTree, flatten
+from gsd.drafting.tree import FlatTree, flatten
 
 TREE, GRAPH, VERIFIED = "tree", "graph", "verified"
 AFTER_END = "after the end"
+NOT_VERIFIED = "not verified"
 MOST_UNROLLED = 1000  # copies are drawn up to so many nodes, the likeliest first
 OPENED = 24  # nodes that opening a hidden branch brings
 
@@ -136,7 +137,7 @@ def _places_in(tree: dict[str, list[Any]], unrolled: FlatTree) -> list[int]:
 
 @dataclass(slots=True)
 class Recorded:
-    """What `gsd.tree.flatten` reads of a graph, from a step record."""
+    """What `gsd.drafting.tree.flatten` reads of a graph, from a step record."""
 
     step: dict[str, Any]
     tokens: list[int] = field(init=False)
@@ -252,3 +253,9 @@ def only(whole: Face, shown: list[int]) -> Face:
         joins=[(new[a], new[b], merge) for a, b, merge in whole.joins if a in new and b in new],
         spine=[new[i] for i in whole.spine],
     )
+
+
+def fates(step: dict[str, Any], one: Face) -> list[str]:
+    """What verification made of each node of a face: root, accepted, rejected, after the end, or not verified."""
+    became = verdicts(step)
+    return [became[flat] if flat >= 0 else NOT_VERIFIED for flat in one.flat]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from gsd.graph import tree_path
+from gsd.drafting.graph import tree_path
 
 
 def leaves(step: dict[str, Any]) -> list[int]:

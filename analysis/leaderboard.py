@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.compare import Comparison, compare
 from gsd.errors import InputError
-from gsd.means import geometric
+from gsd.lab.means import geometric
 
 _FIGURES = ("mean_acceptance_length", "draft_forwards", "target_forwards", "overhead_ms_per_round", "matches",
             "prompts")  # fmt: skip

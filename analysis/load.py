@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gsd.errors import TraceError
-from gsd.tables import NAMES, SCHEMAS, tables
-from gsd.trace import READABLE, RunTrace, read_run, run_name
+from gsd.trace.read import READABLE, RunTrace, read_run, run_name
+from gsd.trace.tables import NAMES, SCHEMAS, tables
 
 # What foreign JSON leads to.
 _MALFORMED = (LookupError, TypeError, AttributeError, ValueError, OverflowError, pa.ArrowException)

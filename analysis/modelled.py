@@ -1,6 +1,6 @@
 """A run's rounds by the cost curves of a machine, beside what they took. Formulas: docs/metrics.md.
 
-Times named `modelled` come from `gsd.cost` and are never measured.
+Times named `modelled` come from `gsd.lab.cost` and are never measured.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import pandas as pd
 
 from analysis.replay import cached_nodes, draft_forwards
 from analysis.rounds import expanded_in
-from gsd.cost import Costs
 from gsd.errors import InputError
-from gsd.trace import RunTrace
+from gsd.lab.cost import Costs
+from gsd.trace.read import RunTrace
 
 PHASES = ("draft", "verify", "engine")
 COLUMNS = {

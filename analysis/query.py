@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from analysis.load import distinct, parquet_files, tables_of
 from gsd.errors import InputError
-from gsd.tables import NAMES, SCHEMAS
+from gsd.trace.tables import NAMES, SCHEMAS
 
 GLOB = frozenset("*?[{")  # in a path, DuckDB takes these for patterns: such files are read before
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from gsd.atlas import Atlas, AtlasText, DraftTree, Regrowth
-from gsd.config import PREFILL_CHUNK, DraftSpec
-from gsd.graph import ROOT, TokenGraph
-from gsd.trace import mean_acceptance_length
-from gsd.tree import FlatTree, flatten
+from gsd.drafting.graph import ROOT, TokenGraph
+from gsd.drafting.tree import FlatTree, flatten
+from gsd.lab.atlas import Atlas, AtlasText, DraftTree, Regrowth
+from gsd.spec import PREFILL_CHUNK, DraftSpec
+from gsd.trace.records import mean_acceptance_length
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from gsd.records import Tally
+from gsd.trace.records import Tally
 
 Steps = Sequence[dict[str, Any]]
 COUNTS = {"draft_forwards": "draft forwards", "target_forwards": "target forwards", "drafted_nodes": "drafted nodes",

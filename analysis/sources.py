@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gsd.lookup import Lookup
+from gsd.drafting.lookup import Lookup
 
 FOUND = {"lookup": "in the text so far", "history": "among rejected hypotheses"}  # source -> where it looks
 

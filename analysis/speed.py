@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.load import Frames
 from gsd.errors import InputError
-from gsd.trace import RunTrace
+from gsd.trace.read import RunTrace
 
 PHASES = ("draft", "verify", "grow", "flatten", "commit", "other")
 COLUMNS = {

@@ -20,10 +20,10 @@ from typing import Any
 from analysis.faces import levels
 from analysis.replay import Replayer, Step
 from analysis.rounds import expanded_in
-from gsd.atlas import Atlas, AtlasText, Bounds, DraftTree, Regrowth
-from gsd.config import DraftSpec
+from gsd.drafting.graph import TokenGraph, tree_path
 from gsd.errors import InputError
-from gsd.graph import TokenGraph, tree_path
+from gsd.lab.atlas import Atlas, AtlasText, Bounds, DraftTree, Regrowth
+from gsd.spec import DraftSpec
 
 MOST = 1024  # levels and nodes to which no bound is set
 BROKEN_OFF = (None, "cancelled")  # what the last round of a run says whose text would have gone on

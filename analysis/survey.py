@@ -27,9 +27,9 @@ from analysis.tune import (
     summary,
     tune,
 )
-from gsd.atlas import Atlas, Bounds
-from gsd.config import DraftSpec
-from gsd.cost import Costs
+from gsd.lab.atlas import Atlas, Bounds
+from gsd.lab.cost import Costs
+from gsd.spec import DraftSpec
 
 CONTEXTS = (None, 0, 1, 2, 3)  # merge contexts of the maps
 WANTED_S = 4.0  # a survey that nobody asked for in this time rests

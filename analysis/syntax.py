@@ -19,8 +19,8 @@ import pandas as pd
 
 from analysis.acceptance import wilson
 from gsd.errors import InputError
-from gsd.pieces import as_bytes
-from gsd.trace import RunTrace
+from gsd.trace.pieces import as_bytes
+from gsd.trace.read import RunTrace
 
 LANGUAGES = {
     "python": ("python", "py", "python3"),

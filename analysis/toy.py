@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gsd.config import DraftSpec
-from gsd.graph import ROOT, TokenGraph
-from gsd.records import decision_columns, graph_columns, merge_columns
-from gsd.tree import FlatTree, flatten
+from gsd.drafting.graph import ROOT, TokenGraph
+from gsd.drafting.tree import FlatTree, flatten
+from gsd.spec import DraftSpec
+from gsd.trace.records import decision_columns, graph_columns, merge_columns
 
 # After a word: the words that the draft thinks of, with q, the likeliest first.
 LAW = {

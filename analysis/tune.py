@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.replay import Replayer, TextReplay
-from gsd.atlas import AtlasText, Bounds
-from gsd.config import HEEDED, DraftSpec, RunSpec, SamplingSpec, build
-from gsd.cost import Costs
+from gsd.config import RunSpec
 from gsd.errors import InputError
+from gsd.lab.atlas import AtlasText, Bounds
+from gsd.lab.cost import Costs
+from gsd.spec import HEEDED, DraftSpec, SamplingSpec, build
 
 SETTINGS = tuple(DraftSpec.model_fields)
 COUNTS = ("rounds", "draft_forwards", "drafted_nodes", "verified_nodes", "merges")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from gsd.config import DraftSpec, Prompt
+from gsd.spec import DraftSpec, Prompt
 
 COUNTS = ("rounds", "draft_forwards", "drafted_nodes", "verified_nodes")
 COLUMNS = {

@@ -15,9 +15,9 @@ import pandas as pd
 
 from analysis.replay import Replayer, Step
 from analysis.tune import modelled_ms
-from gsd.config import DraftSpec
-from gsd.cost import Costs
 from gsd.errors import InputError
+from gsd.lab.cost import Costs
+from gsd.spec import DraftSpec
 
 Path = tuple[int, ...]  # tokens behind the root
 

@@ -12,11 +12,11 @@ import streamlit as st
 from analysis.replay import Replayer
 from analysis.survey import Survey, Surveyor, around, broad
 from analysis.tune import summary, tune
-from gsd.atlas import Atlas
-from gsd.config import DraftSpec
-from gsd.cost import COSTS_FILE, Costs
 from gsd.errors import TraceError
-from gsd.pairs import PAIRS, available
+from gsd.lab.atlas import Atlas
+from gsd.lab.cost import COSTS_FILE, Costs
+from gsd.models.pairs import PAIRS, available
+from gsd.spec import DraftSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import streamlit as st
 
 from gsd.config import RunSpec
 
-COMMAND = (sys.executable, "-m", "gsd.worker")
+COMMAND = (sys.executable, "-m", "gsd.decode.worker")
 STDERR_LINES = 12  # shown when the process dies
 KEPT = 500  # jobs that have ended and are still known
 FORGOTTEN = "How this run ended is not known any more, as many have come since. What it recorded is among the runs."

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from analysis.catalog import Head, RunInfo, read_head, run_info
-from app.words import shortened
+from analysis.words import shortened
 from gsd.errors import TraceError
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _info(folder: str, listed: int, written: int) -> RunInfo:
 @lru_cache(maxsize=LISTED_RUNS)
 def _pending(folder: Path, changed: int) -> int:
     """Prompts of an atlas that are still to be probed; 0 of one that cannot be read, of which its view says why."""
-    from gsd.atlas import Atlas  # with pyarrow, which not every page waits for
+    from gsd.lab.atlas import Atlas  # with pyarrow, which not every page waits for
 
     try:
         return Atlas.pending_in(folder)

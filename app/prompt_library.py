@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from gsd.prompts import read_prompts
+from gsd.decode.prompts import read_prompts
 
 LIBRARY = Path(__file__).with_name("prompts.jsonl")
 KINDS = ("code", "edit", "tests", "json", "maths", "summary", "translation", "chat")

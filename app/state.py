@@ -9,11 +9,12 @@ from typing import Any
 import streamlit as st
 
 from app.library import find, runs_folder
-from gsd.config import RunSpec, build
+from gsd.config import RunSpec
+from gsd.decode.recorded import as_settled
 from gsd.errors import InputError, TraceError
-from gsd.pairs import as_settled
-from gsd.trace import EventTail, read_run
-from gsd.traceform import check_run
+from gsd.spec import build
+from gsd.trace.form import check_run
+from gsd.trace.read import EventTail, read_run
 
 
 @dataclass(slots=True)

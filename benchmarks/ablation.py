@@ -17,15 +17,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.common import add_out, add_prompts, ends, over_prompts, parser, prompts_of, run_spec, told, write
-from gsd.bench import OwnMethod, PromptResult
-from gsd.bench.measuring import interleaved
-from gsd.bench.rows import speedup
-from gsd.config import DraftSpec, ModelSpec
-from gsd.environment import machine
+from gsd.decode.runner import Runner
+from gsd.lab.bench import OwnMethod, PromptResult
+from gsd.lab.bench.measuring import interleaved
+from gsd.lab.bench.rows import speedup
+from gsd.machine.environment import machine
 from gsd.models.loading import load_model, load_tokenizer
-from gsd.pairs import PairSpec, pair
-from gsd.runner import Runner
-from gsd.trace import mean_acceptance_length
+from gsd.models.pairs import PairSpec, pair
+from gsd.spec import DraftSpec, ModelSpec
+from gsd.trace.records import mean_acceptance_length
 
 WHOLE = "as it is"
 

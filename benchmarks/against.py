@@ -66,7 +66,7 @@ def paired(calls: pd.DataFrame, method: str, other: str) -> pd.DataFrame:
 
 
 def _name(cell: str) -> str:
-    """A text as `gsd.csvfile` writes it."""
+    """A text as `gsd.trace.csvfile` writes it."""
     return cell.removeprefix("'")
 
 

@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from gsd.cli.signals import interruptible
-from gsd.config import DraftSpec, Dtype, Prompt, Quantization, RunSpec, build
+from cli.signals import interruptible
+from gsd.config import RunSpec
+from gsd.decode.prompts import read_prompts
 from gsd.errors import GsdError, InputError
-from gsd.means import geometric
-from gsd.pairs import pair
-from gsd.prompts import read_prompts
-from gsd.trace import check_writable
+from gsd.lab.means import geometric
+from gsd.models.pairs import pair
+from gsd.spec import DraftSpec, Dtype, Prompt, Quantization, build
+from gsd.trace.writer import check_writable
 
 SPEED = Path(__file__).parent / "prompts" / "speed.jsonl"
 

@@ -19,13 +19,13 @@ from typing import Any
 import torch
 
 from benchmarks.common import add_out, positive, told, write
-from gsd.config import ModelSpec
-from gsd.crowd import crowd
-from gsd.environment import manners
 from gsd.errors import InputError
+from gsd.machine.crowd import crowd
+from gsd.machine.environment import manners
 from gsd.models.choice import Shape, Table, in_words
 from gsd.models.settling import typical_layer
 from gsd.models.weighing import key_of, measured
+from gsd.spec import ModelSpec
 
 SHAPES = {"1.5B gate, up": Shape(inputs=1536, outputs=8960), "0.5B gate, up": Shape(inputs=896, outputs=4864)}
 

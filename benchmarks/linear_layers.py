@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from benchmarks.common import add_out, positive, write
-from gsd.environment import processor
+from gsd.machine.environment import processor
 from gsd.models.pack import PackedLinear
 from gsd.models.quantize import Int4Linear, Int8Linear, ScreenedHead
 

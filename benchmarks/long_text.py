@@ -23,10 +23,11 @@ import psutil
 import torch
 
 from benchmarks.common import add_out, parser, positive, run_spec, told, write
-from gsd.config import DraftSpec, Prompt, RunSpec, build
-from gsd.environment import machine
+from gsd.config import RunSpec
+from gsd.decode.runner import Runner
 from gsd.errors import InputError
-from gsd.runner import Runner
+from gsd.machine.environment import machine
+from gsd.spec import DraftSpec, Prompt, build
 
 ROOT = Path(__file__).parents[1]
 EVERY_S = 0.01  # between two looks at the memory
@@ -57,7 +58,7 @@ def main() -> None:
         "tensors_bytes": held,
         "resident_bytes": peak.bytes - before,
         "resident_over_tensors": (peak.bytes - before) / held,
-        "machine": machine(runner),
+        "machine": machine(runner.target.devices),
     }
     print(json.dumps(report, indent=1))
     if given.out:

@@ -21,14 +21,15 @@ from pathlib import Path
 from analysis.replay import Replayer
 from analysis.tune import as_row, modelled_speedup
 from benchmarks.common import positive, told
-from gsd.atlas import Atlas
-from gsd.bench import OwnMethod
-from gsd.calibrate import calibrate
-from gsd.config import DraftSpec, RunSpec
+from gsd.config import RunSpec
+from gsd.decode.recorded import as_recorded
+from gsd.decode.runner import Runner
 from gsd.errors import InputError
-from gsd.pairs import as_recorded
-from gsd.probe import check_models
-from gsd.runner import Runner
+from gsd.lab.atlas import Atlas
+from gsd.lab.bench import OwnMethod
+from gsd.lab.calibrate import calibrate
+from gsd.lab.probe import check_models
+from gsd.spec import DraftSpec
 
 CURVE_REPEATS = 30
 TRIES = 50  # settings drawn for one that the atlas covers, at most

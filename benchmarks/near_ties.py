@@ -21,11 +21,11 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 
 from benchmarks.common import add_out, add_prompts, parser, positive, prompts_of, run_spec, told, write
-from gsd.config import DraftSpec
-from gsd.environment import machine
+from gsd.decode.runner import Runner
+from gsd.lab.peers import StockModels
+from gsd.machine.environment import machine
 from gsd.models.hf import HFModel
-from gsd.peers import StockModels
-from gsd.runner import Runner
+from gsd.spec import DraftSpec
 
 LIKELIEST = 10
 Forward = Callable[[list[int], int], torch.Tensor]  # tokens to append, N -> the last N logits, [N, V]
@@ -64,7 +64,7 @@ def main() -> None:
     rows = _compared(runner, StockModels(runner, spec).target, texts, given)
     print(json.dumps(rows, indent=1))
     write({"rows": rows, "prompts": [prompt.id for prompt in prompts], "max_new_tokens": given.max_new_tokens,
-           "pair": given.pair, "dtype": given.dtype, "machine": machine(runner)}, given.out)  # fmt: skip
+           "pair": given.pair, "dtype": given.dtype, "machine": machine(runner.target.devices)}, given.out)  # fmt: skip
 
 
 @torch.inference_mode()

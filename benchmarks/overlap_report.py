@@ -29,11 +29,11 @@ from analysis.overlap import (
 from analysis.replay import Replayer
 from analysis.tune import modelled_speedup
 from benchmarks.common import told
-from gsd.atlas import Atlas, Bounds
-from gsd.config import DraftSpec, preset
-from gsd.cost import COSTS_FILE, Costs
 from gsd.errors import InputError
-from gsd.trace import list_runs
+from gsd.lab.atlas import Atlas, Bounds
+from gsd.lab.cost import COSTS_FILE, Costs
+from gsd.spec import DraftSpec, preset
+from gsd.trace.read import list_runs
 
 CONTEXTS = (None, 0, 1, 2, 3)
 BASES = ("fast", "wide")  # presets that the contexts are tried on: the defaults, and one that drafts broadly

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import told
-from gsd.bench import best_peer, plain_peer
-from gsd.bench.rows import BASELINE, mean_keys, means_by_kind, ratios
-from gsd.bench.store import COLUMNS, COUNTS, result_of
-from gsd.config import SamplingSpec
-from gsd.csvfile import parse_csv
 from gsd.errors import InputError
+from gsd.lab.bench import best_peer, plain_peer
+from gsd.lab.bench.rows import BASELINE, mean_keys, means_by_kind, ratios
+from gsd.lab.bench.store import COLUMNS, COUNTS, result_of
+from gsd.spec import SamplingSpec
+from gsd.trace.csvfile import parse_csv
 
 Result = dict[str, Any]
 HEADER = ("", "× `ar`", "95 %", "worst", "× transformers", "95 %", "worst", "acceptance length",

@@ -26,18 +26,19 @@ import torch
 
 from benchmarks.ablation import VARIANTS, WHOLE
 from benchmarks.common import add_out, add_prompts, ends, over_prompts, parser, prompts_of, run_spec, told, write
-from gsd.config import DraftSpec, RunSpec, SamplingSpec
-from gsd.cost import Costs, Curve
-from gsd.drafters import DRAFTERS
-from gsd.engine import Engine
-from gsd.environment import machine
+from gsd.config import RunSpec
+from gsd.decode.engine import Engine
+from gsd.decode.runner import Runner
+from gsd.decode.stops import StopRules
+from gsd.drafting import DRAFTERS
+from gsd.drafting.pace import LiveCurve, Pace
 from gsd.errors import InputError
+from gsd.lab.cost import Costs, Curve
+from gsd.machine.environment import machine
 from gsd.models.base import Counter, LanguageModel, T
 from gsd.models.hf import HFModel
-from gsd.pace import LiveCurve, Pace
-from gsd.records import mean_acceptance_length
-from gsd.runner import Runner
-from gsd.stops import StopRules
+from gsd.spec import DraftSpec, SamplingSpec
+from gsd.trace.records import mean_acceptance_length
 
 # Those of the ablation that differ in what is drafted, not in how models are held.
 DRAFTING = {name: variant.drafting for name, variant in VARIANTS.items() if variant.held == VARIANTS[WHOLE].held}
@@ -188,7 +189,8 @@ def main() -> None:
     print(_table(table))
     report = {"modelled": True, "rows": table, "prompts": [prompt.id for prompt in prompts],
               "max_new_tokens": given.max_new_tokens, "pair": given.pair, "draft": runner.draft.describe(),
-              "target": runner.target.describe(), "costs": asdict(costs), "machine": machine(runner)}  # fmt: skip
+              "target": runner.target.describe(), "costs": asdict(costs),
+              "machine": machine(runner.target.devices)}  # fmt: skip
     write(report, given.out)
 
 

@@ -19,10 +19,10 @@ import torch
 
 from benchmarks.common import add_out, add_prompts, parser, positive, prompts_of, run_spec, told, write
 from benchmarks.near_ties import ours, read
-from gsd.config import DraftSpec, SamplingSpec
-from gsd.environment import machine
-from gsd.runner import Runner
-from gsd.sampling import pick
+from gsd.decode.runner import Runner
+from gsd.machine.environment import machine
+from gsd.spec import DraftSpec, SamplingSpec
+from gsd.verifying.sampling import pick
 
 DRAWS = ("gumbel", "inverse")
 
@@ -68,7 +68,7 @@ def main() -> None:
     print(json.dumps(rows, indent=1))
     write({"rows": rows, "prompts": [prompt.id for prompt in prompts], "max_new_tokens": given.max_new_tokens,
            "seeds": given.seeds, "together": given.together, "pair": given.pair, "dtype": given.dtype,
-           "machine": machine(runner)}, given.out)  # fmt: skip
+           "machine": machine(runner.target.devices)}, given.out)  # fmt: skip
 
 
 @torch.inference_mode()

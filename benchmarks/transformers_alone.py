@@ -19,12 +19,12 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from benchmarks.common import add_out, add_prompts, ends, over_prompts, parser, prompts_of, run_spec, told, write
-from gsd.config import DraftSpec, ModelSpec
-from gsd.environment import machine
+from gsd.decode.runner import Runner
 from gsd.errors import InputError
-from gsd.pairs import located
-from gsd.peers import PEERS, Peer, StockModels
-from gsd.runner import Runner
+from gsd.lab.peers import PEERS, Peer, StockModels
+from gsd.machine.environment import machine
+from gsd.models.places import located
+from gsd.spec import DraftSpec, ModelSpec
 
 WAYS = ("hf-greedy", "hf-assisted", "hf-lookup")
 Decode = Callable[[list[int]], list[int]]
@@ -46,7 +46,7 @@ def main() -> None:
             ratios[way].append(_ratio(benchmarks, documented, ids, given.repeats))
     report = {way: over_prompts(found[1:]) for way, found in ratios.items()}
     write({"time_over_documented_use": report, "prompts": [prompt.id for prompt in prompts],
-           "max_new_tokens": given.max_new_tokens, "machine": machine(runner)}, given.out)  # fmt: skip
+           "max_new_tokens": given.max_new_tokens, "machine": machine(runner.target.devices)}, given.out)  # fmt: skip
     for way, row in report.items():
         print(f"{way:12} {row['ratio']:.3f} ({ends(row, 3)})")
 

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import add_prompts, parser, positive, prompts_of, run_spec, told
-from gsd.bench import measure, summary
-from gsd.config import PRESETS, DraftSpec, RunSpec
-from gsd.environment import machine
-from gsd.peers import PEERS, check_assistant
-from gsd.runner import Runner
+from gsd.config import RunSpec
+from gsd.decode.runner import Runner
+from gsd.lab.bench import measure, summary
+from gsd.lab.peers import PEERS, check_assistant
+from gsd.machine.environment import machine
+from gsd.spec import PRESETS, DraftSpec
 
 PLAIN = "hf-greedy"
 BRANCHING = {
@@ -107,8 +108,8 @@ def main() -> None:
         raise SystemExit("stopped before a prompt was measured")
     measured = prompts[: len(results)]
     rows = summary(results, [prompt.kind for prompt in measured], PLAIN)
-    print(json.dumps({**report(rows), "prompts": [prompt.id for prompt in measured], "machine": machine(runner)},
-                     indent=1))  # fmt: skip
+    print(json.dumps({**report(rows), "prompts": [prompt.id for prompt in measured],
+                      "machine": machine(runner.target.devices)}, indent=1))  # fmt: skip
 
 
 def _options() -> argparse.Namespace:

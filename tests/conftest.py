@@ -7,7 +7,7 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from gsd.config import RunSpec
-from gsd.pairs import PAIRS, available
+from gsd.models.pairs import PAIRS, available
 from tests import oracle
 
 torch.set_num_threads(1)  # faster for small models, and fair to other processes
@@ -26,7 +26,7 @@ def own_cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny():
     """The bundled pair in float32 on the CPU, as a `Runner`."""
-    from gsd.runner import Runner
+    from gsd.decode.runner import Runner
 
     pair = PAIRS["tiny"]
     assert available(pair), "the bundled pair is part of the repository"
@@ -59,5 +59,5 @@ def plain(tiny, stock):
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch):
     """What tests are told does not depend on what else the machine does meanwhile."""
-    if "gsd.runner" in sys.modules:
-        monkeypatch.setattr("gsd.runner.crowd", lambda threads: None)
+    if "gsd.decode.runner" in sys.modules:
+        monkeypatch.setattr("gsd.decode.runner.crowd", lambda threads: None)

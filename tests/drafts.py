@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
-from gsd.config import DraftSpec
-from gsd.graph import ROOT, TokenGraph
+from gsd.drafting.graph import ROOT, TokenGraph
+from gsd.spec import DraftSpec
 
 NAMES = {"width", "depth", "merge_context", "sibling_threshold", "prob_threshold", "prob_rule", "prob_action",
          "frontier", "budget"}  # fmt: skip

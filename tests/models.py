@@ -17,12 +17,13 @@ from transformers import (
     Qwen3Config,
 )
 
-from gsd.config import DraftSpec, ModelSpec, SamplingSpec
-from gsd.drafters import DRAFTERS
-from gsd.engine import Engine, Step
+from gsd.decode.engine import Engine
+from gsd.decode.stops import StopRules
+from gsd.drafting import DRAFTERS
+from gsd.drafting.pace import Pace
 from gsd.models.hf import HFModel
-from gsd.pace import Pace
-from gsd.stops import StopRules
+from gsd.spec import DraftSpec, ModelSpec, SamplingSpec
+from gsd.trace.step import Step
 
 VOCABULARY = 40
 _SIZES = {

@@ -10,7 +10,7 @@ import hashlib
 import numpy as np
 import torch
 
-from gsd.config import SamplingSpec
+from gsd.spec import SamplingSpec
 
 GREEDY = SamplingSpec()
 BLOCK = 128

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 
 from analysis.replay import Replayer, TextReplay
-from gsd.atlas import Atlas, Bounds
-from gsd.config import DraftSpec, RunSpec
-from gsd.records import Tally
-from gsd.runner import Runner
+from gsd.config import RunSpec
+from gsd.decode.runner import Runner
+from gsd.lab.atlas import Atlas, Bounds
+from gsd.spec import DraftSpec
+from gsd.trace.records import Tally
 
 COUNTS = ("rounds", "draft_forwards", "drafted_nodes", "verified_nodes", "merges", "accepted", "new_tokens")
 

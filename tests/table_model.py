@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from gsd.config import SamplingSpec
 from gsd.models.base import Counter
+from gsd.spec import SamplingSpec
 from tests.oracle import next_token
 
 GREEDY = SamplingSpec()

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from analysis.compare import Comparison, ratios_by_prompt
 from analysis.figures.look import ACCEPTED, BONUS, GREY, figure, series, token
-from gsd.means import LEVEL
+from gsd.lab.means import LEVEL
 
 
 def comparison(compared: Comparison, measure: str) -> go.Figure:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from analysis.figures.look import ACCEPTED, ENOUGH, GREY, SCALE, ends_of, figure, numbers, series, token
 from analysis.leaderboard import Bench, against
 from gsd.errors import InputError
-from gsd.means import LEVEL
+from gsd.lab.means import LEVEL
 
 
 def leaderboard(bench: Bench) -> go.Figure:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from analysis.figures.look import in_dark
-from gsd.csvfile import csv_text, of_frame
+from gsd.trace.csvfile import csv_text, of_frame
 
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"]}
 LEGEND = 34  # pixels above a plot

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
+from analysis.words import plain
 from app.components.consent import ask, must_ask
 from app.components.settings import ONE, SEVERAL, models_as_recorded, run_spec
 from app.engine_client import Job, engine
 from app.library import runs_folder
 from app.prompt_library import LibraryPrompt, prompts
 from app.state import await_runs, session
-from app.words import plain
-from gsd.config import Prompt
+from gsd.decode.prompts import parse_prompts
 from gsd.errors import GsdError, InputError
-from gsd.prompts import parse_prompts
+from gsd.spec import Prompt
 
 BUNDLED = "tiny"
 

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app.words import plain
-from gsd.config import ModelSpec, RunSpec
+from analysis.words import plain
+from gsd.config import RunSpec
+from gsd.decode.recorded import models_of, trusting
 from gsd.errors import ModelError
-from gsd.pairs import BUNDLED, is_path, local_path, located, models_of, trusting
+from gsd.models.places import BUNDLED, is_path, local_path, located
+from gsd.spec import ModelSpec
 
 ASKED = "asked"  # in the session: the question that waits for its answer
 AGREED = "agreed"  # in the session: names of models that may be loaded

@@ -6,12 +6,12 @@ from typing import Any
 
 import streamlit as st
 
+from analysis.explain import drafted_by
 from analysis.faces import GRAPH, Face, face
 from analysis.graph_export import explorable_html, graphml
 from analysis.svg import LIGHT, Tones, svg
 from app.components.graph_view import Frame, Shown, graph_data
 from app.components.theme import follow_theme, page_tones
-from app.explain import drafted_by
 from app.state import OpenRun
 
 EXPLORER_HEIGHT = 620  # pixels

@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from analysis.hypotheses import hypothesis_frame
+from analysis.words import PERCENT, visible
 from app.components.rows import table_height
-from app.words import PERCENT, visible
 
 END = " ┃ "  # of the accepted part
 

@@ -10,8 +10,8 @@ from analysis import leaderboard as tables
 from analysis.figures import compare as paired
 from analysis.figures import leaderboard as figures
 from analysis.leaderboard import Bench
+from analysis.words import plain
 from app.components.chart import chart
-from app.words import plain
 from gsd.errors import InputError
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"  # those that come with the code

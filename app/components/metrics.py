@@ -9,7 +9,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from app.state import OpenRun
-from gsd.records import Tally
+from gsd.trace.records import Tally
 
 PHASES = (("draft", "draft forwards"), ("verify", "target forwards"), ("overhead", "engine"))
 CUT = " A last round that a stop rule cut counts one too many."  # of the mean acceptance length

@@ -10,11 +10,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from analysis.faces import face
+from analysis.faces import face, fates
 from analysis.sources import draft_logq
-from app.components.graph_view import fates
+from analysis.words import PERCENT, visible
 from app.components.rows import table_height
-from app.words import PERCENT, visible
 
 
 def node_frame(step: dict[str, Any]) -> pd.DataFrame:
@@ -26,7 +25,7 @@ def node_frame(step: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame({
         "node": list(nodes),
         "token": [visible(text) for text in graph["text"]],
-        "fate": fates(step),
+        "fate": fates(step, face(step)),
         "depth": graph["depth"],
         "q": [None if logq is None else math.exp(logq) for logq in draft_logq(step)],
         "p": [_share(target[node]) if node in target else None for node in nodes],

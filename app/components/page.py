@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from analysis.words import plain
 from app.library import Entry, entries, labels
 from app.state import OpenRun, open_run, session
-from app.words import plain
 
 PICKED = "picked run"  # what the picker shows, and how often that was changed elsewhere
 

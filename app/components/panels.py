@@ -16,9 +16,9 @@ from analysis.figures import modelled as modelled_figures
 from analysis.figures import overlap as overlap_figures
 from analysis.figures import speed as speed_figures
 from analysis.figures.look import GREY
+from analysis.words import plain
 from app.components.chart import chart
 from app.components.scope import Scope
-from app.words import plain
 from gsd.errors import InputError
 
 MODULES = (overlap, merged, similarity, acceptance, speed)

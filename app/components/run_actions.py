@@ -8,12 +8,12 @@ from typing import Any
 import streamlit as st
 
 from analysis.modelled import unlike
+from analysis.words import plain, setting, shortened
 from app.components.settings import HEEDED, LEARNED, take_settings
 from app.library import find, version
 from app.state import OpenRun, session
-from app.words import plain, setting, shortened
-from gsd.config import DraftSpec, Prompt
 from gsd.errors import TraceError
+from gsd.spec import DraftSpec, Prompt
 
 TAKEN = "taken"  # in the session until it is said: settings were put into the form
 SHOWN = 40  # letters of a prompt that changed

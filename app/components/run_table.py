@@ -10,11 +10,11 @@ import pandas as pd
 import streamlit as st
 
 from analysis.catalog import RunInfo
+from analysis.words import setting, shortened
 from app.components.metrics import CUT
 from app.components.rows import table_height
 from app.components.settings import preset_of
-from app.words import setting, shortened
-from gsd.config import HEEDED, DraftSpec, SamplingSpec
+from gsd.spec import HEEDED, DraftSpec, SamplingSpec
 
 RUNNING = "running"
 SIGNS = {"complete": "●", "running": "▶", "incomplete": "◐", "cancelled": "◼", "failed": "✕", "other version": "≠",

@@ -6,8 +6,10 @@ from typing import Any
 
 import streamlit as st
 
+from analysis.explain import as_html, explain, story
 from analysis.export import zip_csv
 from analysis.faces import face
+from analysis.words import plain, setting
 from app.components.folded import folded, open_branch, say_folded
 from app.components.graph_view import SMALL, Frame, Shown, graph_data, graph_view
 from app.components.metrics import metrics
@@ -16,9 +18,7 @@ from app.components.run_actions import changes, compared_with, run_actions
 from app.components.settings import HEEDED
 from app.components.stepper import go, round_line, shown_step, step_buttons
 from app.components.token_text import text_data, token_text
-from app.explain import as_html, explain, story
 from app.state import OpenRun, Session, session
-from app.words import plain, setting
 
 STAGE_HEIGHT = 420  # pixels of the graph beside the text, at most
 HINT = '<p class="hint">Click a node or a dashed merge edge to read about it. ← and → step through the rounds.</p>'

@@ -10,10 +10,10 @@ import pandas as pd
 import streamlit as st
 
 from analysis.load import Frames, of_round
+from analysis.words import plain
 from app.components.stepper import round_line, shown_step, step_buttons
 from app.library import entries, frames, labels, version
 from app.state import OpenRun, session
-from app.words import plain
 from gsd.errors import TraceError
 
 Kind = Literal["step", "run", "runs"]

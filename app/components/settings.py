@@ -8,24 +8,13 @@ from typing import Any, get_args
 
 import streamlit as st
 
+from analysis.words import plain, setting
 from app.components.consent import forget, is_trusted, would_download
 from app.prompt_library import prompts
-from app.words import plain, setting
-from gsd.config import (
-    HEEDED,
-    PRESETS,
-    DraftSpec,
-    Dtype,
-    Method,
-    ModelSpec,
-    Prompt,
-    Quantization,
-    RunSpec,
-    SamplingSpec,
-    build,
-)
+from gsd.config import RunSpec
 from gsd.errors import InputError
-from gsd.pairs import PAIRS, available, pair
+from gsd.models.pairs import PAIRS, available, pair
+from gsd.spec import HEEDED, PRESETS, DraftSpec, Dtype, Method, ModelSpec, Prompt, Quantization, SamplingSpec, build
 
 OWN = "own models"
 ROLES = ("target", "draft")

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
+from analysis.explain import as_html, tell
 from analysis.figures import side_by_side as figures
 from analysis.side_by_side import boundaries, differences, divergence, ends, lanes, round_at, so_far
+from analysis.words import plain, visible
 from app.components.chart import chart
 from app.components.graph_view import Frame, Shown, graph_data, graph_view, manageable
 from app.components.run_actions import changed_settings, recorded
 from app.components.stepper import open_in_graph, outcome, round_line
-from app.explain import as_html, tell
 from app.library import entries, find, labels
 from app.state import OpenRun, session, write_address
-from app.words import plain, visible
-from gsd.config import Prompt
 from gsd.errors import TraceError
+from gsd.spec import Prompt
 
 SIDES = ("A", "B")
 POSITION = "compare position"

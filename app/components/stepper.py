@@ -6,8 +6,8 @@ from typing import Any
 
 import streamlit as st
 
+from analysis.words import code
 from app.state import OpenRun, Session, open_run, session
-from app.words import code
 
 CUT = 24  # tokens of a round that its line shows
 AS_TREE = "The target is shown a tree: a merged node stands in it once for each path to it."

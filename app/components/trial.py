@@ -8,17 +8,19 @@ import pandas as pd
 import streamlit as st
 
 from analysis.tune import as_row, to_paste
+from analysis.words import plain
 from app.atlas import OpenAtlas
 from app.components.consent import ask, must_ask, named_by, trusted
 from app.components.stepper import open_in_graph
 from app.engine_client import Job, engine
 from app.library import runs_folder
 from app.state import OpenRun
-from app.words import plain
-from gsd.atlas import AtlasText
-from gsd.config import DraftSpec, Prompt, RunSpec, build
+from gsd.config import RunSpec
+from gsd.decode.recorded import as_recorded, as_settled
 from gsd.errors import GsdError, InputError, TraceError
-from gsd.pairs import as_recorded, as_settled, located
+from gsd.lab.atlas import AtlasText
+from gsd.models.places import located
+from gsd.spec import DraftSpec, Prompt, build
 
 ASKED_EVERY_S = 0.5
 TRIAL = "trial"  # in the session: the last one

@@ -9,12 +9,12 @@ import streamlit as st
 
 from analysis.figures import tune as figures
 from analysis.survey import Survey
+from analysis.words import plain
 from app.atlas import OpenAtlas
 from app.components.chart import chart
 from app.components.tune_settings import defaults, take
-from app.words import plain
-from gsd.config import DraftSpec
 from gsd.errors import InputError
+from gsd.spec import DraftSpec
 
 REDRAWN_EVERY_S = 2.0  # while settings are replayed in the background
 SPEEDUP = (

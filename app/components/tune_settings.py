@@ -7,10 +7,10 @@ from typing import Any
 import streamlit as st
 
 from analysis.survey import CONTEXTS
+from analysis.words import setting
 from app.components.settings import HEEDED, NUMBERS
-from app.words import setting
-from gsd.atlas import Bounds
-from gsd.config import DraftSpec
+from gsd.lab.atlas import Bounds
+from gsd.spec import DraftSpec
 
 PREFIX = "tune "  # of the widgets' keys: "tune width" and so on
 KEPT = "tuned"  # the setting, while another view is shown

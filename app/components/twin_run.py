@@ -7,16 +7,18 @@ import time
 import streamlit as st
 
 from analysis.twins import is_unmerged_twin
+from analysis.words import plain
 from app import engine_client
 from app.components.consent import ask, must_ask, named_by, trusted
 from app.components.waiting import waiting
 from app.engine_client import Job
 from app.library import runs_folder
 from app.state import OpenRun
-from app.words import plain
-from gsd.config import RunSpec, build
+from gsd.config import RunSpec
+from gsd.decode.recorded import as_recorded
 from gsd.errors import GsdError
-from gsd.pairs import as_recorded, located
+from gsd.models.places import located
+from gsd.spec import build
 
 ASKED_EVERY_S = 0.5
 TWINS = "twins"  # in the session: run -> job of its twin

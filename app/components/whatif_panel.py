@@ -7,11 +7,11 @@ from typing import Any
 import streamlit as st
 
 from analysis.step_whatif import Changed, Counts, StepReplay, Uncovered
+from analysis.words import code, plain, setting
 from app.components.settings import NUMBERS
 from app.state import OpenRun
-from app.words import code, plain, setting
-from gsd.config import DraftSpec
 from gsd.errors import InputError
+from gsd.spec import DraftSpec
 
 CONTEXTS = (None, 0, 1, 2, 3)
 NAMED = 3  # places that an uncovered setting names

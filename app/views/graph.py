@@ -7,10 +7,12 @@ from typing import Any
 
 import streamlit as st
 
+from analysis.explain import Explanation, as_html, drafted_by, explain, story
 from analysis.faces import GRAPH, TREE, VERIFIED, Face, face, route, verdicts
 from analysis.hypotheses import leaves, through
 from analysis.rounds import Landmarks, after, landmarks
 from analysis.step_whatif import Changed
+from analysis.words import code
 from app.components.explore import downloads, explorable
 from app.components.folded import folded, needed, open_branch, say_folded
 from app.components.graph_view import Frame, Shown, graph_data, large_graph_view, room_of
@@ -21,9 +23,7 @@ from app.components.round_strip import round_strip, strip_data
 from app.components.stepper import go, outcome, round_line, shown_step, step_buttons
 from app.components.whatif_panel import what_if
 from app.engine_client import engine
-from app.explain import Explanation, as_html, drafted_by, explain, story
 from app.state import OpenRun, Session, session, write_address
-from app.words import code
 
 LIVE_EVERY_S = 1.0
 HEIGHT = "clamp(380px, calc(100vh - 450px), 900px)"  # at most what the window leaves below head, strip and buttons

@@ -10,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 
+from analysis.explain import as_html, explain, story
 from analysis.glossary import measures, topics
 from analysis.svg import LEGEND, Tones, sample, svg
 from analysis.toy import PROMPT, SPEC, toy_round
@@ -18,10 +19,9 @@ from app.components.page import head
 from app.components.settings import NUMBERS
 from app.components.theme import follow_theme, page_tones
 from app.components.token_text import ORIGINS, text_data, token_text
-from app.explain import as_html, explain, story
 from app.state import session, write_address
 from gsd import __version__
-from gsd.config import DraftSpec
+from gsd.spec import DraftSpec
 
 HERE = Path(__file__).parent
 SMALL = SPEC.model_copy(update={"width": 2, "depth": 3})  # of the picture; the miniature uses all of the toy

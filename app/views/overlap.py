@@ -10,12 +10,12 @@ import pandas as pd
 import streamlit as st
 
 from analysis import overlap
-from analysis.columns import COLUMNS
 from analysis.definitions import formula
 from analysis.figures.look import ENOUGH
 from analysis.merged import merged_sequences, merges_of, nodes_of
 from analysis.similarity import MEASURES
 from analysis.twins import is_unmerged_twin, merging_saved
+from analysis.words import code, plain, visible
 from app.components.page import head, opened
 from app.components.panels import grid, panel
 from app.components.scope import Scope, address, scope_bar, sections
@@ -24,8 +24,8 @@ from app.components.theme import follow_theme
 from app.components.twin_run import twin_run
 from app.library import entries, find, frames, labels
 from app.state import OpenRun, session, write_address
-from app.words import code, plain, visible
 from gsd.errors import TraceError
+from gsd.trace.columns import COLUMNS
 
 KEY = "overlap"  # of the tabs
 SEQUENCES_OF = "sequences of"  # key of the choice among several runs

@@ -11,13 +11,13 @@ import streamlit as st
 
 from analysis.bundle import take_in, write_bundle
 from analysis.catalog import FAILED, INCOMPLETE, MOST_TITLE, UNREADABLE, delete, matches, retitle
+from analysis.words import plain
 from app.components.page import head
 from app.components.run_table import Line, run_table
 from app.components.run_view import drafted_with
 from app.engine_client import engine
 from app.library import entries, info, runs_folder
 from app.state import open_run, session, write_address
-from app.words import plain
 from gsd.errors import GsdError
 
 HERE = Path(__file__).parent

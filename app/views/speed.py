@@ -13,10 +13,10 @@ import pandas as pd
 import streamlit as st
 
 from analysis import speed
-from analysis.columns import COLUMNS
 from analysis.definitions import definition, formula
 from analysis.modelled import cost_curves, difference, modelled_by_step, modelled_speedup, unlike
 from analysis.syntax import LANGUAGES, committed_tokens, drafted_by_syntax, written_in
+from analysis.words import plain
 from app.components.metrics import COLD, CUT, NO_BASELINE, cold, warm, warm_baseline
 from app.components.page import head, opened
 from app.components.panels import grid, nothing, panel
@@ -24,10 +24,11 @@ from app.components.scope import Scope, address, scope_bar, sections
 from app.components.theme import follow_theme
 from app.library import atlases, find, version
 from app.state import session, write_address
-from app.words import plain
-from gsd.cost import COSTS_FILE, Costs
 from gsd.errors import InputError, TraceError
-from gsd.trace import RunTrace, mean_acceptance_length, read_run
+from gsd.lab.cost import COSTS_FILE, Costs
+from gsd.trace.columns import COLUMNS
+from gsd.trace.read import RunTrace, read_run
+from gsd.trace.records import mean_acceptance_length
 
 KEY = "speed"  # of the tabs
 UNLIKE = "The curves were measured otherwise than the run was decoded, so their times are not alike:"

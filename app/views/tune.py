@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from analysis.tune import as_row, command
+from analysis.words import plain
 from app.atlas import OpenAtlas, open_atlas
 from app.components.metrics import Figure
 from app.components.page import head
@@ -19,10 +20,9 @@ from app.components.tune_charts import tune_charts
 from app.components.tune_settings import defaults, place_sliders, take, tune_settings
 from app.library import atlas_labels, atlases, runs_folder
 from app.state import session, write_address
-from app.words import plain
-from gsd.atlas import Bounds
-from gsd.config import DraftSpec, build
 from gsd.errors import GsdError, InputError
+from gsd.lab.atlas import Bounds
+from gsd.spec import DraftSpec, build
 
 HERE = Path(__file__).parent
 KEPT = "kept atlas"  # its name, while another view is shown

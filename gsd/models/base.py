@@ -11,8 +11,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 import torch
 
-from gsd.config import PREFILL_CHUNK
 from gsd.errors import OutOfMemory
+from gsd.spec import PREFILL_CHUNK
 
 T = TypeVar("T")
 

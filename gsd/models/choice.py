@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
-from gsd.config import Dtype, Quantization, Spec
+from gsd.spec import Dtype, Quantization, Spec
 
 WHOLE: tuple[Dtype, ...] = ("float32", "bfloat16")  # what `auto` chooses from; float16 has no fast kernels on most CPUs
 FEW_BITS: tuple[Quantization, ...] = ("int8", "int4")

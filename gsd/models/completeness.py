@@ -11,9 +11,9 @@ from collections.abc import Iterable
 
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from gsd.config import ModelSpec
 from gsd.errors import ModelError
 from gsd.models.diagnosis import damage
+from gsd.spec import ModelSpec
 
 SHOWN = 3  # names in a message
 # Unused by plain decoding, whatever the architecture: heads that predict several tokens, heads of value models.

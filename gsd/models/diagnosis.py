@@ -14,9 +14,9 @@ from pathlib import Path
 import transformers
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
-from gsd.config import ModelSpec
 from gsd.models.gguf_header import MAGIC, NotWhole, gguf_facts
-from gsd.pairs import located
+from gsd.models.places import located
+from gsd.spec import ModelSpec
 
 POINTER = b"version https://git-lfs"
 INDEX = "model.safetensors.index.json"

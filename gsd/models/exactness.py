@@ -21,11 +21,11 @@ import transformers
 from transformers import PreTrainedConfig
 
 import gsd
-from gsd.config import ModelSpec
-from gsd.environment import cache_folder
 from gsd.errors import GsdError, ModelError
+from gsd.machine.environment import cache_folder
 from gsd.models.hf import HFModel
 from gsd.models.miniature import build, miniature
+from gsd.spec import ModelSpec
 
 PROOF = 1  # of what is kept in the user's folder; one more whenever the proof changes
 PREFIX = [23, 51, 9, 40, 17]  # token ids, none of those that are often special; the last is the tree's root

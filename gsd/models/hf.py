@@ -19,13 +19,13 @@ import torch
 from torch import nn
 from transformers import DynamicCache, PreTrainedModel
 
-from gsd.config import ModelSpec
 from gsd.errors import ModelError
 from gsd.models.base import Counter, T, out_of_memory
 from gsd.models.cache import KVCache, LayerShape
 from gsd.models.lean import LeanDecoder, has_lean_forward
 from gsd.models.reads import marking_what_is_read
 from gsd.models.static import Replay, StaticForwards
+from gsd.spec import ModelSpec
 
 LESS_MEMORY = (
     "shorten the prompt or ask for fewer new tokens; a lower budget or frontier, where the method has them, and "

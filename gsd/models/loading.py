@@ -17,7 +17,6 @@ from transformers import (
 )
 from transformers.cache_utils import DynamicLayer
 
-from gsd.config import Dtype, ModelSpec
 from gsd.errors import GsdError, ModelError
 from gsd.models.base import out_of_memory
 from gsd.models.choice import Held
@@ -31,6 +30,7 @@ from gsd.models.quantize import quantize
 from gsd.models.reads import marking_what_is_read
 from gsd.models.sources import commit, source_options, weights_options
 from gsd.models.static import cuda_graphs
+from gsd.spec import Dtype, ModelSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from gsd.config import LARGE, Dtype, ModelSpec
 from gsd.errors import ModelError
 from gsd.models import choice
 from gsd.models.choice import Held, Shape, Table
 from gsd.models.loading import skeleton
 from gsd.models.weighing import table_of
+from gsd.spec import LARGE, Dtype, ModelSpec
 
 
 @dataclass(frozen=True, slots=True)

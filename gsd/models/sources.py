@@ -10,9 +10,9 @@ from urllib.request import Request, urlopen
 from huggingface_hub import constants
 from transformers import PreTrainedConfig
 
-from gsd.config import ModelSpec
 from gsd.errors import ModelError
-from gsd.pairs import MODELS_VARIABLE, is_path, located
+from gsd.models.places import MODELS_VARIABLE, is_path, located
+from gsd.spec import ModelSpec
 
 HUB_TIMEOUT_S = 5
 ADAPTER = "adapter_config.json"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gsd.config import ModelSpec
 from gsd.errors import PairError
+from gsd.spec import ModelSpec
 
 SHOWN = 3  # tokens in a note
 

@@ -20,8 +20,8 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from gsd.crowd import crowd
-from gsd.environment import CACHE_VARIABLE, cache_folder, instruction_sets, processor
+from gsd.machine.crowd import crowd
+from gsd.machine.environment import CACHE_VARIABLE, cache_folder, instruction_sets, processor
 from gsd.models.choice import FEW_BITS, IN_ROWS, PACKED, ROWS, Key, Shape, Table
 from gsd.models.pack import PackedLinear, can_pack
 from gsd.models.quantize import GROUP, STEP, Int4Linear, Int8Linear

@@ -8,7 +8,7 @@ import pytest
 from fixtures.recorded import record_run
 
 from app.state import OpenRun
-from gsd.config import DraftSpec, Prompt, SamplingSpec
+from gsd.spec import DraftSpec, Prompt, SamplingSpec
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 

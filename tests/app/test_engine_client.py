@@ -12,8 +12,8 @@ from fixtures.waiting import wait_until
 
 from app import engine_client
 from app.engine_client import EngineClient, Job, _held, _moved
-from gsd.config import ModelSpec, Prompt
-from gsd.trace import read_run
+from gsd.spec import ModelSpec, Prompt
+from gsd.trace.read import read_run
 
 FAKE_WORKER = (sys.executable, str(Path(__file__).parents[1] / "fixtures" / "fake_worker.py"))
 

@@ -10,8 +10,8 @@ from analysis.faces import GRAPH, TREE, VERIFIED, face
 from app.components.graph_view import Frame, Shown, graph_data
 from app.components.node_table import node_frame
 from app.library import SAMPLES
-from gsd.config import DraftSpec
-from gsd.trace import list_runs
+from gsd.spec import DraftSpec
+from gsd.trace.read import list_runs
 
 LARGE = DraftSpec(width=8, depth=8, frontier=30, merge_context=2, prob_threshold=0.0, sibling_threshold=0.0, budget=90)
 

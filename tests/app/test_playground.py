@@ -18,8 +18,9 @@ from app.components.settings import LEARNED, METHOD_HELP
 from app.library import SAMPLES, runs_folder
 from app.prompt_library import prompts
 from app.state import OpenRun
-from gsd.config import DraftSpec, ModelSpec, Prompt, RunSpec
-from gsd.trace import list_runs
+from gsd.config import RunSpec
+from gsd.spec import DraftSpec, ModelSpec, Prompt
+from gsd.trace.read import list_runs
 
 NO_TORCH = """
 import pkgutil, sys, importlib

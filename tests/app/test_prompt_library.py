@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from app.prompt_library import KINDS, LIBRARY, prompts
-from gsd.prompts import read_prompts
+from gsd.decode.prompts import read_prompts
 
 
 def test_every_line_is_a_prompt_of_a_known_kind_with_an_id_of_its_own():

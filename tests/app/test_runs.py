@@ -12,8 +12,8 @@ from analysis import bundle
 from analysis.bundle import write_bundle
 from app import library
 from app.library import SAMPLES
-from gsd.config import PRESETS, DraftSpec, Prompt, SamplingSpec
-from gsd.trace import list_runs
+from gsd.spec import PRESETS, DraftSpec, Prompt, SamplingSpec
+from gsd.trace.read import list_runs
 
 LONG_AGO = time.time() - 3600
 NARROW = 828  # pixels of the table on a page of 900

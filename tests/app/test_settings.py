@@ -8,7 +8,7 @@ from fixtures.recorded import record_run
 
 from app.components.settings import OWN as OWN_MODELS
 from app.prompt_library import prompts
-from gsd.config import DraftSpec, ModelSpec, Prompt, SamplingSpec
+from gsd.spec import DraftSpec, ModelSpec, Prompt, SamplingSpec
 
 OWN = ModelSpec(source="made/up", revision="v1_2", trust_remote_code=True)
 

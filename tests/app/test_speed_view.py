@@ -9,9 +9,9 @@ from fixtures.recorded import meta, record_run, run_spec
 
 from analysis.speed import ar_ms_per_token
 from app.library import SAMPLES
-from gsd.config import DraftSpec
-from gsd.cost import Costs, Curve, Overhead
-from gsd.trace import list_runs, read_run
+from gsd.lab.cost import Costs, Curve, Overhead
+from gsd.spec import DraftSpec
+from gsd.trace.read import list_runs, read_run
 
 COSTS = Costs(Curve([1, 3], [1.0, 3.0], [1.0, 3.0], [1.0, 3.0]), Curve([1, 2], [9.0, 10.0], [9.0, 10.0], [9.0, 10.0]),
               Overhead(1.0, 0.5, 0.25), 10.0, {})  # fmt: skip

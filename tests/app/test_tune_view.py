@@ -10,7 +10,7 @@ from fixtures.waiting import wait_until
 
 from analysis.survey import Survey
 from app.components.page import head
-from gsd.config import DraftSpec, Prompt
+from gsd.spec import DraftSpec, Prompt
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_one_line_says_what_the_figures_are_of(tune, tmp_path):
 def test_models_that_are_not_here_cannot_be_measured_nor_taken_along(tune, tmp_path, monkeypatch):
     """The sample's pair is a hub's; the bundled one is here."""
     monkeypatch.delenv("GSD_MODELS", raising=False)
-    monkeypatch.setattr("gsd.pairs._in_hub_cache", lambda spec: None)
+    monkeypatch.setattr("gsd.models.places._in_hub_cache", lambda spec: None)
     page = tune(atlas="six-kinds-atlas")
     assert page.button(key="trial go").disabled
     assert any("Not on this machine: Qwen" in caption.value.replace("\\", "") for caption in page.caption)

@@ -7,8 +7,8 @@ from fixtures.waiting import wait_until
 from analysis.twins import is_unmerged_twin
 from app.components.twin_run import twin_of
 from app.state import OpenRun
-from gsd.config import DraftSpec, ModelSpec
-from gsd.trace import read_run
+from gsd.spec import DraftSpec, ModelSpec
+from gsd.trace.read import read_run
 
 HERE = ModelSpec(source="README.md")  # a file that is there stands for a model that is
 

@@ -35,7 +35,7 @@ def run(page):
 
 def engines():
     """Engine processes that this test's server started."""
-    return [child for child in psutil.Process().children(recursive=True) if "gsd.worker" in child.cmdline()]
+    return [child for child in psutil.Process().children(recursive=True) if "gsd.decode.worker" in child.cmdline()]
 
 
 def test_prompt_to_explained_node_then_a_killed_engine_then_another_run(page, address):

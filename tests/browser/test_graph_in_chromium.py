@@ -9,8 +9,8 @@ from analysis.layout import fitted
 from analysis.rounds import drafted_in
 from app.components.graph_view import LARGE as LARGE_ROOM
 from app.components.graph_view import SMALL
-from gsd.config import DraftSpec
-from gsd.trace import read_run
+from gsd.spec import DraftSpec
+from gsd.trace.read import read_run
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect

@@ -3,7 +3,7 @@
 import pytest
 from fixtures.recorded import record_run
 
-from gsd.config import DraftSpec
+from gsd.spec import DraftSpec
 
 pytestmark = pytest.mark.browser
 CHAIN = DraftSpec(width=1, depth=20, frontier=1, merge_context=None, prob_threshold=0.0, budget=64)

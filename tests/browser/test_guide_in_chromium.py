@@ -14,7 +14,7 @@ from analysis.graph_export import explorable_html
 from analysis.svg import DARK, LIGHT
 from analysis.toy import toy_round
 from app.components.graph_view import Frame, graph_data
-from gsd.trace import read_run
+from gsd.trace.read import read_run
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect

@@ -10,8 +10,8 @@ from browser.conftest import idle, stepper
 from fixtures.recorded import PROMPT, record_run
 
 from app.components.graph_view import manageable
-from gsd.config import DraftSpec
-from gsd.tables import NAMES
+from gsd.spec import DraftSpec
+from gsd.trace.tables import NAMES
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect

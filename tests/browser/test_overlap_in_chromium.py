@@ -9,8 +9,8 @@ from fixtures.recorded import record_run
 from analysis.figures.look import DARK, TEXT
 from analysis.load import load
 from analysis.merged import merged_sequences
-from gsd.config import DraftSpec
-from gsd.csvfile import read_csv
+from gsd.spec import DraftSpec
+from gsd.trace.csvfile import read_csv
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect

@@ -8,7 +8,7 @@ import pytest
 from browser.conftest import idle
 from fixtures.recorded import record_run
 
-from gsd.config import Prompt
+from gsd.spec import Prompt
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect

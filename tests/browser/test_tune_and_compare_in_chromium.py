@@ -9,7 +9,7 @@ from browser.conftest import idle, stepper
 from fixtures.made_atlas import save_atlas
 from fixtures.recorded import record_run, run_spec
 
-from gsd.config import DraftSpec, SamplingSpec
+from gsd.spec import DraftSpec, SamplingSpec
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect

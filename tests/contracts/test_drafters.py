@@ -4,12 +4,12 @@ import copy
 
 import pytest
 
-from gsd.config import DraftSpec, SamplingSpec
-from gsd.drafters import DRAFTERS
-from gsd.engine import Engine
-from gsd.graph import ROOT
-from gsd.noise import _keys
-from gsd.stops import StopRules
+from gsd.decode.engine import Engine
+from gsd.decode.stops import StopRules
+from gsd.drafting import DRAFTERS
+from gsd.drafting.graph import ROOT
+from gsd.spec import DraftSpec, SamplingSpec
+from gsd.verifying.noise import _keys
 from tests.models import VOCABULARY, StillPace, adapted, decode, half_agreeing, target_of, tokens_of
 
 PROMPT = [3, 1, 4, 1, 5]
@@ -82,7 +82,7 @@ def test_it_does_not_see_what_the_target_will_pick(models, method, monkeypatch):
     first = decode(*models, PROMPT, own, sampling, 16)
     middle = len(first) // 2
     turn = first[middle].position + 1  # the first token that this round's verification picks
-    monkeypatch.setattr("gsd.noise._keys", lambda seed, position: _keys(seed + (position >= turn), position))
+    monkeypatch.setattr("gsd.verifying.noise._keys", lambda seed, position: _keys(seed + (position >= turn), position))
     second = decode(*models, PROMPT, own, sampling, 16)
     assert tokens_of(second[:middle]) == tokens_of(first[:middle])
     assert second[middle].choices.tokens != first[middle].choices.tokens

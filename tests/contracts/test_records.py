@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from fixtures.recorded import record_run
 
-from gsd.config import DraftSpec, Prompt, RunSpec
-from gsd.pairs import PAIRS
-from gsd.records import Tally, _origins
-from gsd.trace import read_run
+from gsd.config import RunSpec
+from gsd.models.pairs import PAIRS
+from gsd.spec import DraftSpec, Prompt
+from gsd.trace.read import read_run
+from gsd.trace.records import Tally, _origins
 from tests.models import decode
 from tests.table_model import table_pair
 

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from gsd.config import PREFILL_CHUNK, DraftSpec, SamplingSpec
-from gsd.drafters import DRAFTERS
+from gsd.drafting import DRAFTERS
+from gsd.spec import PREFILL_CHUNK, DraftSpec, SamplingSpec
 from tests import oracle
 from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, target_of, tokens_of
 

@@ -9,11 +9,11 @@ from torch import nn
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
 
-from gsd.config import ModelSpec
 from gsd.models.hf import HFModel
 from gsd.models.lean import Norm, has_lean_forward
 from gsd.models.pack import PackedLinear, pack
 from gsd.models.quantize import Int4Linear, Int8Linear, quantize
+from gsd.spec import ModelSpec
 
 SIZES = {
     "vocab_size": 40, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4,

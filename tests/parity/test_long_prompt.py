@@ -6,10 +6,10 @@ import random
 import pytest
 from transformers import AutoModelForCausalLM
 
-from gsd.config import PREFILL_CHUNK, DraftSpec
-from gsd.drafters.graph import GraphDrafter
-from gsd.graph import TokenGraph
-from gsd.verify import match
+from gsd.drafting.graph import TokenGraph
+from gsd.drafting.model_fed import GraphDrafter
+from gsd.spec import PREFILL_CHUNK, DraftSpec
+from gsd.verifying.match import match
 from tests import oracle
 from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, tokens_of
 from tests.table_model import TableModel, random_table
@@ -105,9 +105,9 @@ def test_each_phase_gets_its_own_time_and_together_they_are_the_round_s(monkeypa
     Both caches keep slots in the commit, 1 ms each; what the target's forward waits for outside it is `other`.
     """
     clock = Clock()
-    monkeypatch.setattr("gsd.engine.perf_counter", clock)
+    monkeypatch.setattr("gsd.decode.engine.perf_counter", clock)
     monkeypatch.setattr(GraphDrafter, "flatten", clock.slow(GraphDrafter.flatten, 3))
-    monkeypatch.setattr("gsd.engine.match", clock.slow(match, 7))
+    monkeypatch.setattr("gsd.decode.engine.match", clock.slow(match, 7))
     monkeypatch.setattr(TokenGraph, "grow", clock.slow(TokenGraph.grow, 4))
     table = random_table(5, 0)
     target, draft = TimedModel(table, clock, 5), TimedModel(table + random_table(5, 1, 1.0), clock, 2)

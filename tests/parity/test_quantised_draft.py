@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from gsd.config import DraftSpec, ModelSpec, SamplingSpec
 from gsd.models.loading import load_model
 from gsd.models.pack import PackedLinear, can_pack
-from gsd.pairs import pair
+from gsd.models.pairs import pair
+from gsd.spec import DraftSpec, ModelSpec, SamplingSpec
 from tests import oracle
 from tests.models import decode, tokens_of
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from replays import compare, random_settings
 
-from gsd.atlas import Atlas, Bounds
-from gsd.config import DraftSpec, ModelSpec, Prompt, RunSpec
-from gsd.pairs import PAIRS, available
-from gsd.probe import probe_text
+from gsd.config import RunSpec
+from gsd.lab.atlas import Atlas, Bounds
+from gsd.lab.probe import probe_text
+from gsd.models.pairs import PAIRS, available
+from gsd.spec import DraftSpec, ModelSpec, Prompt
 
 TEXTS = ("def is_prime(n):\n", "# Read a CSV file and print its header\n")
 NEW_TOKENS = 24
@@ -18,7 +19,7 @@ NEW_TOKENS = 24
 
 @pytest.fixture(scope="module")
 def real():
-    from gsd.runner import Runner
+    from gsd.decode.runner import Runner
 
     pair = PAIRS["qwen2.5-coder"]
     if not available(pair):

@@ -6,11 +6,12 @@ import pytest
 from replays import compare, random_settings, really, replayed
 
 from analysis.replay import Replayer
-from gsd.atlas import Atlas, Bounds
-from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec
+from gsd.config import RunSpec
 from gsd.errors import InputError
-from gsd.pairs import pair
-from gsd.probe import fill_text, probe_text
+from gsd.lab.atlas import Atlas, Bounds
+from gsd.lab.probe import fill_text, probe_text
+from gsd.models.pairs import pair
+from gsd.spec import DraftSpec, Prompt, SamplingSpec
 
 BOUNDS = Bounds(width=5, depth=7, frontier=12)
 PROMPTS = [Prompt(id=str(number), kind=kind, prompt=text) for number, (kind, text) in enumerate([

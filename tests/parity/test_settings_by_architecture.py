@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gsd.config import DraftSpec
+from gsd.spec import DraftSpec
 from tests import oracle
 from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, target_of, tokens_of
 

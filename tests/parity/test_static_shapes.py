@@ -8,12 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsd.config import DraftSpec, ModelSpec
 from gsd.errors import ModelError
 from gsd.models.hf import HFModel
 from gsd.models.loading import load_model
+from gsd.models.pairs import PAIRS
 from gsd.models.static import COUNTS, FEWEST_SLOTS, STEP
-from gsd.pairs import PAIRS
+from gsd.spec import DraftSpec, ModelSpec
 from tests.models import VOCABULARY, decode, half_agreeing, target_of, tokens_of
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "mistral")

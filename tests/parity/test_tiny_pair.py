@@ -5,12 +5,12 @@ import random
 
 import pytest
 
-from gsd.bench.divergence import divergences
-from gsd.config import DraftSpec, SamplingSpec
-from gsd.drafters import DRAFTERS
+from gsd.decode.runner import Runner
+from gsd.drafting import DRAFTERS
+from gsd.lab.bench.divergence import divergences
 from gsd.models.loading import load_stock
-from gsd.pairs import PAIRS
-from gsd.runner import Runner
+from gsd.models.pairs import PAIRS
+from gsd.spec import DraftSpec, SamplingSpec
 from tests import oracle
 from tests.models import decode, tokens_of
 

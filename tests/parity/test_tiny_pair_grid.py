@@ -4,8 +4,9 @@ import itertools
 
 import pytest
 
-from gsd.config import DraftSpec, Prompt, RunSpec
-from gsd.pairs import PAIRS
+from gsd.config import RunSpec
+from gsd.models.pairs import PAIRS
+from gsd.spec import DraftSpec, Prompt
 
 COUNT = 10
 BEGINNINGS = [
@@ -80,7 +81,7 @@ def test_cpu_and_cuda_emit_the_same_text(tiny):
     """Greedy, float32, TF32 off by default for matrix products."""
     import torch
 
-    from gsd.runner import Runner
+    from gsd.decode.runner import Runner
 
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from analysis.compare import compare
-from gsd.means import geometric
+from gsd.lab.means import geometric
 
 EXPERIMENTS = 2_000
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from gsd.config import DraftSpec, SamplingSpec
-from gsd.sampling import pick
-from gsd.verify import match
+from gsd.spec import DraftSpec, SamplingSpec
+from gsd.verifying.match import match
+from gsd.verifying.sampling import pick
 from tests import oracle
 from tests.models import adapted, decode, half_agreeing, tokens_of
 
@@ -112,6 +112,6 @@ def test_a_wrong_acceptance_rule_is_noticed(model, monkeypatch):
         shared = [choices.tokens[first.setdefault(node, i)] for i, node in enumerate(tree.nodes)]
         return match(tree, replace(choices, tokens=shared))
 
-    monkeypatch.setattr("gsd.engine.match", once_per_node)
+    monkeypatch.setattr("gsd.decode.engine.match", once_per_node)
     triples, _ = draw(adapted(model), adapted(half_agreeing(model, 0.5)), MERGING, LAWS[0], 2500)
     assert p_value(exact_law(model, LAWS[0]), triples) < ALARM

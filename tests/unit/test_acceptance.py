@@ -24,11 +24,12 @@ from analysis.acceptance import (
 )
 from analysis.figures.acceptance import FIGURES
 from analysis.load import load
-from gsd.config import DraftSpec, Prompt
+from gsd.drafting.graph import TokenGraph
+from gsd.drafting.tree import flatten
 from gsd.errors import InputError
-from gsd.graph import TokenGraph
-from gsd.trace import TraceWriter, read_run
-from gsd.tree import flatten
+from gsd.spec import DraftSpec, Prompt
+from gsd.trace.read import read_run
+from gsd.trace.writer import TraceWriter
 
 A, B, C, D, E, F = range(1, 7)
 

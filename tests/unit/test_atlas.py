@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import pytest
 from fixtures.made_atlas import made_atlas
 
-import gsd.probe as gsd_probe
+import gsd.lab.probe as gsd_probe
 from app.library import atlas_labels
-from gsd.atlas import Atlas
-from gsd.cli.tuning import _record
+from cli.tuning import _record
 from gsd.config import RunSpec
 from gsd.errors import PromptError
+from gsd.lab.atlas import Atlas
 
 WHOLE = ("atlas.json", "nodes.parquet")
 MODELS = {"target": {"source": "t"}, "draft": {"source": "d"}}

@@ -7,14 +7,15 @@ import math
 import pytest
 import torch
 
-from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec
-from gsd.drafters import DRAFTERS
-from gsd.drafters.auto import CATCHING_UP, AutoDrafter
-from gsd.engine import Engine
-from gsd.graph import ROOT, tree_path
-from gsd.pace import SHORTEST_PAUSE
-from gsd.pairs import PAIRS
-from gsd.stops import StopRules
+from gsd.config import RunSpec
+from gsd.decode.engine import Engine
+from gsd.decode.stops import StopRules
+from gsd.drafting import DRAFTERS
+from gsd.drafting.auto import CATCHING_UP, AutoDrafter
+from gsd.drafting.graph import ROOT, tree_path
+from gsd.drafting.pace import SHORTEST_PAUSE
+from gsd.models.pairs import PAIRS
+from gsd.spec import DraftSpec, Prompt, SamplingSpec
 from tests.models import StillPace
 from tests.table_model import TableModel, random_table
 

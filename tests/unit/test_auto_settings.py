@@ -3,10 +3,10 @@
 import pytest
 from fixtures.recorded import run_spec
 
-from gsd.atlas import Bounds
-from gsd.config import DraftSpec
 from gsd.errors import InputError
-from gsd.sweep import SweepSpec
+from gsd.lab.atlas import Bounds
+from gsd.lab.sweep import SweepSpec
+from gsd.spec import DraftSpec
 
 WIDEST = Bounds(64, 64, 1024)  # every number of method auto lies within
 

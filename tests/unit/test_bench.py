@@ -2,18 +2,19 @@
 
 import pytest
 
-from gsd.bench import OWN, Measurement, OwnMethod, PromptResult, best_peer, methods_to_run, summary
-from gsd.bench.contenders import error_line
-from gsd.bench.divergence import Divergence
-from gsd.bench.measuring import Turn, interleaved
-from gsd.bench.report import TERMINAL, markdown, notes, table
-from gsd.bench.store import COLUMNS, row_of
-from gsd.config import PRESETS, DraftSpec, Prompt, RunSpec, SamplingSpec
-from gsd.engine import Times
-from gsd.environment import commit
+from gsd.config import RunSpec
 from gsd.errors import InputError, OutOfMemory
-from gsd.means import geometric
-from gsd.pairs import PAIRS
+from gsd.lab.bench import OWN, Measurement, OwnMethod, PromptResult, best_peer, methods_to_run, summary
+from gsd.lab.bench.contenders import error_line
+from gsd.lab.bench.divergence import Divergence
+from gsd.lab.bench.measuring import Turn, interleaved
+from gsd.lab.bench.report import TERMINAL, markdown, notes, table
+from gsd.lab.bench.store import COLUMNS, row_of
+from gsd.lab.means import geometric
+from gsd.machine.environment import commit
+from gsd.models.pairs import PAIRS
+from gsd.spec import PRESETS, DraftSpec, Prompt, SamplingSpec
+from gsd.trace.step import Times
 
 MODELS = {"target": PAIRS["tiny"].target, "draft": PAIRS["tiny"].draft}
 GREEDY, SAMPLED = SamplingSpec(), SamplingSpec(temperature=0.7)

@@ -10,15 +10,15 @@ from subprocess import PIPE
 
 import pytest
 
-from gsd.bench import Measurement, PromptResult, store, summary
-from gsd.bench.contenders import PeerMethod
-from gsd.bench.divergence import Divergence
-from gsd.bench.measuring import Turn
-from gsd.bench.store import COLUMNS, Kept, differences, log_of
-from gsd.config import Prompt
-from gsd.engine import Times
+from gsd.decode.runner import Runner
 from gsd.errors import InputError
-from gsd.runner import Runner
+from gsd.lab.bench import Measurement, PromptResult, store, summary
+from gsd.lab.bench.contenders import PeerMethod
+from gsd.lab.bench.divergence import Divergence
+from gsd.lab.bench.measuring import Turn
+from gsd.lab.bench.store import COLUMNS, Kept, differences, log_of
+from gsd.spec import Prompt
+from gsd.trace.step import Times
 
 METHODS, REPEATS = ["ar", "hf-greedy", "graph"], 2
 PROMPTS = [Prompt(id=one, prompt="x", kind=kind) for one, kind in (("p", "code"), ('q, "x"\nö', None), ("r", "chat"))]
@@ -214,7 +214,7 @@ def test_a_peer_that_fails_is_left_out_alone_and_told(gsd, tmp_path, monkeypatch
 
 
 def test_a_peer_whose_models_cannot_be_loaded_fails_alone(gsd, tmp_path, monkeypatch):
-    monkeypatch.setattr("gsd.peers.load_stock", lambda *_: (_ for _ in ()).throw(ValueError("no such layer")))
+    monkeypatch.setattr("gsd.lab.peers.load_stock", lambda *_: (_ for _ in ()).throw(ValueError("no such layer")))
     code, out, _ = gsd(*asked(tmp_path, "--methods", "graph", "--json"))
     report = json.loads(out)
     assert code == 0 and report["methods"]["graph"]["speedup"] and report["best_peer"] is None
@@ -248,7 +248,7 @@ def test_resume_needs_a_file_of_calls(gsd, tmp_path):
 def test_a_benchmark_in_the_background_ends_when_it_is_told_to_and_goes_on_where_it_was(tmp_path, number):
     """As a shell's `&` starts it: with SIGINT ignored. SIGTERM comes twice, as `timeout` sends it."""
     file = tmp_path / "calls.csv"
-    command = [sys.executable, "-m", "gsd", *asked(tmp_path, "--methods", "ar", "--json", "--csv", file)]
+    command = [sys.executable, "-m", "cli.main", *asked(tmp_path, "--methods", "ar", "--json", "--csv", file)]
     command = [str(part) for part in command]
     process = subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True,
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))  # fmt: skip

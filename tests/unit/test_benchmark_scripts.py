@@ -13,8 +13,8 @@ import torch
 
 from benchmarks import ablation, against, near_ties, recount, transformers_alone
 from benchmarks.common import add_out, over_prompts, positive
-from gsd.bench import Measurement, PromptResult, store
 from gsd.errors import InputError
+from gsd.lab.bench import Measurement, PromptResult, store
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 OUT = {"ablation": ["--out", "out.json"], "long_text": [], "tune_baselines": [],

@@ -11,12 +11,13 @@ from fixtures.recorded import record_run
 from analysis.bundle import read_bundle, write_bundle
 from analysis.catalog import read_head
 from analysis.export import csv_files
-from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec
+from gsd.config import RunSpec
 from gsd.errors import InputError, TraceError
-from gsd.pairs import PAIRS
-from gsd.rerun import rerun
-from gsd.trace import read_run
-from gsd.traceform import COUNTS
+from gsd.lab.rerun import rerun
+from gsd.models.pairs import PAIRS
+from gsd.spec import DraftSpec, Prompt, SamplingSpec
+from gsd.trace.form import COUNTS
+from gsd.trace.read import read_run
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from gsd.calibrate import ENGINE_REPEATS, SIZES, _not_negative, _repeats, calibrate
-from gsd.config import DraftSpec, Prompt, RunSpec
-from gsd.pairs import pair
-from gsd.runner import Runner
+from gsd.config import RunSpec
+from gsd.decode.runner import Runner
+from gsd.lab.calibrate import ENGINE_REPEATS, SIZES, _not_negative, _repeats, calibrate
+from gsd.models.pairs import pair
+from gsd.spec import DraftSpec, Prompt
 
 
 @pytest.fixture(scope="module")

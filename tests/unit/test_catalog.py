@@ -11,9 +11,9 @@ from analysis import catalog
 from analysis.bundle import take_in, write_bundle
 from analysis.catalog import delete, matches, read_head, retitle, run_info
 from analysis.load import load, parquet_files
-from gsd.config import Prompt
 from gsd.errors import InputError, TraceError
-from gsd.trace import TraceWriter
+from gsd.spec import Prompt
+from gsd.trace.writer import TraceWriter
 
 
 def info(folder):

@@ -6,13 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from gsd.cli.output import _chosen
-from gsd.config import DraftSpec, ModelSpec, Prompt, RunSpec, SamplingSpec
+from cli.output import _chosen
+from gsd.config import RunSpec
+from gsd.decode.recorded import as_settled
+from gsd.decode.runner import Runner
 from gsd.models import choice, settling, weighing
 from gsd.models.choice import Held, Key, Shape, Table
 from gsd.models.loading import load_model
-from gsd.pairs import PAIRS, as_settled
-from gsd.runner import Runner
+from gsd.models.pairs import PAIRS
+from gsd.spec import DraftSpec, ModelSpec, Prompt, SamplingSpec
 from tests.models import decode, tokens_of
 
 SHAPE = Shape(inputs=896, outputs=4864)

@@ -15,13 +15,13 @@ import torch
 from transformers import AutoConfig, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from analysis.export import metrics
-from gsd.bench.measuring import interleaved
-from gsd.config import HEEDED, PRESETS, DraftSpec
+from gsd.decode.runner import Runner
 from gsd.errors import OutOfMemory
-from gsd.pairs import BUNDLED
-from gsd.runner import Runner
-from gsd.tables import NAMES
-from gsd.trace import list_runs, read_run
+from gsd.lab.bench.measuring import interleaved
+from gsd.models.places import BUNDLED
+from gsd.spec import HEEDED, PRESETS, DraftSpec
+from gsd.trace.read import list_runs, read_run
+from gsd.trace.tables import NAMES
 
 PROMPT = "def add(first, second):"
 GENERATE_KEYS = {
@@ -80,7 +80,7 @@ def test_the_issue_command_runs_as_written(tmp_path):
         "--prob-threshold 0.05 --budget 32 --max-new-tokens 16 --temperature 0 --seed 0 --trace full --json"
     ).split()
     done = subprocess.run(
-        [sys.executable, "-m", "gsd", *command, "--prompt", "def quicksort(items):", "--out", str(tmp_path)],
+        [sys.executable, "-m", "cli.main", *command, "--prompt", "def quicksort(items):", "--out", str(tmp_path)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert json.loads(done.stdout).keys() >= GENERATE_KEYS
@@ -94,7 +94,7 @@ def test_a_prompt_given_alone_moves_the_bar_on_token_by_token(gsd, monkeypatch):
         bars.append([what, total])
         yield lambda *, to: bars[-1].append(to)
 
-    monkeypatch.setattr("gsd.cli.decode.progress", progress)
+    monkeypatch.setattr("cli.decode.progress", progress)
     _, out, _ = gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 9, "--trace", "none", "--json", "--method=ar")
     assert bars == [["tokens", 9, *range(1, json.loads(out)["new_tokens"] + 1)]]
 
@@ -278,7 +278,7 @@ ONLY_CODE = (
 
 @pytest.mark.parametrize("command", ["generate", "bench"])
 def test_a_prompt_that_the_template_refuses_is_left_out_and_the_others_go_on(gsd, tmp_path, monkeypatch, command):
-    from gsd.runner import Runner
+    from gsd.decode.runner import Runner
 
     load = Runner.of.__func__
 
@@ -461,7 +461,8 @@ def test_an_output_that_cannot_be_written_is_refused(gsd, tmp_path):
 
 
 def test_a_full_disk_is_named_and_what_was_written_stays(gsd, tmp_path, monkeypatch):
-    from gsd.trace import TraceWriter, read_run
+    from gsd.trace.read import read_run
+    from gsd.trace.writer import TraceWriter
 
     written = TraceWriter.step
 
@@ -504,7 +505,7 @@ def test_running_out_of_memory_names_what_to_lower(gsd, monkeypatch):
 
 
 def test_help_and_pairs_load_no_torch():
-    code = "import sys; from gsd.cli import main; main(['pairs']); sys.exit('torch' in sys.modules)"
+    code = "import sys; from cli.main import main; main(['pairs']); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
@@ -514,7 +515,7 @@ def test_help_and_pairs_load_no_torch():
 )
 def test_an_interrupt_ends_with_130_and_leaves_the_rounds_in_the_trace(tmp_path, number, before):
     """SIGTERM does as well; a shell's background job begins with SIGINT ignored."""
-    command = [sys.executable, "-m", "gsd", "generate", "--prompt", "# 1\n", "--method", "ar",
+    command = [sys.executable, "-m", "cli.main", "generate", "--prompt", "# 1\n", "--method", "ar",
                "--max-new-tokens", "2000", "--temperature", "2", "--out", tmp_path]  # fmt: skip
     process = subprocess.Popen([str(part) for part in command], stdout=PIPE, stderr=PIPE, text=True,
                                preexec_fn=lambda: signal.signal(signal.SIGINT, before))  # fmt: skip
@@ -544,7 +545,7 @@ def after_the_first(function):
 def test_what_was_decoded_before_an_interrupt_is_reported(gsd, tmp_path, monkeypatch):
     file = tmp_path / "prompts.jsonl"
     file.write_text('{"prompt": "a"}\n{"prompt": "b"}\n')
-    monkeypatch.setattr("gsd.runner.Runner.run", after_the_first(Runner.run))
+    monkeypatch.setattr("gsd.decode.runner.Runner.run", after_the_first(Runner.run))
     code, out, _ = gsd("generate", "--prompt-file", file, "--max-new-tokens", 4, "--trace", "none", "--json")
     assert code == 130 and [row["id"] for row in json.loads(out)["runs"]] == ["line-1"]
 
@@ -552,21 +553,22 @@ def test_what_was_decoded_before_an_interrupt_is_reported(gsd, tmp_path, monkeyp
 def test_what_was_measured_before_an_interrupt_is_reported(gsd, tmp_path, monkeypatch):
     file = tmp_path / "prompts.jsonl"
     file.write_text('{"prompt": "a"}\n{"prompt": "b"}\n')
-    monkeypatch.setattr("gsd.bench.measuring.interleaved", after_the_first(interleaved))
+    monkeypatch.setattr("gsd.lab.bench.measuring.interleaved", after_the_first(interleaved))
     code, out, _ = gsd("bench", "--prompts", file, "--methods", "ar", "--max-new-tokens", 4, "--repeats", 1, "--json")
     assert code == 130 and json.loads(out)["methods"]["ar"]["prompts"] == 1
 
 
 def test_what_a_library_prints_is_kept_off_standard_output(gsd, tmp_path, monkeypatch):
     load = Runner.load
-    monkeypatch.setattr("gsd.runner.Runner.load", lambda *args, **kwargs: print("chatter") or load(*args, **kwargs))
+    chatty = lambda *args, **kwargs: print("chatter") or load(*args, **kwargs)  # noqa: E731
+    monkeypatch.setattr("gsd.decode.runner.Runner.load", chatty)
     code, out, err = gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 2, "--trace", "none", "--json")
     assert code == 0 and json.loads(out) and "chatter" in err
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_models_load(gsd, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.delattr("gsd.runner.Runner.load")
+    monkeypatch.delattr("gsd.decode.runner.Runner.load")
     refused(gsd("generate", "--prompt", PROMPT, "--out", tmp_path / "file" / "runs"), "cannot write", "file")
 
 
@@ -581,7 +583,7 @@ def test_what_was_decoded_before_an_error_is_reported(gsd, tmp_path, monkeypatch
             raise OutOfMemory("out of memory: lower something")
         return run(*args, **kwargs)
 
-    monkeypatch.setattr("gsd.runner.Runner.run", failing)
+    monkeypatch.setattr("gsd.decode.runner.Runner.run", failing)
     code, out, err = gsd("generate", "--prompt-file", file, "--max-new-tokens", 4, "--trace", "none", "--json")
     assert code == 1 and len(json.loads(out)["runs"]) == 1 and "lower something" in err
 

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from gsd.cli.output import progress
+from cli.output import progress
 
-SAY = """from gsd.cli.output import print_table
+SAY = """from cli.output import print_table
 print_table(["name", "note"], [["a-very-long-name/of-a-target", "[warm] " + "a note of several words " * 6 + "end"]])"""
 NARROW = os.environ | {"COLUMNS": "24", "TERM": "xterm"}
 
@@ -38,7 +38,7 @@ def test_a_narrow_terminal_wraps_and_cuts_nothing():
 
 def test_where_no_terminal_is_each_step_is_a_line_and_what_was_done_before_says_nothing_of_the_rest(monkeypatch, capfd):
     clock = iter([0.0, 0.0, 100.0, 160.0, 220.0, 400.0])  # begun; 2 of 5 done earlier; warm; three more
-    monkeypatch.setattr("gsd.cli.output.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("cli.output.time.monotonic", lambda: next(clock))
     with progress("prompts", 5) as advance:
         advance(to=2)
         advance(to=2)
@@ -55,7 +55,7 @@ def test_where_no_terminal_is_each_step_is_a_line_and_what_was_done_before_says_
 
 def test_small_steps_are_told_from_time_to_time(monkeypatch, capfd):
     clock = iter([0.0, 10.0, 31.0, 40.0, 62.0])
-    monkeypatch.setattr("gsd.cli.output.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("cli.output.time.monotonic", lambda: next(clock))
     with progress("tokens", 8) as advance:
         for count in (1, 3, 5, 7):
             advance(to=count)
@@ -65,8 +65,8 @@ def test_small_steps_are_told_from_time_to_time(monkeypatch, capfd):
 
 TEXT = "é 漢 \ud800 \udce9"  # halves of surrogate pairs among it, which no encoding holds
 COMMAND = f"""import sys
-from gsd import cli
-from gsd.cli.output import console, print_json, print_table
+from cli import main as cli
+from cli.output import console, print_json, print_table
 from gsd.errors import InputError
 
 @cli.app.command()

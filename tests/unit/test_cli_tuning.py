@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 from fixtures.made_atlas import made_atlas
 
-import gsd.probe as gsd_probe
+import gsd.lab.probe as gsd_probe
 from analysis.tune import SETTINGS
-from gsd.atlas import Atlas, Bounds
-from gsd.cli import main, tuning
-from gsd.cli.tuning import probe
-from gsd.config import DraftSpec
+from cli import tuning
+from cli.main import main
+from cli.tuning import probe
+from gsd.lab.atlas import Atlas, Bounds
+from gsd.spec import DraftSpec
 
 GRID = "width=1..2,depth=1..3,merge_context=none,0,prob_threshold=0.0"
 COUNTS = ["rounds", "draft_forwards", "drafted_nodes", "verified_nodes", "merges", "mean_acceptance_length"]

@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, Qwen2Config
 
-from gsd.config import ModelSpec
 from gsd.errors import ModelError
 from gsd.models.loading import load_model, load_stock
+from gsd.spec import ModelSpec
 
 SIZES = {
     "vocab_size": 16, "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "num_key_value_heads": 2,

@@ -3,8 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
-from gsd.config import FIXED, HEEDED, PRESETS, DraftSpec, ModelSpec, Prompt, RunSpec, SamplingSpec, build, preset
+from gsd.config import RunSpec
 from gsd.errors import InputError
+from gsd.spec import FIXED, HEEDED, PRESETS, DraftSpec, ModelSpec, Prompt, SamplingSpec, build, preset
 
 MODEL = ModelSpec(source="folder")
 RUN = {"target": MODEL, "draft": MODEL, "prompt": Prompt(prompt="x")}

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from gsd.cost import Costs, Curve, Overhead
 from gsd.errors import TraceError
+from gsd.lab.cost import Costs, Curve, Overhead
 
 STRAIGHT = Curve([1, 2, 4], [10.0, 12.0, 16.0], [9.0] * 3, [17.0] * 3)  # 8 + 2 N
 STEP = Curve([1, 4, 8], [4.0, 4.0, 8.0], [4.0] * 3, [8.0] * 3)

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gsd.csvfile import BOM, csv_text, of_frame, parse_csv, read_csv
 from gsd.errors import InputError
+from gsd.trace.csvfile import BOM, csv_text, of_frame, parse_csv, read_csv
 
 TEXTS = ["=", "-", "+", "@", "-0.5", "=1+1", "=cmd|' /C calc'!A0", "\t", "\r", "\n", "\r\n", "\tx", "'", "''", "'=",
          " =", "", " ", "nan", "null", "NA", "N/A", "None", "inf", "007", "1e5", "True", "false", ",", '"', '""',

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from transformers import LlamaConfig, LlamaForCausalLM, ViTConfig, ViTForImageClassification
 
-from gsd.config import ModelSpec
 from gsd.errors import ModelError
 from gsd.models import diagnosis
 from gsd.models.gguf_header import NotWhole, gguf_facts
 from gsd.models.loading import load_model, load_tokenizer
-from gsd.pairs import BUNDLED
+from gsd.models.places import BUNDLED
+from gsd.spec import ModelSpec
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 988097824\n"
 SIZES = {

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from gsd.bench.divergence import ROUNDING_STEPS, Divergence, divergences, first_difference, number_step
-from gsd.config import Prompt
+from gsd.lab.bench.divergence import ROUNDING_STEPS, Divergence, divergences, first_difference, number_step
+from gsd.spec import Prompt
 
 
 class Target:

@@ -4,8 +4,8 @@ import importlib.metadata
 
 import pytest
 
-from gsd import doctor
 from gsd.errors import InputError
+from gsd.lab import doctor
 
 
 def examine(monkeypatch, tmp_path, requirements, installed):

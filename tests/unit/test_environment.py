@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from gsd import crowd as crowded_by
-from gsd import environment
-from gsd.crowd import OwnLoad, is_crowded
+from gsd.machine import crowd as crowded_by
+from gsd.machine import environment
+from gsd.machine.crowd import OwnLoad, is_crowded
 
 
 @pytest.mark.parametrize(("others", "threads", "cores", "crowded"), [
@@ -60,7 +60,8 @@ def test_the_command_line_waits_asleep_where_others_want_the_cores(load, asked, 
     say = f"""if True:
         import os
         os.getloadavg = lambda: ({load}, 0, 0)
-        from gsd import cli, crowd
+        from cli import main as cli
+        from gsd.machine import crowd
         crowd._others_run_now = lambda: True
         cli.main(["pairs", "--json"])
         import sys

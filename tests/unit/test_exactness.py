@@ -21,13 +21,13 @@ from transformers import (
     XGLMConfig,
 )
 
-from gsd.config import DraftSpec, ModelSpec, SamplingSpec
 from gsd.errors import ModelError
 from gsd.models import exactness
 from gsd.models.exactness import prove, prove_loaded
 from gsd.models.hf import HFModel
 from gsd.models.loading import load_model
 from gsd.models.miniature import MOST_PARAMETERS, build, miniature
+from gsd.spec import DraftSpec, ModelSpec, SamplingSpec
 from tests import oracle
 from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, target_of, tokens_of
 

@@ -19,9 +19,9 @@ from fixtures.sweep_pair import HereAndNow
 
 from analysis.load import load
 from gsd.errors import InputError, MissingPackage
-from gsd.executors import ATTEMPTS, LocalExecutor, RayExecutor, pair_loader
-from gsd.sweep import SweepSpec, read_sweep, run_sweep
-from gsd.trace import list_runs, read_run
+from gsd.lab.executors import ATTEMPTS, LocalExecutor, RayExecutor, pair_loader
+from gsd.lab.sweep import SweepSpec, read_sweep, run_sweep
+from gsd.trace.read import list_runs, read_run
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 

@@ -11,14 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 from fixtures.recorded import record_run
 
-from analysis.columns import COLUMNS, tables_page
 from analysis.export import MODULES, export_csv, export_parquet, metrics, readme, zip_csv
 from analysis.load import load, load_tables
-from gsd.config import DraftSpec
-from gsd.csvfile import BOM, parse_csv, read_csv
 from gsd.errors import TraceError
-from gsd.tables import NAMES, SCHEMAS
-from gsd.trace import read_run
+from gsd.spec import DraftSpec
+from gsd.trace.columns import COLUMNS, tables_page
+from gsd.trace.csvfile import BOM, parse_csv, read_csv
+from gsd.trace.read import read_run
+from gsd.trace.tables import NAMES, SCHEMAS
 
 FROM_EVENTS = ("speedup_by_step", "committed_tokens", "drafted_by_syntax")
 

@@ -28,7 +28,7 @@ from analysis.faces import (
 )
 from analysis.hypotheses import hypothesis_frame, leaves, through
 from analysis.layout import Room, fitted, layout
-from gsd.config import DraftSpec, SamplingSpec
+from gsd.spec import DraftSpec, SamplingSpec
 
 STEP = {
     "graph": {

@@ -10,10 +10,10 @@ from fixtures.made_atlas import save_atlas
 
 from analysis.catalog import read_head
 from analysis.leaderboard import read_bench
-from gsd.atlas import NODE_COLUMNS, Atlas
-from gsd.cost import COSTS_FILE, Costs
 from gsd.errors import InputError, TraceError
-from gsd.trace import read_run
+from gsd.lab.atlas import NODE_COLUMNS, Atlas
+from gsd.lab.cost import COSTS_FILE, Costs
+from gsd.trace.read import read_run
 
 DEEP = "[" * 200_000
 

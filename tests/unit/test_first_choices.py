@@ -7,10 +7,10 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaConfig
 
-from gsd.config import DraftSpec, SamplingSpec
-from gsd.pairs import BUNDLED
-from gsd.records import AT_CHANCE, ENOUGH, FirstChoices
-from gsd.trace import read_run
+from gsd.models.places import BUNDLED
+from gsd.spec import DraftSpec, SamplingSpec
+from gsd.trace.read import read_run
+from gsd.trace.records import AT_CHANCE, ENOUGH, FirstChoices
 from tests.models import CONFIGS, adapted, decode, half_agreeing, tokens_of
 
 PROMPT = [5, 9, 2, 31, 7, 7, 12]
@@ -85,7 +85,7 @@ def test_picks_that_nobody_foresees_do_not_count(models):
 
 
 def test_a_stranger_is_told_of_on_standard_error_and_in_the_trace(gsd, tmp_path, monkeypatch):
-    monkeypatch.setattr("gsd.records.ENOUGH", 16)  # the text is short
+    monkeypatch.setattr("gsd.trace.records.ENOUGH", 16)  # the text is short
     source = BUNDLED / "draft"
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source)).save_pretrained(tmp_path / "draft")

@@ -7,8 +7,8 @@ import networkx as nx
 import pytest
 from hypothesis import given, settings
 
-from gsd.config import DraftSpec
-from gsd.graph import ROOT, TokenGraph
+from gsd.drafting.graph import ROOT, TokenGraph
+from gsd.spec import DraftSpec
 from tests.drafts import drafts
 
 MANY = settings(max_examples=1800)

@@ -10,10 +10,11 @@ from fixtures.recorded import record_run
 
 from analysis import bundle as bundles
 from analysis.bundle import read_bundle, take_in, write_bundle
-from gsd.config import DraftSpec, ModelSpec, RunSpec, run_digest
+from gsd.config import RunSpec, run_digest
 from gsd.errors import InputError, TraceError
-from gsd.trace import read_run
-from gsd.traceform import check_run
+from gsd.spec import DraftSpec, ModelSpec
+from gsd.trace.form import check_run
+from gsd.trace.read import read_run
 
 WANTS = ModelSpec(source="made/up", revision="v1", trust_remote_code=True)
 MERGING = DraftSpec(width=6, depth=6, frontier=8, merge_context=0, prob_threshold=0.0, budget=40)

@@ -8,7 +8,7 @@ from fixtures.recorded import rounds, run_spec
 
 from analysis.faces import face
 from analysis.layout import Room, fitted, layout
-from gsd.config import DraftSpec, SamplingSpec
+from gsd.spec import DraftSpec, SamplingSpec
 
 
 def recorded(count=12):

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from gsd.config import DraftSpec, ModelSpec, SamplingSpec
 from gsd.errors import ModelError, OutOfMemory
 from gsd.models.base import out_of_memory
 from gsd.models.cache import KVCache
 from gsd.models.hf import HFModel
 from gsd.models.loading import load_model
-from gsd.pairs import BUNDLED
+from gsd.models.places import BUNDLED
+from gsd.spec import DraftSpec, ModelSpec, SamplingSpec
 from tests.models import adapted, decode, half_agreeing, target_of
 
 SAID = {

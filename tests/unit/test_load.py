@@ -14,7 +14,7 @@ from fixtures.recorded import record_run
 
 from analysis.load import complete, load, load_many
 from gsd.errors import TraceError
-from gsd.tables import NAMES, SCHEMAS
+from gsd.trace.tables import NAMES, SCHEMAS
 
 
 def edit_head(folder, **changes):

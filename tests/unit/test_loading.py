@@ -29,16 +29,17 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from gsd import worker
-from gsd.cli import output
-from gsd.config import ModelSpec
+from cli import output
+from gsd.decode import worker
+from gsd.decode.runner import Runner
 from gsd.errors import ModelError, PairError
-from gsd.executors import pair_loader
+from gsd.lab.executors import pair_loader
 from gsd.models.cache import KVCache, LayerShape
 from gsd.models.hf import HFModel
 from gsd.models.loading import load_model, load_stock
-from gsd.pairs import BUNDLED, available, located, pair
-from gsd.runner import Runner
+from gsd.models.pairs import available, pair
+from gsd.models.places import BUNDLED, located
+from gsd.spec import ModelSpec
 
 MAPS = Path("/proc/self/maps")
 
@@ -254,11 +255,11 @@ def test_with_several_gpus_the_target_is_divided_and_the_draft_is_not(two_gpus, 
         asked.append((spec.source, device))
         return SimpleNamespace(counter=None)
 
-    monkeypatch.setattr("gsd.runner.load_model", load)
+    monkeypatch.setattr("gsd.decode.runner.load_model", load)
     monkeypatch.setattr(
-        "gsd.runner.load_tokenizer", lambda spec: SimpleNamespace(added_tokens_decoder={}, all_special_ids=[])
+        "gsd.decode.runner.load_tokenizer", lambda spec: SimpleNamespace(added_tokens_decoder={}, all_special_ids=[])
     )
-    monkeypatch.setattr("gsd.runner.check_pair", lambda *_: None)
+    monkeypatch.setattr("gsd.decode.runner.check_pair", lambda *_: None)
     Runner.load(ModelSpec(source="target"), ModelSpec(source="draft"), device="auto")
     Runner.load(ModelSpec(source="target"), ModelSpec(source="draft"), device="cuda:1")
     assert asked == [("draft", "cuda:0"), ("target", "auto"), ("draft", "cuda:1"), ("target", "cuda:1")]
@@ -284,11 +285,11 @@ def test_every_way_in_loads_a_pair_as_its_run_says(monkeypatch, loader):
         asked.append((spec.source, device, dtype, packed))
         return SimpleNamespace(counter=None)
 
-    monkeypatch.setattr("gsd.runner.load_model", load)
+    monkeypatch.setattr("gsd.decode.runner.load_model", load)
     monkeypatch.setattr(
-        "gsd.runner.load_tokenizer", lambda spec: SimpleNamespace(added_tokens_decoder={}, all_special_ids=[])
+        "gsd.decode.runner.load_tokenizer", lambda spec: SimpleNamespace(added_tokens_decoder={}, all_special_ids=[])
     )
-    monkeypatch.setattr("gsd.runner.check_pair", lambda *_: None)
+    monkeypatch.setattr("gsd.decode.runner.check_pair", lambda *_: None)
     loader(monkeypatch)(run_spec(device="cpu", dtype="bfloat16", packed=False))
     assert asked == [("made/up-draft", "cpu", "bfloat16", False), ("made/up-target", "cpu", "bfloat16", False)]
 

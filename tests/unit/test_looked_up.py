@@ -7,8 +7,9 @@ import pytest
 from analysis.acceptance import METRICS as ACCEPTANCE
 from analysis.load import load
 from analysis.overlap import METRICS as OVERLAP
-from gsd.config import DraftSpec, RunSpec
-from gsd.pairs import PAIRS
+from gsd.config import RunSpec
+from gsd.models.pairs import PAIRS
+from gsd.spec import DraftSpec
 
 FUNCTION = "def add_items(items):\n    total = 0\n    for item in items:\n        total += item\n    return total\n\n\n"
 BEGUN = FUNCTION.partition("        total")[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsd.lookup import LONGEST_MATCH, SHORTEST_MATCH, Continuation, Lookup
+from gsd.drafting.lookup import LONGEST_MATCH, SHORTEST_MATCH, Continuation, Lookup
 
 TOKENS = st.lists(st.integers(0, 3), max_size=60)
 

@@ -5,12 +5,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gsd.config import DraftSpec, SamplingSpec
-from gsd.drafters import DRAFTERS
-from gsd.drafters.auto import MOST_FORWARDS
-from gsd.engine import Engine
+from gsd.decode.engine import Engine
+from gsd.decode.stops import StopRules
+from gsd.drafting import DRAFTERS
+from gsd.drafting.auto import MOST_FORWARDS
 from gsd.models.hf import HFModel
-from gsd.stops import StopRules
+from gsd.spec import DraftSpec, SamplingSpec
 from tests.drafts import specs
 from tests.models import StillPace, adapted, decode, half_agreeing, target_of, tokens_of
 from tests.table_model import plain_text, table_pair

@@ -9,11 +9,12 @@ from fixtures.recorded import _record, end_record, meta, record_run, run_spec
 from analysis.figures.merged import merged_sequences as draw
 from analysis.load import load, of_round
 from analysis.merged import merged_sequences, merges_of, nodes_of
-from gsd.config import DraftSpec
+from gsd.drafting.graph import TokenGraph
+from gsd.drafting.tree import flatten
 from gsd.errors import InputError
-from gsd.graph import TokenGraph
-from gsd.trace import TraceWriter, read_run
-from gsd.tree import flatten
+from gsd.spec import DraftSpec
+from gsd.trace.read import read_run
+from gsd.trace.writer import TraceWriter
 
 X, FOR, IN = 0, 3, 4  # " x", " for", " in" of the made-up words
 

@@ -10,9 +10,9 @@ from fixtures.recorded import record_run
 from analysis.figures.modelled import FIGURES
 from analysis.modelled import _level_sizes, cost_curves, difference, modelled_by_step, modelled_speedup, unlike
 from analysis.replay import draft_forwards
-from gsd.cost import Costs, Curve, Overhead
 from gsd.errors import InputError
-from gsd.trace import list_runs, read_run
+from gsd.lab.cost import Costs, Curve, Overhead
+from gsd.trace.read import list_runs, read_run
 
 SAMPLES = Path(__file__).parents[2] / "app" / "samples"
 

@@ -25,10 +25,10 @@ from analysis.overlap import (
     redundancy_by_run,
     redundancy_by_step,
 )
-from gsd.config import DraftSpec, Prompt, SamplingSpec
-from gsd.graph import TokenGraph
-from gsd.trace import TraceWriter
-from gsd.tree import flatten
+from gsd.drafting.graph import TokenGraph
+from gsd.drafting.tree import flatten
+from gsd.spec import DraftSpec, Prompt, SamplingSpec
+from gsd.trace.writer import TraceWriter
 
 A, B, C, D, E, F = range(1, 7)
 

@@ -7,8 +7,8 @@ from analysis import overlap, similarity
 from analysis.figures import look
 from analysis.figures.overlap import FIGURES
 from analysis.load import load
-from gsd.config import DraftSpec, Prompt, SamplingSpec
 from gsd.errors import InputError
+from gsd.spec import DraftSpec, Prompt, SamplingSpec
 
 OF_ONE_RUN = {"redundancy_by_step", "ngram_overlap_by_step", "recurring_sequences"}
 

@@ -8,10 +8,10 @@ from fixtures.recorded import record_run
 
 from analysis.load import load
 from benchmarks.overlap_report import against_none, report, verdict, within
-from gsd.atlas import Atlas, AtlasText, Bounds, DraftTree
-from gsd.config import DraftSpec
-from gsd.cost import Costs, Curve, Overhead
 from gsd.errors import InputError
+from gsd.lab.atlas import Atlas, AtlasText, Bounds, DraftTree
+from gsd.lab.cost import Costs, Curve, Overhead
+from gsd.spec import DraftSpec
 
 OVERLAP = pd.Series({1: 0.5, 2: 0.3, 3: 0.1})
 

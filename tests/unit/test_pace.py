@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsd.pace import (
+from gsd.drafting.pace import (
     FORESEEN,
     HELD,
     KEPT,
@@ -188,7 +188,7 @@ def test_one_slow_forward_does_not_end_drafting_for_good():
 def timed(monkeypatch, pace: Pace, rounds: list[tuple[int, bool]], slower: float = 1.0) -> None:
     """Rounds of a draft forward of 1 token (20 ms) and 3 nodes (80 ms): what each brought, and whether by lookup."""
     now = [0.0]
-    monkeypatch.setattr("gsd.pace.perf_counter", lambda: now[0])
+    monkeypatch.setattr("gsd.drafting.pace.perf_counter", lambda: now[0])
     for tokens, found in rounds:
         pace.begin()
         pace.begin_forward()

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 from fixtures.recorded import run_spec
 
-from gsd.config import ModelSpec, Prompt
+from gsd.decode.holder import PairHolder
 from gsd.errors import ModelError
-from gsd.pairs import PairHolder
+from gsd.spec import ModelSpec, Prompt
 
 
 class Pair:

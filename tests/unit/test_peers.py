@@ -5,13 +5,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from gsd import peers
-from gsd.bench import PeerMethod
-from gsd.config import Prompt, RunSpec, SamplingSpec
+from gsd.config import RunSpec
 from gsd.errors import InputError, OutOfMemory
+from gsd.lab import peers
+from gsd.lab.bench import PeerMethod
+from gsd.lab.peers import Peer, StockModels, counted
+from gsd.models.pairs import PAIRS
 from gsd.models.quantize import Int8Linear
-from gsd.pairs import PAIRS
-from gsd.peers import Peer, StockModels, counted
+from gsd.spec import Prompt, SamplingSpec
 
 PROMPT = Prompt(prompt="def add(first, second):\n")
 TINY = PAIRS["tiny"]

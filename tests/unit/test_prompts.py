@@ -2,8 +2,8 @@
 
 import pytest
 
+from gsd.decode.prompts import read_prompts
 from gsd.errors import PromptError
-from gsd.prompts import read_prompts
 
 
 def test_reads_ids_kinds_and_chat_and_numbers_the_nameless(tmp_path):

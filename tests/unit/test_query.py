@@ -6,7 +6,7 @@ from fixtures.recorded import record_run
 from analysis.load import load
 from analysis.query import query
 from gsd.errors import InputError, TraceError
-from gsd.tables import NAMES, SCHEMAS
+from gsd.trace.tables import NAMES, SCHEMAS
 
 
 @pytest.fixture

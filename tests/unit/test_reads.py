@@ -5,12 +5,12 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, HunYuanMoEV1Config
 
-from gsd.config import DraftSpec, ModelSpec, SamplingSpec
 from gsd.models.hf import HFModel
 from gsd.models.loading import load_model, load_stock
 from gsd.models.pack import PackedLinear, pack
 from gsd.models.quantize import Twofold
 from gsd.models.reads import ReadLinear, marking_what_is_read
+from gsd.spec import DraftSpec, ModelSpec, SamplingSpec
 from tests import oracle
 from tests.models import decode, half_agreeing, tokens_of
 

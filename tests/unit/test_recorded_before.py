@@ -8,10 +8,10 @@ import pytest
 
 from analysis.bundle import write_bundle
 from analysis.catalog import read_head
-from gsd.atlas import Atlas
 from gsd.config import RunSpec
-from gsd.rerun import rerun
-from gsd.trace import READABLE, SCHEMA, read_run
+from gsd.lab.atlas import Atlas
+from gsd.lab.rerun import rerun
+from gsd.trace.read import READABLE, SCHEMA, read_run
 
 FIRST = Path(__file__).parents[1] / "fixtures" / "schema_1"  # as gsd wrote them when SCHEMA was 1
 

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.ablation import WHOLE
 from benchmarks.replayed import DRAFTING, Replay, Replayer, Sized, StillCurve, Text, rows
-from gsd.config import DraftSpec
-from gsd.cost import Costs, Curve, Overhead
+from gsd.lab.cost import Costs, Curve, Overhead
+from gsd.spec import DraftSpec
 from tests.models import adapted, decode, half_agreeing, target_of, tokens_of
 
 NEW = 40

@@ -12,10 +12,10 @@ from analysis.export import csv_files, export_csv, export_parquet
 from analysis.load import distinct, load, of_round
 from analysis.query import query
 from analysis.twins import merging_saved
-from gsd.config import DraftSpec
 from gsd.errors import TraceError
-from gsd.tables import NAMES
-from gsd.trace import read_run
+from gsd.spec import DraftSpec
+from gsd.trace.read import read_run
+from gsd.trace.tables import NAMES
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gsd.config import MIN_TEMPERATURE, SamplingSpec
-from gsd.sampling import NUCLEUS_GUESS, choose, law, pick
+from gsd.spec import MIN_TEMPERATURE, SamplingSpec
+from gsd.verifying.sampling import NUCLEUS_GUESS, choose, law, pick
 from tests import oracle
 
 SPECS = [

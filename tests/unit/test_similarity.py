@@ -10,8 +10,8 @@ from fixtures.recorded import record_run
 
 from analysis.load import load
 from analysis.similarity import COLUMNS, METRICS, hypothesis_pairs, similarity_matrix
-from gsd.config import SamplingSpec
 from gsd.errors import InputError
+from gsd.spec import SamplingSpec
 
 
 def hypotheses(*rounds):

@@ -15,7 +15,8 @@ from analysis.speed import (
     time_by_phase_and_step,
 )
 from gsd.errors import InputError
-from gsd.trace import TraceWriter, read_run
+from gsd.trace.read import read_run
+from gsd.trace.writer import TraceWriter
 
 
 def write_run(out, ms, *, baseline=None, **changes):

@@ -15,10 +15,10 @@ from analysis.faces import GRAPH, TREE, VERIFIED, face
 from analysis.layout import layout
 from analysis.rounds import drafted_in
 from analysis.step_whatif import Changed, StepReplay, Uncovered
-from gsd.config import DraftSpec
+from gsd.drafting.graph import TokenGraph
+from gsd.drafting.tree import flatten
 from gsd.errors import InputError
-from gsd.graph import TokenGraph
-from gsd.tree import flatten
+from gsd.spec import DraftSpec
 
 PROMPT = [3, 13]
 VOCABULARY = 6

@@ -2,11 +2,12 @@
 
 import pytest
 
-from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec
+from gsd.config import RunSpec
+from gsd.decode.stops import StopRules
+from gsd.decode.text import Continuation, TokenTexts, text_before_stop
 from gsd.errors import PromptError
-from gsd.pairs import pair
-from gsd.stops import StopRules
-from gsd.text import Continuation, TokenTexts, text_before_stop
+from gsd.models.pairs import pair
+from gsd.spec import DraftSpec, Prompt, SamplingSpec
 from tests import forms, oracle
 from tests.models import adapted, decode, half_agreeing, target_of, tokens_of
 

@@ -10,8 +10,8 @@ from fixtures.made_atlas import COSTS, made_atlas
 from analysis.replay import Replayer
 from analysis.survey import CONTEXTS, Survey, Surveyor, around, broad
 from analysis.tune import summary, tune
-from gsd.atlas import Bounds
-from gsd.config import DraftSpec
+from gsd.lab.atlas import Bounds
+from gsd.spec import DraftSpec
 
 BOUNDS = Bounds(width=2, depth=2, frontier=2)
 START = DraftSpec(width=2, depth=2, frontier=2)

@@ -10,11 +10,13 @@ import yaml
 from fixtures.sweep_pair import HereAndNow
 
 from analysis.load import load
-from gsd.config import PRESETS, run_digest
+from gsd.config import run_digest
 from gsd.errors import InputError, TraceError
-from gsd.sweep import FAILURES, Progress, SweepSpec, folder_of, is_done, read_sweep, run_cell, run_sweep
-from gsd.tables import tables
-from gsd.trace import list_runs, read_run
+from gsd.lab.cells import FAILURES, folder_of, is_done, run_cell
+from gsd.lab.sweep import Progress, SweepSpec, read_sweep, run_sweep
+from gsd.spec import PRESETS
+from gsd.trace.read import list_runs, read_run
+from gsd.trace.tables import tables
 
 ROOT = Path(__file__).parents[2]
 SWEEP = yaml.safe_load((ROOT / "tests" / "fixtures" / "sweep.yaml").read_text())

@@ -20,7 +20,7 @@ from analysis.syntax import (
     written_in,
 )
 from gsd.errors import InputError
-from gsd.trace import RunTrace, read_run
+from gsd.trace.read import RunTrace, read_run
 
 EOS = 0
 

@@ -9,10 +9,10 @@ from fixtures.recorded import record_run
 
 from analysis.export import export_csv
 from analysis.load import load, load_tables
-from gsd.config import SamplingSpec
-from gsd.csvfile import read_csv
-from gsd.tables import NAMES, SCHEMAS, _hypotheses, _merges, _nodes, tables
-from gsd.trace import read_run
+from gsd.spec import SamplingSpec
+from gsd.trace.csvfile import read_csv
+from gsd.trace.read import read_run
+from gsd.trace.tables import NAMES, SCHEMAS, _hypotheses, _merges, _nodes, tables
 
 
 @pytest.fixture

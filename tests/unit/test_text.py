@@ -4,11 +4,11 @@ import random
 
 import pytest
 
-from gsd.config import Prompt
+from gsd.decode.stops import StopRules
+from gsd.decode.text import CONTEXT, MOST_OPEN, Continuation, TokenTexts, encode, text_before_stop
 from gsd.errors import PromptError
-from gsd.pieces import joined
-from gsd.stops import StopRules
-from gsd.text import CONTEXT, MOST_OPEN, Continuation, TokenTexts, encode, text_before_stop
+from gsd.spec import Prompt
+from gsd.trace.pieces import joined
 from tests.forms import FORMS
 
 TEXTS = ("def add(a, b):\n    return a + b\n", "x = 'é ü 漢字 😀'", "\t\t# tab", " leading", "a  b")

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from gsd.config import Prompt, RunSpec
-from gsd.models.tiny import evaluate
-from gsd.models.tiny.synthetic import draw_code
-from gsd.pairs import PAIRS
-from gsd.prompts import read_prompts
+from gsd.config import RunSpec
+from gsd.decode.prompts import read_prompts
+from gsd.models.pairs import PAIRS
+from gsd.spec import Prompt
+from training import evaluate
+from training.synthetic import draw_code
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "prompts"
 

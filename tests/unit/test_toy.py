@@ -4,9 +4,9 @@ import math
 
 import pytest
 
+from analysis.explain import story
 from analysis.faces import unrolled_nodes
 from analysis.toy import LAW, SPEC, TARGET, toy_round
-from app.explain import story
 
 
 def under(**changes):

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from gsd.config import DraftSpec, Prompt, RunSpec, SamplingSpec
+from gsd.config import RunSpec
 from gsd.errors import TraceError
-from gsd.pairs import pair
-from gsd.trace import SCHEMA, EventTail, TraceWriter, list_runs, read_run
+from gsd.models.pairs import pair
+from gsd.spec import DraftSpec, Prompt, SamplingSpec
+from gsd.trace.read import SCHEMA, EventTail, list_runs, read_run
+from gsd.trace.writer import TraceWriter
 
 ROOT = Path(__file__).parents[2]
 META = {"digest": "0123456789abcdef"}
@@ -143,7 +145,7 @@ def test_runs_of_one_moment_get_a_folder_each(tmp_path, monkeypatch):
         def now(cls, tz=None):
             return datetime(2026, 1, 2, tzinfo=tz)
 
-    monkeypatch.setattr("gsd.trace.datetime", Still)
+    monkeypatch.setattr("gsd.trace.writer.datetime", Still)
     first, *others = (written(tmp_path).name for _ in range(3))
     assert others == [f"{first}-2", f"{first}-3"]
 

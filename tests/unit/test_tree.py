@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gsd.config import DraftSpec
-from gsd.graph import ROOT
-from gsd.tree import flatten
+from gsd.drafting.graph import ROOT
+from gsd.drafting.tree import flatten
+from gsd.spec import DraftSpec
 from tests.drafts import drafts, grow
 
 MANY = settings(max_examples=1800)

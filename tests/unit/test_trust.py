@@ -7,12 +7,14 @@ import yaml
 from fixtures.recorded import record_run
 from unit.test_cli import refused
 
-from gsd.atlas import Atlas, Bounds
-from gsd.cli import output
-from gsd.config import ModelSpec, RunSpec
+from cli import output
+from gsd.config import RunSpec
+from gsd.decode.recorded import agreed, as_recorded, to_agree
 from gsd.errors import InputError, ModelError
-from gsd.pairs import BUNDLED, agreed, as_recorded, local_path, located, to_agree
-from gsd.sweep import read_sweep
+from gsd.lab.atlas import Atlas, Bounds
+from gsd.lab.sweep import read_sweep
+from gsd.models.places import BUNDLED, local_path, located
+from gsd.spec import ModelSpec
 
 WANTS = {"source": "made/up", "revision": "v1", "trust_remote_code": True}
 PROMPT = {"prompt": "x"}

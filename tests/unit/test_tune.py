@@ -23,12 +23,14 @@ from analysis.tune import (
     to_paste,
     tune,
 )
-from gsd.atlas import Atlas, AtlasText, Bounds, DraftTree
-from gsd.cli import decode, main
-from gsd.config import DraftSpec, ModelSpec, Prompt, RunSpec, SamplingSpec
-from gsd.cost import Costs, Curve, Overhead
+from cli import decode
+from cli.main import main
+from gsd.config import RunSpec
+from gsd.decode.recorded import as_recorded
 from gsd.errors import InputError, TraceError
-from gsd.pairs import as_recorded
+from gsd.lab.atlas import Atlas, AtlasText, Bounds, DraftTree
+from gsd.lab.cost import Costs, Curve, Overhead
+from gsd.spec import DraftSpec, ModelSpec, Prompt, SamplingSpec
 
 P, A, B, C, D, X = 9, 1, 2, 3, 4, 7
 TEXT = [A, B, C, D]

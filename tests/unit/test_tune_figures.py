@@ -8,9 +8,9 @@ from analysis.figures.tune import by_kind, front, kinds, maps, picked
 from analysis.replay import Replayer
 from analysis.survey import Survey, around
 from analysis.tune import SETTINGS, as_row, best_by_kind, summary, tune
-from gsd.atlas import Bounds
-from gsd.config import DraftSpec
 from gsd.errors import InputError
+from gsd.lab.atlas import Bounds
+from gsd.spec import DraftSpec
 
 BOUNDS = Bounds(width=2, depth=2, frontier=2)
 HERE = DraftSpec(width=2, depth=2, frontier=2, merge_context=0)

@@ -5,7 +5,7 @@ from fixtures.recorded import record_run, run_spec
 
 from analysis.load import load
 from analysis.twins import COUNTS, is_unmerged_twin, merging_saved
-from gsd.config import DraftSpec, Prompt, SamplingSpec
+from gsd.spec import DraftSpec, Prompt, SamplingSpec
 
 MERGING = DraftSpec(width=4, depth=6, frontier=5, merge_context=1, prob_threshold=0.05, budget=24)
 

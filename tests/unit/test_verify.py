@@ -5,10 +5,10 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gsd.graph import ROOT
-from gsd.sampling import Choices
-from gsd.tree import FlatTree, flatten
-from gsd.verify import match
+from gsd.drafting.graph import ROOT
+from gsd.drafting.tree import FlatTree, flatten
+from gsd.verifying.match import match
+from gsd.verifying.sampling import Choices
 from tests.drafts import drafts
 
 

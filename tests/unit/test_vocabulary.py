@@ -3,12 +3,13 @@
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from gsd.config import DraftSpec, ModelSpec, Prompt, RunSpec
+from gsd.config import RunSpec
+from gsd.decode.runner import Runner
 from gsd.errors import PairError
 from gsd.models.loading import load_stock, load_tokenizer
+from gsd.models.places import BUNDLED
 from gsd.models.vocabulary import check_pair
-from gsd.pairs import BUNDLED
-from gsd.runner import Runner
+from gsd.spec import DraftSpec, ModelSpec, Prompt
 from tests import oracle
 
 TARGET, DRAFT = (ModelSpec(source=str(BUNDLED / name)) for name in ("target", "draft"))

@@ -12,9 +12,9 @@ from transformers import (
     Qwen2Config,
 )
 
-from gsd.config import ModelSpec
 from gsd.errors import ModelError
 from gsd.models.loading import load_model
+from gsd.spec import ModelSpec
 
 SIZES = {"vocab_size": 32, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
          "num_key_value_heads": 1, "intermediate_size": 64}  # fmt: skip

@@ -14,10 +14,10 @@ import pytest
 
 from analysis.replay import Replayer
 from analysis.whatif import difference, merging_saved, shared_continuations
-from gsd.atlas import Atlas, AtlasText, Bounds, DraftTree
-from gsd.config import DraftSpec
-from gsd.cost import Costs, Curve, Overhead
 from gsd.errors import InputError
+from gsd.lab.atlas import Atlas, AtlasText, Bounds, DraftTree
+from gsd.lab.cost import Costs, Curve, Overhead
+from gsd.spec import DraftSpec
 
 P, A, B, C, D, E, F, X = 9, 1, 2, 3, 4, 5, 6, 7
 GRAPH = DraftSpec(width=2, depth=3, frontier=2, merge_context=0, sibling_threshold=0.5, prob_threshold=0.0)

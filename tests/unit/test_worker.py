@@ -12,9 +12,9 @@ import pytest
 from fixtures.recorded import run_spec
 from fixtures.waiting import wait_until
 
-from gsd import worker
-from gsd.config import ModelSpec, Prompt
-from gsd.trace import read_run
+from gsd.decode import worker
+from gsd.spec import ModelSpec, Prompt
+from gsd.trace.read import read_run
 
 FAKE = [sys.executable, str(Path(__file__).parents[1] / "fixtures" / "fake_worker.py")]
 

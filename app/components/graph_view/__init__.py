@@ -13,13 +13,12 @@ from typing import Any
 
 import streamlit as st
 
-from analysis.faces import AFTER_END, Face, face, verdicts
+from analysis.faces import AFTER_END, NOT_VERIFIED, Face, face, fates
 from analysis.layout import Layout, Place, Room, fitted, layout
 from analysis.rounds import drafted_in, expanded_in
 from analysis.sources import FOUND, draft_logq
-from app.words import percent, visible
+from analysis.words import percent, visible
 
-NOT_VERIFIED = "not verified"
 KINDS = {AFTER_END: "ended", NOT_VERIFIED: "unverified"}  # of marks; a fate not named here is one itself
 HEIGHT = 440  # pixels
 TALL = 640  # for runs with a round of more nodes than
@@ -108,16 +107,6 @@ def graph_data(
             "edges": drawn.edges}  # fmt: skip
 
 
-def fates(step: dict[str, Any]) -> list[str]:
-    """What verification made of each graph node: root, accepted, rejected, after the end, or not verified."""
-    return _fates(step, face(step))
-
-
-def _fates(step: dict[str, Any], one: Face) -> list[str]:
-    became = verdicts(step)
-    return [became[flat] if flat >= 0 else NOT_VERIFIED for flat in one.flat]
-
-
 class _Drawn:
     """Columns of nodes and edges, as they are sent. `id` is unique; `ref` is what a click on it picks.
 
@@ -153,7 +142,7 @@ def _css(height: int | str) -> str:
 
 def _add_nodes(drawn: _Drawn, step: dict[str, Any], made: Layout, shown: Shown) -> None:
     graph, one, drafted = step["graph"], shown.face, draft_logq(step)
-    became, came, asked = _fates(step, one), _came(step, one), expanded_in(graph)
+    became, came, asked = fates(step, one), _came(step, one), expanded_in(graph)
     merged = {node for _, node, _ in one.joins}
     for i, (place, node, flat) in enumerate(zip(made.nodes, one.nodes, one.flat)):
         mark = shown.marks[node] if shown.marks else ""

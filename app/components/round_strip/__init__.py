@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from app.words import visible
-from gsd.pieces import joined
+from analysis.words import visible
+from gsd.trace.pieces import joined
 
 _HERE = Path(__file__).parent
 _mount = st.components.v2.component(

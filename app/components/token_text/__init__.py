@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from analysis.sources import FOUND, draft_logq
-from gsd.tables import candidate_ranks
+from gsd.trace.tables import candidate_ranks
 
 ORIGINS = {
     "draft": "drafted, and the target agreed",

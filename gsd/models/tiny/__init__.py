@@ -1,1 +1,1 @@
-"""The tiny model pair that comes with the package, and everything that made it."""
+"""The bundled pair of small models. What made it is in `training/`."""

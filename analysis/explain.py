@@ -1,0 +1,363 @@
+"""What happened to one thing in the graph of a round, in words. HTML, with every token escaped."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from analysis.faces import AFTER_END, face, fates, levels, shared_by_merges, unrolled_nodes, verdicts
+from analysis.hypotheses import leaves, path
+from analysis.sources import FOUND, draft_logq, matched_tokens
+from analysis.words import code, percent
+from gsd.drafting.graph import tree_path
+from gsd.spec import DraftSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A heading, probabilities by name as natural logs (None: log 0), and paragraphs; all text as HTML."""
+
+    heading: str
+    paragraphs: list[str]
+    measures: dict[str, float | None] = field(default_factory=dict)
+
+
+def as_html(found: Explanation) -> str:
+    """As one element, read out by screen readers when it changes."""
+    bars = "".join(
+        f'<span>{name}</span><i style="--share:{_share(logp):.4f}"></i><b>{percent(logp)}</b>'
+        for name, logp in found.measures.items()
+        if logp is None or not math.isnan(logp)
+    )
+    measures = f'<div class="measures">{bars}</div>' if bars else ""
+    paragraphs = "".join(f"<p>{paragraph}</p>" for paragraph in found.paragraphs)
+    return f'<div class="words" role="status"><h4>{found.heading}</h4>{measures}{paragraphs}</div>'
+
+
+def _share(logp: float | None) -> float:
+    return 0.0 if logp is None else math.exp(logp)
+
+
+def explain(step: dict[str, Any], spec: dict[str, Any], id: str, before: Sequence[int] = ()) -> Explanation | None:
+    """Explain `n7`, `m2`, `c5`, `h3` or `b` of a round; None where the round has no such thing.
+
+    `step` is a record with its graph, `spec` the run's `RunSpec` as in run.json, `before` the ids of the text up to
+    the round's root, as far as it is known.
+    """
+    kind, number = id[:1], id[1:]
+    if id == "b" and step["bonus"]:
+        return _bonus(step)
+    index = int(number) if number.isdecimal() else -1
+    sizes = {"n": len(step["graph"]["token"]), "m": len(step["merges"]["node"]), "c": len(step["decisions"]["kind"]),
+             "h": len(leaves(step))}  # fmt: skip
+    if not 0 <= index < sizes.get(kind, 0):
+        return None
+    if kind == "n":
+        return _node(step, drafted_by(spec), index, before)
+    if kind == "h":
+        return _hypothesis(step, drafted_by(spec), index)
+    return _merge(step, drafted_by(spec), index) if kind == "m" else _candidate(step, drafted_by(spec), index)
+
+
+def tell(step: dict[str, Any], spec: dict[str, Any], id: str | None, before: Sequence[int] = ()) -> Explanation:
+    """What is selected, or else what happened in the round."""
+    return explain(step, spec, id or "", before) or story(step, spec)
+
+
+def drafted_by(spec: dict[str, Any]) -> DraftSpec:
+    """A run's drafting as its method read it."""
+    return DraftSpec(**spec["drafting"]).as_drafted()
+
+
+def story(step: dict[str, Any], spec: dict[str, Any]) -> Explanation:
+    """What happened in a round, from the draft to the target's own token."""
+    settings = drafted_by(spec)
+    if not step["drafted_nodes"]:
+        why = "Nothing was likely to pay for its time. " if settings.method == "auto" else ""
+        return Explanation("Nothing was drafted", [f"{why}The target's forward gave one token, its own."])
+    drafted = _proposed(step, settings)
+    if step["merged"]:
+        unrolled = _counted(unrolled_nodes(step, settings.depth), "node")
+        drafted += (f" {_counted(step['merged'], 'candidate')} merged into a node already there; unrolled, each path "
+                    f"for itself, the graph holds {unrolled}.")  # fmt: skip
+    if not step["verified_nodes"]:
+        return Explanation(_gain(step), [drafted, "None was likely to pay for the time that its verification takes.",
+                                         _end_of_walk(step, settings)])  # fmt: skip
+    verified = f"The target looked at <b>{_raw(step['verified_nodes'])}</b> in one forward"
+    verified += ", a merged node once for each path to it" if step["merged"] else ""
+    full = step["verified_nodes"] == settings.budget
+    verified += f"; the budget of {settings.budget} allows no more." if full else "."
+    return Explanation(_gain(step), [drafted, verified, _end_of_walk(step, settings)])
+
+
+def _proposed(step: dict[str, Any], settings: DraftSpec) -> str:
+    """How many nodes there were, and who brought them."""
+    sources = Counter(step["graph"]["source"])
+    auto, said = settings.method == "auto", []
+    if levels(step):
+        times = f"in {_counted(levels(step), 'forward')}" if auto else f"on {_counted(levels(step), 'level')}"
+        said.append(f"The draft proposed <b>{_counted(sources['draft'], 'node')}</b> {times}.")
+    said += [f"<b>{_counted(sources[source], 'node')}</b> {'was' if sources[source] == 1 else 'were'} found {where}."
+             for source, where in FOUND.items() if sources[source]]  # fmt: skip
+    return " ".join(said)
+
+
+def _gain(step: dict[str, Any]) -> str:
+    accepted, bonus = len(step["accepted"]), " and one of the target's own" if step["bonus"] else ""
+    return f"{_counted(accepted, 'drafted token')} accepted{bonus}" if accepted else "No drafted token accepted"
+
+
+def _end_of_walk(step: dict[str, Any], settings: DraftSpec) -> str:
+    """Why the accepted path ended where it did."""
+    tree = step["tree"]
+    last = step["accepted"][-1] if step["accepted"] else 0
+    offered = [i for i, parent in enumerate(tree["parent"]) if parent == last]
+    if not step["bonus"]:
+        return "The text ended there."
+    wanted = f"{code(tree['choice_text'][last])} (p = {percent(tree['choice_logp'][last])})"
+    place = "At the root" if last == 0 else f"After {code(tree['text'][last])}"
+    if not offered:
+        return f"{place} nothing was left to verify; the target went on with {wanted}, its own."
+    best = max(offered, key=lambda i: tree["logq"][i])
+    share = percent(tree["logq"][best] - tree["logq"][last])
+    share = f"estimated at {share}" if settings.method == "auto" else f"q = {share}"
+    return (f"{place} the target wanted {wanted}, which was not among what it was shown; likeliest there was "
+            f"{code(tree['text'][best])} ({share}).")  # fmt: skip
+
+
+def _node(step: dict[str, Any], settings: DraftSpec, node: int, before: Sequence[int]) -> Explanation:
+    graph = step["graph"]
+    if node == 0:
+        text = "The last committed token. Everything drafted in this round continues from here."
+        return Explanation(f"{code(graph['text'][0])} <i>root</i>", [text])
+    outcome = fates(step, face(step))[node]
+    q = draft_logq(step)[node]
+    is_found = graph["source"][node] in FOUND
+    paragraphs = [
+        f"Node {node}, depth {_raw(graph['depth'][node])}, token id {_raw(graph['token'][node])}. "
+        f"{_found(step, node, before) if is_found else ''}{_drafted(step, node, q)}",
+        _why_there(step, settings, node),
+        *_merges_into(step, settings, node),
+        *_verification(step, settings, node),
+    ]
+    measures = ({"estimate": graph["logq"][node]} if is_found else {}) | ({} if q is None else {"q": q})
+    measures |= {"path estimate" if _looked_up_before(graph, node) else "path q": graph["path_logq"][node]}
+    flat = face(step).flat[node]
+    if flat >= 0:
+        measures["p"] = step["tree"]["target_logp"][flat]
+    return Explanation(f"{code(graph['text'][node])} <i>{outcome}</i>", paragraphs, measures)
+
+
+def _found(step: dict[str, Any], node: int, before: Sequence[int]) -> str:
+    """Where a node was looked up, and what that was held to be worth."""
+    graph = step["graph"]
+    source, start = graph["source"][node], node
+    while graph["source"][start] in (source, "lookup"):  # what was rejected is looked up last, and runs along
+        start = graph["parent"][start]
+    drafted = [graph["token"][one] for one in tree_path(graph["parent"], start)]
+    matched = matched_tokens(before, drafted) if source == "lookup" else None
+    same = f"the same last {matched} tokens" if matched else "the same last tokens"
+    same += f" up to {code(graph['text'][start])}" if start else ""
+    number = graph["depth"][node] - graph["depth"][start]
+    place = "" if number == 1 else f", as number {number} of what follows there"
+    return (f"<b>Found {FOUND[source]}</b>, behind {same}{place}; by how often such finds came true it was estimated "
+            f"at {percent(graph['logq'][node])}. ")  # fmt: skip
+
+
+def _drafted(step: dict[str, Any], node: int, q: float | None) -> str:
+    """What the draft said of a node."""
+    graph = step["graph"]
+    parent, is_found = graph["parent"][node], graph["source"][node] in FOUND
+    if q is not None:
+        asked = "Asked afterwards, " if is_found else ""
+        return (f"{asked}{'after' if asked else 'After'} {code(graph['text'][parent])} the draft gave it "
+                f"<b>q = {percent(q)}</b>{_rank(step, parent, graph['token'][node])}.")  # fmt: skip
+    if graph["expanded"][parent]:
+        return f"Asked afterwards, the draft did not think of it after {code(graph['text'][parent])}."
+    return "The draft was not asked about it."
+
+
+def _looked_up_before(graph: dict[str, list[Any]], node: int) -> bool:
+    """Whether a node or one on its tree path was looked up, so that estimates stand in for q there."""
+    while node and graph["source"][node] not in FOUND:
+        node = graph["parent"][node]
+    return node > 0
+
+
+def _rank(step: dict[str, Any], parent: int, token: int) -> str:
+    """Which choice of the draft a candidate was; candidates stand by falling q."""
+    decisions = step["decisions"]
+    row = [decisions["token"][i] for i, one in enumerate(decisions["parent"])
+           if one == parent and decisions["kind"][i] != "capped"]  # fmt: skip
+    return f", its choice number {row.index(token) + 1} of {len(row)}" if token in row else ""
+
+
+def _why_there(step: dict[str, Any], settings: DraftSpec, node: int) -> str:
+    """How the candidate became a node, and whether it was expanded."""
+    decisions = step["decisions"]
+    own = [i for i, n in enumerate(decisions["node"]) if n == node and decisions["kind"][i] != "merged"]
+    kinds = {decisions["kind"][i]: i for i in own}
+    sentences = []
+    if any(decisions["rule"][i] == "cycle" for i in own):
+        sentences.append("It matched a node already there, but merging into it would have closed a cycle.")
+    if "leaf" in kinds:
+        i = kinds["leaf"]
+        sentences.append(f"Kept as a leaf by the probability rule: {percent(decisions['value'][i])} is below the "
+                         f"limit of {percent(decisions['limit'][i])}, so nothing was drafted behind it.")  # fmt: skip
+    elif "capped" in kinds:
+        sentences.append(f"Not expanded: it was not among the {settings.frontier} most probable nodes of its level "
+                         "(frontier).")  # fmt: skip
+    elif step["graph"]["expanded"][node]:
+        sentences.append("Added as a new node and expanded: the draft went on from here.")
+    elif settings.method == "auto":
+        sentences.append("Not expanded: another draft forward was not likely to pay for its time here.")
+    else:
+        sentences.append("Added as a new node; drafting ended at this level.")
+    return " ".join(sentences)
+
+
+def _merges_into(step: dict[str, Any], settings: DraftSpec, node: int) -> list[str]:
+    merges, text = step["merges"], step["graph"]["text"]
+    if node not in merges["node"]:
+        return []
+    shared = shared_by_merges(step, settings.depth)
+    return [
+        f"<b>Merged into it:</b> a candidate of {code(text[merges['parent'][i]])} (node {_raw(merges['parent'][i])}, "
+        f"q = {percent(merges['logq'][i])}): {_agreed(step, i)}. {_shared(shared[i])} "
+        f"{_shift(merges['depth_shift'][i])}"
+        for i, target in enumerate(merges["node"])
+        if target == node
+    ]
+
+
+def _agreed(step: dict[str, Any], index: int) -> str:
+    """Which tokens made a candidate be a node already there."""
+    merges = step["merges"]
+    tokens = len(merges["ngram"][index])
+    same = "same token" if tokens == 1 else f"same last {tokens} tokens"
+    return f"{same} {code(merges['ngram_text'][index])}"
+
+
+def _shared(nodes: int) -> str:
+    return f"They share {_counted(nodes, 'node')}" + (": its own and those behind it." if nodes > 1 else ".")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _verification(step: dict[str, Any], settings: DraftSpec, node: int) -> list[str]:
+    tree = step["tree"]
+    copies = [i for i, n in enumerate(tree["node"]) if n == node]
+    if not copies and settings.method == "auto":
+        return ["Not verified: it was not likely enough to be reached to pay for the time that this takes."]
+    if not copies:
+        return [f"Not verified: the budget of {settings.budget} nodes went to paths that the draft thought likelier "
+                "to be reached."]  # fmt: skip
+    reached = {0, *step["accepted"]}
+    count = "" if len(copies) == 1 else f"It stands in the verified tree {len(copies)} times, once for each way to it. "
+    accepted = [i for i in copies if i in reached]
+    became, drawn = verdicts(step), face(step).flat[node]
+    contested = [i for i in copies if tree["parent"][i] in reached and became[i] != AFTER_END]
+    if became[drawn] == AFTER_END:
+        last = step["accepted"][-1] if step["accepted"] else 0
+        return [f"{count}<b>After the end:</b> the text had ended here, with {code(tree['text'][last])}. So it was "
+                "neither accepted nor rejected."]  # fmt: skip
+    if accepted:
+        flat = accepted[0]
+        parent = tree["parent"][flat]
+        came_from = f", by the merge edge from {code(tree['text'][parent])} (node {_raw(tree['node'][parent])})"
+        way = came_from if tree["merged"][flat] else ""
+        return [f"{count}<b>Accepted</b>{way}: the target picked this very token, with p = "
+                f"{percent(tree['target_logp'][flat])}."]  # fmt: skip
+    if contested:
+        parent = tree["parent"][contested[0]]
+        return [f"{count}<b>Rejected:</b> after {code(tree['text'][parent])} the target gave it p = "
+                f"{percent(tree['target_logp'][contested[0]])} and picked {code(tree['choice_text'][parent])} "
+                f"(p = {percent(tree['choice_logp'][parent])}) instead."]  # fmt: skip
+    return [f"{count}<b>Rejected:</b> the walk had left its path before it got here. The target's p for it was "
+            f"{percent(tree['target_logp'][drawn])}."]  # fmt: skip
+
+
+def _merge(step: dict[str, Any], settings: DraftSpec, index: int) -> Explanation:
+    merges, text = step["merges"], step["graph"]["text"]
+    parent, node = merges["parent"][index], merges["node"][index]
+    tree = step["tree"]
+    flat = [i for i, merged in enumerate(tree["merged"])
+            if merged and tree["node"][i] == node and tree["node"][tree["parent"][i]] == parent]  # fmt: skip
+    if not flat:
+        outcome = "No copy behind this edge was verified."
+    elif set(flat) & set(step["accepted"]):
+        outcome = "<b>The accepted path went through it.</b>"
+    else:
+        outcome = "Its copy was verified, but the accepted path did not go through it."
+    shared = shared_by_merges(step, settings.depth)[index]
+    measures = {"q": merges["logq"][index]}
+    if flat:
+        measures["p"] = tree["target_logp"][flat[0]]
+    return Explanation(f"{code(text[parent])} ⇢ {code(text[node])} <i>merge edge</i>", [
+        f"The candidate {code(text[node])} after node {parent}{_rank(step, parent, step['graph']['token'][node])}, was "
+        f"merged into <b>node {node}</b>: {_agreed(step, index)}.",
+        f"{_shared(shared)} {_shift(merges['depth_shift'][index])} {outcome}",
+    ], measures)  # fmt: skip
+
+
+def _hypothesis(step: dict[str, Any], settings: DraftSpec, index: int) -> Explanation:
+    tree = step["tree"]
+    nodes = path(step, leaves(step)[index])
+    accepted = sum(i in step["accepted"] for i in nodes)
+    crossing = sum(tree["merged"][i] for i in nodes)
+    text = "".join(code(tree["text"][i]) for i in nodes)
+    merges = f", {_counted(crossing, 'merge edge')} among them" if crossing else ""
+    said = [f"Hypothesis {index + 1}: {_counted(len(nodes), 'token')} from the root to a leaf{merges}."]
+    if accepted == len(nodes):
+        said.append("<b>Accepted to its end.</b>")
+    else:
+        at, other = nodes[accepted - 1] if accepted else 0, nodes[accepted]
+        followed = f"The target followed it for <b>{_counted(accepted, 'token')}</b>. Then "
+        ended = verdicts(step)[other] == AFTER_END
+        said.append(f"{followed}the text ended." if ended else f"{followed}it wanted "
+                    f"{code(tree['choice_text'][at])} (p = {percent(tree['choice_logp'][at])}), not "
+                    f"{code(tree['text'][other])} (p = {percent(tree['target_logp'][other])}).")  # fmt: skip
+    return Explanation(f"{text} <i>hypothesis</i>", said, {
+        "estimate" if settings.method == "auto" else "path q": tree["logq"][nodes[-1]]})  # fmt: skip
+
+
+def _candidate(step: dict[str, Any], settings: DraftSpec, index: int) -> Explanation:
+    decisions = step["decisions"]
+    value, limit = percent(decisions["value"][index]), percent(decisions["limit"][index])
+    if decisions["rule"][index] == "sibling":
+        reason = f"q = {value} is below {settings.sibling_threshold:g} × its best sibling's, which is {limit}."
+    else:
+        reason = f"{value} is below the limit of {limit}."
+    parent, rule = step["graph"]["text"][decisions["parent"][index]], _raw(decisions["rule"][index])
+    return Explanation(f"{code(decisions['text'][index])} <i>pruned</i>", [
+        f"A candidate after {code(parent)}, dropped by the {rule} rule: {reason}"])  # fmt: skip
+
+
+def _bonus(step: dict[str, Any]) -> Explanation:
+    last = step["accepted"][-1] if step["accepted"] else 0
+    verified = step["verified_nodes"] > 0
+    nothing = f"Nothing was {'verified' if step['drafted_nodes'] else 'drafted'} in this round"
+    cost = ("It costs no forward: the one that verified the draft gave it, too." if verified
+            else f"{nothing}, so its forward gave this one token.")  # fmt: skip
+    word = "bonus" if verified else "the target's own"
+    p = percent(step["tree"]["choice_logp"][last])
+    return Explanation(f"{code(step['new_texts'][-1])} <i>{word}</i>",
+                       [f"The target's own token after the accepted path, p = {p}. {cost}"])  # fmt: skip
+
+
+def _raw(value: object) -> str:
+    """A recorded number or word, as HTML: a trace may hold anything in its place."""
+    return html.escape(str(value))
+
+
+def _shift(shift: int) -> str:
+    if shift == 0:
+        return "Both stand at the same depth."
+    levels = f"{abs(shift)} level{'s' if abs(shift) > 1 else ''}"
+    return f"Along the new edge it comes {levels} {'later' if shift < 0 else 'earlier'} than where it was drafted."

@@ -1,0 +1,1 @@
+"""The command line, the top floor: one file per family of commands."""

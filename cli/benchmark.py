@@ -1,0 +1,288 @@
+"""`gsd bench`: methods and transformers' own side by side."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli import options
+from cli.output import end_with_broken_lines, load, print_json, print_table, progress, say
+from gsd.config import RunSpec
+from gsd.decode.prompts import BrokenLine, PromptFile, read_prompts
+from gsd.errors import InputError, PromptError
+from gsd.models.pairs import chosen_models
+from gsd.spec import HEEDED, DraftSpec, SamplingSpec, build
+from gsd.trace.writer import check_writable
+
+if TYPE_CHECKING:
+    from gsd.decode.runner import Runner
+    from gsd.lab.bench import PromptResult
+    from gsd.lab.bench.measuring import Turn
+    from gsd.lab.bench.store import Kept
+
+METHODS_HELP = (
+    "Comma-separated: ar, chain, tree, graph, auto, paper (the authors' settings), and transformers' own: hf-assisted, "
+    "hf-assisted-q (draft quantised like ours) and hf-lookup, these also with a length, as hf-assisted-8."
+)
+
+
+def bench(
+    prompts: Annotated[Path, typer.Option(help="JSON lines with id, prompt, kind, chat.")],
+    pair_name: options.PairName = None,
+    target: options.Target = None,
+    draft: options.Draft = None,
+    target_revision: options.TargetRevision = None,
+    draft_revision: options.DraftRevision = None,
+    draft_quant: options.DraftQuant = "auto",
+    trust_remote_code: options.Trust = False,
+    methods: Annotated[str, typer.Option(help=METHODS_HELP)] = "ar,chain,tree,graph,auto,hf-assisted,hf-lookup",
+    preset_name: options.PresetName = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="OPTION=VALUE for all methods, or METHOD.OPTION=VALUE.")
+    ] = None,
+    max_new_tokens: options.NewTokens = "64",
+    temperature: options.Temperature = "0.0",
+    top_k: options.TopK = "0",
+    top_p: options.TopP = "1.0",
+    seed: options.Seed = "0",
+    repeats: Annotated[int, typer.Option(min=1, help="Calls per method and prompt.")] = 3,
+    device: options.Device = "auto",
+    dtype: options.DtypeName = "auto",
+    packed: options.Packed = True,
+    as_json: options.Json = False,
+    markdown: Annotated[Path | None, typer.Option(help="Write the tables to this file, to paste.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Append every timed call to this file as it is measured, to resume from.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what --csv holds, with the same settings.")
+    ] = False,
+) -> None:
+    """Measure methods and transformers' own against each other, side by side in one process.
+
+    Transformers decodes with models as it loads them, so the target is in memory twice.
+    """
+    from gsd.lab.bench import methods_to_run
+    from gsd.lab.peers import PEERS, check_assistant
+
+    sampling = build(SamplingSpec, {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed})
+    names = methods_to_run([name.strip() for name in methods.split(",") if name.strip()], sampling)
+    drafting = _drafting(names, preset_name, settings or [])
+    models = chosen_models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
+    file = read_prompts(prompts)
+    shared = {**models, "sampling": sampling, "max_new_tokens": max_new_tokens, "device": device, "dtype": dtype,
+              "packed": packed, "detail": "counters", "prompt": file.prompts[0]}  # fmt: skip
+    for own in drafting.values():
+        build(RunSpec, {**shared, "drafting": own})  # each must be able to run with these models
+    spec = build(RunSpec, {**shared, "drafting": drafting["ar"]})
+    for name in PEERS.keys() & names:
+        check_assistant(name, spec)
+    if resume and csv is None:
+        raise InputError("--resume goes on with the calls that a --csv holds: name that file")
+    for written in filter(None, (markdown, csv)):
+        check_writable(written.parent)  # now, not after an hour
+    _Benchmark(spec, file, drafting, repeats).run(_Outputs(as_json, markdown, csv, resume))
+
+
+@dataclass(frozen=True, slots=True)
+class _Outputs:
+    """Where results go; standard output gets JSON or a table."""
+
+    as_json: bool
+    markdown: Path | None
+    csv: Path | None
+    resume: bool
+
+
+@dataclass
+class _Benchmark:
+    """One call of `bench`."""
+
+    spec: RunSpec
+    file: PromptFile
+    drafting: dict[str, DraftSpec]
+    repeats: int
+
+    def run(self, outputs: _Outputs) -> None:
+        """Measure prompt by prompt, then report; what is measured when the user interrupts is reported, too."""
+        from gsd.lab.bench.store import Kept
+        from gsd.lab.peers import PEERS, check_assistant
+
+        runner = load(self.spec)
+        self.spec = runner.as_decoded(self.spec)
+        for name in PEERS.keys() & self.drafting.keys():
+            check_assistant(name, self.spec)  # again: whether the draft is quantised may have been left to be measured
+        ids = self._encoded(runner)
+        setup = self._setup(runner, ids)
+        kept = Kept(self.file.prompts, list(self.drafting), self.repeats)
+        try:
+            if outputs.csv:
+                kept.keep_in(outputs.csv, setup, resume=outputs.resume)
+            for note in kept.notes:
+                say(note)
+            self._measure(runner, ids, kept)
+        finally:
+            kept.close()
+            if kept.results:
+                self._write(self._report(kept, setup), outputs)
+        self._end(kept)
+
+    def _measure(self, runner: Runner, ids: list[list[int]], kept: Kept) -> None:
+        """Measure what is missing."""
+        from gsd.lab.bench import measure
+
+        turns: list[Turn] = []
+        told: set[tuple[str, str]] = set()
+
+        def turn(one: Turn) -> None:
+            if not turns:  # methods are warm
+                advance(to=len(kept.results))
+            turns.append(one)
+            kept.call(one)
+            if isinstance(one.outcome, str) and (one.method, one.outcome) not in told:
+                told.add((one.method, one.outcome))
+                say(f"{one.method} failed on {self.file.prompts[one.prompt].id}: {one.outcome}")
+
+        missing = [number for number in range(len(ids)) if number not in kept.results]
+        with progress("prompts", len(ids)) as advance:
+            advance(to=len(kept.results))
+            if missing:
+                say(f"warming up {len(self.drafting)} methods")
+            measured = measure(
+                runner, self.spec, self.drafting, ids, repeats=self.repeats, done={*kept.results}, told=turn
+            )
+            for number, result in zip(missing, measured):
+                kept.whole(number, result)
+                advance(note=f"{self.file.prompts[number].id}, {self._fastest(result)}")
+
+    def _fastest(self, result: PromptResult) -> str:
+        """Of one prompt, what a line says."""
+        from gsd.lab.bench.rows import speedup
+
+        ratios = {name: speedup(calls, result.calls["ar"]) for name, calls in result.calls.items()
+                  if calls and result.calls["ar"]}  # fmt: skip
+        best = max(ratios, key=ratios.__getitem__, default=None)
+        return f"{best} is fastest, {ratios[best]:.2f} × ar" if best else "ar failed"
+
+    def _end(self, kept: Kept) -> None:
+        """Name the lines that were left out; a failure of one of our own methods is a fault, a peer's a result."""
+        from gsd.lab.peers import PEERS
+
+        end_with_broken_lines(self.file)
+        failed = {name for result in kept.results.values() for name in result.failures}
+        if failed - PEERS.keys():
+            raise typer.Exit(1)
+
+    def _encoded(self, runner: Runner) -> list[list[int]]:
+        """Token ids of all prompts; refuses before anything is measured one that leaves too little room."""
+        ids = self._tokens(runner)
+        new, limit = self.spec.max_new_tokens, runner.target.context_length
+        for prompt, line in zip(ids, self.file.lines):
+            if len(prompt) + new > limit:
+                raise PromptError(f"line {line}: {len(prompt)} tokens and {new} new ones; the context holds {limit}: "
+                                  "shorten the prompt or lower --max-new-tokens")  # fmt: skip
+        return ids
+
+    def _tokens(self, runner: Runner) -> list[list[int]]:
+        """Those of every prompt of the file; one that the model's template refuses is left out, and told at the end."""
+        file, ids, kept = self.file, [], []
+        for prompt, line in zip(file.prompts, file.lines):
+            try:
+                ids.append(runner.encode(prompt))
+                kept.append((prompt, line))
+            except PromptError as error:
+                file.broken.append(BrokenLine(line, str(error)))
+        if not kept:
+            end_with_broken_lines(file)
+        file.broken.sort(key=lambda broken: broken.line)
+        file.prompts[:], file.lines[:] = zip(*kept)
+        return ids
+
+    def _setup(self, runner: Runner, ids: list[list[int]]) -> dict[str, Any]:
+        """What a result was measured with and on; calls with another setup are not put together with it."""
+        from gsd.lab.peers import PEERS
+        from gsd.machine.environment import machine
+
+        prompts = [[one.id, one.kind, tokens] for one, tokens in zip(self.file.prompts, ids)]
+        return {
+            "settings": {"max_new_tokens": self.spec.max_new_tokens, "repeats": self.repeats,
+                         "dtype": str(runner.target.dtype),
+                         "packed": self.spec.packed, "sampling": self.spec.sampling.model_dump(mode="json"),
+                         "target": runner.target.describe(),
+                         "draft": runner.draft.describe() if runner.draft else None,
+                         "methods": list(self.drafting),
+                         "drafting": {name: own.as_drafted().model_dump(mode="json", include=HEEDED[own.method])
+                                      for name, own in self.drafting.items() if name not in PEERS},
+                         "prompts_digest": sha256(json.dumps(prompts).encode()).hexdigest()},
+            "machine": machine(runner.target.devices),
+        }  # fmt: skip
+
+    def _report(self, kept: Kept, setup: dict[str, Any]) -> dict[str, Any]:
+        from gsd.lab.bench import best_peer, plain_peer, summary
+        from gsd.lab.bench.rows import BASELINE
+
+        numbers = sorted(kept.results)
+        results = [kept.results[number] for number in numbers]
+        measured = [self.file.prompts[number] for number in numbers]
+        return {
+            "methods": summary(results, [one.kind for one in measured], plain_peer(self.spec.sampling)),
+            "prompts": [{"id": one.id, "kind": one.kind} for one in measured],
+            "prompts_given": len(self.file.prompts),
+            "complete": len(measured) == len(self.file.prompts),
+            "baseline": BASELINE,
+            "mean": "geometric",
+            "best_peer": best_peer(results),
+            **setup,
+            "skipped": [asdict(line) for line in self.file.broken],
+        }
+
+    def _write(self, report: dict[str, Any], outputs: _Outputs) -> None:
+        from gsd.lab.bench.report import TERMINAL, markdown, notes, table
+
+        if outputs.as_json:
+            print_json(report)
+        else:
+            print_table(["method", *TERMINAL], table(report["methods"], TERMINAL))
+            print("".join(f"{note}\n" for note in notes(report)), end="")
+        if outputs.markdown:
+            _write_text(markdown(report), outputs.markdown)
+
+
+def _drafting(names: list[str], preset_name: str | None, settings: list[str]) -> dict[str, DraftSpec]:
+    """Settings of each method: those for all, then its own. A peer's are not used.
+
+    A method whose name fixes settings (`paper`) takes only its own on top, not those for all.
+    """
+    from gsd.lab.bench import OWN
+    from gsd.lab.peers import PEERS
+
+    shared: dict[str, str] = {}
+    own: dict[str, dict[str, str]] = {name: {} for name in names}
+    for setting in settings:
+        option, equals, value = setting.partition("=")
+        method, dot, name = option.rpartition(".")
+        if not equals or (dot and method not in own):
+            raise InputError(f"--set {setting!r}: give OPTION=VALUE or METHOD.OPTION=VALUE with a method that is run")
+        if name == "method" or method in PEERS:
+            raise InputError(f"--set {setting!r}: only the draft settings of our own methods can be set")
+        (own[method] if dot else shared)[name.replace("-", "_")] = value
+    made = {}
+    for name in names:
+        fixed = OWN["ar"] if name in PEERS else OWN[name]
+        for_all = (None, {}) if len(fixed) > 1 else (preset_name, shared)
+        made[name] = options.drafting(for_all[0], {**for_all[1], **fixed, **own[name]})
+        options.refuse_unread(own[name], made[name], f"--set {name}.")
+    return made
+
+
+def _write_text(text: str, file: Path) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {file}: {error.strerror or error}; choose another --markdown") from error

@@ -1,0 +1,319 @@
+"""From a `RunSpec` to a decoded, traced run: the one way in for command line, worker and benchmarks."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+import gsd
+from gsd.config import RunSpec, run_digest
+from gsd.decode.engine import Engine
+from gsd.decode.stops import StopRules
+from gsd.decode.text import Continuation, TokenTexts, encode, text_before_stop
+from gsd.drafting import DRAFTERS
+from gsd.drafting.pace import Pace
+from gsd.errors import GsdError, InputError
+from gsd.machine.crowd import crowd
+from gsd.machine.environment import hardware
+from gsd.models.hf import HFModel
+from gsd.models.loading import draft_device, load_model, load_tokenizer
+from gsd.models.settling import Settled, settle
+from gsd.models.vocabulary import Shared, check_pair
+from gsd.spec import Dtype, ModelSpec, Prompt
+from gsd.trace.records import FirstChoices, Tally, step_record
+from gsd.trace.step import Step
+from gsd.trace.writer import TraceWriter
+
+BASELINE_REPEATS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What came of a run. `run` and `folder` are None where no trace was written."""
+
+    run: str | None
+    folder: Path | None
+    text: str
+    tokens: list[int]
+    totals: dict[str, Any]
+    status: str  # complete or cancelled
+    stop: str
+    baseline: dict[str, Any] | None
+    notes: tuple[str, ...] = ()  # what its user should know of how it went, a line each
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """What the loop gave."""
+
+    tokens: list[int]
+    totals: dict[str, Any]
+    stop: str
+    notes: tuple[str, ...]
+
+
+class Runner:
+    """A loaded pair. Runs one text at a time."""
+
+    def __init__(
+        self,
+        target: HFModel,
+        draft: HFModel | None,
+        tokenizer: Any,
+        settled: Settled = Settled(),  # noqa: B008
+        shared: Shared | None = None,
+    ) -> None:
+        """`settled` says what auto came to; `shared` what the vocabularies have in common, where they differ."""
+        self.target = target
+        self.draft = draft
+        self.tokenizer = tokenizer
+        self.settled = settled
+        self._shared = shared
+        if shared is not None:
+            draft.vocab_size = min(draft.vocab_size, shared.tokens)
+        self._texts = TokenTexts(tokenizer)
+        self._pace = Pace() if draft else None
+
+    @classmethod
+    def load(
+        cls,
+        target: ModelSpec,
+        draft: ModelSpec | None,
+        *,
+        device: str = "auto",
+        dtype: Dtype = "auto",
+        packed: bool = True,
+    ) -> Runner:
+        """Load a target and, unless only `ar` is wanted, a draft with the same vocabulary.
+
+        The draft goes first, so that a target divided between devices leaves it room. What is auto is settled first.
+        """
+        tokenizer = load_tokenizer(target)
+        shared = None if draft is None else check_pair(target, draft, tokenizer, load_tokenizer(draft))
+        chosen = settle(target, draft, device=device, dtype=dtype, packed=packed)
+        drafting = None
+        if chosen.draft is not None:
+            few_bits = {} if chosen.draft.quantization == "none" else {"held": chosen.held}
+            drafting = load_model(chosen.draft, draft_device(device), chosen.dtype, packed=packed, **few_bits)
+        whole = load_model(target, device, chosen.dtype, packed=packed)
+        return cls(whole, drafting, tokenizer, chosen, shared)
+
+    @classmethod
+    def of(cls, spec: RunSpec) -> Runner:
+        """Load the models of a run as it says: where, in which dtype, and how their weights are held."""
+        return cls.load(spec.target, spec.draft, device=spec.device, dtype=spec.dtype, packed=spec.packed)
+
+    def as_decoded(self, spec: RunSpec) -> RunSpec:
+        """The settings with auto told by what it came to; a dtype that is a rule of the device stays auto."""
+        made = spec.model_copy(update={"dtype": self.settled.dtype if spec.dtype == "auto" else spec.dtype})
+        if spec.draft is None or spec.draft.quantization != "auto":
+            return made
+        kind = self.draft.spec.quantization if self.draft else "none"
+        return made.model_copy(update={"draft": spec.draft.model_copy(update={"quantization": kind})})
+
+    def notes(self) -> list[str]:
+        """What the user of this pair should know of it: tokens that are the target's alone, and what makes it slow."""
+        shared = [self._shared.note] if self._shared else []
+        return [*shared, *self.settled.notes, *filter(None, [crowd(torch.get_num_threads())])]
+
+    @property
+    def eos(self) -> frozenset[int]:
+        """Token ids that end a text, by the model's and the tokenizer's own word."""
+        configured = self.target.model.generation_config.eos_token_id
+        ids = configured if isinstance(configured, list) else [configured]
+        return frozenset(i for i in (*ids, self.tokenizer.eos_token_id) if i is not None)
+
+    def encode(self, prompt: Prompt) -> list[int]:
+        """Token ids of a prompt, chat template included."""
+        return encode(self.tokenizer, prompt)
+
+    def token_texts(self, tokens: list[int]) -> list[str]:
+        """Each token as it reads behind other text."""
+        return self._texts.all(tokens)
+
+    def run(
+        self,
+        spec: RunSpec,
+        out: Path | None,
+        *,
+        prompt: list[int] | None = None,
+        on_start: Callable[[Path], None] | None = None,
+        on_step: Callable[[dict], None] | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+        baseline: bool = False,
+    ) -> RunResult:
+        """Decode `spec.prompt` and write its trace under `out` (None: no trace).
+
+        `prompt`: the tokens that it became when it was recorded, where those are to be decoded again.
+        `on_step` gets each step record, off the clock. With `baseline` the text, once there, is decoded
+        `BASELINE_REPEATS` times more by this method and by `ar` in turn, and the speed-up is measured.
+        """
+        self._require_draft(spec)
+        prompt = self.encode(spec.prompt) if prompt is None else prompt
+        with contextlib.ExitStack() as stack:
+            writer = None
+            if out is not None:
+                writer = stack.enter_context(TraceWriter(out, spec.prompt.id, self._head(spec, prompt)))
+                if on_start:
+                    on_start(writer.folder)
+            written = Continuation(self._texts, prompt)
+            try:
+                decoded = self._decode(
+                    spec, prompt, cancelled, lambda step: self._publish(step, spec, written, writer, on_step)
+                )
+            except Exception as error:
+                self._record_failure(writer, error)
+                raise
+            compared = None
+            try:
+                wanted = baseline and decoded.stop != "cancelled"
+                compared = self._compare(spec, prompt, decoded, cancelled) if wanted else None
+            finally:  # the text is whole, whatever becomes of the comparison
+                result = self._result(spec, prompt, decoded, compared, writer)
+            return result
+
+    def steps(self, spec: RunSpec, prompt: list[int]) -> Iterator[Step]:
+        """The engine's own steps for a tokenised prompt, for those who want neither trace nor text."""
+        detail = spec.detail == "full"
+        drafter = DRAFTERS[spec.drafting.method](
+            self.draft, spec.drafting, vocab_size=self.target.vocab_size, record=detail, pace=self._pace
+        )
+        engine = Engine(self.target, drafter, spec.sampling, detail=detail)
+        begin = (lambda: Continuation(self._texts, prompt, spec.stop)) if spec.stop else None
+        stops = StopRules(spec.max_new_tokens, self.eos, begin)
+        return engine.decode(prompt, spec.drafting, stops)
+
+    def _require_draft(self, spec: RunSpec) -> None:
+        if spec.drafting.method != "ar" and self.draft is None:
+            raise InputError(f"method {spec.drafting.method!r} needs a draft model: name one with --draft")
+
+    def _decode(
+        self, spec: RunSpec, prompt: list[int], cancelled: Callable[[], bool], publish: Callable[[Step], None]
+    ) -> _Decoded:
+        """Run the loop to its end or until `cancelled`, which is asked after every round."""
+        tally, first, tokens, stop = Tally(), FirstChoices(greedy=spec.sampling.temperature == 0.0), [], "cancelled"
+        for step in self.steps(spec, prompt):
+            tally.add(step)
+            first.add(step)
+            tokens += step.new_tokens
+            publish(step)
+            if step.stop or cancelled():
+                stop = step.stop or stop
+                break
+        return _Decoded(tokens, tally.totals(), stop, tuple(filter(None, [first.note()])))
+
+    def _result(
+        self,
+        spec: RunSpec,
+        prompt: list[int],
+        decoded: _Decoded,
+        compared: dict[str, Any] | None,
+        writer: TraceWriter | None,
+    ) -> RunResult:
+        """Close the trace, if there is one, and say what came of the run."""
+        stop = decoded.stop
+        status = "cancelled" if stop == "cancelled" else "complete"
+        text = self._texts.after(prompt, decoded.tokens)
+        if stop == "stop_string":
+            text = text_before_stop(self._texts, prompt, decoded.tokens, spec.stop)
+        if writer:
+            end = {"status": status, "stop": stop, "error": None, "text": text, "notes": list(decoded.notes)}
+            writer.end({**end, "totals": decoded.totals, "baseline": compared})
+        folder = writer.folder if writer else None
+        run = folder.name if folder else None
+        return RunResult(run, folder, text, decoded.tokens, decoded.totals, status, stop, compared, decoded.notes)
+
+    def _publish(
+        self, step: Step, spec: RunSpec, written: Continuation, writer: TraceWriter | None, on_step: Callable | None
+    ) -> None:
+        if writer is None and on_step is None:
+            return
+        new_texts = [written.add(token) for token in step.new_tokens]
+        record = step_record(step, self._texts.all, new_texts, detail=spec.detail == "full")
+        if writer:
+            writer.step(record)
+        if on_step:
+            on_step(record)
+
+    def _compare(
+        self, spec: RunSpec, prompt: list[int], decoded: _Decoded, cancelled: Callable[[], bool]
+    ) -> dict[str, Any] | None:
+        """The method against `ar` with everything else the same: warm, in turn, without a trace.
+
+        Gives the totals of `ar`, the median ratio of tokens per second with its lowest and highest, and
+        whether the tokens are the same. None where it was cancelled before a pair of runs was whole.
+        """
+        own = spec.model_copy(update={"detail": "counters"})
+        plain = own.model_copy(update={"drafting": spec.drafting.model_copy(update={"method": "ar"})})
+        pairs: list[tuple[_Decoded, _Decoded]] = []
+        for _ in range(1 + BASELINE_REPEATS):  # the first pair warms up
+            reference = self._decode(plain, prompt, cancelled, _ignore)
+            if cancelled():
+                break
+            again = self._decode(own, prompt, cancelled, _ignore)
+            if cancelled():
+                break
+            pairs.append((reference, again))
+        if len(pairs) < 2:
+            return None
+        ratios = [again.totals["tokens_per_s"] / reference.totals["tokens_per_s"] for reference, again in pairs[1:]]
+        reference = pairs[-1][0]
+        return {
+            **reference.totals,
+            "speedup": statistics.median(ratios),
+            "speedup_low": min(ratios),
+            "speedup_high": max(ratios),
+            "repeats": len(ratios),
+            "matches_baseline": decoded.tokens == reference.tokens,
+        }
+
+    def _record_failure(self, writer: TraceWriter | None, error: Exception) -> None:
+        if writer is None:
+            return
+        line = f"{type(error).__name__}: {error}".splitlines()[0] if not isinstance(error, GsdError) else str(error)
+        record = {"status": "failed", "stop": None, "error": line, "text": "", "totals": None, "baseline": None}
+        with contextlib.suppress(GsdError):  # a disk that failed the run fails this line, too: it stays incomplete
+            writer.end(record)
+
+    def meta(self, spec: RunSpec) -> dict[str, Any]:
+        """What made a recording: settings, models, versions and machine."""
+        uses_draft = self.draft is not None and spec.drafting.method != "ar"
+        decoded = self.as_decoded(spec)
+        return {
+            "spec": decoded.model_dump(mode="json"),
+            "digest": decoded.digest(),
+            "asked_digest": spec.digest(),
+            "target": self.target.describe(),
+            "draft": self.draft.describe() if uses_draft else None,
+            "versions": {
+                "gsd": gsd.__version__,
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "transformers": transformers.__version__,
+                "platform": platform.platform(),
+            },
+            "machine": hardware(self.target.devices),
+            "notes": self.notes(),
+        }
+
+    def _head(self, spec: RunSpec, prompt: list[int]) -> dict[str, Any]:
+        """The same of a run, with its prompt, by whose tokens its digest goes as well."""
+        meta = self.meta(spec)
+        return meta | {
+            "digest": run_digest(meta["digest"], prompt),
+            "prompt_tokens": prompt,
+            "prompt_texts": self._texts.all(prompt),
+            "eos": sorted(self.eos),
+        }
+
+
+def _ignore(_: Step) -> None:
+    """For decoding of which only the result is wanted."""

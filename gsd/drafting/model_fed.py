@@ -1,0 +1,124 @@
+"""Graph-structured drafting: one draft forward a level, recurring n-grams merged. Source: 2407.16207.
+
+A chain and a tree are graphs that never merge, so they are drafted here, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from gsd.drafting.graph import ROOT, TokenGraph
+from gsd.drafting.pace import Pace
+from gsd.drafting.tree import FlatTree, flatten
+from gsd.models.base import LanguageModel, catch_up, known, require_finite
+from gsd.spec import DraftSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The most probable tokens after each frontier node and their log q, falling: [F][K].
+
+    K is `width`, or the number of tokens in the smaller vocabulary of draft and target where that is less.
+    """
+
+    tokens: list[list[int]]
+    logq: list[list[float]]
+
+
+class GraphDrafter:
+    """Grows a `TokenGraph` with a draft model, and keeps that model's cache true.
+
+    A cache entry is valid for the committed text only while the accepted path follows tree edges.
+    What lies behind a merge edge was computed under another prefix: it is dropped, and the next
+    round's first forward recomputes it together with the new root.
+    """
+
+    def __init__(
+        self, model: LanguageModel, spec: DraftSpec, *, vocab_size: int, record: bool, pace: Pace | None = None
+    ) -> None:
+        self.counter = model.counter
+        self.spec = spec.as_drafted()
+        self._model = model
+        self._vocab_size = min(vocab_size, model.vocab_size)
+        self._record = record
+        self._base = 0  # cache slots of the committed text in this round
+        self._lineage: dict[int, list[int]] = {}  # expanded node -> slots of its tree path behind the base
+
+    def start(self, capacity: int) -> None:
+        """Begin a new text of at most `capacity` tokens."""
+        self._model.reset(capacity + self.spec.depth * self.spec.frontier)
+
+    def draft(self, committed: list[int], max_depth: int) -> TokenGraph:
+        """Grow level by level until nothing is left to expand, `depth` or `max_depth`."""
+        spec = self.spec
+        graph = self._new_graph(committed)
+        frontier = [ROOT]
+        for _ in range(min(spec.depth, max_depth, self._model.context_length - len(committed))):
+            candidates = self._expand(graph, frontier, committed)
+            frontier = graph.grow(frontier, candidates.tokens, candidates.logq, spec)
+            if not frontier:
+                break
+        return graph
+
+    def flatten(self, graph: TokenGraph, max_depth: int) -> FlatTree:
+        """The `budget` nodes that the walk reaches most probably."""
+        return flatten(graph, self.spec.budget, max_depth)
+
+    def observe(self, tree: FlatTree, accepted: list[int], new_tokens: list[int]) -> None:
+        """Keep the cache entries of the accepted path up to its first merge edge or unexpanded node."""
+        slots = []
+        for i in accepted:
+            if tree.merged[i] or tree.nodes[i] not in self._lineage:
+                break
+            slots.append(self._lineage[tree.nodes[i]][-1])
+        self._model.keep(self._base, slots)
+
+    def _new_graph(self, committed: list[int]) -> TokenGraph:
+        """The root, in a cache that holds nothing but committed text."""
+        self._base, self._lineage = self._model.length, {}
+        merge_context = self.spec.merge_context
+        return TokenGraph(committed[-(merge_context or 0) - 1 :], merge_context, record=self._record)
+
+    def _expand(self, graph: TokenGraph, nodes: list[int], committed: list[int]) -> Candidates:
+        """Run `nodes` in one forward, each seeing its own tree path; parents are run already or come before.
+
+        The root comes with whatever of the committed text is not cached.
+        """
+        tokens, positions, pending = [], [], 0
+        if nodes[0] == ROOT:
+            tokens = catch_up(self._model, committed)
+            pending = len(tokens)
+            positions = list(range(len(committed) - pending, len(committed)))
+            self._base, self._lineage[ROOT] = self._model.length + pending, []
+        drafted = nodes[1:] if pending else nodes
+        for slot, node in enumerate(drafted, self._model.length + pending - self._base):
+            self._lineage[node] = [*self._lineage[graph.parents[node]], slot]
+        tokens = tokens + known(self._model, [graph.tokens[node] for node in drafted])
+        positions += [len(committed) - 1 + graph.depths[node] for node in drafted]
+        mask = self._mask(drafted, pending) if drafted else None
+        return self._model.forward(tokens, positions, self._most_probable, rows=len(nodes), mask=mask)
+
+    def _mask(self, nodes: list[int], pending: int) -> np.ndarray | None:
+        """[N, T] over the slots behind the base, with `pending` tokens in a chain before it. None: a lone chain."""
+        slots = self._lineage[nodes[-1]][-1] + 1
+        if len(nodes) == 1 and not pending and len(self._lineage[nodes[0]]) == slots:
+            return None
+        mask = np.zeros((pending + len(nodes), pending + slots), dtype=bool)
+        for row in range(pending):
+            mask[row, : row + 1] = True
+        mask[pending:, :pending] = True
+        for row, node in enumerate(nodes, pending):
+            mask[row, [pending + slot for slot in self._lineage[node]]] = True
+        return mask
+
+    def _most_probable(self, logits: torch.Tensor) -> Candidates:
+        """[F, V] -> the `width` most probable tokens of each row, in one transfer."""
+        logq = logits[:, : self._vocab_size].float().log_softmax(-1)
+        top = logq.topk(min(self.spec.width, self._vocab_size))
+        host = torch.cat([top.indices.double(), top.values.double()], -1).tolist()
+        width = top.indices.shape[-1]
+        require_finite(row[width] for row in host)
+        return Candidates([[int(token) for token in row[:width]] for row in host], [row[width:] for row in host])

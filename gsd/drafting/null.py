@@ -1,0 +1,32 @@
+"""Plain autoregressive decoding: the same loop with an empty draft."""
+
+from __future__ import annotations
+
+from gsd.drafting.graph import TokenGraph
+from gsd.drafting.pace import Pace
+from gsd.drafting.tree import FlatTree, flatten
+from gsd.models.base import Counter, LanguageModel
+from gsd.spec import DraftSpec
+
+
+class NullDrafter:
+    """Proposes nothing."""
+
+    def __init__(
+        self, model: LanguageModel | None, spec: DraftSpec, *, vocab_size: int, record: bool, pace: Pace | None = None
+    ) -> None:
+        self.counter = Counter()
+
+    def start(self, capacity: int) -> None:
+        """Nothing to hold."""
+
+    def draft(self, committed: list[int], max_depth: int) -> TokenGraph:
+        """The root alone."""
+        return TokenGraph(committed[-1:], None)
+
+    def flatten(self, graph: TokenGraph, max_depth: int) -> FlatTree:
+        """The root alone."""
+        return flatten(graph, 0, 0)
+
+    def observe(self, tree: FlatTree, accepted: list[int], new_tokens: list[int]) -> None:
+        """Nothing to learn."""

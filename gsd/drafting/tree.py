@@ -1,0 +1,83 @@
+"""Flattening: the token graph unrolled to the tree that one target forward verifies.
+
+Unrolling copies a shared continuation once per parent, so merging saves draft work, not
+verification work; the budget decides which copies are worth verifying.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from gsd.drafting.graph import ROOT, TokenGraph
+
+
+@dataclass(frozen=True, slots=True)
+class FlatTree:
+    """The tree to verify, as columns over flat indices; index 0 is the root.
+
+    A parent always comes before its child. `nodes` are graph node ids: copies of a shared
+    continuation carry the id of the node that they came from. `merged[i]`: the edge into i is a
+    merge edge. `logq[i]` is the natural logarithm of the estimate that the walk reaches i: the draft's
+    own, or by the edges that `flatten` was given, as method auto does.
+    """
+
+    tokens: list[int]
+    parents: list[int]
+    depths: list[int]
+    nodes: list[int]
+    merged: list[bool]
+    logq: list[float]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def first(self, nodes: int) -> FlatTree:
+        """The root and the first `nodes` nodes behind it, which are a tree again."""
+        columns = (self.tokens, self.parents, self.depths, self.nodes, self.merged, self.logq)
+        return FlatTree(*(column[: nodes + 1] for column in columns))
+
+    def ancestor_mask(self) -> np.ndarray:
+        """[N, N] bool: entry (i, j) is true when j is i or an ancestor of i."""
+        mask = np.eye(len(self), dtype=bool)
+        for i in range(1, len(self)):
+            mask[i] |= mask[self.parents[i]]
+        return mask
+
+
+def flatten(
+    graph: TokenGraph,
+    budget: int,
+    max_depth: int,
+    *,
+    expanded: Container[int] | None = None,
+    edges: Callable[[int], Iterable[tuple[int, float]]] | None = None,
+) -> FlatTree:
+    """Unroll best-first by the probability that the walk arrives, at most `budget` nodes and the root.
+
+    Across a merge edge the estimate is the candidate's own q, then the shared continuation's.
+    `expanded`: follow edges of these nodes only, which gives the tree of a draft with fewer levels.
+    `edges`: a node's out-edges with other estimates than the draft's own log q.
+    """
+    tree = FlatTree([], [], [], [], [], [])
+    queue = [(-0.0, 0, ROOT, -1)]  # (-estimate, order of arrival, graph node, flat parent)
+    arrivals = 1
+    while queue and len(tree) <= budget:
+        cost, _, node, parent = heapq.heappop(queue)
+        index = len(tree)
+        depth = tree.depths[parent] + 1 if index else 0
+        tree.tokens.append(graph.tokens[node])
+        tree.parents.append(parent)
+        tree.depths.append(depth)
+        tree.nodes.append(node)
+        tree.merged.append(index > 0 and graph.parents[node] != tree.nodes[parent])
+        tree.logq.append(-cost)
+        if depth == max_depth or (expanded is not None and node not in expanded):
+            continue
+        for child, logq in edges(node) if edges else graph.out_edges[node]:
+            heapq.heappush(queue, (cost - logq, arrivals, child, index))
+            arrivals += 1
+    return tree

@@ -1,0 +1,152 @@
+"""What takes part: our methods through the engine's loop, and transformers' ways; one timed call each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from time import perf_counter
+from typing import Any, Protocol, get_args
+
+from gsd.config import RunSpec
+from gsd.decode.runner import Runner
+from gsd.errors import GsdError, InputError
+from gsd.lab.peers import PEERS, Peer, StockModels, counted, plain_peer
+from gsd.models.base import out_of_memory
+from gsd.spec import Method, SamplingSpec, preset
+from gsd.trace.records import Tally
+from gsd.trace.step import Times
+
+# Our methods by name, with what a name fixes; `paper` is the authors' algorithm at their settings.
+OWN: dict[str, dict[str, Any]] = {
+    **{method: {"method": method} for method in get_args(Method)},
+    "paper": {**preset("paper"), "method": "graph"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One call. `accepted` are drafted tokens that were emitted.
+
+    `drafted_nodes`, `verified_nodes` and the times are None for peers, which do not tell: `times` are sums over the
+    rounds, `first` those of the first one alone, in which both models run the prompt. `tokens` is None where the call
+    was read back, as texts are not kept.
+    """
+
+    new_tokens: int
+    wall_ms: float
+    rounds: int
+    accepted: int
+    draft_forwards: int
+    target_forwards: int
+    drafted_nodes: int | None = None
+    verified_nodes: int | None = None
+    times: Times | None = None
+    first: Times | None = None
+    tokens: list[int] | None = None
+
+    @property
+    def ms_per_token(self) -> float:
+        """Wall time over new tokens."""
+        return self.wall_ms / self.new_tokens
+
+    @property
+    def overhead_ms(self) -> float | None:
+        """Time outside the models' forwards."""
+        return None if self.times is None else self.wall_ms - self.times.draft - self.times.verify
+
+
+class Contender(Protocol):
+    """Something that decodes a prompt."""
+
+    def measure(self, prompt: list[int]) -> Measurement:
+        """Decode once, timed."""
+
+
+class OwnMethod:
+    """One of our methods through the engine's loop, without a trace."""
+
+    def __init__(self, runner: Runner, spec: RunSpec) -> None:
+        self._runner = runner
+        self._spec = spec
+
+    def measure(self, prompt: list[int]) -> Measurement:
+        """Decode once, timed."""
+        tally, tokens, times = Tally(), [], []
+        start = perf_counter()
+        for step in self._runner.steps(self._spec, prompt):
+            tally.add(step)
+            tokens += step.new_tokens
+            times.append(step.times)
+        wall_ms = (perf_counter() - start) * 1e3
+        return Measurement(
+            len(tokens),
+            wall_ms,
+            tally.rounds,
+            tally.accepted,
+            tally.draft_forwards,
+            tally.target_forwards,
+            tally.drafted_nodes,
+            tally.verified_nodes,
+            Times(*(sum(phase) for phase in zip(*map(astuple, times)))),
+            times[0],
+            tokens,
+        )
+
+
+class PeerMethod:
+    """One of transformers' ways."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    @out_of_memory("shorten the prompts, lower --max-new-tokens, or use --dtype bfloat16")
+    def measure(self, prompt: list[int]) -> Measurement:
+        """Decode once, timed; forwards are counted by hooks on the models, each of the target's giving one token.
+
+        So where a text is cut among drafted tokens, one of them is taken for the target's own.
+        """
+        with counted(self._peer.target) as target, counted(self._peer.assistant) as draft:
+            start = perf_counter()
+            tokens = self._peer.generate(prompt)
+            wall_ms = (perf_counter() - start) * 1e3
+        rounds = target[0]
+        accepted = max(len(tokens) - rounds, 0)
+        return Measurement(len(tokens), wall_ms, rounds, accepted, draft[0], rounds, tokens=tokens)
+
+
+class Unmade:
+    """A contender that could not be made, say for want of memory: every call fails as making it did."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def measure(self, prompt: list[int]) -> Measurement:
+        """Raise what making it raised."""
+        raise self._error
+
+
+def error_line(error: Exception) -> str:
+    """What a contender's failure is told as: our own errors as they are, others with their type; one line."""
+    said = " ".join(str(error).split())
+    return said if isinstance(error, GsdError) else f"{type(error).__name__}: {said}".rstrip(": ")
+
+
+def methods_to_run(names: Sequence[str], sampling: SamplingSpec) -> list[str]:
+    """The methods asked for, checked, with both baselines (ours and transformers' plain decoding) among them."""
+    plain = plain_peer(sampling)
+    known = {*OWN, *PEERS} - ({"hf-greedy", "hf-sample"} - {plain})
+    for name in names:
+        if name not in known:
+            law = f"at temperature {sampling.temperature:g}"
+            raise InputError(f"unknown method {name!r} {law}; choose among {', '.join(sorted(known))}")
+    return list(dict.fromkeys(["ar", plain, *names]))
+
+
+def contender(runner: Runner, stock: StockModels, spec: RunSpec, name: str) -> Contender:
+    """A peer by its name; any other name is one of ours, with the settings of `spec`."""
+    if name in PEERS:
+        try:
+            return PeerMethod(Peer(stock, name, spec, runner.eos))
+        except Exception as error:  # somebody else's code: whatever it raises is the peer's failure alone
+            return Unmade(error)
+    return OwnMethod(runner, spec)

@@ -1,0 +1,1 @@
+"""What the engine runs on: the processor, who else wants it, and where things are kept."""

@@ -1,0 +1,230 @@
+"""Whether a trace is what docs/trace.md says, checked where a run may be somebody else's: views believe it then.
+
+What they use as an index, a number or a text is one, paths end, and graphs have no cycle. Keys that this version does
+not know are left alone. A run that was just recorded here needs no check.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gsd.errors import TraceError
+from gsd.trace.read import UNREADABLE, RunTrace
+
+MOST_NODES = 1 << 17  # of a round; a graph of the widest settings that pays has some hundreds
+MOST_COUNT = 2**53  # that every reader holds exactly
+MOST_LOG = 0.01  # log of a probability, with room for rounding
+COUNTS = ("rounds", "draft_forwards", "target_forwards", "drafted_nodes", "verified_nodes", "merges")
+IDENTITY = ("architecture", "parameters", "layers", "vocab_size")  # not the source: a local folder has another path
+STATUS = ("complete", "cancelled", "failed")
+PHASES = ("draft", "verify", "grow", "flatten", "commit", "other", "total")
+_WORD = re.compile(r"[a-z0-9_-]{0,32}")
+Check = Callable[[Any], bool]
+
+
+class _Wrong(Exception):
+    """What is not as it should be, in a few words."""
+
+
+def check_run(run: RunTrace, *, whole: bool = True) -> RunTrace:
+    """The run itself. Raises `TraceError`, one line, where it is not what a trace is.
+
+    With `whole` no line in the midst of it may be missing or unreadable.
+    """
+    place = "events.jsonl"
+    try:
+        _need(not whole or not any(UNREADABLE in note for note in run.notes), "; ".join(run.notes))
+        place = "run.json"
+        _check_head(run.meta)
+        before, position = -1, len(run.meta["prompt_tokens"]) - 1
+        for number, step in enumerate(run.steps, 1):
+            place = f"round {number} of events.jsonl"
+            _check_step(step)
+            gap = (step["round"] - before - 1, step["position"] - position)
+            _need(gap == (0, 0) or (not whole and min(gap) >= 0), "it does not follow from what is before")
+            before, position = step["round"], step["position"] + len(step["new_tokens"])
+        if run.end is not None:
+            place = "the end line"
+            _check_end(run.end)
+    except (_Wrong, LookupError, TypeError, AttributeError, RecursionError) as error:
+        reason = str(error) if isinstance(error, _Wrong) else f"{type(error).__name__}: {error}"
+        raise TraceError(f"{run.folder}: not a trace of gsd ({place}: {reason[:200]}); leave it out") from None
+    return run
+
+
+def _check_step(step: Mapping[str, Any]) -> None:
+    """One round by itself."""
+    _need(step["type"] == "step", "its type is not step")
+    _need(_is_count(step["round"]) and _is_count(step["position"]), "round or position is no count")
+    for name in ("drafted_nodes", "verified_nodes", "merged", "draft_forwards", "target_forwards"):
+        _need(_is_count(step[name]), f"{name} is no count")
+    _need(_all(step["ms"].get, PHASES, _is_number), "ms are no milliseconds")
+    _need(step["stop"] is None or _is_word(step["stop"]), "stop is no word")
+    _columns(step, "the new tokens", {"new_tokens": _is_count, "new_texts": _is_text, "origins": _is_word})
+    accepted, bonus = step["accepted"], step["bonus"]
+    _need(isinstance(bonus, bool) and isinstance(accepted, list), "accepted or bonus is none")
+    _need(len(step["new_tokens"]) == len(accepted) + bonus, "accepted and new tokens do not go together")
+    parts = [step[name] for name in ("graph", "merges", "decisions", "tree")]
+    if parts == [None] * 4:
+        _need(all(map(_is_count, accepted)), "accepted are no nodes")
+    else:
+        _check_graph(*parts[:3])
+        _check_tree(parts[3], parts[0], parts[1], accepted)
+
+
+def _check_graph(graph: Mapping[str, Any], merges: Mapping[str, Any], decisions: Mapping[str, Any]) -> None:
+    count = _columns(graph, "graph", {
+        "token": _is_count, "text": _is_text, "parent": _is_index, "depth": _is_count, "logq": _is_log,
+        "path_logq": _is_log, "source": _is_word, "expanded": _is_flag})  # fmt: skip
+    _need(0 < count <= MOST_NODES, f"a graph of {count:,} nodes")
+    _need(graph["source"][0] == "root", "node 0 is no root")
+    _need(_is_column(graph.get("forward", [0] * count), count, _is_count), "graph.forward")
+    _check_parents(graph["parent"], "graph")
+    _columns(merges, "merges", {"parent": _index(count), "node": _index(count), "logq": _is_log,
+                                "depth_shift": _is_index, "ngram_text": _is_text, "ngram": _is_ngram})  # fmt: skip
+    _columns(decisions, "decisions", {
+        "parent": _index(count), "token": _is_count, "text": _is_text, "logq": _is_log, "kind": _is_word,
+        "node": _index(count, -1), "rule": _is_word, "value": _is_log, "limit": _is_log})  # fmt: skip
+    _check_acyclic(graph["parent"], merges)
+
+
+def _check_tree(
+    tree: Mapping[str, Any], graph: Mapping[str, Any], merges: Mapping[str, Any], accepted: list[Any]
+) -> None:
+    nodes = len(graph["token"])
+    count = _columns(tree, "tree", {
+        "token": _is_count, "text": _is_text, "node": _index(nodes), "parent": _is_index, "depth": _is_count,
+        "merged": _is_flag, "logq": _is_log, "target_logp": _is_log, "choice": _is_count, "choice_text": _is_text,
+        "choice_logp": _is_log})  # fmt: skip
+    _need(0 < count <= MOST_NODES and tree["node"][0] == 0, "a tree without a root, or with too many nodes")
+    _check_parents(tree["parent"], "tree")
+    joined = set(zip(merges["parent"], merges["node"]))
+    for node, parent, merged in zip(tree["node"][1:], tree["parent"][1:], tree["merged"][1:]):
+        above = tree["node"][parent]
+        _need((above, node) in joined if merged else graph["parent"][node] == above, "the tree has edges of its own")
+    last = 0
+    for flat in accepted:
+        _need(_index(count)(flat) and tree["parent"][flat] == last and flat > 0, "accepted is no path of the tree")
+        last = flat
+
+
+def _check_acyclic(parents: list[int], merges: Mapping[str, list[int]]) -> None:
+    """No way along tree and merge edges leads back; without a merge edge there is none, as parents come first."""
+    if not merges["node"]:
+        return
+    children: list[list[int]] = [[] for _ in parents]
+    above = [0] * len(parents)
+    edges = [*zip(parents[1:], range(1, len(parents))), *zip(merges["parent"], merges["node"])]
+    for parent, node in edges:
+        children[parent].append(node)
+        above[node] += 1
+    free, seen = [node for node, count in enumerate(above) if not count], 0
+    while free:
+        seen += 1
+        for child in children[free.pop()]:
+            above[child] -= 1
+            if not above[child]:
+                free.append(child)
+    _need(seen == len(parents), "its merge edges close a cycle")
+
+
+def _check_parents(parents: list[int], what: str) -> None:
+    _need(parents[0] == -1 and all(0 <= parent < node for node, parent in enumerate(parents[1:], 1)),
+          f"{what}.parent: a node comes before its parent")  # fmt: skip
+
+
+def _check_head(meta: Mapping[str, Any]) -> None:
+    for name in ("run", "created", "digest"):
+        _need(_is_text(meta[name]), f"{name} is no text")
+    _columns(meta, "the prompt", {"prompt_tokens": _is_count, "prompt_texts": _is_text})
+    _need(bool(meta["prompt_tokens"]) and _is_column(meta["eos"], None, _is_count), "no prompt, or eos are no tokens")
+    for name in ("target", "draft"):
+        model = meta[name]
+        known = _is_flat(model) and _is_text(model["source"]) and model.keys() >= {*IDENTITY}
+        _need(known or (name == "draft" and model is None), f"{name} is no model")
+    _need(_is_column(meta.get("notes", []), None, _is_text), "notes are no lines")
+    for name in ("versions", "machine"):
+        _need(_is_flat(meta.get(name, {})), f"{name} are no names with values")
+
+
+def _check_end(end: Mapping[str, Any]) -> None:
+    _need(end["status"] in STATUS, f"status {end['status']!r}")
+    _need(end["stop"] is None or _is_word(end["stop"]), "stop is no word")
+    _need(all(end.get(name) is None or _is_text(end[name]) for name in ("text", "error")), "text or error is no text")
+    for name in ("totals", "baseline"):
+        values = end[name]
+        _need(values is None or all(value is None or _is_flag(value) or _is_number(value) for value in values.values()),
+              f"{name} are no numbers")  # fmt: skip
+    _need(_is_column(end.get("notes", []), None, _is_text), "notes are no lines")
+    counted = isinstance(end["totals"], dict) and all(_is_count(end["totals"].get(name)) for name in COUNTS)
+    _need(end["status"] == "failed" or counted, "it has no totals")
+
+
+def _columns(table: Mapping[str, Any], what: str, checks: Mapping[str, Check]) -> int:
+    """How many rows a part has whose columns must be equally long."""
+    first = table[next(iter(checks))]
+    _need(isinstance(first, list), f"{what} has no columns")
+    for name, check in checks.items():
+        _need(_is_column(table[name], len(first), check), f"{what}: {name}")
+    return len(first)
+
+
+def _is_column(values: Any, count: int | None, check: Check) -> bool:
+    return isinstance(values, list) and count in (None, len(values)) and all(map(check, values))
+
+
+def _all(get: Callable[[str], Any], names: tuple[str, ...], check: Check) -> bool:
+    return all(check(get(name)) for name in names)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < MOST_COUNT
+
+
+def _is_index(value: Any) -> bool:
+    return type(value) is int and -MOST_COUNT < value < MOST_COUNT
+
+
+def _index(count: int, least: int = 0) -> Check:
+    return lambda value: type(value) is int and least <= value < count
+
+
+def _is_flag(value: Any) -> bool:
+    return value is True or value is False
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < MOST_COUNT  # which neither NaN nor infinity is
+
+
+def _is_log(value: Any) -> bool:
+    return value is None or (type(value) in (int, float) and math.isfinite(value) and value <= MOST_LOG)
+
+
+def _is_text(value: Any) -> bool:
+    """Text that can be written as UTF-8: JSON can hold halves of characters."""
+    return isinstance(value, str) and (value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value))
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and _WORD.fullmatch(value) is not None
+
+
+def _is_ngram(value: Any) -> bool:
+    return _is_column(value, None, _is_count) and len(value) > 0
+
+
+def _is_flat(value: Any) -> bool:
+    """Names with plain values, or lists of texts."""
+    return isinstance(value, dict) and all(
+        one is None or _is_flag(one) or _is_number(one) or _is_text(one) or _is_column(one, None, _is_text)
+        for one in value.values()
+    )
+
+
+def _need(holds: bool, words: str) -> None:
+    if not holds:
+        raise _Wrong(words)

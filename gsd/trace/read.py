@@ -1,0 +1,131 @@
+"""The trace of a run as read back, without torch. Schema: docs/trace.md."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gsd.errors import TraceError
+
+SCHEMA = 2
+READABLE = (1, SCHEMA)
+UNREADABLE = "an unreadable line"  # so begins the note of one that was dropped
+
+
+@dataclass(frozen=True, slots=True)
+class RunTrace:
+    """One run as read back. `end` is None while the run is unfinished; `notes` say what was dropped."""
+
+    folder: Path
+    meta: dict[str, Any]
+    steps: list[dict[str, Any]]
+    end: dict[str, Any] | None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The run's name, see `run_name`."""
+        return run_name(self.folder)
+
+    @property
+    def status(self) -> str:
+        """`complete`, `cancelled`, `failed`, or `incomplete` where no end was written."""
+        return self.end["status"] if self.end else "incomplete"
+
+
+def read_run(folder: str | os.PathLike[str]) -> RunTrace:
+    """Read a run folder, finished or not. Raises `TraceError` where it is none of ours."""
+    folder = Path(folder)
+    try:
+        meta = json.loads((folder / "run.json").read_text())
+        found = meta.get("schema") if isinstance(meta, dict) else None
+        meta = as_of_today(meta, found) if found in READABLE else None
+    except FileNotFoundError:
+        way_out = f"it holds runs, so name {folder}/*" if list_runs(folder) else "name a run folder, such as runs/<run>"
+        raise TraceError(f"{folder}: no run.json there; {way_out}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise TraceError(f"{folder}/run.json cannot be read: {error}") from None
+    except (LookupError, TypeError):
+        raise TraceError(f"{folder}: run.json is not a trace's, as it has no settings; name a run of gsd") from None
+    if meta is None:
+        raise TraceError(f"{folder}: {other_version(found)}")
+    tail = EventTail(folder)
+    events = tail.poll()
+    notes = list(tail.notes)
+    if tail.torn:
+        notes.append(f"a torn last line of {tail.torn} bytes was dropped")
+    end = events.pop() if events and events[-1]["type"] == "end" else None
+    return RunTrace(folder, meta, events, end, notes)
+
+
+def as_of_today(meta: dict[str, Any], schema: int) -> dict[str, Any]:
+    """What made a recording of a readable schema, with every setting that this version knows.
+
+    In schema 1 tokens were drawn by an inverse cumulative law, which was not said, as there was no other way.
+    """
+    if schema == SCHEMA or not meta["spec"]["sampling"]["temperature"]:
+        return meta
+    spec = meta["spec"]
+    return {**meta, "spec": {**spec, "sampling": {**spec["sampling"], "draw": "inverse"}}}
+
+
+def other_version(schema: object) -> str:
+    """Why a run of a schema that is not among `READABLE` cannot be read, and the way out."""
+    known = " and ".join(map(str, READABLE))
+    return f"trace schema {schema!r}, this version reads {known}; use the gsd that wrote it"
+
+
+class EventTail:
+    """Follows `events.jsonl` as it grows; `poll` returns the whole lines written since the last call."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = Path(folder) / "events.jsonl"
+        self._offset = 0
+        self.torn = 0  # bytes after the last whole line
+        self.notes: list[str] = []
+
+    def poll(self) -> list[dict[str, Any]]:
+        """New events, oldest first."""
+        if not self._path.exists():
+            return []
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            data = file.read()
+        whole = data.rfind(b"\n") + 1
+        self._offset += whole
+        self.torn = len(data) - whole
+        return list(self._parse(data[:whole]))
+
+    def _parse(self, data: bytes) -> Iterator[dict[str, Any]]:
+        for line in data.splitlines():
+            try:
+                event = json.loads(line)
+                if not isinstance(event, dict) or "type" not in event:
+                    raise ValueError("no event")
+            except (ValueError, RecursionError):
+                self.notes.append(f"{UNREADABLE} of {len(line)} bytes was dropped")
+                continue
+            yield event
+
+
+def run_name(folder: str | os.PathLike[str]) -> str:
+    """What a run is called in lists, tables, bundles and addresses: its folder's name, as the folder is called now.
+
+    So a copy is a run of its own, and a folder that was renamed is the same run under another name. `run` in
+    `run.json` is the name that it was recorded under.
+    """
+    return Path(os.path.abspath(folder)).name
+
+
+def list_runs(out: str | os.PathLike[str]) -> list[Path]:
+    """Run folders under `out` by name, the last first: the newest, but where names do not begin with the time."""
+    try:
+        with os.scandir(out) as found:
+            names = [one.name for one in found if os.path.exists(f"{one.path}/run.json")]
+    except OSError:  # no such folder, or none to look into
+        return []
+    return [Path(out, name) for name in sorted(names, reverse=True)]

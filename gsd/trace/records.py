@@ -1,0 +1,229 @@
+"""From the engine's values to the plain ones of the trace. Schema: docs/trace.md."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from gsd.drafting.graph import TokenGraph
+
+if TYPE_CHECKING:
+    from gsd.trace.step import Step
+
+ENOUGH = 64  # first choices, before a draft is judged by them
+AT_CHANCE = 0.05  # of them taken, or less: chance takes one in the size of the vocabulary, any real draft one in four
+LEAST_LOGP = math.log(0.5)
+Texts = Callable[[list[int]], list[str]]  # of several tokens, each on its own
+
+
+def step_record(step: Step, texts: Texts, new_texts: list[str], *, detail: bool) -> dict[str, Any]:
+    """One `step` line; `new_texts` are those of its new tokens where they stand."""
+    return {
+        "round": step.round,
+        "position": step.position,
+        "graph": graph_columns(step.graph, texts) if detail else None,
+        "merges": merge_columns(step.graph, texts) if detail else None,
+        "decisions": decision_columns(step.graph, texts) if detail else None,
+        "tree": _tree(step, texts) if detail else None,
+        "accepted": step.accepted,
+        "new_tokens": step.new_tokens,
+        "new_texts": new_texts,
+        "origins": _origins(step),
+        "bonus": len(step.new_tokens) > len(step.accepted),
+        "drafted_nodes": len(step.graph) - 1,
+        "verified_nodes": len(step.tree) - 1,
+        "merged": len(step.graph.merges),
+        "draft_forwards": step.draft_forwards,
+        "target_forwards": step.target_forwards,
+        "ms": {**asdict(step.times), "total": step.times.total},
+        "stop": step.stop,
+    }
+
+
+def graph_columns(graph: TokenGraph, texts: Texts) -> dict[str, list]:
+    """The nodes, equally long columns."""
+    return {
+        "token": graph.tokens,
+        "text": texts(graph.tokens),
+        "parent": graph.parents,
+        "depth": graph.depths,
+        "logq": graph.logq,
+        "path_logq": graph.path_logq,
+        "source": graph.sources,
+        "expanded": graph.expanded,
+        "forward": graph.forwards,
+    }
+
+
+def merge_columns(graph: TokenGraph, texts: Texts) -> dict[str, list]:
+    """The merge edges."""
+    return {
+        "parent": [merge.parent for merge in graph.merges],
+        "node": [merge.node for merge in graph.merges],
+        "logq": [merge.logq for merge in graph.merges],
+        "depth_shift": [merge.depth_shift for merge in graph.merges],
+        "ngram": [list(merge.ngram) for merge in graph.merges],
+        "ngram_text": ["".join(texts(list(merge.ngram))) for merge in graph.merges],
+    }
+
+
+def decision_columns(graph: TokenGraph, texts: Texts) -> dict[str, list]:
+    """What became of each candidate."""
+    decisions = graph.decisions
+    return {
+        "parent": [decision.parent for decision in decisions],
+        "token": [decision.token for decision in decisions],
+        "text": texts([decision.token for decision in decisions]),
+        "logq": [decision.logq for decision in decisions],
+        "kind": [decision.kind for decision in decisions],
+        "node": [decision.node for decision in decisions],
+        "rule": [decision.rule for decision in decisions],
+        "value": [finite(decision.value) for decision in decisions],
+        "limit": [finite(decision.limit) for decision in decisions],
+    }
+
+
+def _tree(step: Step, texts: Texts) -> dict[str, list]:
+    tree, choices = step.tree, step.choices
+    return {
+        "token": tree.tokens,
+        "text": texts(tree.tokens),
+        "node": tree.nodes,
+        "parent": tree.parents,
+        "depth": tree.depths,
+        "merged": tree.merged,
+        "logq": tree.logq,
+        "target_logp": [None, *map(finite, choices.node_logp[1:])],
+        "choice": choices.tokens,
+        "choice_text": texts(choices.tokens),
+        "choice_logp": [finite(logp) for logp in choices.logp],
+    }
+
+
+def _origins(step: Step) -> list[str]:
+    """Where each new token came from: its source, but behind a merge edge everything is owed to the merge."""
+    origins = []
+    merged = False
+    for i in step.accepted:
+        merged = merged or step.tree.merged[i]
+        origins.append("merge" if merged else step.graph.sources[step.tree.nodes[i]])
+    if len(step.new_tokens) > len(origins):
+        origins.append("bonus" if len(step.tree) > 1 else "target")
+    return origins
+
+
+@dataclass(slots=True)
+class Tally:
+    """Sums over the rounds of a run; `totals` has the keys of the trace's `end` line."""
+
+    new_tokens: int = 0
+    rounds: int = 0
+    draft_forwards: int = 0
+    target_forwards: int = 0
+    drafted_nodes: int = 0
+    verified_nodes: int = 0
+    merges: int = 0
+    accepted: int = 0
+    longest_path: int = 0
+    wall_ms: float = 0.0
+    draft_ms: float = 0.0
+    verify_ms: float = 0.0
+
+    def add(self, step: Step) -> None:
+        """Count one round."""
+        self.new_tokens += len(step.new_tokens)
+        self.rounds += 1
+        self.draft_forwards += step.draft_forwards
+        self.target_forwards += step.target_forwards
+        self.drafted_nodes += len(step.graph) - 1
+        self.verified_nodes += len(step.tree) - 1
+        self.merges += len(step.graph.merges)
+        self.accepted += len(step.accepted)
+        self.longest_path += max(step.tree.depths)
+        self.wall_ms += step.times.total
+        self.draft_ms += step.times.draft
+        self.verify_ms += step.times.verify
+
+    def add_record(self, record: dict[str, Any]) -> None:
+        """Count one round by its `step` line; one of counts alone does not say its longest path."""
+        self.new_tokens += len(record["new_tokens"])
+        self.rounds += 1
+        self.draft_forwards += record["draft_forwards"]
+        self.target_forwards += record["target_forwards"]
+        self.drafted_nodes += record["drafted_nodes"]
+        self.verified_nodes += record["verified_nodes"]
+        self.merges += record["merged"]
+        self.accepted += len(record["accepted"])
+        self.longest_path += max(record["tree"]["depth"]) if record["tree"] else 0
+        self.wall_ms += record["ms"]["total"]
+        self.draft_ms += record["ms"]["draft"]
+        self.verify_ms += record["ms"]["verify"]
+
+    def totals(self) -> dict[str, float | int | None]:
+        """Counts, rates and times; a rate without a denominator is None."""
+        sums = asdict(self)
+        accepted, longest_path = sums.pop("accepted"), sums.pop("longest_path")
+        return {
+            **sums,
+            "mean_acceptance_length": mean_acceptance_length(accepted, self.rounds),
+            "draft_acceptance_rate": _ratio(accepted, self.verified_nodes),
+            "acceptance_rate_longest_path": _ratio(accepted, longest_path),
+            "acceptance_rate_drafted": _ratio(accepted, self.drafted_nodes),
+            "overhead_ms": self.wall_ms - self.draft_ms - self.verify_ms,
+            "tokens_per_s": _ratio(1e3 * self.new_tokens, self.wall_ms),
+        }
+
+
+@dataclass(slots=True)
+class FirstChoices:
+    """How often the target picks what the draft thinks likeliest, where the draft was asked.
+
+    `greedy`: every pick is the target's likeliest. A sampled one counts only where it had at least even odds: no
+    draft foresees the others.
+    """
+
+    greedy: bool
+    asked: int = 0
+    picked: int = 0
+
+    def add(self, step: Step) -> None:
+        """Count one round: the root, and what was accepted behind it."""
+        tree, choices = step.tree, step.choices
+        first: dict[int, int] = {}  # flat node -> its likeliest drafted child
+        for child in range(1, len(tree)):
+            if step.graph.sources[tree.nodes[child]] == "draft":
+                parent = tree.parents[child]
+                if parent not in first or tree.logq[child] > tree.logq[first[parent]]:
+                    first[parent] = child
+        for node in (0, *step.accepted):
+            if node in first and (self.greedy or (choices.logp and choices.logp[node] > LEAST_LOGP)):
+                self.asked += 1
+                self.picked += tree.tokens[first[node]] == choices.tokens[node]
+
+    def note(self) -> str | None:
+        """A line where the draft does hardly better than chance, for its user."""
+        if self.asked < ENOUGH or self.picked > AT_CHANCE * self.asked:
+            return None
+        return (
+            f"the target picked the draft's first choice at {self.picked} of {self.asked} tokens, hardly more than by "
+            "chance: the draft may be damaged or of another family, and plain decoding (method ar) would be faster"
+        )
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+def finite(value: float) -> float | None:
+    """A number for JSON: None where it is NaN or infinite."""
+    return value if math.isfinite(value) else None
+
+
+def mean_acceptance_length(accepted: int, rounds: int) -> float | None:
+    """Tokens that a round's one target forward is good for: 1 + accepted / rounds; None without a round.
+
+    The 1 is the bonus, which counts even in a last round that a stop rule cut before it.
+    """
+    return 1 + accepted / rounds if rounds else None

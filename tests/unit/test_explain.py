@@ -1,0 +1,301 @@
+"""What the page says in words: true to the record, and safe whatever the tokens are."""
+
+import copy
+import itertools
+import math
+from html.parser import HTMLParser
+
+import pytest
+from fixtures.recorded import _record, rounds, run_spec
+
+from analysis.explain import explain, story
+from analysis.faces import unrolled_nodes
+from analysis.svg import svg
+from analysis.words import code, plain, visible
+from app.components.graph_view import Frame, graph_data
+from app.components.node_table import node_frame
+from app.components.token_text import text_data
+from gsd.drafting.graph import TokenGraph
+from gsd.drafting.tree import flatten
+from gsd.spec import DraftSpec
+
+SPEC = run_spec(drafting=DraftSpec(width=5, depth=6, frontier=4, merge_context=0, prob_threshold=0.05, budget=20))
+STEPS = [made.record for made in itertools.islice(rounds(SPEC), 30)]
+META = SPEC.model_dump(mode="json")
+
+
+def everything(step):
+    """Every id that the round has."""
+    yield from (f"n{i}" for i in range(len(step["graph"]["token"])))
+    yield from (f"m{i}" for i in range(len(step["merges"]["node"])))
+    yield from (f"c{i}" for i, kind in enumerate(step["decisions"]["kind"]) if kind == "pruned")
+    yield "b"
+
+
+class Parsed(HTMLParser):
+    """The tags of a text, and the text inside of each `<code>`."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.nested, self.tags, self.codes = [], [], set(), []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.nested += [tag] if self.open else []
+        self.open.append(tag)
+        self.tags.add(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open == ["code"]:
+            self.codes.append(data)
+
+
+def test_whatever_is_in_a_round_is_explained_and_no_token_becomes_markup():
+    shown = set()
+    for step in STEPS:
+        for id in everything(step):
+            found = explain(step, META, id)
+            for text in (found.heading, *found.paragraphs):
+                parsed = Parsed(text)
+                assert parsed.tags <= {"b", "i", "code"}
+                assert parsed.nested == [] and parsed.open == []
+                shown.update(parsed.codes)
+    assert {"<b>", "`", "&amp;", "↵", "→"} <= shown
+
+
+@pytest.mark.parametrize("id", ["n999", "m999", "c999", "n", "x1", "n-1", "n1.5", "n²", ""])
+def test_what_is_not_there_has_no_explanation(id):
+    assert explain(STEPS[0], META, id) is None
+
+
+def test_a_path_cut_by_a_stop_rule_has_no_bonus_to_explain():
+    step = copy.deepcopy(STEPS[0])
+    step["bonus"] = False
+    assert explain(step, META, "b") is None
+
+
+def test_what_was_drafted_behind_the_end_of_the_text_was_not_rejected():
+    """A round of one accepted node and more, as if a stop rule had cut its path behind the first."""
+    seen = 0
+    for step in STEPS:
+        if not step["accepted"]:
+            continue
+        cut = step | {"accepted": step["accepted"][:1], "bonus": False}
+        fates = node_frame(cut)["fate"].tolist()
+        drawn = graph_data(cut, run="r", frame=Frame.of([cut]), show_pruned=False, selected=None)["nodes"]
+        for node in [i for i, fate in enumerate(fates) if fate == "after the end"]:
+            said = words(cut, node)
+            assert "the text had ended here" in said and "Rejected" not in said and "instead" not in said
+            place = drawn["ref"].index(f"n{node}")
+            assert (drawn["kind"][place], drawn["tip"][place].split("\n")[0]) == ("ended", "after the end")
+            seen += 1
+    assert seen
+
+
+def test_of_merging_only_the_paths_through_the_graph_are_counted():
+    """What a run without merging would have drafted is not known from this one."""
+    step = next(step for step in STEPS if step["merged"])
+    said = " ".join(story(step, META).paragraphs)
+    assert f"the graph holds {unrolled_nodes(step, 6):,} nodes" in said
+    assert "as a tree" not in said and "nodes more" not in said
+
+
+def test_a_round_without_a_draft_promises_no_free_token():
+    step = copy.deepcopy(STEPS[0])
+    step["drafted_nodes"] = step["verified_nodes"] = 0
+    [said] = explain(step, META, "b").paragraphs
+    assert "Nothing was drafted" in said
+    assert "costs no forward" in explain(STEPS[0], META, "b").paragraphs[0]
+
+
+def words(step, node):
+    return " ".join(explain(step, META, f"n{node}").paragraphs)
+
+
+def test_verdicts_agree_with_the_record():
+    seen = set()
+    for step in STEPS:
+        tree, accepted = step["tree"], {step["tree"]["node"][i] for i in step["accepted"]}
+        for node in range(1, len(step["graph"]["token"])):
+            said = words(step, node)
+            verdict = next(word for word in ("Accepted", "Rejected", "Not verified") if word in said)
+            wanted = "Accepted" if node in accepted else "Rejected" if node in tree["node"] else "Not verified"
+            assert verdict == wanted
+            seen.add(verdict)
+    assert len(seen) == 3
+
+
+def test_reasons_agree_with_the_decisions():
+    said = {"leaf": "Kept as a leaf", "capped": "Not expanded"}
+    seen = set()
+    for step in STEPS:
+        decisions = step["decisions"]
+        for kind, node in zip(decisions["kind"], decisions["node"]):
+            if kind in said:
+                assert said[kind] in words(step, node)
+                seen.add(kind)
+    assert seen == set(said)
+
+
+def test_a_merge_later_or_earlier_says_by_how_much():
+    step = next(step for step in STEPS if -2 in step["merges"]["depth_shift"])
+    index = step["merges"]["depth_shift"].index(-2)
+    assert "2 levels later" in explain(step, META, f"m{index}").paragraphs[1]
+
+
+def test_every_committed_token_has_its_probabilities():
+    data = text_data("run", "prompt", STEPS, selected=0, live=False)["tokens"]
+    assert data["text"] == [text for step in STEPS for text in step["new_texts"]]
+    assert data["origin"] == [origin for step in STEPS for origin in step["origins"]]
+    for origin, q, p in zip(data["origin"], data["q"], data["p"], strict=True):
+        assert 0 < p <= 1
+        assert (q is None) == (origin in ("bonus", "target"))
+
+
+def test_the_q_of_a_token_behind_a_merge_edge_is_the_candidates_own():
+    step = next(s for s in STEPS if any(s["tree"]["merged"][i] for i in s["accepted"]))
+    place, flat = next((k, i) for k, i in enumerate(step["accepted"]) if step["tree"]["merged"][i])
+    parent, node = step["tree"]["node"][step["tree"]["parent"][flat]], step["tree"]["node"][flat]
+    edges = list(zip(step["merges"]["parent"], step["merges"]["node"]))
+    shown = text_data("run", "", [step], selected=None, live=False)["tokens"]["q"][place]
+    assert shown == pytest.approx(math.exp(step["merges"]["logq"][edges.index((parent, node))]), abs=1e-4)
+
+
+def test_the_table_has_a_row_for_each_node_and_a_p_for_each_verified_one():
+    for step in STEPS:
+        frame = node_frame(step)
+        assert frame["node"].tolist() == list(range(len(step["graph"]["token"])))
+        verified = frame["copies"].gt(0) & frame["node"].gt(0)
+        assert frame["p"].notna().tolist() == verified.tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [(" the", "·the"), ("\n\t", "↵→"), ("", "∅"), ("\u202e", "\\u202e"), ("\x00", "\\u0000"), ("é🙂", "é🙂")],
+)
+def test_white_space_and_control_characters_are_visible(text, shown):
+    assert visible(text) == shown
+
+
+def test_plain_text_is_not_markdown():
+    assert plain("a*b_[c](d) :red[e] $f$") == r"a\*b\_\[c\]\(d\) \:red\[e\] \$f\$"
+
+
+AUTO = run_spec(drafting=DraftSpec(method="auto"))
+BEFORE = [5, 6, 7, 8, 1, 5, 6]  # 5 6 stood there before, and 7 8 followed
+
+
+def looked_up(budget=2):
+    """A round of method auto, its draft asked at the root alone, where it says 9 and 7:
+
+    6 ─ 7 ─ 8     found in the text; the draft thinks of 7, too, and was not asked behind it
+     ├─ 2         found among rejected hypotheses; the draft does not think of it
+     └─ 9         the draft's own
+
+    The target picks 7 and 8. Verified are `budget` nodes: 7 and 8 first.
+    """
+    graph = TokenGraph([6], None)
+    graph.attach([7, 8], [math.log(0.7), math.log(0.9)], "lookup")
+    graph.attach([2], [math.log(0.4)], "history")
+    graph.grow([0], [[9, 7]], [[math.log(0.5), math.log(0.2)]], DraftSpec(width=2, sibling_threshold=0.0))
+    tree = flatten(graph, budget, 10)
+    return _record(AUTO, 0, len(BEFORE) - 1, graph, tree, [{6: 7, 7: 8}.get(token, 0) for token in tree.tokens]).record
+
+
+def said_of(node, step=None):
+    return " ".join(explain(step or looked_up(), AUTO.model_dump(mode="json"), f"n{node}", BEFORE).paragraphs)
+
+
+def test_where_a_token_was_looked_up_is_told_and_what_the_draft_said_of_it_afterwards():
+    assert "Found in the text so far</b>, behind the same last 2 tokens; by" in said_of(1)
+    assert "estimated at 70.0%" in said_of(1)
+    assert "Asked afterwards, after" in said_of(1)
+    assert "q = 20.0%</b>, its choice number 2 of 2" in said_of(1)
+    assert "the same last 2 tokens, as number 2 of what follows there" in said_of(2)
+    assert "The draft was not asked about it." in said_of(2)
+    assert "Found among rejected hypotheses</b>, behind the same last tokens" in said_of(3)
+    assert "the draft did not think of it" in said_of(3)
+    assert "Found" not in said_of(4) and "the draft gave it <b>q = 50.0%" in said_of(4)
+
+
+def test_of_a_token_that_was_looked_up_behind_a_hypothesis_it_is_told_behind_which():
+    """The draft says 4 behind the 6 at the end; `6 4` stood at the beginning, and 7 8 followed."""
+    before = [6, 4, 7, 8, 1, 6]
+    graph = TokenGraph([6], None)
+    graph.grow([0], [[4]], [[math.log(0.9)]], DraftSpec(width=1))
+    graph.attach([7, 8], [math.log(0.7), math.log(0.9)], "lookup", behind=1)
+    tree = flatten(graph, 3, 10)
+    step = _record(AUTO, 0, len(before) - 1, graph, tree, [0] * len(tree)).record
+    said = " ".join(explain(step, AUTO.model_dump(mode="json"), "n3", before).paragraphs)
+    assert f"the same last 2 tokens up to {code(step['graph']['text'][1])}, as number 2 of what" in said
+
+
+def test_an_estimate_is_not_shown_as_the_drafts_q():
+    meta = AUTO.model_dump(mode="json")
+    measures = [explain(looked_up(), meta, f"n{node}").measures for node in (1, 2, 4)]
+    assert {name: round(math.exp(logp), 2) for name, logp in measures[0].items()} == {
+        "estimate": 0.7, "q": 0.2, "path estimate": 0.7, "p": 0.6}  # fmt: skip
+    assert "q" not in measures[1] and "estimate" not in measures[2] and "path q" in measures[2]
+    shown = text_data("run", "", [looked_up()], selected=None, live=False)
+    assert shown["tokens"]["origin"][:2] == ["lookup", "lookup"]
+    assert shown["tokens"]["q"] == [0.2, None, None]
+    assert shown["tokens"]["rank"] == [1, None, None]
+    assert [None if q != q else q for q in node_frame(looked_up())["q"].round(2)][1:] == [0.2, None, None, 0.5]
+    assert node_frame(looked_up())["source"].tolist() == ["root", "lookup", "lookup", "history", "draft"]
+
+
+def test_what_auto_left_alone_was_not_likely_to_pay():
+    assert "another draft forward was not likely to pay" in said_of(4)
+    assert "not likely enough to be reached to pay" in said_of(3)
+    assert "budget" not in said_of(3) + said_of(4) + " ".join(story(looked_up(), AUTO.model_dump()).paragraphs)
+
+
+def test_the_story_of_a_round_says_who_brought_the_nodes():
+    told = " ".join(story(looked_up(), AUTO.model_dump()).paragraphs)
+    assert "proposed <b>1 node</b> in 1 forward." in told
+    assert "<b>2 nodes</b> were found in the text so far. <b>1 node</b> was found among rejected hypotheses." in told
+
+
+def test_a_round_of_which_nothing_was_verified_promises_no_free_token():
+    step = looked_up(budget=4)
+    step["verified_nodes"], step["accepted"] = 0, []
+    step["tree"] = {name: column[:1] for name, column in step["tree"].items()}
+    assert "Nothing was verified" in explain(step, AUTO.model_dump(), "b").paragraphs[0]
+    assert "None was likely to pay" in " ".join(story(step, AUTO.model_dump()).paragraphs)
+
+
+def test_sources_are_in_the_legend_of_a_text_only_where_some_token_has_them():
+    assert "lookup" in text_data("run", "", [looked_up()], selected=None, live=False)["origins"]
+    assert not {"lookup", "history"} & set(text_data("run", "", STEPS, selected=None, live=False)["origins"])
+
+
+def test_what_was_looked_up_is_marked_in_the_picture_and_in_its_file():
+    picture = graph_data(looked_up(), run="run", frame=Frame(4, 300), show_pruned=False, selected=None)
+    nodes = picture["nodes"]
+    assert dict(zip(nodes["id"], nodes["source"])) == {
+        "n0": "", "n1": "lookup", "n2": "lookup", "n3": "history", "n4": "", "b": ""}  # fmt: skip
+    assert nodes["tip"][2] == "accepted\nfound in the text so far\nestimate 90.0%  ·  p 60.0%"
+    assert "estimate 70.0%  ·  q 20.0%" in nodes["tip"][1]
+    drawn = svg(picture, "title")
+    assert "found in the text<" in drawn and "found among rejected<" in drawn
+    plain_picture = graph_data(STEPS[0], run="run", frame=Frame(4, 300), show_pruned=False, selected=None)
+    assert "found in the text<" not in svg(plain_picture, "title")
+
+
+@pytest.mark.parametrize(("part", "column"), [("decisions", "rule"), ("graph", "depth"), ("graph", "token")])
+def test_no_recorded_word_or_number_is_read_as_markup(part, column):
+    """Each value of a column in turn is markup; of what needs it as a number, nothing is said at all."""
+    step = next(one for one in STEPS if "pruned" in one["decisions"]["kind"] and one["accepted"])
+    evil = "<img src=x onerror=alert(1)>"
+    for row in range(len(step[part][column])):
+        spoilt = copy.deepcopy(step)
+        spoilt[part][column][row] = evil
+        for id in everything(step):
+            try:
+                found = explain(spoilt, META, id)
+            except (TypeError, ValueError, LookupError):
+                continue
+            assert not any("<img" in text for text in (found.heading, *found.paragraphs))

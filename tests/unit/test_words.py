@@ -1,0 +1,24 @@
+"""Token text in words: visible, harmless, and never longer than a line can bear."""
+
+from analysis.words import LONGEST, code, setting, shortened
+
+
+def test_markup_is_escaped_and_white_space_shown():
+    assert code("<b> &\n") == "<code>&lt;b&gt;·&amp;↵</code>"
+
+
+def test_of_a_very_long_token_the_beginning_and_its_length_are_shown():
+    assert code("<" * 10_000) == f"<code>{'&lt;' * LONGEST}…</code> (10,000 characters)"
+    assert "…" not in code("x" * LONGEST)
+
+
+def test_a_long_text_is_cut_between_words():
+    assert shortened("live  near\nthe", 13) == "live near the"
+    assert shortened("live near the mountains", 20) == "live near the …"
+    assert shortened("live near the mountains", 13) == "live near the …"
+    assert shortened("a" * 50, 36) == "a" * 36 + " …"
+
+
+def test_a_setting_that_is_not_used_is_off_and_nought_is_a_value():
+    assert [setting(value) for value in (None, False, True, 0, 1, 0.5, "leaf")] == [
+        "off", "off", "on", "0", "1", "0.5", "leaf"]  # fmt: skip
