@@ -27,10 +27,10 @@ import torch
 from benchmarks.ablation import VARIANTS, WHOLE
 from benchmarks.common import add_out, add_prompts, ends, over_prompts, parser, prompts_of, run_spec, told, write
 from gsd.config import RunSpec
+from gsd.decode.drafters import DRAFTERS
 from gsd.decode.engine import Engine
 from gsd.decode.runner import Runner
 from gsd.decode.stops import StopRules
-from gsd.drafting import DRAFTERS
 from gsd.drafting.pace import LiveCurve, Pace
 from gsd.errors import InputError
 from gsd.lab.cost import Costs, Curve

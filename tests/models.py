@@ -17,9 +17,9 @@ from transformers import (
     Qwen3Config,
 )
 
+from gsd.decode.drafters import DRAFTERS
 from gsd.decode.engine import Engine
 from gsd.decode.stops import StopRules
-from gsd.drafting import DRAFTERS
 from gsd.drafting.pace import Pace
 from gsd.models.hf import HFModel
 from gsd.spec import DraftSpec, ModelSpec, SamplingSpec

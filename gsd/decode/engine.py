@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from gsd.decode.stops import StopRules
-from gsd.drafting import Drafter
+from gsd.drafting.base import Drafter
 from gsd.drafting.tree import FlatTree
 from gsd.errors import PromptError
 from gsd.models.base import Counter, LanguageModel, catch_up

@@ -15,10 +15,10 @@ import transformers
 
 import gsd
 from gsd.config import RunSpec, run_digest
+from gsd.decode.drafters import DRAFTERS
 from gsd.decode.engine import Engine
 from gsd.decode.stops import StopRules
 from gsd.decode.text import Continuation, TokenTexts, encode, text_before_stop
-from gsd.drafting import DRAFTERS
 from gsd.drafting.pace import Pace
 from gsd.errors import GsdError, InputError
 from gsd.machine.crowd import crowd

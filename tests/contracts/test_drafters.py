@@ -4,9 +4,9 @@ import copy
 
 import pytest
 
+from gsd.decode.drafters import DRAFTERS
 from gsd.decode.engine import Engine
 from gsd.decode.stops import StopRules
-from gsd.drafting import DRAFTERS
 from gsd.drafting.graph import ROOT
 from gsd.spec import DraftSpec, SamplingSpec
 from gsd.verifying.noise import _keys

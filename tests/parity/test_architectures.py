@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from gsd.drafting import DRAFTERS
+from gsd.decode.drafters import DRAFTERS
 from gsd.spec import PREFILL_CHUNK, DraftSpec, SamplingSpec
 from tests import oracle
 from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, target_of, tokens_of

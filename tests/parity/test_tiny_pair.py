@@ -5,8 +5,8 @@ import random
 
 import pytest
 
+from gsd.decode.drafters import DRAFTERS
 from gsd.decode.runner import Runner
-from gsd.drafting import DRAFTERS
 from gsd.lab.bench.divergence import divergences
 from gsd.models.loading import load_stock
 from gsd.models.pairs import PAIRS

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from gsd.config import RunSpec
+from gsd.decode.drafters import DRAFTERS
 from gsd.decode.engine import Engine
 from gsd.decode.stops import StopRules
-from gsd.drafting import DRAFTERS
 from gsd.drafting.auto import CATCHING_UP, AutoDrafter
 from gsd.drafting.graph import ROOT, tree_path
 from gsd.drafting.pace import SHORTEST_PAUSE

@@ -82,7 +82,7 @@ def test_waits_are_not_said_to_be_others_than_torch_was_loaded_with(monkeypatch)
 
 
 def test_a_process_says_its_niceness_and_how_its_threads_wait():
-    code = "from gsd.environment import manners; import os; os.nice(3); print(*manners().values())"
+    code = "from gsd.machine.environment import manners; import os; os.nice(3); print(*manners().values())"
     env = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
     assert done.stdout.split() == [str(min(os.nice(0) + 3, 19)), "passive"]

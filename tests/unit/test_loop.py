@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gsd.decode.drafters import DRAFTERS
 from gsd.decode.engine import Engine
 from gsd.decode.stops import StopRules
-from gsd.drafting import DRAFTERS
 from gsd.drafting.auto import MOST_FORWARDS
 from gsd.models.hf import HFModel
 from gsd.spec import DraftSpec, SamplingSpec
