@@ -11,10 +11,9 @@ from typing import Any
 
 from analysis.faces import AFTER_END, face, fates, levels, shared_by_merges, unrolled_nodes, verdicts
 from analysis.hypotheses import leaves, path
-from analysis.sources import FOUND, draft_logq, matched_tokens
+from analysis.sources import draft_logq, is_found, matched_tokens
 from analysis.words import code, percent
 from gsd.drafting.graph import tree_path
-from gsd.spec import DraftSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +41,10 @@ def _share(logp: float | None) -> float:
     return 0.0 if logp is None else math.exp(logp)
 
 
-def explain(step: dict[str, Any], spec: dict[str, Any], id: str, before: Sequence[int] = ()) -> Explanation | None:
+def explain(step: dict[str, Any], meta: dict[str, Any], id: str, before: Sequence[int] = ()) -> Explanation | None:
     """Explain `n7`, `m2`, `c5`, `h3` or `b` of a round; None where the round has no such thing.
 
-    `step` is a record with its graph, `spec` the run's `RunSpec` as in run.json, `before` the ids of the text up to
+    `step` is a record with its graph, `meta` the run's run.json, `before` the ids of the text up to
     the round's root, as far as it is known.
     """
     kind, number = id[:1], id[1:]
@@ -57,52 +56,75 @@ def explain(step: dict[str, Any], spec: dict[str, Any], id: str, before: Sequenc
     if not 0 <= index < sizes.get(kind, 0):
         return None
     if kind == "n":
-        return _node(step, drafted_by(spec), index, before)
+        return _node(step, drafted_by(meta), index, before)
     if kind == "h":
-        return _hypothesis(step, drafted_by(spec), index)
-    return _merge(step, drafted_by(spec), index) if kind == "m" else _candidate(step, drafted_by(spec), index)
+        return _hypothesis(step, drafted_by(meta), index)
+    return _merge(step, drafted_by(meta), index) if kind == "m" else _candidate(step, drafted_by(meta), index)
 
 
-def tell(step: dict[str, Any], spec: dict[str, Any], id: str | None, before: Sequence[int] = ()) -> Explanation:
+def tell(step: dict[str, Any], meta: dict[str, Any], id: str | None, before: Sequence[int] = ()) -> Explanation:
     """What is selected, or else what happened in the round."""
-    return explain(step, spec, id or "", before) or story(step, spec)
+    return explain(step, meta, id or "", before) or story(step, meta)
 
 
-def drafted_by(spec: dict[str, Any]) -> DraftSpec:
-    """A run's drafting as its method read it."""
-    return DraftSpec(**spec["drafting"]).as_drafted()
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """What a run was drafted by: its settings, those that its method has, and the method's own words, escaped."""
+
+    values: dict[str, Any]
+    sources: dict[str, str]  # beside the draft
+    reasons: dict[str, str]
+    judges: str
+
+    @property
+    def estimates(self) -> bool:
+        """Whether the verified tree stands by estimates of the method's own, not by q."""
+        return self.judges != "q"
+
+    @property
+    def depth(self) -> int:
+        """Levels at most; 0 of a method that has none."""
+        return self.values.get("depth", 0)
 
 
-def story(step: dict[str, Any], spec: dict[str, Any]) -> Explanation:
+def drafted_by(meta: dict[str, Any]) -> Drafted:
+    """A run's drafting, by its run.json."""
+    told = meta["method"]
+    sources, reasons = ({name: _raw(text) for name, text in told[part].items()} for part in ("sources", "reasons"))
+    sources.pop("draft", None)
+    return Drafted(meta["spec"]["drafting"], sources, reasons, told["judges"])
+
+
+def story(step: dict[str, Any], meta: dict[str, Any]) -> Explanation:
     """What happened in a round, from the draft to the target's own token."""
-    settings = drafted_by(spec)
+    settings = drafted_by(meta)
     if not step["drafted_nodes"]:
-        why = "Nothing was likely to pay for its time. " if settings.method == "auto" else ""
-        return Explanation("Nothing was drafted", [f"{why}The target's forward gave one token, its own."])
+        why = settings.reasons["undrafted"]
+        return Explanation("Nothing was drafted", [f"{why} The target's forward gave one token, its own.".strip()])
     drafted = _proposed(step, settings)
     if step["merged"]:
         unrolled = _counted(unrolled_nodes(step, settings.depth), "node")
         drafted += (f" {_counted(step['merged'], 'candidate')} merged into a node already there; unrolled, each path "
                     f"for itself, the graph holds {unrolled}.")  # fmt: skip
     if not step["verified_nodes"]:
-        return Explanation(_gain(step), [drafted, "None was likely to pay for the time that its verification takes.",
+        return Explanation(_gain(step), [drafted, settings.reasons["none verified"],
                                          _end_of_walk(step, settings)])  # fmt: skip
     verified = f"The target looked at <b>{_raw(step['verified_nodes'])}</b> in one forward"
     verified += ", a merged node once for each path to it" if step["merged"] else ""
-    full = step["verified_nodes"] == settings.budget
-    verified += f"; the budget of {settings.budget} allows no more." if full else "."
+    budget = settings.values.get("budget")
+    verified += f"; the budget of {budget} allows no more." if step["verified_nodes"] == budget else "."
     return Explanation(_gain(step), [drafted, verified, _end_of_walk(step, settings)])
 
 
-def _proposed(step: dict[str, Any], settings: DraftSpec) -> str:
+def _proposed(step: dict[str, Any], settings: Drafted) -> str:
     """How many nodes there were, and who brought them."""
     sources = Counter(step["graph"]["source"])
-    auto, said = settings.method == "auto", []
+    said = []
     if levels(step):
-        times = f"in {_counted(levels(step), 'forward')}" if auto else f"on {_counted(levels(step), 'level')}"
+        times = f"{'in' if settings.estimates else 'on'} {_counted(levels(step), settings.reasons['asked'])}"
         said.append(f"The draft proposed <b>{_counted(sources['draft'], 'node')}</b> {times}.")
     said += [f"<b>{_counted(sources[source], 'node')}</b> {'was' if sources[source] == 1 else 'were'} found {where}."
-             for source, where in FOUND.items() if sources[source]]  # fmt: skip
+             for source, where in settings.sources.items() if sources[source]]  # fmt: skip
     return " ".join(said)
 
 
@@ -111,7 +133,7 @@ def _gain(step: dict[str, Any]) -> str:
     return f"{_counted(accepted, 'drafted token')} accepted{bonus}" if accepted else "No drafted token accepted"
 
 
-def _end_of_walk(step: dict[str, Any], settings: DraftSpec) -> str:
+def _end_of_walk(step: dict[str, Any], settings: Drafted) -> str:
     """Why the accepted path ended where it did."""
     tree = step["tree"]
     last = step["accepted"][-1] if step["accepted"] else 0
@@ -124,27 +146,27 @@ def _end_of_walk(step: dict[str, Any], settings: DraftSpec) -> str:
         return f"{place} nothing was left to verify; the target went on with {wanted}, its own."
     best = max(offered, key=lambda i: tree["logq"][i])
     share = percent(tree["logq"][best] - tree["logq"][last])
-    share = f"estimated at {share}" if settings.method == "auto" else f"q = {share}"
+    share = f"estimated at {share}" if settings.estimates else f"q = {share}"
     return (f"{place} the target wanted {wanted}, which was not among what it was shown; likeliest there was "
             f"{code(tree['text'][best])} ({share}).")  # fmt: skip
 
 
-def _node(step: dict[str, Any], settings: DraftSpec, node: int, before: Sequence[int]) -> Explanation:
+def _node(step: dict[str, Any], settings: Drafted, node: int, before: Sequence[int]) -> Explanation:
     graph = step["graph"]
     if node == 0:
         text = "The last committed token. Everything drafted in this round continues from here."
         return Explanation(f"{code(graph['text'][0])} <i>root</i>", [text])
     outcome = fates(step, face(step))[node]
     q = draft_logq(step)[node]
-    is_found = graph["source"][node] in FOUND
+    found = is_found(graph["source"][node])
     paragraphs = [
         f"Node {node}, depth {_raw(graph['depth'][node])}, token id {_raw(graph['token'][node])}. "
-        f"{_found(step, node, before) if is_found else ''}{_drafted(step, node, q)}",
+        f"{_found(step, settings, node, before) if found else ''}{_drafted(step, node, q)}",
         _why_there(step, settings, node),
         *_merges_into(step, settings, node),
         *_verification(step, settings, node),
     ]
-    measures = ({"estimate": graph["logq"][node]} if is_found else {}) | ({} if q is None else {"q": q})
+    measures = ({"estimate": graph["logq"][node]} if found else {}) | ({} if q is None else {"q": q})
     measures |= {"path estimate" if _looked_up_before(graph, node) else "path q": graph["path_logq"][node]}
     flat = face(step).flat[node]
     if flat >= 0:
@@ -152,7 +174,7 @@ def _node(step: dict[str, Any], settings: DraftSpec, node: int, before: Sequence
     return Explanation(f"{code(graph['text'][node])} <i>{outcome}</i>", paragraphs, measures)
 
 
-def _found(step: dict[str, Any], node: int, before: Sequence[int]) -> str:
+def _found(step: dict[str, Any], settings: Drafted, node: int, before: Sequence[int]) -> str:
     """Where a node was looked up, and what that was held to be worth."""
     graph = step["graph"]
     source, start = graph["source"][node], node
@@ -164,16 +186,17 @@ def _found(step: dict[str, Any], node: int, before: Sequence[int]) -> str:
     same += f" up to {code(graph['text'][start])}" if start else ""
     number = graph["depth"][node] - graph["depth"][start]
     place = "" if number == 1 else f", as number {number} of what follows there"
-    return (f"<b>Found {FOUND[source]}</b>, behind {same}{place}; by how often such finds came true it was estimated "
-            f"at {percent(graph['logq'][node])}. ")  # fmt: skip
+    where = settings.sources.get(source, _raw(source))
+    return (f"<b>Found {where}</b>, behind {same}{place}; by how often such finds came true it was estimated at "
+            f"{percent(graph['logq'][node])}. ")  # fmt: skip
 
 
 def _drafted(step: dict[str, Any], node: int, q: float | None) -> str:
     """What the draft said of a node."""
     graph = step["graph"]
-    parent, is_found = graph["parent"][node], graph["source"][node] in FOUND
+    parent, found = graph["parent"][node], is_found(graph["source"][node])
     if q is not None:
-        asked = "Asked afterwards, " if is_found else ""
+        asked = "Asked afterwards, " if found else ""
         return (f"{asked}{'after' if asked else 'After'} {code(graph['text'][parent])} the draft gave it "
                 f"<b>q = {percent(q)}</b>{_rank(step, parent, graph['token'][node])}.")  # fmt: skip
     if graph["expanded"][parent]:
@@ -183,7 +206,7 @@ def _drafted(step: dict[str, Any], node: int, q: float | None) -> str:
 
 def _looked_up_before(graph: dict[str, list[Any]], node: int) -> bool:
     """Whether a node or one on its tree path was looked up, so that estimates stand in for q there."""
-    while node and graph["source"][node] not in FOUND:
+    while node and not is_found(graph["source"][node]):
         node = graph["parent"][node]
     return node > 0
 
@@ -196,7 +219,7 @@ def _rank(step: dict[str, Any], parent: int, token: int) -> str:
     return f", its choice number {row.index(token) + 1} of {len(row)}" if token in row else ""
 
 
-def _why_there(step: dict[str, Any], settings: DraftSpec, node: int) -> str:
+def _why_there(step: dict[str, Any], settings: Drafted, node: int) -> str:
     """How the candidate became a node, and whether it was expanded."""
     decisions = step["decisions"]
     own = [i for i, n in enumerate(decisions["node"]) if n == node and decisions["kind"][i] != "merged"]
@@ -209,18 +232,16 @@ def _why_there(step: dict[str, Any], settings: DraftSpec, node: int) -> str:
         sentences.append(f"Kept as a leaf by the probability rule: {percent(decisions['value'][i])} is below the "
                          f"limit of {percent(decisions['limit'][i])}, so nothing was drafted behind it.")  # fmt: skip
     elif "capped" in kinds:
-        sentences.append(f"Not expanded: it was not among the {settings.frontier} most probable nodes of its level "
-                         "(frontier).")  # fmt: skip
+        sentences.append(f"Not expanded: it was not among the {settings.values['frontier']} most probable nodes of its "
+                         "level (frontier).")  # fmt: skip
     elif step["graph"]["expanded"][node]:
         sentences.append("Added as a new node and expanded: the draft went on from here.")
-    elif settings.method == "auto":
-        sentences.append("Not expanded: another draft forward was not likely to pay for its time here.")
     else:
-        sentences.append("Added as a new node; drafting ended at this level.")
+        sentences.append(settings.reasons["unexpanded"])
     return " ".join(sentences)
 
 
-def _merges_into(step: dict[str, Any], settings: DraftSpec, node: int) -> list[str]:
+def _merges_into(step: dict[str, Any], settings: Drafted, node: int) -> list[str]:
     merges, text = step["merges"], step["graph"]["text"]
     if node not in merges["node"]:
         return []
@@ -250,14 +271,11 @@ def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _verification(step: dict[str, Any], settings: DraftSpec, node: int) -> list[str]:
+def _verification(step: dict[str, Any], settings: Drafted, node: int) -> list[str]:
     tree = step["tree"]
     copies = [i for i, n in enumerate(tree["node"]) if n == node]
-    if not copies and settings.method == "auto":
-        return ["Not verified: it was not likely enough to be reached to pay for the time that this takes."]
     if not copies:
-        return [f"Not verified: the budget of {settings.budget} nodes went to paths that the draft thought likelier "
-                "to be reached."]  # fmt: skip
+        return [settings.reasons["unverified"]]
     reached = {0, *step["accepted"]}
     count = "" if len(copies) == 1 else f"It stands in the verified tree {len(copies)} times, once for each way to it. "
     accepted = [i for i in copies if i in reached]
@@ -283,7 +301,7 @@ def _verification(step: dict[str, Any], settings: DraftSpec, node: int) -> list[
             f"{percent(tree['target_logp'][drawn])}."]  # fmt: skip
 
 
-def _merge(step: dict[str, Any], settings: DraftSpec, index: int) -> Explanation:
+def _merge(step: dict[str, Any], settings: Drafted, index: int) -> Explanation:
     merges, text = step["merges"], step["graph"]["text"]
     parent, node = merges["parent"][index], merges["node"][index]
     tree = step["tree"]
@@ -306,7 +324,7 @@ def _merge(step: dict[str, Any], settings: DraftSpec, index: int) -> Explanation
     ], measures)  # fmt: skip
 
 
-def _hypothesis(step: dict[str, Any], settings: DraftSpec, index: int) -> Explanation:
+def _hypothesis(step: dict[str, Any], settings: Drafted, index: int) -> Explanation:
     tree = step["tree"]
     nodes = path(step, leaves(step)[index])
     accepted = sum(i in step["accepted"] for i in nodes)
@@ -324,14 +342,16 @@ def _hypothesis(step: dict[str, Any], settings: DraftSpec, index: int) -> Explan
                     f"{code(tree['choice_text'][at])} (p = {percent(tree['choice_logp'][at])}), not "
                     f"{code(tree['text'][other])} (p = {percent(tree['target_logp'][other])}).")  # fmt: skip
     return Explanation(f"{text} <i>hypothesis</i>", said, {
-        "estimate" if settings.method == "auto" else "path q": tree["logq"][nodes[-1]]})  # fmt: skip
+        "estimate" if settings.estimates else "path q": tree["logq"][nodes[-1]]})  # fmt: skip
 
 
-def _candidate(step: dict[str, Any], settings: DraftSpec, index: int) -> Explanation:
+def _candidate(step: dict[str, Any], settings: Drafted, index: int) -> Explanation:
     decisions = step["decisions"]
     value, limit = percent(decisions["value"][index]), percent(decisions["limit"][index])
     if decisions["rule"][index] == "sibling":
-        reason = f"q = {value} is below {settings.sibling_threshold:g} × its best sibling's, which is {limit}."
+        reason = (
+            f"q = {value} is below {settings.values['sibling_threshold']:g} × its best sibling's, which is {limit}."
+        )
     else:
         reason = f"{value} is below the limit of {limit}."
     parent, rule = step["graph"]["text"][decisions["parent"][index]], _raw(decisions["rule"][index])

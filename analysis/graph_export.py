@@ -13,7 +13,7 @@ import networkx as nx
 
 from analysis.faces import Face, verdicts
 from analysis.rounds import expanded_in
-from analysis.sources import FOUND, draft_logq
+from analysis.sources import draft_logq, is_found
 from analysis.svg import LIGHT, TIP_LETTERS, Tones, cut, legal, legend_svg, mark, xml_text
 
 COLUMN, ROW = 120, 60  # pixels between the cells of a layout, at the start
@@ -60,7 +60,7 @@ def graphml(step: dict[str, Any], drawn: Face) -> str:
     for name, node, flat in zip(names, drawn.nodes, drawn.flat):
         fate = became[flat] if flat >= 0 else "not verified"
         shares = {"q": said[node], "path_q": graph["path_logq"][node],
-                  "estimate": graph["logq"][node] if graph["source"][node] in FOUND else None,
+                  "estimate": graph["logq"][node] if is_found(graph["source"][node]) else None,
                   "p": step["tree"]["target_logp"][flat] if flat > 0 else None}  # fmt: skip
         made.add_node(name, node=node, token=graph["token"][node], text=_kept(graph["text"][node]),
                       depth=graph["depth"][node], source=graph["source"][node], forward=forwards[node], fate=fate,

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from gsd.drafting.graph import ROOT, TokenGraph
 from gsd.drafting.tree import FlatTree, flatten
 from gsd.lab.atlas import Atlas, AtlasText, DraftTree, Regrowth
-from gsd.spec import PREFILL_CHUNK, DraftSpec
+from gsd.methods import MethodSettings
+from gsd.spec import PREFILL_CHUNK
 from gsd.trace.records import mean_acceptance_length
 
 
@@ -75,15 +77,15 @@ class Replayer:
 
     def __init__(self, atlas: Atlas) -> None:
         self.atlas = atlas
-        self._shared: DraftSpec | None = None  # what the graphs in `_graphs` have in common
+        self._shared: dict[str, Any] | None = None  # what the graphs in `_graphs` have in common
         self._graphs: dict[tuple[int, int], _Graph] = {}
 
-    def replay(self, spec: DraftSpec) -> list[TextReplay]:
+    def replay(self, spec: MethodSettings) -> list[TextReplay]:
         """What `spec` does on every text. Raises `InputError` naming the bound that it goes beyond."""
         self.atlas.bounds.check(spec)
-        return [self._text(number, spec.as_drafted()) for number in range(len(self.atlas.texts))]
+        return [self._text(number, spec) for number in range(len(self.atlas.texts))]
 
-    def wanted(self, settings: Iterable[DraftSpec]) -> dict[int, dict[int, set[int]]]:
+    def wanted(self, settings: Iterable[MethodSettings]) -> dict[int, dict[int, set[int]]]:
         """Nodes to expand before the replays can go on: text number -> position -> nodes of its tree."""
         wanted: dict[int, dict[int, set[int]]] = {}
         for spec in settings:
@@ -92,34 +94,37 @@ class Replayer:
                     wanted.setdefault(number, {}).setdefault(at, set()).update(nodes)
         return wanted
 
-    def step(self, number: int, at: int, spec: DraftSpec) -> Step | None:
+    def step(self, number: int, at: int, spec: MethodSettings) -> Step | None:
         """The round of text `number` that starts behind its first `at` tokens; None where a node is wanted."""
         text = self.atlas.texts[number]
-        regrowth = Regrowth(text.trees[at], text.committed(at), spec)
+        depth = self._depth(text, at, spec)
+        regrowth = Regrowth(text.trees[at], text.committed(at), spec, depth)
         graph = _Graph(regrowth)
-        levels = graph.levels(self._depth(text, at, spec))
+        levels = graph.levels(depth)
         if levels is None:
             return None
-        tree = graph.flattened(levels, spec.budget, text.room(at) - 1)
+        tree = graph.flattened(levels, _budget(spec), text.room(at) - 1)
         return Step(regrowth.graph, tree, _walk(tree, text, at), regrowth.recorded, text.trees[at])
 
-    def _depth(self, text: AtlasText, at: int, spec: DraftSpec) -> int:
+    def _depth(self, text: AtlasText, at: int, spec: MethodSettings) -> int:
         """How deep a draft goes there, as in the engine."""
-        if spec.method == "ar":
-            return 0
-        return max(0, min(spec.depth, text.room(at) - 1, self.atlas.draft_context - len(text.prompt) - at))
+        return max(
+            0, min(getattr(spec, "depth", 0), text.room(at) - 1, self.atlas.draft_context - len(text.prompt) - at)
+        )
 
-    def _graph(self, number: int, at: int, spec: DraftSpec) -> _Graph:
+    def _graph(self, number: int, at: int, spec: MethodSettings) -> _Graph:
         """The graph of text `number` behind position `at`, as far as it has been grown."""
-        shared = spec.model_copy(update={"method": "graph", "depth": 1, "budget": 1})
+        shared = spec.model_dump(exclude={"depth", "budget"})
         if shared != self._shared:
             self._shared, self._graphs = shared, {}
         if (number, at) not in self._graphs:
             text = self.atlas.texts[number]
-            self._graphs[number, at] = _Graph(Regrowth(text.trees[at], text.committed(at), spec))
+            deepest = spec.model_copy(update={"depth": self.atlas.bounds.depth} if hasattr(spec, "depth") else {})
+            regrowth = Regrowth(text.trees[at], text.committed(at), deepest, self.atlas.bounds.depth)
+            self._graphs[number, at] = _Graph(regrowth)
         return self._graphs[number, at]
 
-    def _text(self, number: int, spec: DraftSpec) -> TextReplay:
+    def _text(self, number: int, spec: MethodSettings) -> TextReplay:
         text = self.atlas.texts[number]
         replay = TextReplay(text.id, text.kind, len(text.tokens), [])
         at, pending = 0, len(text.prompt)
@@ -130,7 +135,7 @@ class Replayer:
             if levels is None:
                 replay.wanted[at] = set(graph.wanted)
                 break
-            tree = graph.flattened(levels, spec.budget, room - 1)
+            tree = graph.flattened(levels, _budget(spec), room - 1)
             walked = _walk(tree, text, at)
             new = min(len(walked) + 1, replay.length - at)
             replay.rounds.append(Round(
@@ -188,6 +193,11 @@ class _Graph:
 
     def _expanded(self, levels: int) -> set[int]:
         return {node for frontier in self._frontiers[:levels] for node in frontier}
+
+
+def _budget(spec: MethodSettings) -> int:
+    """Drafted nodes that a round may have verified."""
+    return getattr(spec, "budget", 0)
 
 
 def draft_forwards(pending: int, sizes: list[int]) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Where a round's nodes came from: the draft, or tokens seen before, where method auto looks, too."""
+"""Where a round's nodes came from: the draft, or tokens seen before, where some methods look, too."""
 
 from __future__ import annotations
 
@@ -6,8 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from gsd.drafting.lookup import Lookup
+from gsd.methods import METHODS
 
-FOUND = {"lookup": "in the text so far", "history": "among rejected hypotheses"}  # source -> where it looks
+ASKED = {"root", "draft"}  # sources that are none to look in
+FOUND: dict[str, str] = {  # the others that installed methods have, and where each looks
+    name: where for one in METHODS.values() for name, where in one.sources.items() if name not in ASKED
+}
+
+
+def is_found(source: str) -> bool:
+    """Whether such nodes come from another source than the draft."""
+    return source not in ASKED
 
 
 def draft_logq(step: dict[str, Any]) -> list[float | None]:
@@ -19,7 +28,7 @@ def draft_logq(step: dict[str, Any]) -> list[float | None]:
     graph, decisions = step["graph"], step["decisions"]
     columns = zip(decisions["node"], decisions["rule"], decisions["logq"])
     said = {node: logq for node, rule, logq in columns if rule == "source"}
-    return [said.get(node) if source in FOUND else logq
+    return [said.get(node) if is_found(source) else logq
             for node, (source, logq) in enumerate(zip(graph["source"], graph["logq"]))]  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from analysis.rounds import expanded_in
 from gsd.drafting.graph import TokenGraph, tree_path
 from gsd.errors import InputError
 from gsd.lab.atlas import Atlas, AtlasText, Bounds, DraftTree, Regrowth
-from gsd.spec import DraftSpec
+from gsd.methods import MethodSettings, drafting, read_by
 
 MOST = 1024  # levels and nodes to which no bound is set
 BROKEN_OFF = (None, "cancelled")  # what the last round of a run says whose text would have gone on
@@ -85,15 +85,14 @@ class StepReplay:
         self._broken_off = steps[-1]["stop"] in BROKEN_OFF
         bounds = Bounds(self.most.width, MOST, MOST)
         self._replayer = Replayer(Atlas(bounds, meta["draft"]["context_length"], {}, [self._text]))
-        again = None if is_auto(meta) else self._replayer.step(0, 0, self.start)
+        again = None if not is_replayed(meta) else self._replayer.step(0, 0, self.start)
         self.as_recorded = again is not None and _same(again.graph, self._record)
-        if not (self.as_recorded or is_auto(meta)):
+        if not (self.as_recorded or not is_replayed(meta)):
             raise InputError("this round was drafted by rules other than those of a graph: no setting of it can be "
                              "replayed; choose a run of the graph, tree or chain method")  # fmt: skip
 
-    def under(self, spec: DraftSpec) -> Changed | Uncovered:
+    def under(self, spec: MethodSettings) -> Changed | Uncovered:
         """The round under `spec`. Raises `InputError` where its width was never recorded."""
-        spec = spec.as_drafted()
         self._replayer.atlas.bounds.check(spec)
         after = self._replayer.step(0, 0, spec)
         if after is None:
@@ -102,30 +101,31 @@ class StepReplay:
             return Uncovered(["".join(self._text.texts)], "target")
         return _Union(self._record, after, self._text, self._texts).changed()
 
-    def _missing(self, spec: DraftSpec) -> list[str]:
+    def _missing(self, spec: MethodSettings) -> list[str]:
         """The paths, as text, that the next level would have to be drafted behind."""
-        regrowth = Regrowth(self._tree, self._text.prompt, spec)
+        regrowth = Regrowth(self._tree, self._text.prompt, spec, MOST)
         while not regrowth.wanted():
             regrowth.step()
         return [_path_text(self._tree, node, self._texts) for node in regrowth.wanted()]
 
 
-def is_auto(meta: dict[str, Any]) -> bool:
-    """Whether the run's drafting had no fixed settings."""
-    return meta["spec"]["drafting"]["method"] == "auto"
+def is_replayed(meta: dict[str, Any]) -> bool:
+    """Whether a run's method grows by settings alone, so that its rounds can be grown anew."""
+    return meta["method"]["replayed"]
 
 
-def _settings(meta: dict[str, Any], record: dict[str, Any]) -> tuple[DraftSpec, DraftSpec]:
+def _settings(meta: dict[str, Any], record: dict[str, Any]) -> tuple[MethodSettings, MethodSettings]:
     """`start` and `most` of a round, by the name `graph`: a tree is a graph that never merges."""
-    spec = DraftSpec(**meta["spec"]["drafting"]).as_drafted().model_copy(update={"method": "graph"})
-    if not is_auto(meta):
+    recorded = {name: value for name, value in meta["spec"]["drafting"].items() if name != "method"}
+    spec = read_by(recorded, options=False)
+    if is_replayed(meta):
         return spec, spec
     depths = [depth for depth, was in zip(record["graph"]["depth"], record["graph"]["expanded"]) if was]
     if not depths:
-        raise InputError("method auto did not ask the draft in this round: choose one in which it drafted to ask "
+        raise InputError("the draft was not asked in this round: choose one in which it drafted to ask "
                          "what if")  # fmt: skip
     reach = {"width": spec.width, "depth": max(depths) + 1, "frontier": max(Counter(depths).values())}
-    usual = DraftSpec(merge_context=spec.merge_context)
+    usual = drafting(merge_context=spec.merge_context)
     start = usual.model_copy(update={name: min(getattr(usual, name), most) for name, most in reach.items()})
     return start, start.model_copy(update=reach)
 

@@ -29,14 +29,14 @@ from analysis.tune import (
 )
 from gsd.lab.atlas import Atlas, Bounds
 from gsd.lab.cost import Costs
-from gsd.spec import DraftSpec
+from gsd.methods import MethodSettings
 
 CONTEXTS = (None, 0, 1, 2, 3)  # merge contexts of the maps
 WANTED_S = 4.0  # a survey that nobody asked for in this time rests
 KEPT = 32  # surveys, the latest asked for
 
 
-def around(spec: DraftSpec, bounds: Bounds) -> list[DraftSpec]:
+def around(spec: MethodSettings, bounds: Bounds) -> list[MethodSettings]:
     """Every width and depth within the bounds, for each merge context; the rest as in `spec`, method `graph`."""
     rest = spec.model_dump(exclude={"method", "width", "depth", "merge_context"})
     grid = {name: [value] for name, value in rest.items()}
@@ -44,7 +44,7 @@ def around(spec: DraftSpec, bounds: Bounds) -> list[DraftSpec]:
                                "depth": _upto(bounds.depth, 10)})  # fmt: skip
 
 
-def broad(bounds: Bounds) -> list[DraftSpec]:
+def broad(bounds: Bounds) -> list[MethodSettings]:
     """Some hundred settings over all that an atlas can answer, to find the best ones among."""
     return settings_of(default_grid(bounds))
 
@@ -68,7 +68,7 @@ class Outcome:
     best: pd.DataFrame
 
 
-def _outcome(settings: list[DraftSpec], parts: list[pd.DataFrame]) -> Outcome:
+def _outcome(settings: list[MethodSettings], parts: list[pd.DataFrame]) -> Outcome:
     rows = pd.concat([pd.DataFrame(columns=COLUMNS), *parts], ignore_index=True)
     to_come = pd.DataFrame([as_row(spec) | {"covered": False} for spec in settings[len(parts) :]])
     table = pd.concat([summary(rows), to_come] if parts else [to_come], ignore_index=True)
@@ -81,7 +81,7 @@ def _outcome(settings: list[DraftSpec], parts: list[pd.DataFrame]) -> Outcome:
 class Survey:
     """Some settings over an atlas, replayed one by one; each call may come from any thread."""
 
-    def __init__(self, atlas: Atlas, costs: Costs | None, settings: Iterable[DraftSpec]) -> None:
+    def __init__(self, atlas: Atlas, costs: Costs | None, settings: Iterable[MethodSettings]) -> None:
         self.settings = list(settings)
         self.asked = 0.0  # when somebody last asked for it, by `time.monotonic`
         self.error: Exception | None = None  # that ended it
@@ -125,7 +125,7 @@ class Surveyor:
         self._news = threading.Condition()
         threading.Thread(target=self._work, daemon=True).start()
 
-    def ask(self, key: Hashable, atlas: Atlas, costs: Costs | None, settings: Iterable[DraftSpec]) -> Survey:
+    def ask(self, key: Hashable, atlas: Atlas, costs: Costs | None, settings: Iterable[MethodSettings]) -> Survey:
         """The survey of that key, as far as it is; made at its first call, worked on while it is asked for."""
         with self._news:
             survey = self._surveys.pop(key, None) or Survey(atlas, costs, settings)

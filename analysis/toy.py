@@ -11,7 +11,7 @@ from typing import Any
 
 from gsd.drafting.graph import ROOT, TokenGraph
 from gsd.drafting.tree import FlatTree, flatten
-from gsd.spec import DraftSpec
+from gsd.methods import MethodSettings, drafting
 from gsd.trace.records import decision_columns, graph_columns, merge_columns
 
 # After a word: the words that the draft thinks of, with q, the likeliest first.
@@ -32,12 +32,11 @@ WORDS = tuple(LAW)
 PROMPT = "The"
 TARGET = (" dog", " sat", " on", " the", " mat", ".", " The", " cat")  # what the target writes
 AGREED = math.log(0.9)  # p of each of its words; the others share the rest
-SPEC = DraftSpec(width=3, depth=4, frontier=6, merge_context=0, sibling_threshold=0.2, prob_threshold=0.02, budget=24)
+SPEC = drafting(width=3, depth=4, frontier=6, merge_context=0, sibling_threshold=0.2, prob_threshold=0.02, budget=24)
 
 
-def toy_round(spec: DraftSpec = SPEC) -> dict[str, Any]:
+def toy_round(spec: MethodSettings = SPEC) -> dict[str, Any]:
     """A step record (docs/trace.md) of the toy's first round, as far as faces, pictures and explanations read one."""
-    spec = spec.as_drafted()
     graph = _draft(spec)
     tree = flatten(graph, spec.budget, len(TARGET) - 1)
     accepted = _verify(tree)
@@ -53,7 +52,7 @@ def toy_round(spec: DraftSpec = SPEC) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _draft(spec: DraftSpec) -> TokenGraph:
+def _draft(spec: MethodSettings) -> TokenGraph:
     graph = TokenGraph([WORDS.index(PROMPT)], spec.merge_context)
     frontier = [ROOT]
     for _ in range(spec.depth):

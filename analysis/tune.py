@@ -15,9 +15,11 @@ from gsd.config import RunSpec
 from gsd.errors import InputError
 from gsd.lab.atlas import AtlasText, Bounds
 from gsd.lab.cost import Costs
-from gsd.spec import HEEDED, DraftSpec, SamplingSpec, build
+from gsd.methods import METHODS, USUAL, MethodSettings, drafting, known, read_by
+from gsd.methods import settings_of as settings_in_method
+from gsd.spec import SamplingSpec
 
-SETTINGS = tuple(DraftSpec.model_fields)
+SETTINGS = ("method", *known())
 COUNTS = ("rounds", "draft_forwards", "drafted_nodes", "verified_nodes", "merges")
 AVERAGED = ("mean_acceptance_length", "modelled_speedup", "coverage")
 COLUMNS = (*SETTINGS, "text", "kind", *COUNTS, *AVERAGED)
@@ -59,7 +61,7 @@ def default_grid(bounds: Bounds) -> dict[str, list[Any]]:
         "depth": _within((1, 2, 3, 4, 6, 8, 12, 16, 20), bounds.depth),
         "merge_context": [None, 0, 1, 2],
         "prob_threshold": [0.1, 0.2, 0.4],
-        "frontier": [min(DraftSpec().frontier, bounds.frontier)],
+        "frontier": [min(drafting().frontier, bounds.frontier)],
     }
 
 
@@ -67,16 +69,16 @@ def _within(values: tuple[int, ...], most: int) -> list[int]:
     return [value for value in values if value <= most]
 
 
-def settings_of(grid: dict[str, list[Any]]) -> list[DraftSpec]:
+def settings_of(grid: dict[str, list[Any]]) -> list[MethodSettings]:
     """Every combination, as its method reads it, once; what the grid does not name takes its default."""
     names = sorted(grid, key=CHEAP.__contains__)
-    specs = (build(DraftSpec, dict(zip(names, values))) for values in product(*(grid[name] for name in names)))
-    return list(dict.fromkeys(spec.as_drafted() for spec in specs))
+    combinations = product(*(grid[name] for name in names))
+    return list(dict.fromkeys(read_by(dict(zip(names, values))) for values in combinations))
 
 
 def tune(
     replayer: Replayer,
-    settings: Iterable[DraftSpec],
+    settings: Iterable[MethodSettings],
     costs: Costs | None,
     *,
     progress: Callable[[], None] = lambda: None,
@@ -186,10 +188,10 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
-def as_row(spec: DraftSpec) -> dict[str, Any]:
+def as_row(spec: MethodSettings) -> dict[str, Any]:
     """The settings by option name, with "none" for no merging, as the options have it."""
-    values = spec.model_dump()
-    return values | ({"merge_context": "none"} if spec.merge_context is None else {})
+    values = dict.fromkeys(SETTINGS) | spec.model_dump()
+    return values | ({"merge_context": "none"} if values["merge_context"] is None else {})
 
 
 def command(recorded: dict[str, Any], text: AtlasText, row: dict[str, Any]) -> str:
@@ -221,8 +223,9 @@ def _models(recorded: dict[str, Any]) -> list[str]:
 
 def to_paste(row: dict[str, Any]) -> str:
     """A row's settings as options of `gsd generate`: those that its method reads and that are not the defaults."""
-    read = {name: row[name] for name in SETTINGS if name in HEEDED[row["method"]]}
-    return shlex.join(_options(read, as_row(DraftSpec())))
+    name = row["method"]
+    read = {setting: row[setting] for setting in settings_in_method(METHODS[name])}
+    return shlex.join(_options({"method": name, **read}, as_row(drafting(name)) | {"method": USUAL}))
 
 
 def _options(values: dict[str, Any], usual: dict[str, Any]) -> list[str]:

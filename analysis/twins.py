@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from gsd.spec import DraftSpec, Prompt
+from gsd.methods import METHODS
+from gsd.spec import Prompt
 
 COUNTS = ("rounds", "draft_forwards", "drafted_nodes", "verified_nodes")
 COLUMNS = {
@@ -23,12 +24,10 @@ _MAY_DIFFER = ("drafting", "detail", "pair")
 
 def is_unmerged_twin(spec: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether `other` is the `RunSpec` of the tree to the graph of `spec`: all alike, but that it never merges."""
-    merging, plain = (DraftSpec(**one["drafting"]).as_drafted() for one in (spec, other))
-    if merging.method != "graph" or merging.merge_context is None or plain.method == "ar":
+    merging, plain = ({**one["drafting"], "method": None} for one in (spec, other))
+    if merging.get("merge_context") is None or not METHODS[spec["drafting"]["method"]].fixed_work:
         return False
-    never = {"method": "graph", "merge_context": None}
-    alike = plain.merge_context is None and plain.model_copy(update=never) == merging.model_copy(update=never)
-    return alike and _rest(spec) == _rest(other)
+    return plain == {**merging, "merge_context": None} and _rest(spec) == _rest(other)
 
 
 def merging_saved(runs: pd.DataFrame, run: str, twin: str) -> pd.Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from analysis.tune import summary, tune
 from gsd.errors import TraceError
 from gsd.lab.atlas import Atlas
 from gsd.lab.cost import COSTS_FILE, Costs
+from gsd.methods import MethodSettings, drafting
 from gsd.models.pairs import PAIRS, available
-from gsd.spec import DraftSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +37,16 @@ class OpenAtlas:
         name = self.atlas.meta.get("spec", {}).get("pair")
         return name if name in PAIRS and available(PAIRS[name]) else None
 
-    def replayed(self, spec: DraftSpec) -> pd.DataFrame:
+    def replayed(self, spec: MethodSettings) -> pd.DataFrame:
         """A row for each text, as of `analysis.tune.tune`."""
         return _replayed(self, str(self.folder), self.changed, spec.model_dump_json())
 
-    def summary(self, spec: DraftSpec) -> dict[str, Any]:
+    def summary(self, spec: MethodSettings) -> dict[str, Any]:
         """What the setting does over all texts, as of `analysis.tune.summary`; what is missing is None."""
         table = summary(self.replayed(spec)).astype(object)
         return table.where(table.notna(), None).to_dict("records")[0]
 
-    def maps(self, spec: DraftSpec) -> Survey:
+    def maps(self, spec: MethodSettings) -> Survey:
         """Every width, depth and merge context around a setting, as far as they are replayed."""
         settings = around(spec, self.atlas.bounds)
         return self._survey(settings[0].model_dump_json(), settings)
@@ -54,7 +55,7 @@ class OpenAtlas:
         """Settings all over the atlas, as far as they are replayed."""
         return self._survey("front", broad(self.atlas.bounds))
 
-    def _survey(self, name: str, settings: list[DraftSpec]) -> Survey:
+    def _survey(self, name: str, settings: list[MethodSettings]) -> Survey:
         return _surveyor().ask((self.folder, self.changed, name), self.atlas, self.costs, settings)
 
 
@@ -75,7 +76,7 @@ def _read(name: str, folder: Path, changed: float) -> OpenAtlas:
 
 @st.cache_data(show_spinner=False, max_entries=2000)
 def _replayed(_opened: OpenAtlas, folder: str, changed: float, settings: str) -> pd.DataFrame:
-    return tune(Replayer(_opened.atlas), [DraftSpec.model_validate_json(settings)], _opened.costs)
+    return tune(Replayer(_opened.atlas), [drafting(**json.loads(settings))], _opened.costs)
 
 
 @st.cache_resource(show_spinner=False)

@@ -16,6 +16,7 @@ import streamlit as st
 from analysis.catalog import Head, RunInfo, read_head, run_info
 from analysis.words import shortened
 from gsd.errors import TraceError
+from gsd.methods import USUAL
 
 if TYPE_CHECKING:
     from analysis.load import Frames
@@ -96,7 +97,7 @@ def _own_in_order(found: Iterable[Entry]) -> list[Entry]:
 
 
 def _samples_in_order(found: Iterable[Entry]) -> list[Entry]:
-    return sorted(found, key=lambda entry: entry.spec["drafting"]["method"] != "graph")  # what the lab is about
+    return sorted(found, key=lambda entry: entry.spec["drafting"]["method"] != USUAL)  # what the lab is about
 
 
 def info(entry: Entry) -> RunInfo:

@@ -22,9 +22,10 @@ from gsd.lab.bench import OwnMethod, PromptResult
 from gsd.lab.bench.measuring import interleaved
 from gsd.lab.bench.rows import speedup
 from gsd.machine.environment import machine
+from gsd.methods import MethodSettings, drafting
 from gsd.models.loading import load_model, load_tokenizer
 from gsd.models.pairs import PairSpec, pair
-from gsd.spec import DraftSpec, ModelSpec
+from gsd.spec import ModelSpec
 from gsd.trace.records import mean_acceptance_length
 
 WHOLE = "as it is"
@@ -44,11 +45,11 @@ class Variant:
     """One way to decode."""
 
     held: Held
-    drafting: DraftSpec
+    drafting: MethodSettings
 
 
-def _auto(**settings: Any) -> DraftSpec:
-    return DraftSpec(method="auto", **settings)
+def _auto(**settings: Any) -> MethodSettings:
+    return drafting(method="auto", **settings)
 
 
 VARIANTS: dict[str, Variant] = {
@@ -57,12 +58,12 @@ VARIANTS: dict[str, Variant] = {
     "rejected hypotheses, too": Variant(Held(), _auto(history=True)),
     "q as it is, uncalibrated": Variant(Held(), _auto(calibrated=False)),
     "no merging": Variant(Held(), _auto(merge_context=None)),
-    "fixed settings (graph)": Variant(Held(), DraftSpec()),
+    "fixed settings (graph)": Variant(Held(), drafting()),
     "draft in 8 bits": Variant(Held(quantization="int8"), _auto()),
     "draft whole": Variant(Held(quantization="none"), _auto()),
     "weights in rows": Variant(Held(packed=False), _auto()),
     "transformers' forward": Variant(Held(lean=False), _auto()),
-    "none of them": Variant(Held("none", packed=False, lean=False), DraftSpec()),
+    "none of them": Variant(Held("none", packed=False, lean=False), drafting()),
 }
 
 

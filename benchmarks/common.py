@@ -14,8 +14,9 @@ from gsd.config import RunSpec
 from gsd.decode.prompts import read_prompts
 from gsd.errors import GsdError, InputError
 from gsd.lab.means import geometric
+from gsd.methods import MethodSettings
 from gsd.models.pairs import pair
-from gsd.spec import DraftSpec, Dtype, Prompt, Quantization, build
+from gsd.spec import Dtype, Prompt, Quantization, build
 from gsd.trace.writer import check_writable
 
 SPEED = Path(__file__).parent / "prompts" / "speed.jsonl"
@@ -84,7 +85,7 @@ def prompts_of(given: argparse.Namespace) -> list[Prompt]:
     return file.prompts[: given.count]
 
 
-def run_spec(given: argparse.Namespace, drafting: DraftSpec) -> RunSpec:
+def run_spec(given: argparse.Namespace, drafting: MethodSettings) -> RunSpec:
     """A run of the pair asked for, untraced; its prompt stands for any. Raises `InputError`."""
     chosen = pair(given.pair)
     draft = chosen.draft.model_copy(update={"quantization": given.draft_quant})

@@ -27,7 +27,8 @@ from gsd.config import RunSpec
 from gsd.decode.runner import Runner
 from gsd.errors import InputError
 from gsd.machine.environment import machine
-from gsd.spec import DraftSpec, Prompt, build
+from gsd.methods import drafting
+from gsd.spec import Prompt
 
 ROOT = Path(__file__).parents[1]
 EVERY_S = 0.01  # between two looks at the memory
@@ -36,7 +37,7 @@ EVERY_S = 0.01  # between two looks at the memory
 def main() -> None:
     """Measure, print, write."""
     given = _arguments()
-    spec = run_spec(given, build(DraftSpec, {"method": given.method}))
+    spec = run_spec(given, drafting(given.method))
     before = psutil.Process().memory_info().rss
     runner = Runner.of(spec)
     text = "\n".join(path.read_text() for path in sorted((ROOT / "gsd").rglob("*.py")))

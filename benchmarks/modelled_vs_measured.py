@@ -29,20 +29,20 @@ from gsd.lab.atlas import Atlas
 from gsd.lab.bench import OwnMethod
 from gsd.lab.calibrate import calibrate
 from gsd.lab.probe import check_models
-from gsd.spec import DraftSpec
+from gsd.methods import MethodSettings, drafting
 
 CURVE_REPEATS = 30
 TRIES = 50  # settings drawn for one that the atlas covers, at most
 
 
-def drawn(atlas: Atlas, count: int, seed: int) -> list[DraftSpec]:
+def drawn(atlas: Atlas, count: int, seed: int) -> list[MethodSettings]:
     """Settings at random within the atlas's bounds, all methods but `ar` among them, and all of them covered."""
     dice, replayer = random.Random(seed), Replayer(atlas)
-    settings: list[DraftSpec] = []
+    settings: list[MethodSettings] = []
     for _ in range(TRIES * count):
         if len(settings) == count:
             break
-        spec = DraftSpec(
+        spec = drafting(
             method=dice.choice(["graph", "graph", "tree", "chain"]),
             width=dice.randint(1, atlas.bounds.width), depth=dice.randint(1, atlas.bounds.depth),
             merge_context=dice.choice([None, 0, 1, 2]), sibling_threshold=dice.choice([0.05, 0.1, 0.3]),
@@ -58,10 +58,10 @@ def drawn(atlas: Atlas, count: int, seed: int) -> list[DraftSpec]:
 
 
 def measured(
-    runner: Runner, spec: RunSpec, settings: list[DraftSpec], prompts: list[list[int]], repeats: int
+    runner: Runner, spec: RunSpec, settings: list[MethodSettings], prompts: list[list[int]], repeats: int
 ) -> list[list[float]]:
     """The measured speed-up of each setting over `ar`, a list over prompts; the two are measured back to back."""
-    plain = OwnMethod(runner, spec.model_copy(update={"drafting": DraftSpec(method="ar")}))
+    plain = OwnMethod(runner, spec.model_copy(update={"drafting": drafting(method="ar")}))
     methods = [OwnMethod(runner, spec.model_copy(update={"drafting": one})) for one in settings]
     speedups: list[list[float]] = [[] for _ in settings]
     for prompt in prompts:

@@ -24,8 +24,8 @@ from benchmarks.common import add_out, add_prompts, parser, positive, prompts_of
 from gsd.decode.runner import Runner
 from gsd.lab.peers import StockModels
 from gsd.machine.environment import machine
+from gsd.methods import drafting
 from gsd.models.hf import HFModel
-from gsd.spec import DraftSpec
 
 LIKELIEST = 10
 Forward = Callable[[list[int], int], torch.Tensor]  # tokens to append, N -> the last N logits, [N, V]
@@ -57,7 +57,7 @@ class Compared:
 def main() -> None:
     """Compare, print, write."""
     given = _arguments()
-    spec = run_spec(given, DraftSpec())
+    spec = run_spec(given, drafting())
     runner = Runner.of(spec)
     prompts = prompts_of(given)
     texts = [runner.encode(prompt) for prompt in prompts]

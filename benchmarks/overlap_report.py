@@ -32,7 +32,7 @@ from benchmarks.common import told
 from gsd.errors import InputError
 from gsd.lab.atlas import Atlas, Bounds
 from gsd.lab.cost import COSTS_FILE, Costs
-from gsd.spec import DraftSpec, preset
+from gsd.methods import MethodSettings, drafting, preset
 from gsd.trace.read import list_runs
 
 CONTEXTS = (None, 0, 1, 2, 3)
@@ -43,13 +43,13 @@ SAVES = 0.01  # share of draft forwards or drafted nodes from which on merging i
 LOSES = 0.01  # share of acceptance length or speed-up from which on merging is said to cost them
 
 
-def within(spec: DraftSpec, bounds: Bounds) -> DraftSpec:
+def within(spec: MethodSettings, bounds: Bounds) -> MethodSettings:
     """The setting cut to what the atlas can replay."""
     most = {name: min(getattr(spec, name), getattr(bounds, name)) for name in ("width", "depth", "frontier")}
     return spec.model_copy(update=most)
 
 
-def by_context(replayer: Replayer, base: DraftSpec, costs: Costs) -> pd.DataFrame:
+def by_context(replayer: Replayer, base: MethodSettings, costs: Costs) -> pd.DataFrame:
     """A row a merge context over the texts that all of them cover: counts summed, the rest averaged over texts."""
     replays = [replayer.replay(base.model_copy(update={"merge_context": context})) for context in CONTEXTS]
     whole = [number for number, them in enumerate(zip(*replays)) if not any(one.wanted for one in them)]
@@ -112,7 +112,7 @@ def report(frames: Frames, atlas: Atlas, costs: Costs) -> str:
     """The whole page. Raises `InputError` where no complete unmerged run was recorded in full."""
     done = complete(frames)
     replayer = Replayer(atlas)
-    bases = {name: within(DraftSpec(**preset(name)), atlas.bounds) for name in BASES}
+    bases = {name: within(drafting(**preset(name)), atlas.bounds) for name in BASES}
     tables = {name: by_context(replayer, base, costs) for name, base in bases.items()}
     overlap = _with_methods(ngram_overlap_by_run(done), done)
     plain = pool(overlap[overlap["method"].isin(["tree", "chain"])], ["n"]).set_index("n")["overlap"]
@@ -160,7 +160,7 @@ def _redundancy(done: Frames) -> str:
     return _table(["method", "drafted nodes", "of the graph unrolled", "merges", "redundancy"], cells)
 
 
-def _contexts(bases: dict[str, DraftSpec], tables: dict[str, pd.DataFrame]) -> str:
+def _contexts(bases: dict[str, MethodSettings], tables: dict[str, pd.DataFrame]) -> str:
     parts = []
     for name, base in bases.items():
         table = tables[name]

@@ -27,17 +27,18 @@ import torch
 from benchmarks.ablation import VARIANTS, WHOLE
 from benchmarks.common import add_out, add_prompts, ends, over_prompts, parser, prompts_of, run_spec, told, write
 from gsd.config import RunSpec
-from gsd.decode.drafters import DRAFTERS
 from gsd.decode.engine import Engine
 from gsd.decode.runner import Runner
 from gsd.decode.stops import StopRules
+from gsd.drafting.base import Parts
 from gsd.drafting.pace import LiveCurve, Pace
 from gsd.errors import InputError
 from gsd.lab.cost import Costs, Curve
 from gsd.machine.environment import machine
+from gsd.methods import METHODS, MethodSettings, drafting
 from gsd.models.base import Counter, LanguageModel, T
 from gsd.models.hf import HFModel
-from gsd.spec import DraftSpec, SamplingSpec
+from gsd.spec import SamplingSpec
 from gsd.trace.records import mean_acceptance_length
 
 # Those of the ablation that differ in what is drafted, not in how models are held.
@@ -132,13 +133,15 @@ class Replayer:
         self._curves = StillCurve(costs.draft), StillCurve(costs.target)
         self._pace = Pace(*self._curves)
 
-    def replay(self, text: Text, spec: DraftSpec, max_new_tokens: int) -> Replay:
+    def replay(self, text: Text, spec: MethodSettings, max_new_tokens: int) -> Replay:
         """Write `text` as `spec` drafts it. Raises `AssertionError` where another one comes of it."""
         target = ReplayedTarget(text.prompt + text.written, self._runner.target)
         draft = Sized(self._runner.draft, len(text.prompt) - 1)
-        drafter = DRAFTERS[spec.method](draft, spec, vocab_size=target.vocab_size, record=False, pace=self._pace)
+        method = METHODS[spec.method]
+        drafter = method.drafter(spec, Parts(None, draft, target.vocab_size, record=False, memory=self._pace))
         stops = StopRules(max_new_tokens, self._runner.eos)
-        steps = list(Engine(target, drafter, SamplingSpec(), detail=False).decode(text.prompt, spec, stops))
+        engine = Engine(target, drafter, method.rule(spec), SamplingSpec(), detail=False)
+        steps = list(engine.decode(text.prompt, stops))
         if [token for step in steps for token in step.new_tokens] != text.written:
             raise AssertionError("the text replayed is another one")
         drafting, verifying = (curve.table() for curve in self._curves)
@@ -175,16 +178,16 @@ def main() -> None:
     given = _arguments()
     costs = Costs.load(given.costs)
     prompts = prompts_of(given)
-    spec = run_spec(given, DraftSpec(method="ar"))
+    spec = run_spec(given, drafting(method="ar"))
     runner = Runner.of(spec)
     models = {"target": runner.target.describe(), "draft": runner.draft.describe()}
     if unnamed := costs.check_models(models, given.costs):
         raise InputError(f"--costs {given.costs} does not name its {' and '.join(unnamed)}: run gsd calibrate anew")
     texts = [_written(runner, spec, runner.encode(prompt)) for prompt in prompts]
     replays = {}
-    for name, drafting in DRAFTING.items():
+    for name, own in DRAFTING.items():
         replayer = Replayer(runner, costs)
-        replays[name] = [replayer.replay(text, drafting, given.max_new_tokens) for text in texts]
+        replays[name] = [replayer.replay(text, own, given.max_new_tokens) for text in texts]
     table = rows(replays, costs.plain_ms)
     print(_table(table))
     report = {"modelled": True, "rows": table, "prompts": [prompt.id for prompt in prompts],

@@ -21,7 +21,8 @@ from benchmarks.common import add_out, add_prompts, parser, positive, prompts_of
 from benchmarks.near_ties import ours, read
 from gsd.decode.runner import Runner
 from gsd.machine.environment import machine
-from gsd.spec import DraftSpec, SamplingSpec
+from gsd.methods import drafting
+from gsd.spec import SamplingSpec
 from gsd.verifying.sampling import pick
 
 DRAWS = ("gumbel", "inverse")
@@ -62,7 +63,7 @@ def _differing(one: torch.Tensor, other: torch.Tensor, spec: SamplingSpec, posit
 def main() -> None:
     """Count, print, write."""
     given = _arguments()
-    runner = Runner.of(run_spec(given, DraftSpec(method="ar")))
+    runner = Runner.of(run_spec(given, drafting(method="ar")))
     prompts = prompts_of(given)
     rows = _counted(runner, [runner.encode(prompt) for prompt in prompts], given)
     print(json.dumps(rows, indent=1))

@@ -23,8 +23,9 @@ from gsd.decode.runner import Runner
 from gsd.errors import InputError
 from gsd.lab.peers import PEERS, Peer, StockModels
 from gsd.machine.environment import machine
+from gsd.methods import drafting
 from gsd.models.places import located
-from gsd.spec import DraftSpec, ModelSpec
+from gsd.spec import ModelSpec
 
 WAYS = ("hf-greedy", "hf-assisted", "hf-lookup")
 Decode = Callable[[list[int]], list[int]]
@@ -33,7 +34,7 @@ Decode = Callable[[list[int]], list[int]]
 def main() -> None:
     """Measure and write."""
     given = _arguments()
-    prompts, spec = prompts_of(given), run_spec(given, DraftSpec())
+    prompts, spec = prompts_of(given), run_spec(given, drafting())
     runner = Runner.of(spec)
     stock = StockModels(runner, spec)
     target, draft = (_as_documented(model, runner.target.dtype) for model in (spec.target, spec.draft))

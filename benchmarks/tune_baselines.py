@@ -24,7 +24,7 @@ from gsd.decode.runner import Runner
 from gsd.lab.bench import measure, summary
 from gsd.lab.peers import PEERS, check_assistant
 from gsd.machine.environment import machine
-from gsd.spec import PRESETS, DraftSpec
+from gsd.methods import PRESETS, MethodSettings, drafting
 
 PLAIN = "hf-greedy"
 BRANCHING = {
@@ -50,18 +50,18 @@ GRIDS: dict[str, dict[str, tuple]] = {
 }
 
 
-def drawn(method: str, count: int, seed: int) -> dict[str, DraftSpec]:
+def drawn(method: str, count: int, seed: int) -> dict[str, MethodSettings]:
     """At most `count` different settings of a method's grid, by a name that says them."""
     grid = GRIDS[method]
     fixed = {**PRESETS["paper"], "method": "graph"} if method == "paper" else {"method": method}
     points = [dict(zip(grid, values)) for values in product(*grid.values())]
     chosen = random.Random(seed).sample(points, min(count, len(points)))
-    return {f"{method} {_said(point)}".strip(): DraftSpec(**{**fixed, **point}) for point in chosen}
+    return {f"{method} {_said(point)}".strip(): drafting(**{**fixed, **point}) for point in chosen}
 
 
-def contenders(spec: RunSpec, methods: list[str], count: int, seed: int) -> dict[str, DraftSpec]:
+def contenders(spec: RunSpec, methods: list[str], count: int, seed: int) -> dict[str, MethodSettings]:
     """Both baselines, the drawn settings of our methods, and all lengths of transformers' ways."""
-    plain = DraftSpec(method="ar")
+    plain = drafting(method="ar")
     chosen = {"ar": plain, PLAIN: plain}
     for method in methods:
         if method in GRIDS:
@@ -96,13 +96,13 @@ def main() -> None:
     if unknown := [method for method in methods if method not in (*GRIDS, *WAYS)]:
         raise SystemExit(f"unknown methods {', '.join(unknown)}; choose among {', '.join((*GRIDS, *WAYS))}")
     prompts = prompts_of(options)
-    spec = run_spec(options, DraftSpec())
-    drafting = contenders(spec, methods, options.settings, options.seed)
+    spec = run_spec(options, drafting())
+    chosen = contenders(spec, methods, options.settings, options.seed)
     runner = Runner.of(spec)
     ids = [runner.encode(prompt) for prompt in prompts]
     results = []
     with contextlib.suppress(KeyboardInterrupt):  # what was measured is kept
-        for result in measure(runner, spec, drafting, ids, repeats=options.repeats):
+        for result in measure(runner, spec, chosen, ids, repeats=options.repeats):
             results.append(result)
     if not results:
         raise SystemExit("stopped before a prompt was measured")

@@ -15,8 +15,9 @@ from cli.output import end_with_broken_lines, load, print_json, print_table, pro
 from gsd.config import RunSpec
 from gsd.decode.prompts import BrokenLine, PromptFile, read_prompts
 from gsd.errors import InputError, PromptError
+from gsd.methods import BASELINE, METHODS, PRESETS, MethodSettings, known, settings_of
 from gsd.models.pairs import chosen_models
-from gsd.spec import HEEDED, DraftSpec, SamplingSpec, build
+from gsd.spec import SamplingSpec, build
 from gsd.trace.writer import check_writable
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from gsd.lab.bench.store import Kept
 
 METHODS_HELP = (
-    "Comma-separated: ar, chain, tree, graph, auto, paper (the authors' settings), and transformers' own: hf-assisted, "
+    f"Comma-separated: {', '.join(METHODS)}, a preset ({', '.join(PRESETS)}), and transformers' own: hf-assisted, "
     "hf-assisted-q (draft quantised like ours) and hf-lookup, these also with a length, as hf-assisted-8."
 )
 
@@ -79,7 +80,7 @@ def bench(
               "packed": packed, "detail": "counters", "prompt": file.prompts[0]}  # fmt: skip
     for own in drafting.values():
         build(RunSpec, {**shared, "drafting": own})  # each must be able to run with these models
-    spec = build(RunSpec, {**shared, "drafting": drafting["ar"]})
+    spec = build(RunSpec, {**shared, "drafting": drafting[BASELINE]})
     for name in PEERS.keys() & names:
         check_assistant(name, spec)
     if resume and csv is None:
@@ -105,7 +106,7 @@ class _Benchmark:
 
     spec: RunSpec
     file: PromptFile
-    drafting: dict[str, DraftSpec]
+    drafting: dict[str, MethodSettings]
     repeats: int
 
     def run(self, outputs: _Outputs) -> None:
@@ -164,10 +165,10 @@ class _Benchmark:
         """Of one prompt, what a line says."""
         from gsd.lab.bench.rows import speedup
 
-        ratios = {name: speedup(calls, result.calls["ar"]) for name, calls in result.calls.items()
-                  if calls and result.calls["ar"]}  # fmt: skip
+        ratios = {name: speedup(calls, result.calls[BASELINE]) for name, calls in result.calls.items()
+                  if calls and result.calls[BASELINE]}  # fmt: skip
         best = max(ratios, key=ratios.__getitem__, default=None)
-        return f"{best} is fastest, {ratios[best]:.2f} × ar" if best else "ar failed"
+        return f"{best} is fastest, {ratios[best]:.2f} × {BASELINE}" if best else f"{BASELINE} failed"
 
     def _end(self, kept: Kept) -> None:
         """Name the lines that were left out; a failure of one of our own methods is a fault, a peer's a result."""
@@ -216,8 +217,7 @@ class _Benchmark:
                          "target": runner.target.describe(),
                          "draft": runner.draft.describe() if runner.draft else None,
                          "methods": list(self.drafting),
-                         "drafting": {name: own.as_drafted().model_dump(mode="json", include=HEEDED[own.method])
-                                      for name, own in self.drafting.items() if name not in PEERS},
+                         "drafting": {name: _as_read(own) for name, own in self.drafting.items() if name not in PEERS},
                          "prompts_digest": sha256(json.dumps(prompts).encode()).hexdigest()},
             "machine": machine(runner.target.devices),
         }  # fmt: skip
@@ -253,7 +253,7 @@ class _Benchmark:
             _write_text(markdown(report), outputs.markdown)
 
 
-def _drafting(names: list[str], preset_name: str | None, settings: list[str]) -> dict[str, DraftSpec]:
+def _drafting(names: list[str], preset_name: str | None, settings: list[str]) -> dict[str, MethodSettings]:
     """Settings of each method: those for all, then its own. A peer's are not used.
 
     A method whose name fixes settings (`paper`) takes only its own on top, not those for all.
@@ -271,13 +271,23 @@ def _drafting(names: list[str], preset_name: str | None, settings: list[str]) ->
         if name == "method" or method in PEERS:
             raise InputError(f"--set {setting!r}: only the draft settings of our own methods can be set")
         (own[method] if dot else shared)[name.replace("-", "_")] = value
+    if unknown := shared.keys() - known().keys():
+        raise InputError(f"--set {min(unknown)}: no method reads it; there are {', '.join(known())}")
     made = {}
     for name in names:
-        fixed = OWN["ar"] if name in PEERS else OWN[name]
-        for_all = (None, {}) if len(fixed) > 1 else (preset_name, shared)
-        made[name] = options.drafting(for_all[0], {**for_all[1], **fixed, **own[name]})
-        options.refuse_unread(own[name], made[name], f"--set {name}.")
+        fixed = dict(OWN[BASELINE] if name in PEERS else OWN[name])
+        method = fixed.pop("method")
+        if fixed or name in PRESETS:
+            made[name] = options.drafting(None, method, {**fixed, **own[name]}, f"--set {name}.")
+            continue
+        read = {option: value for option, value in shared.items() if option in settings_of(METHODS[method])}
+        made[name] = options.drafting(preset_name, method, {**read, **own[name]}, f"--set {name}.")
     return made
+
+
+def _as_read(own: MethodSettings) -> dict[str, Any]:
+    """A method's settings without those that are fixed."""
+    return own.model_dump(mode="json", include={"method", *settings_of(METHODS[own.method])})
 
 
 def _write_text(text: str, file: Path) -> None:

@@ -13,6 +13,7 @@ from cli.output import console, end_with_broken_lines, load, note, print_json, p
 from gsd.config import RunSpec
 from gsd.decode.prompts import BrokenLine, PromptFile
 from gsd.errors import InputError, PromptError
+from gsd.methods import METHODS, Need
 from gsd.models.pairs import chosen_models
 from gsd.spec import SamplingSpec, build
 from gsd.trace.writer import check_writable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from gsd.decode.runner import Runner, RunResult
 
 
+@options.with_settings
 def generate(
     pair_name: options.PairName = None,
     target: options.Target = None,
@@ -32,31 +34,9 @@ def generate(
     prompt: Annotated[str | None, typer.Option(help="The text to continue.")] = None,
     prompt_file: Annotated[Path | None, typer.Option(help="JSON lines with id, prompt, kind, chat.")] = None,
     preset_name: options.PresetName = None,
-    method: Annotated[str | None, typer.Option("--method", help="ar, chain, tree, graph or auto.")] = None,
-    width: Annotated[str | None, typer.Option(metavar="INT", help="Candidates per expanded node.")] = None,
-    depth: Annotated[str | None, typer.Option(metavar="INT", help="Levels, each one draft forward.")] = None,
-    merge_context: Annotated[
-        str | None, typer.Option(metavar="INT|none", help="Tokens that must agree before a merge; none: never.")
-    ] = None,
-    sibling_threshold: Annotated[
-        str | None, typer.Option(metavar="NUMBER", help="Drop q below this share of the best sibling's.")
-    ] = None,
-    prob_threshold: Annotated[
-        str | None, typer.Option(metavar="NUMBER", help="Below it a candidate is not expanded.")
-    ] = None,
-    prob_rule: Annotated[str | None, typer.Option(help="path: cumulative probability; local: q alone.")] = None,
-    prob_action: Annotated[str | None, typer.Option(help="leaf: keep such a candidate as a leaf; drop.")] = None,
-    frontier: Annotated[str | None, typer.Option(metavar="INT", help="Nodes expanded per level.")] = None,
-    budget: Annotated[str | None, typer.Option(metavar="INT", help="Drafted nodes verified per round.")] = None,
-    lookup: Annotated[
-        bool | None, typer.Option(help="auto: what is found in the prompt and the text so far is a hypothesis, too.")
-    ] = None,
-    history: Annotated[
-        bool | None, typer.Option(help="auto: and what is found among hypotheses that were rejected.")
-    ] = None,
-    calibrated: Annotated[
-        bool | None, typer.Option(help="auto: judge a token by what became of tokens of like q, not by its q itself.")
-    ] = None,
+    method: options.MethodName = None,
+    set_: options.Set = None,
+    settings: dict[str, Any] | None = None,
     max_new_tokens: options.NewTokens = "64",
     temperature: options.Temperature = "0.0",
     top_k: options.TopK = "0",
@@ -76,17 +56,10 @@ def generate(
     if trace not in ("full", "counters", "none"):
         raise InputError(f"--trace {trace!r}: choose full, counters or none")
     models = chosen_models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
-    given = {
-        "method": method, "width": width, "depth": depth, "merge_context": merge_context,
-        "sibling_threshold": sibling_threshold, "prob_threshold": prob_threshold, "prob_rule": prob_rule,
-        "prob_action": prob_action, "frontier": frontier, "budget": budget, "lookup": lookup, "history": history,
-        "calibrated": calibrated,
-    }  # fmt: skip
-    drafting = options.drafting(preset_name, given)
-    options.refuse_unread([name for name, value in given.items() if value is not None], drafting, "--")
+    drafting = options.drafting(preset_name, method, {**options.assigned(set_), **(settings or {})})
     file = options.prompts(prompt, prompt_file)
     shared = {
-        **models, **({"draft": None} if drafting.method == "ar" else {}), "drafting": drafting,
+        **models, **({} if Need.DRAFT in METHODS[drafting.method].needs else {"draft": None}), "drafting": drafting,
         "sampling": build(SamplingSpec, {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}),
         "max_new_tokens": max_new_tokens, "stop": tuple(stop or ()), "device": device, "dtype": dtype,
         "packed": packed, "detail": "counters" if trace == "none" else trace,

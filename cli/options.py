@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import functools
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +12,20 @@ import typer
 
 from gsd.decode.prompts import PromptFile, read_prompts
 from gsd.errors import InputError
-from gsd.spec import HEEDED, DraftSpec, Prompt, build, preset
+from gsd.methods import (
+    METHODS,
+    PRESETS,
+    USUAL,
+    Method,
+    MethodSettings,
+    known,
+    method,
+    preset,
+    settings_of,
+    unread_words,
+)
+from gsd.methods.setting import Setting
+from gsd.spec import Prompt, build
 
 PairName = Annotated[str | None, typer.Option("--pair", help="A preset of `gsd pairs`.")]
 Target = Annotated[str | None, typer.Option(help="Target: hub id, folder or GGUF file.")]
@@ -54,7 +69,7 @@ Packed = Annotated[
     ),
 ]
 PresetName = Annotated[
-    str | None, typer.Option("--preset", help="paper, fast or wide; an option given beside it wins.")
+    str | None, typer.Option("--preset", help=f"{', '.join(PRESETS)}; an option given beside it wins.")
 ]
 # Numbers come as text: the specs check them, so that every bad one gets the same message with its value.
 NewTokens = Annotated[str, typer.Option(metavar="INT", help="Tokens to generate at most.")]
@@ -62,21 +77,73 @@ Temperature = Annotated[str, typer.Option(metavar="NUMBER", help="0 is greedy.")
 TopK = Annotated[str, typer.Option(metavar="INT", help="0: off.")]
 TopP = Annotated[str, typer.Option(metavar="NUMBER", help="1: off.")]
 Seed = Annotated[str, typer.Option(metavar="INT", help="Same seed, same text, whatever the method.")]
+MethodName = Annotated[
+    str | None, typer.Option("--method", metavar="|".join(METHODS), help=f"How to draft. [default: {USUAL}]")
+]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the method, too.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, nothing else.")]
 
 
-def drafting(preset_name: str | None, given: dict[str, Any]) -> DraftSpec:
-    """The preset's settings with whatever was given on top."""
-    chosen = {name: value for name, value in given.items() if value is not None}
-    return build(DraftSpec, {**(preset(preset_name) if preset_name else {}), **chosen})
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with an option for every setting of every method, in place of its parameter `settings`.
+
+    That gets what was given, by name. A setting whose name the command has for something else is set by --set alone.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    own = [one for name, one in signature.parameters.items() if name != "settings"]
+    free = {name: setting for name, setting in known().items() if setting.words and name not in signature.parameters}
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option(setting))
+        for name, setting in free.items()
+    ]
+
+    @functools.wraps(command)
+    def given(**values: Any) -> None:
+        command(settings={name: value for name in free if (value := values.pop(name)) is not None}, **values)
+
+    given.__signature__ = signature.replace(
+        parameters=[one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own] + options
+    )
+    given.__annotations__ = {one.name: one.annotation for one in [*own, *options]}
+    return given
 
 
-def refuse_unread(given: Collection[str], spec: DraftSpec, option: str) -> None:
-    """Refuse settings that the method would ignore; `option` is what their names stand behind."""
-    read = HEEDED[spec.method] - {"method"}
-    if unread := set(given) - read - {"method"}:
-        raise InputError(f"{option}{min(unread).replace('_', '-')}: {spec.method} does not read it; it reads "
-                         f"{', '.join(sorted(read)) or 'no setting'}")  # fmt: skip
+def _option(setting: Setting) -> Any:
+    """A setting as an option: its words, who reads it, and what it is by default."""
+    readers = [name for name, one in METHODS.items() if setting.name in settings_of(one)]
+    drafting = [name for name, one in METHODS.items() if settings_of(one)]
+    who = "" if len(readers) > len(drafting) / 2 else f"{', '.join(readers)}: "
+    default = "none" if setting.default is None else setting.default
+    help = f"{who}{setting.words.help.replace('`', '')}"
+    if setting.kind is bool:
+        return Annotated[bool | None, typer.Option(help=f"{help} [default: {'yes' if default else 'no'}]")]
+    return Annotated[str | None, typer.Option(metavar=setting.metavar, help=f"{help} [default: {default}]")]
+
+
+def assigned(settings: list[str] | None) -> dict[str, str]:
+    """NAME=VALUE of several --set, by name."""
+    found = {}
+    for setting in settings or ():
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise InputError(f"--set {setting!r}: give NAME=VALUE, such as width=3")
+        found[name.replace("-", "_")] = value
+    return found
+
+
+def drafting(preset_name: str | None, name: str | None, given: Mapping[str, Any], option: str = "--") -> MethodSettings:
+    """A method's settings: of the preset what it reads, and on top whatever was given, which it must read.
+
+    `option` is what the names of those that were given stand behind.
+    """
+    one = method(name or USUAL)
+    if unread := given.keys() - settings_of(one).keys():
+        raise InputError(unread_words(one, min(unread), option))
+    return build(one.Settings, {**_of_preset(preset_name, one), **given})
+
+
+def _of_preset(name: str | None, one: Method) -> dict[str, Any]:
+    return {setting: value for setting, value in (preset(name) if name else {}).items() if setting in settings_of(one)}
 
 
 def prompts(prompt: str | None, prompt_file: Path | None) -> PromptFile:

@@ -27,8 +27,9 @@ from gsd.decode.recorded import agreed, as_settled
 from gsd.errors import InputError, PromptError
 from gsd.lab.atlas import MOST_FRONTIER, Atlas, Bounds
 from gsd.lab.cost import COSTS_FILE, Costs, Curve, models_named
+from gsd.methods import drafting
 from gsd.models.pairs import chosen_models
-from gsd.spec import DraftSpec, Prompt, SamplingSpec, build
+from gsd.spec import Prompt, SamplingSpec, build
 from gsd.trace.writer import check_writable
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def probe(
         ),
     ] = False,
     width: Annotated[int, typer.Option(min=1, max=64, help="Widest width to replay.")] = 6,
-    depth: Annotated[int, typer.Option(min=1, max=64, help="Deepest depth to replay.")] = DraftSpec().depth,
+    depth: Annotated[int, typer.Option(min=1, max=64, help="Deepest depth to replay.")] = drafting().depth,
     frontier: Annotated[int, typer.Option(min=1, max=MOST_FRONTIER, help="Largest frontier to replay.")] = 8,
     max_new_tokens: options.NewTokens = "64",
     temperature: options.Temperature = "0.0",

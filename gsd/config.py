@@ -14,9 +14,18 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
-from gsd.spec import DraftSpec, Dtype, ModelSpec, Prompt, SamplingSpec, Spec
+from gsd.methods import METHODS, MethodSettings, Need, as_recorded, drafting
+from gsd.spec import Dtype, ModelSpec, Prompt, SamplingSpec, Spec
+
+
+def _settings(given: object) -> object:
+    """Settings by the method that they name; whether that is installed is asked where it is to run."""
+    return as_recorded(given) if isinstance(given, dict) else given
+
+
+Drafting = Annotated[SerializeAsAny[MethodSettings], BeforeValidator(_settings)]
 
 
 class RunSpec(Spec):
@@ -32,7 +41,7 @@ class RunSpec(Spec):
     draft: ModelSpec | None = None
     pair: str | None = None
     prompt: Prompt
-    drafting: DraftSpec = DraftSpec()
+    drafting: Drafting = drafting()
     sampling: SamplingSpec = SamplingSpec()
     max_new_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 64
     stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
@@ -43,8 +52,9 @@ class RunSpec(Spec):
 
     @model_validator(mode="after")
     def _drafting_needs_a_draft(self) -> RunSpec:
-        if self.drafting.method != "ar" and self.draft is None:
-            raise ValueError(f"method {self.drafting.method!r} needs a draft model; only 'ar' does without")
+        if self.needs_draft and self.draft is None:
+            without = ", ".join(repr(name) for name, one in METHODS.items() if Need.DRAFT not in one.needs)
+            raise ValueError(f"method {self.drafting.method!r} needs a draft model; only {without} does without")
         return self
 
     @model_validator(mode="after")
@@ -53,26 +63,21 @@ class RunSpec(Spec):
             raise ValueError("a target is not quantised, as the text would be another one; quantise the draft")
         return self
 
+    @property
+    def needs_draft(self) -> bool:
+        """Whether its method drafts with a model."""
+        known = METHODS.get(self.drafting.method)
+        return Need.DRAFT in known.needs if known else self.draft is not None
+
     def digest(self) -> str:
         """SHA-256 of the canonical JSON, hexadecimal: settings that the method reads the same give the same digest.
 
-        A draft that the method does not run is no part of it. Whole weights, what auto alone reads, and how tokens are
-        drawn, are left unsaid where they are as they were before there was a choice, and the last two where nothing
-        reads them. How weights are laid out is left out: it changes times, and near ties at most.
+        A draft that the method does not run is no part of it. Whole weights, and how tokens are drawn, are left unsaid
+        where they are as they were before there was a choice, the last where nothing reads it, too. How weights are
+        laid out is left out: it changes times, and near ties at most.
         """
-        return self._digest(self.draft if self.drafting.method != "ar" else None)
-
-    def earlier_digests(self) -> list[str]:
-        """Those that earlier versions gave the same run: of `ar`, one with the draft in it."""
-        return [self._digest(self.draft)] if self.draft and self.drafting.method == "ar" else []
-
-    def _digest(self, draft: ModelSpec | None) -> str:
-        values = self.model_dump(mode="json", exclude={"packed"})
-        values["draft"] = draft and draft.model_dump(mode="json")
-        values["drafting"] = self.drafting.as_drafted().model_dump(mode="json")
-        for name in ("lookup", "history", "calibrated"):
-            if values["drafting"][name] or self.drafting.method != "auto":
-                del values["drafting"][name]
+        values = self.model_dump(mode="json", exclude={"packed"} if self.needs_draft else {"packed", "draft"})
+        values.setdefault("draft", None)
         if self.sampling.draw == "inverse" or not self.sampling.temperature:
             del values["sampling"]["draw"]
         for model in (values["target"], values["draft"]):

@@ -7,9 +7,10 @@ import random
 from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
+from settings import of_method
 
 from gsd.drafting.graph import ROOT, TokenGraph
-from gsd.spec import DraftSpec
+from gsd.methods import MethodSettings
 
 NAMES = {"width", "depth", "merge_context", "sibling_threshold", "prob_threshold", "prob_rule", "prob_action",
          "frontier", "budget"}  # fmt: skip
@@ -20,16 +21,16 @@ class Grown:
     """A graph with what went into it."""
 
     graph: TokenGraph
-    spec: DraftSpec
+    spec: MethodSettings
     context: list[int]
     candidates: int = 0
     frontiers: list[list[int]] = field(default_factory=list)  # by level, the next one
 
 
-def specs(max_width: int = 4, max_depth: int = 6) -> st.SearchStrategy[DraftSpec]:
+def specs(max_width: int = 4, max_depth: int = 6) -> st.SearchStrategy[MethodSettings]:
     """Settings of every kind."""
     return st.builds(
-        DraftSpec,
+        of_method,
         width=st.integers(1, max_width),
         depth=st.integers(1, max_depth),
         merge_context=st.sampled_from([None, 0, 0, 1, 1, 2, 3]),
@@ -47,7 +48,7 @@ def drafts(max_width: int = 4, max_depth: int = 6) -> st.SearchStrategy[Grown]:
     return st.builds(grow, specs(max_width, max_depth), st.integers(2, 6), st.integers(0, 2**32))
 
 
-def grow(spec: DraftSpec, vocabulary: int, seed: int) -> Grown:
+def grow(spec: MethodSettings, vocabulary: int, seed: int) -> Grown:
     """Grow a graph whose draft is a random number generator."""
     rng = random.Random(seed)
     context = [rng.randrange(vocabulary) for _ in range(rng.randint(1, 5))]

@@ -17,12 +17,14 @@ from transformers import (
     Qwen3Config,
 )
 
-from gsd.decode.drafters import DRAFTERS
 from gsd.decode.engine import Engine
 from gsd.decode.stops import StopRules
+from gsd.drafting.base import Drafter, Parts
 from gsd.drafting.pace import Pace
+from gsd.methods import METHODS, MethodSettings
+from gsd.models.base import LanguageModel
 from gsd.models.hf import HFModel
-from gsd.spec import DraftSpec, ModelSpec, SamplingSpec
+from gsd.spec import ModelSpec, SamplingSpec
 from gsd.trace.step import Step
 
 VOCABULARY = 40
@@ -93,14 +95,22 @@ class StillPace(Pace):
         """Nothing to learn of time."""
 
 
+def make_drafter(
+    draft: LanguageModel | None, settings: MethodSettings, *, vocab_size: int, record: bool, pace: Pace | None = None
+) -> Drafter:
+    """A method's drafter; `pace` is its memory, where it has one."""
+    return METHODS[settings.method].drafter(settings, Parts(None, draft, vocab_size, record, pace))
+
+
 def decode(
-    target: HFModel, draft: HFModel, prompt: list[int], spec: DraftSpec, sampling: SamplingSpec | None = None,
+    target: HFModel, draft: HFModel, prompt: list[int], spec: MethodSettings, sampling: SamplingSpec | None = None,
     count: int = 24, *, detail: bool = True, stops: StopRules | None = None,
 ) -> list[Step]:  # fmt: skip
     """All steps of one text."""
-    drafter = DRAFTERS[spec.method](draft, spec, vocab_size=target.vocab_size, record=detail, pace=StillPace())
-    engine = Engine(target, drafter, sampling or SamplingSpec(), detail=detail)
-    return list(engine.decode(prompt, spec, stops or StopRules(count)))
+    drafter = make_drafter(draft, spec, vocab_size=target.vocab_size, record=detail, pace=StillPace())
+    rule = METHODS[spec.method].rule(spec)
+    engine = Engine(target, drafter, rule, sampling or SamplingSpec(), detail=detail)
+    return list(engine.decode(prompt, stops or StopRules(count)))
 
 
 def tokens_of(steps: list[Step]) -> list[int]:

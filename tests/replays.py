@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import random
 
+from settings import of_method
+
 from analysis.replay import Replayer, TextReplay
 from gsd.config import RunSpec
 from gsd.decode.runner import Runner
 from gsd.lab.atlas import Atlas, Bounds
-from gsd.spec import DraftSpec
+from gsd.methods import MethodSettings
 from gsd.trace.records import Tally
 
 COUNTS = ("rounds", "draft_forwards", "drafted_nodes", "verified_nodes", "merges", "accepted", "new_tokens")
 
 
-def random_settings(dice: random.Random, bounds: Bounds) -> DraftSpec:
+def random_settings(dice: random.Random, bounds: Bounds) -> MethodSettings:
     """Any setting within the bounds."""
-    return DraftSpec(
+    return of_method(
         method=dice.choice(["graph", "graph", "graph", "tree", "chain"]),
         width=dice.randint(1, bounds.width), depth=dice.randint(1, bounds.depth),
         merge_context=dice.choice([None, 0, 1, 2, 3]), sibling_threshold=dice.choice([0.0, 0.02, 0.1, 0.3]),
@@ -42,7 +44,7 @@ def replayed(replay: TextReplay) -> tuple[dict[str, int], list[int]]:
     return {**replay.counts(), "accepted": sum(accepted), "new_tokens": new_tokens}, accepted
 
 
-def compare(runner: Runner, atlas: Atlas, runs: list[RunSpec], settings: list[DraftSpec]) -> float:
+def compare(runner: Runner, atlas: Atlas, runs: list[RunSpec], settings: list[MethodSettings]) -> float:
     """Check every covered setting on every text of `runs` against a real run; the share that was covered."""
     replayer = Replayer(atlas)
     covered = 0

@@ -24,8 +24,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreT
 from gsd.config import RunSpec
 from gsd.decode.prompts import read_prompts
 from gsd.decode.runner import Runner
+from gsd.methods import drafting
 from gsd.models.places import BUNDLED
-from gsd.spec import DraftSpec, ModelSpec, Prompt
+from gsd.spec import ModelSpec, Prompt
 from gsd.trace.records import Tally
 
 NEW_TOKENS = 96
@@ -115,7 +116,7 @@ def acceptance_lengths(folder: Path, prompts: list[Prompt]) -> dict[str, float]:
         tally = Tally()
         for prompt in prompts:
             spec = RunSpec(target=target, draft=draft, dtype="float32", prompt=prompt, detail="counters",
-                           drafting=DraftSpec(method=method), max_new_tokens=DECODED_TOKENS)  # fmt: skip
+                           drafting=drafting(method), max_new_tokens=DECODED_TOKENS)  # fmt: skip
             for step in runner.steps(spec, runner.encode(prompt)):
                 tally.add(step)
         lengths[method] = round(tally.totals()["mean_acceptance_length"], 2)

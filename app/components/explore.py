@@ -55,7 +55,7 @@ _png_button = st.components.v2.component(
 
 def downloads(step: dict[str, Any], run: OpenRun, face_name: str = GRAPH) -> None:
     """One row of buttons: a face of a round that holds its graph, as files for a page, a paper or other tools."""
-    drawn = face(step, face_name, drafted_by(run.meta["spec"]).depth)
+    drawn = face(step, face_name, drafted_by(run.meta).depth)
     picture, title = _picture(step, drawn), f"Round {step['round'] + 1} of {run.name}, {face_name}"
     name = f"{run.name}-round-{step['round'] + 1}-{face_name}"
     files = [

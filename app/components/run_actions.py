@@ -9,11 +9,12 @@ import streamlit as st
 
 from analysis.modelled import unlike
 from analysis.words import plain, setting, shortened
-from app.components.settings import HEEDED, LEARNED, take_settings
+from app.components.settings import LEARNED, take_settings
 from app.library import find, version
 from app.state import OpenRun, session
 from gsd.errors import TraceError
-from gsd.spec import DraftSpec, Prompt
+from gsd.methods import METHODS, settings_of
+from gsd.spec import Prompt
 
 TAKEN = "taken"  # in the session until it is said: settings were put into the form
 SHOWN = 40  # letters of a prompt that changed
@@ -57,8 +58,8 @@ def changed_settings(before: OpenRun, after: OpenRun) -> str:
     words = f"Changed from A: {plain(', '.join(changed))}." if changed else "Same settings."
     if apart := unlike(before.meta, after.meta):
         words += f" **Their times are not alike** ({plain(apart)}): compare their counts."
-    both_auto = old["method"] == new["method"] == "auto"
-    return f"{words} *auto* {LEARNED}." if both_auto else words
+    learns = old["method"] == new["method"] and not after.meta["method"]["fixed_work"]
+    return f"{words} *{plain(new['method'])}* {LEARNED}." if learns else words
 
 
 def _change(name: str, before: object, after: object) -> str:
@@ -107,7 +108,8 @@ def _flat(meta: dict[str, Any]) -> dict[str, Any]:
     """Every setting by a name of its own, of drafting those that the method heeds; `auto` as what it came to."""
     spec = meta["spec"]
     drafting = spec["drafting"]
-    heeded = {name: drafting[name] for name in DraftSpec.model_fields if name in HEEDED[drafting["method"]]}
+    method = METHODS.get(drafting["method"])
+    heeded = {name: drafting[name] for name in ("method", *(settings_of(method) if method else ()))}
     own = {name: spec[name] for name in ("pair", "max_new_tokens", "stop", "packed", "detail")}
     own |= {name: meta["target"][name] for name in ("device", "dtype")} | meta.get("machine", {})
     models = {"target": _source(spec["target"]), "draft": _source(spec["draft"]),

@@ -14,7 +14,8 @@ from analysis.words import setting, shortened
 from app.components.metrics import CUT
 from app.components.rows import table_height
 from app.components.settings import preset_of
-from gsd.spec import HEEDED, DraftSpec, SamplingSpec
+from gsd.methods import METHODS, settings_of
+from gsd.spec import SamplingSpec, Spec
 
 RUNNING = "running"
 SIGNS = {"complete": "●", "running": "▶", "incomplete": "◐", "cancelled": "◼", "failed": "✕", "other version": "≠",
@@ -68,7 +69,7 @@ class Line:
         if spec is None:
             return ""
         drafting, sampling = spec["drafting"], spec["sampling"]
-        changed = _changed(drafting, DraftSpec(method=self.method), HEEDED[self.method])
+        changed = drafted_otherwise(drafting)
         if changed and (preset := preset_of(drafting)):
             changed = {"preset": preset}
         if sampling["temperature"]:
@@ -98,7 +99,13 @@ class Line:
         return not self.sample and not self.writing
 
 
-def _changed(values: dict[str, Any], plain: DraftSpec | SamplingSpec, names: Set[str]) -> dict[str, Any]:
+def drafted_otherwise(drafting: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a draft that are not its method's defaults; of a method that is not installed none are known."""
+    method = METHODS.get(drafting["method"])
+    return _changed(drafting, method.Settings(), settings_of(method).keys()) if method else {}
+
+
+def _changed(values: dict[str, Any], plain: Spec, names: Set[str]) -> dict[str, Any]:
     """Of the settings of those names the ones that differ, in the order of the plain ones."""
     return {name: values[name] for name, value in plain.model_dump().items() if name in names and values[name] != value}
 

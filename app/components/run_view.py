@@ -15,10 +15,10 @@ from app.components.graph_view import SMALL, Frame, Shown, graph_data, graph_vie
 from app.components.metrics import metrics
 from app.components.node_table import node_table
 from app.components.run_actions import changes, compared_with, run_actions
-from app.components.settings import HEEDED
 from app.components.stepper import go, round_line, shown_step, step_buttons
 from app.components.token_text import text_data, token_text
 from app.state import OpenRun, Session, session
+from gsd.methods import METHODS, settings_of
 
 STAGE_HEIGHT = 420  # pixels of the graph beside the text, at most
 HINT = '<p class="hint">Click a node or a dashed merge edge to read about it. ← and → step through the rounds.</p>'
@@ -66,13 +66,13 @@ def _head(run: OpenRun, live: bool) -> None:
 
 
 def drafted_with(drafting: dict[str, Any]) -> list[str]:
-    """The method, and what it heeds of the settings that shape a graph most; auto weighs costs instead."""
-    if drafting["method"] == "auto":
-        return ["auto"]
-    named = {name: name for name in ("width", "depth", "frontier", "budget")} | {"merge_context": "context"}
-    values = {word: setting(drafting[name])
-              for name, word in named.items() if name in HEEDED[drafting["method"]]}  # fmt: skip
-    return [drafting["method"], *(f"{word} {value}" for word, value in values.items())]
+    """The method, and what it reads of the settings that shape a graph most, where it reads a number of them."""
+    name = drafting["method"]
+    read = settings_of(METHODS[name]) if name in METHODS else drafting
+    shaping = {one: one for one in ("width", "depth", "frontier", "budget") if one in read}
+    if shaping and "merge_context" in read:
+        shaping["merge_context"] = "context"
+    return [name, *(f"{word} {setting(drafting[one])}" for one, word in shaping.items())]
 
 
 def _download(run: OpenRun) -> None:
@@ -109,8 +109,8 @@ def _round(state: Session, run: OpenRun, index: int) -> None:
     _graph(run, index)
     step = run.steps[index]
     if step["graph"]:
-        found = explain(step, run.meta["spec"], state.node or "", run.before(step))
-        st.html(as_html(found) if found else as_html(story(step, run.meta["spec"])) + HINT)
+        found = explain(step, run.meta, state.node or "", run.before(step))
+        st.html(as_html(found) if found else as_html(story(step, run.meta)) + HINT)
 
 
 def _graph(run: OpenRun, index: int) -> None:

@@ -3,61 +3,31 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any, get_args
 
 import streamlit as st
 
-from analysis.words import plain, setting
+from analysis.words import plain
 from app.components.consent import forget, is_trusted, would_download
+from app.components.method_settings import chosen as chosen_drafting
+from app.components.method_settings import defaults as method_defaults
+from app.components.method_settings import method_settings, taken
 from app.prompt_library import prompts
 from gsd.config import RunSpec
 from gsd.errors import InputError
+from gsd.methods import METHODS, PRESETS, USUAL, settings_of
 from gsd.models.pairs import PAIRS, available, pair
-from gsd.spec import HEEDED, PRESETS, DraftSpec, Dtype, Method, ModelSpec, Prompt, Quantization, SamplingSpec, build
+from gsd.spec import Dtype, ModelSpec, Prompt, Quantization, SamplingSpec, build
 
 OWN = "own models"
 ROLES = ("target", "draft")
 SAMPLING = ("temperature", "top_k", "top_p", "seed")  # how tokens are drawn is nobody's choice
 LARGEST = 2**53 - 1  # that a number field of the browser holds; a seed may be larger
+FIRST = "auto"  # the method of a first visit
 ONE, SEVERAL = "One prompt", "Several"  # what is decoded next
 LEARNED = "goes by times and outcomes that it has learned: the same settings may draft otherwise, to the same text"
-METHOD_HELP = (
-    f"**auto**: drafts and verifies what is likely to pay for its time, and nothing need be set. It {LEARNED}. "
-    "**graph**: hypotheses that share continuations (this is GSD). **tree**: the same without merging. "
-    "**chain**: one greedy line, standard speculative decoding. **ar**: no draft at all, the baseline."
-)
+METHOD_HELP = " ".join(f"**{name}**: {one.summary}." for name, one in METHODS.items())
 STOP_HELP = 'The text ends before the first of them. In quotes, line breaks can be written: `"\\n\\n"`.'
-# What method auto alone reads: label and help of each switch.
-SWITCHES = {
-    "lookup": ("Look in the text", "Continuations found in the prompt and the text so far are hypotheses, too."),
-    "history": ("Look among rejected", "And those found among hypotheses that were rejected earlier. Off by default."),
-    "calibrated": ("Learn from outcomes", "A token is judged by what became of tokens that the draft gave a like q, "
-                   "not by its q itself."),
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A numeric setting of `DraftSpec` and its formula."""
-
-    label: str
-    help: str
-    high: float
-    low: float = 1
-    step: float = 1
-
-
-NUMBERS = {
-    "width": Number("Width", "Candidates taken per expanded node, the most probable first.", 64),
-    "depth": Number("Depth", "Levels of the graph. Each level is one draft forward.", 64),
-    "frontier": Number("Frontier", "Nodes expanded per level, by the probability of their path.", 1024),
-    "budget": Number("Budget", "Drafted nodes verified in one target forward; the root comes on top.", 1024),
-    "sibling_threshold": Number("Sibling threshold", "Drop a candidate whose q is below this share of its best "
-                                "sibling's: `q < threshold × q_best`.", 1.0, 0.0, 0.01),
-    "prob_threshold": Number("Prob. threshold", "A candidate below this probability is not expanded: "
-                             "`q(path) < threshold`, or the local `q` by the paper's rule.", 1.0, 0.0, 0.01),
-}  # fmt: skip
 
 
 def keep_settings() -> None:
@@ -71,7 +41,7 @@ def settings_sidebar() -> None:
     with st.sidebar:
         st.markdown("**Settings of the next run**")
         _pair()
-        st.segmented_control("Method", get_args(Method)[::-1], key="method", help=METHOD_HELP, required=True)
+        st.segmented_control("Method", METHODS, key="method", help=METHOD_HELP, required=True)
         _drafting()
         with st.expander("Sampling and length"):
             _sampling()
@@ -89,7 +59,7 @@ def run_spec(prompt: Prompt) -> RunSpec:
         "draft": _draft(own),
         "pair": None if own else chosen["pair"],
         "prompt": prompt if chosen["chat"] else prompt.model_copy(update={"chat": False}),
-        "drafting": {name: chosen[name] for name in DraftSpec.model_fields},
+        "drafting": chosen_drafting(),
         "sampling": build(SamplingSpec, {name: chosen[name] for name in SAMPLING}),
         "max_new_tokens": chosen["max_new_tokens"],
         "stop": tuple(_stop_of(line) for line in chosen["stop"].splitlines() if line),
@@ -115,9 +85,12 @@ def _stop_of(line: str) -> str:
 
 
 def preset_of(drafting: dict[str, Any]) -> str | None:
-    """The preset that the settings of a draft are; auto, which sets most of them itself, has none."""
-    found = (name for name in PRESETS if _preset_values(name).items() <= drafting.items())
-    return None if drafting["method"] == "auto" else next(found, None)
+    """The preset that the settings of a draft are, if any."""
+    name = drafting["method"]
+    if name not in METHODS:  # of a package that is not installed
+        return None
+    found = (preset for preset in METHODS[name].presets if _preset_values(preset, name).items() <= drafting.items())
+    return next(found, None)
 
 
 def take_settings(spec: dict[str, Any]) -> None:
@@ -134,7 +107,7 @@ def take_settings(spec: dict[str, Any]) -> None:
         "own_draft": spec["draft"]["source"] if own and spec["draft"] else "",
         "own_as_recorded": {role: spec[role] for role in ROLES if own and spec[role]},
         "mode": ONE, "prompt": prompt, "chat": of_the_library or spec["prompt"]["chat"] is not False,
-        **DraftSpec(**spec["drafting"]).model_dump(),
+        **taken(spec["drafting"]),
         **{name: spec["sampling"][name] for name in SAMPLING}, "seed": str(spec["sampling"]["seed"]),
         "max_new_tokens": spec["max_new_tokens"],
         "stop": "\n".join(map(_stop_line, spec["stop"])), "device": spec["device"], "dtype": spec["dtype"],
@@ -179,7 +152,7 @@ def _defaults() -> dict[str, Any]:
     """Widget values before the first draw; a value already there is the user's."""
     return {
         "pair": _pairs_here()[0], "own_target": "", "own_draft": "", "own_as_recorded": {}, "mode": ONE, "prompt": "",
-        **DraftSpec(method="auto").model_dump(), "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": "0",
+        "method": FIRST, **method_defaults(), "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": "0",
         "several": [], "max_new_tokens": 64, "stop": "", "chat": True, "device": "auto", "dtype": "auto",
         "packed": True, "draft_quant": "auto", "full_detail": True, "baseline": False,
     }  # fmt: skip
@@ -231,48 +204,12 @@ def _as_recorded(role: str) -> None:
 
 def _drafting() -> None:
     method = st.session_state["method"]
-    heeded = HEEDED[method]
-    st.session_state["preset"] = preset_of(_current())
-    st.pills("Preset", PRESETS, key="preset", on_change=_take_preset, disabled=method == "ar",
-             help="Fills in the settings below; from *auto* it goes to *graph*, which heeds them. **paper**: the "
-                  "authors' code; **fast**: the defaults; **wide**: many hypotheses, to see them merge. None is "
-                  "marked once one is changed.")  # fmt: skip
-    if method == "auto":
-        _auto()
-        return
-    left, right = st.columns(2, gap="small", wrap=False)
-    for i, (name, number) in enumerate(NUMBERS.items()):
-        whole = number.step == 1
-        with (left, right)[i % 2]:
-            st.number_input(
-                number.label, number.low, number.high, step=number.step, key=name, help=number.help,
-                format="%d" if whole else "%.3g", disabled=name not in heeded,
-            )  # fmt: skip
-    with left:
-        _merge_context(disabled="merge_context" not in heeded)
-    with right:
-        st.selectbox("Probability rule", ["path", "local"], key="prob_rule", disabled="prob_rule" not in heeded,
-                     help="What the probability threshold looks at: the product of q along the **path**, or the "
-                          "candidate's own, **local** q as in the paper's code.")  # fmt: skip
-    st.segmented_control("Improbable candidates", ["leaf", "drop"], key="prob_action", required=True,
-                         disabled="prob_action" not in heeded,
-                         help="Below the probability threshold a candidate stays as a **leaf**, verified but not "
-                              "expanded, or it is **dropped**.")  # fmt: skip
-
-
-def _auto() -> None:
-    """What method auto reads; it sets all else itself, so that nothing else is shown."""
-    with st.expander("What auto goes by"):
-        for name, (label, help) in SWITCHES.items():
-            st.checkbox(label, key=name, help=help)
-        _merge_context(disabled=False)
-
-
-def _merge_context(*, disabled: bool) -> None:
-    st.selectbox("Merge context", [None, *range(17)], key="merge_context", disabled=disabled,
-                 format_func=setting,
-                 help="Tokens before a candidate that must agree, too, for it to merge with a node: 0 compares "
-                      "the token alone, 1 a bigram. `off` never merges.")  # fmt: skip
+    st.session_state["preset"] = preset_of(chosen_drafting().model_dump())
+    usual = "" if METHODS[method].presets else f"; from *{method}* it goes to *{USUAL}*, which reads them"
+    st.pills("Preset", PRESETS, key="preset", on_change=_take_preset, disabled=not settings_of(METHODS[method]),
+             help=f"Fills in the settings below{usual}. **paper**: the authors' code; **fast**: the defaults; "
+                  "**wide**: many hypotheses, to see them merge. None is marked once one is changed.")  # fmt: skip
+    method_settings(method)
 
 
 def _sampling() -> None:
@@ -309,16 +246,16 @@ def _machine() -> None:
                 "use. Then there is no graph to look at.")  # fmt: skip
 
 
-def _preset_values(name: str) -> dict[str, Any]:
-    return DraftSpec().model_dump(exclude={"method", *SWITCHES}) | PRESETS[name]
-
-
-def _current() -> dict[str, Any]:
-    return {name: st.session_state[name] for name in DraftSpec.model_fields}
+def _preset_values(preset: str, method: str) -> dict[str, Any]:
+    """What a preset makes of the settings that the method reads."""
+    values = METHODS[method].Settings(**METHODS[method].presets[preset]).model_dump()
+    return {name: values[name] for name in settings_of(METHODS[method])}
 
 
 def _take_preset() -> None:
-    if st.session_state["preset"] is not None:
-        st.session_state.update(_preset_values(st.session_state["preset"]))
-        if st.session_state["method"] == "auto":
-            st.session_state["method"] = "graph"
+    preset, method = st.session_state["preset"], st.session_state["method"]
+    if preset is None:
+        return
+    if preset not in METHODS[method].presets:
+        method = USUAL
+    st.session_state.update(taken({"method": method, **_preset_values(preset, method)}))

@@ -19,8 +19,9 @@ from gsd.config import RunSpec
 from gsd.decode.recorded import as_recorded, as_settled
 from gsd.errors import GsdError, InputError, TraceError
 from gsd.lab.atlas import AtlasText
+from gsd.methods import MethodSettings
 from gsd.models.places import located
-from gsd.spec import DraftSpec, Prompt, build
+from gsd.spec import Prompt, build
 
 ASKED_EVERY_S = 0.5
 TRIAL = "trial"  # in the session: the last one
@@ -48,7 +49,7 @@ class Trial:
     replayed: dict[str, float | None]
 
 
-def trial(opened: OpenAtlas, spec: DraftSpec) -> None:
+def trial(opened: OpenAtlas, spec: MethodSettings) -> None:
     """Choose a prompt of the atlas, decode it, and see both."""
     found = _last(opened)
     pending = found is not None and engine().job(found.job).pending
@@ -61,7 +62,7 @@ def _last(opened: OpenAtlas) -> Trial | None:
     return found if found and found.atlas == opened.name else None
 
 
-def run_spec(opened: OpenAtlas, text: AtlasText, spec: DraftSpec) -> RunSpec:
+def run_spec(opened: OpenAtlas, text: AtlasText, spec: MethodSettings) -> RunSpec:
     """The run that a replay stands for. Raises `GsdError` where the atlas does not say its prompt or its models."""
     if text.given is None:
         raise InputError("This atlas does not hold the text of its prompts; record it anew with gsd probe.")
@@ -79,7 +80,7 @@ def lacking_models(opened: OpenAtlas) -> list[str]:
         return []
 
 
-def _trial(opened: OpenAtlas, spec: DraftSpec, drawn_pending: bool) -> None:
+def _trial(opened: OpenAtlas, spec: MethodSettings, drawn_pending: bool) -> None:
     found = _last(opened)
     job = engine().job(found.job) if found else None
     if (job is not None and job.pending) != drawn_pending:
@@ -103,7 +104,7 @@ def _trial(opened: OpenAtlas, spec: DraftSpec, drawn_pending: bool) -> None:
     ask()
 
 
-def _start(opened: OpenAtlas, spec: DraftSpec) -> None:
+def _start(opened: OpenAtlas, spec: MethodSettings) -> None:
     """Hand the run to the engine, and keep what the replay says of it."""
     name = st.session_state[TRIAL_TEXT]
     text = next(one for one in opened.atlas.texts if one.id == name)

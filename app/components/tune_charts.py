@@ -14,7 +14,7 @@ from app.atlas import OpenAtlas
 from app.components.chart import chart
 from app.components.tune_settings import defaults, take
 from gsd.errors import InputError
-from gsd.spec import DraftSpec
+from gsd.methods import MethodSettings
 
 REDRAWN_EVERY_S = 2.0  # while settings are replayed in the background
 SPEEDUP = (
@@ -24,18 +24,18 @@ SPEEDUP = (
 FRONT = f"{SPEEDUP} A setting is on the front where no other is faster with as few verified nodes."
 
 
-def tune_charts(opened: OpenAtlas, spec: DraftSpec) -> None:
+def tune_charts(opened: OpenAtlas, spec: MethodSettings) -> None:
     """Draw them with what there is, and again as the background goes on."""
     pending = not all(survey.finished for survey in _surveys(opened, spec))
     st.fragment(_charts, run_every=REDRAWN_EVERY_S if pending else None)(opened, spec, pending)
 
 
-def _surveys(opened: OpenAtlas, spec: DraftSpec) -> tuple[Survey, Survey]:
+def _surveys(opened: OpenAtlas, spec: MethodSettings) -> tuple[Survey, Survey]:
     """All over the atlas, and around the setting: asked for last, these come first."""
     return opened.front(), opened.maps(spec)
 
 
-def _charts(opened: OpenAtlas, spec: DraftSpec, drawn_pending: bool) -> None:
+def _charts(opened: OpenAtlas, spec: MethodSettings, drawn_pending: bool) -> None:
     """They redraw themselves alone. A rerun of the page could drop what a slider that is pressed meanwhile draws."""
     front, maps = _surveys(opened, spec)
     if drawn_pending and front.finished and maps.finished:
@@ -58,18 +58,18 @@ def _progress(maps: Survey, front: Survey) -> None:
             return
 
 
-def _maps(opened: OpenAtlas, survey: Survey, spec: DraftSpec) -> None:
+def _maps(opened: OpenAtlas, survey: Survey, spec: MethodSettings) -> None:
     table = survey.outcome().settings
     value = "modelled_speedup" if opened.costs else "mean_acceptance_length"
     try:
-        figure = figures.maps(table, opened.summary(spec.as_drafted()), value)
+        figure = figures.maps(table, opened.summary(spec), value)
     except InputError as error:
         _nothing(survey, error)
         return
     chart(figure, _table(table), name="maps", help=SPEEDUP, on_pick=partial(_take_point, "maps", opened))
 
 
-def _front(opened: OpenAtlas, survey: Survey, spec: DraftSpec) -> None:
+def _front(opened: OpenAtlas, survey: Survey, spec: MethodSettings) -> None:
     if not survey.finished:
         st.caption("Here come the fastest settings, once they are all replayed.")
         return
@@ -82,7 +82,7 @@ def _front(opened: OpenAtlas, survey: Survey, spec: DraftSpec) -> None:
     chart(figure, _table(table), name="front", help=FRONT, on_pick=partial(_take_point, "front", opened))
 
 
-def _kinds(opened: OpenAtlas, survey: Survey, spec: DraftSpec) -> None:
+def _kinds(opened: OpenAtlas, survey: Survey, spec: MethodSettings) -> None:
     """Speed-up by kind of text; a click on a kind's best takes it."""
     reference = defaults(opened.atlas.bounds)
     table = figures.kinds(opened.replayed(spec), opened.replayed(reference), survey.outcome().best)

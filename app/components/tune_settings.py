@@ -8,84 +8,84 @@ import streamlit as st
 
 from analysis.survey import CONTEXTS
 from analysis.words import setting
-from app.components.settings import HEEDED, NUMBERS
+from app.components.method_settings import widget
 from gsd.lab.atlas import Bounds
-from gsd.spec import DraftSpec
+from gsd.methods import METHODS, USUAL, MethodSettings, drafting, known, read_by, settings_of
+from gsd.methods.setting import Setting
 
 PREFIX = "tune "  # of the widgets' keys: "tune width" and so on
 KEPT = "tuned"  # the setting, while another view is shown
 BUDGET = 128  # most nodes to verify that the slider offers; an atlas sets no bound to it
-METHODS = ("graph", "tree", "chain")
-METHOD_HELP = "**graph** merges, **tree** does not, **chain** has one hypothesis."
-CONTEXT_HELP = "Tokens before a candidate that must agree, too, for it to merge; `off` never merges."
-RULE_HELP = "What the probability threshold looks at: q of the path, or the candidate's own."
-ACTION_HELP = "A candidate below the threshold stays as a leaf, or is dropped."
+REPLAYED = {name: one for name, one in METHODS.items() if one.not_replayed is None and settings_of(one)}
+METHOD_HELP = " ".join(f"**{name}**: {one.summary}." for name, one in REPLAYED.items())
 
 
-def tune_settings(bounds: Bounds) -> DraftSpec:
+def tune_settings(bounds: Bounds) -> MethodSettings:
     """Draw the sliders and read them."""
-    st.segmented_control("Method", METHODS, key=PREFIX + "method", required=True, help=METHOD_HELP)
-    for name in ("width", "depth"):
-        _count(name, bounds)
-    st.select_slider("Merge context", CONTEXTS, key=PREFIX + "merge_context", help=CONTEXT_HELP, format_func=setting,
-                     disabled=not _heeded("merge_context"))  # fmt: skip
-    for name in ("frontier", "budget"):
-        _count(name, bounds)
-    for name in ("sibling_threshold", "prob_threshold"):
-        one = NUMBERS[name]
-        st.slider(one.label, 0.0, 1.0, step=0.01, key=PREFIX + name, help=one.help, disabled=not _heeded(name))
-    st.segmented_control("Probability rule", ["path", "local"], key=PREFIX + "prob_rule", required=True, help=RULE_HELP)
-    st.segmented_control("Improbable candidates", ["leaf", "drop"], key=PREFIX + "prob_action", required=True,
-                         help=ACTION_HELP)  # fmt: skip
+    st.segmented_control("Method", REPLAYED, key=PREFIX + "method", required=True, help=METHOD_HELP)
+    for name, one in settings_of(METHODS[st.session_state[PREFIX + "method"]]).items():
+        _slider(one, PREFIX + name, _most(bounds).get(name))
     spec = st.session_state[KEPT] = _chosen()
     return spec
 
 
-def defaults(bounds: Bounds) -> DraftSpec:
+def defaults(bounds: Bounds) -> MethodSettings:
     """The engine's defaults as far as the atlas goes: what every setting is compared with."""
-    return within(DraftSpec(), bounds)
+    return within(drafting(), bounds)
 
 
 def take(values: dict[str, Any], bounds: Bounds) -> None:
     """Move sliders, by option name as in a table of settings ("none" never merges), no further than they go."""
-    merge = {"merge_context": None} if values.get("merge_context") == "none" else {}
-    _move(within(DraftSpec(**_chosen().model_dump() | values | merge), bounds))
+    named = {name: value for name, value in values.items() if value is not None and name in ("method", *known())}
+    _move(within(read_by(_chosen().model_dump() | named), bounds))
 
 
-def place_sliders(start: DraftSpec, bounds: Bounds) -> None:
+def place_sliders(start: MethodSettings, bounds: Bounds) -> None:
     """Where they were when another view was shown, at first where `start` says, and no further than they go."""
     drawn = PREFIX + "width" in st.session_state  # a widget's value goes with its widget
     _move(within(_chosen() if drawn else st.session_state.get(KEPT, start), bounds))
 
 
-def within(spec: DraftSpec, bounds: Bounds) -> DraftSpec:
-    """The setting with what lies beyond the sliders' ends set to them; a method that no atlas replays is `graph`."""
-    ends = {name: min(getattr(spec, name), most) for name, most in _most(bounds).items()}
-    if spec.merge_context is not None:
-        ends["merge_context"] = min(spec.merge_context, CONTEXTS[-1])
-    return spec.model_copy(update=ends | ({} if spec.method in METHODS else {"method": METHODS[0]}))
+def within(spec: MethodSettings, bounds: Bounds) -> MethodSettings:
+    """The setting with what lies beyond the sliders' ends set to them; a method that no atlas replays is the usual."""
+    if spec.method not in REPLAYED:
+        spec = read_by(spec.model_dump() | {"method": USUAL})
+    own = settings_of(METHODS[spec.method])
+    most = _most(bounds) | {"merge_context": CONTEXTS[-1]}
+    ends = {name: min(getattr(spec, name), end) for name, end in most.items()
+            if name in own and getattr(spec, name) is not None}  # fmt: skip
+    return spec.model_copy(update=ends)
 
 
-def _chosen() -> DraftSpec:
-    return DraftSpec(**{name: st.session_state[PREFIX + name] for name in DraftSpec.model_fields})
+def _chosen() -> MethodSettings:
+    method = st.session_state[PREFIX + "method"]
+    return drafting(method, **{name: st.session_state[PREFIX + name] for name in settings_of(METHODS[method])})
 
 
-def _move(spec: DraftSpec) -> None:
-    for name, value in spec.model_dump().items():
-        if PREFIX + name not in st.session_state or st.session_state[PREFIX + name] != value:
+def _move(spec: MethodSettings) -> None:
+    """Set the widgets; of those that this method does not have, such as have no value yet to their defaults."""
+    for name, value in {**_defaults(), **spec.model_dump()}.items():
+        is_own = name == "method" or name in settings_of(METHODS[spec.method])
+        if PREFIX + name not in st.session_state or (is_own and st.session_state[PREFIX + name] != value):
             st.session_state[PREFIX + name] = value
+
+
+def _defaults() -> dict[str, Any]:
+    return {name: one.default for name, one in known().items() if one.words}
 
 
 def _most(bounds: Bounds) -> dict[str, int]:
     return {"width": bounds.width, "depth": bounds.depth, "frontier": bounds.frontier, "budget": BUDGET}
 
 
-def _count(name: str, bounds: Bounds) -> None:
-    one, most = NUMBERS[name], _most(bounds)[name]
-    why = "" if name == "budget" else f" This atlas was probed with {name} {most}; it holds nothing beyond."
-    st.slider(one.label, 1, max(most, 2), key=PREFIX + name, help=one.help + why,
-              disabled=most == 1 or not _heeded(name))  # fmt: skip
-
-
-def _heeded(name: str) -> bool:
-    return name in HEEDED[st.session_state[PREFIX + "method"]]
+def _slider(one: Setting, key: str, most: int | None) -> None:
+    """A setting as a slider, where it is a number; `most`: as far as the atlas goes."""
+    if one.kind is int and not one.optional and most:
+        why = "" if one.name == "budget" else f" This atlas was probed with {one.name} {most}; it holds nothing beyond."
+        st.slider(one.words.label, 1, max(most, 2), key=key, help=one.words.help + why, disabled=most == 1)
+    elif one.optional:
+        st.select_slider(one.words.label, CONTEXTS, key=key, help=one.words.help, format_func=setting)
+    elif one.kind is float:
+        st.slider(one.words.label, one.low, one.high, step=one.words.step, key=key, help=one.words.help)
+    else:
+        widget(one, key)

@@ -17,6 +17,7 @@ from app.state import OpenRun
 from gsd.config import RunSpec
 from gsd.decode.recorded import as_recorded
 from gsd.errors import GsdError
+from gsd.methods import read_by
 from gsd.models.places import located
 from gsd.spec import build
 
@@ -25,7 +26,7 @@ TWINS = "twins"  # in the session: run -> job of its twin
 
 
 def twin_of(run: OpenRun) -> RunSpec | None:
-    """The same settings by the method tree; None where the run is not whole, never merges or lacks its models here."""
+    """The same settings without merging; None where the run is not whole, never merges or lacks its models here."""
     if not run.end or run.end["status"] != "complete":
         return None
     try:
@@ -33,7 +34,8 @@ def twin_of(run: OpenRun) -> RunSpec | None:
         found = [located(model) for model in (spec.target, spec.draft) if model]
     except GsdError:
         return None
-    twin = spec.model_copy(update={"drafting": spec.drafting.model_copy(update={"method": "tree"})})
+    unmerged = read_by({**spec.drafting.model_dump(), "merge_context": None})
+    twin = spec.model_copy(update={"drafting": unmerged})
     alike = is_unmerged_twin(run.meta["spec"], twin.model_dump(mode="json"))
     return twin if alike and None not in found else None
 

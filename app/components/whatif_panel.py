@@ -8,10 +8,9 @@ import streamlit as st
 
 from analysis.step_whatif import Changed, Counts, StepReplay, Uncovered
 from analysis.words import code, plain, setting
-from app.components.settings import NUMBERS
 from app.state import OpenRun
 from gsd.errors import InputError
-from gsd.spec import DraftSpec
+from gsd.methods import METHODS, MethodSettings, known, settings_of
 
 CONTEXTS = (None, 0, 1, 2, 3)
 NAMED = 3  # places that an uncovered setting names
@@ -59,12 +58,12 @@ def what_if(run: OpenRun, index: int) -> Changed | None:
     return found if covered and not (replay.as_recorded and spec == replay.start) else None
 
 
-def _controls(place: str, replay: StepReplay) -> DraftSpec:
+def _controls(place: str, replay: StepReplay) -> MethodSettings:
     """Sliders, by default where the run had them."""
     chosen: dict[str, Any] = {}
     spec = replay.start
     left, right = st.columns(2, gap="medium", wrap=False)
-    for i, name in enumerate(NUMBERS):
+    for i, name in enumerate(_numbers(spec)):
         with (left, right)[i % 2]:
             chosen[name] = _slider(place, name, getattr(spec, name), getattr(replay.most, name))
     with left:
@@ -77,9 +76,15 @@ def _controls(place: str, replay: StepReplay) -> DraftSpec:
     return spec.model_copy(update=chosen)
 
 
+def _numbers(spec: MethodSettings) -> list[str]:
+    """The settings that are numbers."""
+    own = settings_of(METHODS[spec.method])
+    return [name for name, one in own.items() if one.kind in (int, float) and not one.optional]
+
+
 def _slider(place: str, name: str, start: float, recorded: float) -> float:
     """Counts go up to what was recorded, but for the budget: any tree of a known graph can be verified."""
-    number = NUMBERS[name]
+    number = known()[name].words
     if number.step < 1:
         return st.slider(number.label, 0.0, 1.0, start, 0.001, "%.3f", key=_key(place, name),
                          help=number.help)  # fmt: skip
@@ -114,7 +119,7 @@ def _table(before: Counts, after: Counts) -> str:
     return f'<div class="before-after" role="status">{"".join(cells)}</div>'
 
 
-def _footer(place: str, spec: DraftSpec, recorded: DraftSpec, covered: bool) -> None:
+def _footer(place: str, spec: MethodSettings, recorded: MethodSettings, covered: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Reset", key="reset what if", icon=":material/undo:", type="tertiary", disabled=spec == recorded,
                   on_click=_reset, args=(place, recorded))  # fmt: skip
@@ -122,6 +127,6 @@ def _footer(place: str, spec: DraftSpec, recorded: DraftSpec, covered: bool) -> 
             st.caption("Exact, from this recording", help=HELP, width="content")
 
 
-def _reset(place: str, recorded: DraftSpec) -> None:
-    for name in (*NUMBERS, "merge_context"):
+def _reset(place: str, recorded: MethodSettings) -> None:
+    for name in (*_numbers(recorded), "merge_context"):
         st.session_state[_key(place, name)] = getattr(recorded, name)

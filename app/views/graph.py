@@ -128,7 +128,7 @@ def _say_alike(step: dict[str, Any]) -> None:
 
 
 def _depth(run: OpenRun) -> int:
-    return drafted_by(run.meta["spec"]).depth
+    return drafted_by(run.meta).depth
 
 
 # --- the picture and its words
@@ -187,13 +187,13 @@ def _path(drawn: Face, step: dict[str, Any], node: str | None) -> list[int]:
 
 def _words(state: Session, run: OpenRun, step: dict[str, Any], changed: Changed | None) -> Explanation:
     """What is selected, or else the round; under other settings first what they change about it."""
-    spec, node, before = run.meta["spec"], state.node or "", run.before(step)
-    found = explain(step, spec, node, before)
+    meta, node, before = run.meta, state.node or "", run.before(step)
+    found = explain(step, meta, node, before)
     if changed and needed(node):
         found = _under_changed(changed, *needed(node), found) or found
     elif changed and node[:1] in ("m", "b"):  # merge edges and the bonus are those drawn
-        found = explain(changed.step, spec, node)
-    told = story(step, spec)
+        found = explain(changed.step, meta, node)
+    told = story(step, meta)
     return found or (replace(told, heading=f"As recorded: {told.heading}") if st.session_state["what_if"] else told)
 
 

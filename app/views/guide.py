@@ -16,12 +16,11 @@ from analysis.svg import LEGEND, Tones, sample, svg
 from analysis.toy import PROMPT, SPEC, toy_round
 from app.components.graph_view import Frame, graph_data, graph_view
 from app.components.page import head
-from app.components.settings import NUMBERS
 from app.components.theme import follow_theme, page_tones
 from app.components.token_text import ORIGINS, text_data, token_text
 from app.state import session, write_address
 from gsd import __version__
-from gsd.spec import DraftSpec
+from gsd.methods import METHODS, MethodSettings, known
 
 HERE = Path(__file__).parent
 SMALL = SPEC.model_copy(update={"width": 2, "depth": 3})  # of the picture; the miniature uses all of the toy
@@ -40,7 +39,8 @@ class Setting:
 
 
 def _setting(name: str, values: tuple[float | int | None, ...], watch: str) -> Setting:
-    return Setting(NUMBERS[name].label, values, watch, NUMBERS[name].help)
+    words = known()[name].words
+    return Setting(words.label, values, watch, words.help)
 
 
 SETTINGS = {
@@ -216,11 +216,11 @@ def _picked() -> str | None:
     return (st.session_state.get(TOY, {}).get("pick") or {}).get("id")
 
 
-def _words(step: dict[str, Any], spec: DraftSpec, picked: str | None) -> None:
+def _words(step: dict[str, Any], spec: MethodSettings, picked: str | None) -> None:
     """What was clicked in the miniature, or else its story."""
-    values = {"drafting": spec.model_dump()}
-    found = explain(step, values, picked) if picked else None
-    st.html(as_html(found or story(step, values)))
+    meta = {"spec": {"drafting": spec.model_dump()}, "method": METHODS[spec.method].described()}
+    found = explain(step, meta, picked) if picked else None
+    st.html(as_html(found or story(step, meta)))
 
 
 # --- how to read

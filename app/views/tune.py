@@ -11,9 +11,9 @@ import streamlit as st
 from analysis.tune import as_row, command
 from analysis.words import plain
 from app.atlas import OpenAtlas, open_atlas
+from app.components.method_settings import taken
 from app.components.metrics import Figure
 from app.components.page import head
-from app.components.settings import HEEDED
 from app.components.theme import follow_theme
 from app.components.trial import TRIAL_TEXT, trial
 from app.components.tune_charts import tune_charts
@@ -22,7 +22,7 @@ from app.library import atlas_labels, atlases, runs_folder
 from app.state import session, write_address
 from gsd.errors import GsdError, InputError
 from gsd.lab.atlas import Bounds
-from gsd.spec import DraftSpec, build
+from gsd.methods import METHODS, MethodSettings, drafting, known, read_by, settings_of
 
 HERE = Path(__file__).parent
 KEPT = "kept atlas"  # its name, while another view is shown
@@ -139,7 +139,7 @@ def _bench(opened: OpenAtlas) -> None:
     write_address(session(), atlas=opened.name, **_changed(spec, reference))
 
 
-def _of_what(opened: OpenAtlas, reference: DraftSpec, alike: bool) -> str:
+def _of_what(opened: OpenAtlas, reference: MethodSettings, alike: bool) -> str:
     """What the figures are of, and what their differences are from; `alike`: another setting makes none."""
     texts = opened.atlas.texts
     words = f"{len(texts):,} {'text' if len(texts) == 1 else 'texts'}, {sum(len(one.tokens) for one in texts):,} tokens"
@@ -148,7 +148,7 @@ def _of_what(opened: OpenAtlas, reference: DraftSpec, alike: bool) -> str:
             "and is not replayed.")  # fmt: skip
 
 
-def _use(opened: OpenAtlas, spec: DraftSpec, reference: DraftSpec) -> None:
+def _use(opened: OpenAtlas, spec: MethodSettings, reference: MethodSettings) -> None:
     """The setting to paste, and where it can go."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.code(_command(opened, spec), language=None, wrap_lines=True)
@@ -157,26 +157,30 @@ def _use(opened: OpenAtlas, spec: DraftSpec, reference: DraftSpec) -> None:
         pair = opened.pair_here
         if st.button("Use in Playground" if pair else "Use settings in Playground", key="to playground",
                      icon=":material/play_circle:", help=PAIR_TAKEN if pair else PAIR_LEFT):  # fmt: skip
-            st.session_state.update(spec.model_dump() | ({"pair": pair} if pair else {}))
+            st.session_state.update(taken(spec.model_dump()) | ({"pair": pair} if pair else {}))
             st.switch_page(HERE / "playground.py")
 
 
-def _command(opened: OpenAtlas, spec: DraftSpec) -> str:
+def _command(opened: OpenAtlas, spec: MethodSettings) -> str:
     """What decodes the prompt chosen below, or the atlas's first, with its models and this setting."""
     texts = {text.id: text for text in opened.atlas.texts}
     text = texts.get(st.session_state.get(TRIAL_TEXT), opened.atlas.texts[0])
     return command(opened.atlas.meta.get("spec", {}), text, as_row(spec))
 
 
-def _ends(reference: DraftSpec) -> str:
+def _ends(reference: MethodSettings) -> str:
     """What of the defaults lies beyond the atlas, in words."""
-    ends = [f"{name} {getattr(reference, name)} in place of {value}" for name, value in DraftSpec().model_dump().items()
+    ends = [f"{name} {getattr(reference, name)} in place of {value}" for name, value in drafting().model_dump().items()
             if getattr(reference, name) != value]  # fmt: skip
     return f" as far as the atlas goes ({', '.join(ends)})" if ends else ""
 
 
-def _not_covered(opened: OpenAtlas, spec: DraftSpec, coverage: float) -> None:
-    grid = ",".join(f"{name}={value}" for name, value in as_row(spec).items() if name in HEEDED[spec.method])
+def _not_covered(opened: OpenAtlas, spec: MethodSettings, coverage: float) -> None:
+    grid = ",".join(
+        f"{name}={value}"
+        for name, value in as_row(spec).items()
+        if name in ("method", *settings_of(METHODS[spec.method]))
+    )
     st.warning(f"**Not covered.** This setting expands nodes that the atlas does not hold: {coverage:.0%} of the "
                "tokens could be replayed up to there. Nothing is guessed, so there are no figures. This records what "
                "is lacking:")  # fmt: skip
@@ -184,19 +188,19 @@ def _not_covered(opened: OpenAtlas, spec: DraftSpec, coverage: float) -> None:
     st.code(shlex.join(fill), language=None, wrap_lines=True)
 
 
-def _changed(spec: DraftSpec, reference: DraftSpec) -> dict[str, str]:
+def _changed(spec: MethodSettings, reference: MethodSettings) -> dict[str, str]:
     """What an address says of the setting: what differs from the reference."""
-    before = as_row(reference)
-    return {name: str(value) for name, value in as_row(spec).items() if value != before[name]}
+    before, own = as_row(reference), ("method", *settings_of(METHODS[spec.method]))
+    return {name: str(value) for name, value in as_row(spec).items() if name in own and value != before[name]}
 
 
-def _addressed(bounds: Bounds) -> DraftSpec:
+def _addressed(bounds: Bounds) -> MethodSettings:
     """The setting of the address, as far as there is one."""
-    asked = {name: value for name, value in st.query_params.items() if name in DraftSpec.model_fields}
+    asked = {name: value for name, value in st.query_params.items() if name in ("method", *known())}
     if asked.get("merge_context") == "none":
         asked["merge_context"] = None
     try:
-        return build(DraftSpec, defaults(bounds).model_dump() | asked)
+        return read_by(defaults(bounds).model_dump() | asked)
     except InputError:
         return defaults(bounds)
 

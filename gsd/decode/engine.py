@@ -17,28 +17,31 @@ from gsd.drafting.base import Drafter
 from gsd.drafting.tree import FlatTree
 from gsd.errors import PromptError
 from gsd.models.base import Counter, LanguageModel, catch_up
-from gsd.spec import DraftSpec, SamplingSpec
+from gsd.spec import SamplingSpec
 from gsd.trace.step import Step, Times
-from gsd.verifying.match import Verdict, match
-from gsd.verifying.sampling import Choices, choose, pick
+from gsd.verifying.base import Rule, Verdict
+from gsd.verifying.sampling import Choices
 
 
 class Engine:
     """A target and a drafter that decode one text at a time."""
 
-    def __init__(self, target: LanguageModel, drafter: Drafter, sampling: SamplingSpec, *, detail: bool) -> None:
+    def __init__(
+        self, target: LanguageModel, drafter: Drafter, rule: Rule, sampling: SamplingSpec, *, detail: bool
+    ) -> None:
         self._target = target
+        self._rule = rule
         self._drafter = drafter
         self._sampling = sampling
         self._detail = detail
 
-    def decode(self, prompt: list[int], spec: DraftSpec, stops: StopRules) -> Iterator[Step]:
+    def decode(self, prompt: list[int], stops: StopRules) -> Iterator[Step]:
         """Yield one `Step` a round until a stop rule holds. Closing the iterator cancels.
 
         Raises `PromptError` where the prompt leaves no room for a token.
         """
         committed = list(prompt)
-        self._start(len(prompt), spec, stops)
+        self._start(len(prompt), stops)
         stop: str | None = None
         rounds = 0
         while stop is None:
@@ -59,7 +62,7 @@ class Engine:
         tree = drafter.flatten(graph, room - 1)
         clock.mark("flatten")
         choices, base = self._forward(tree, committed)
-        verdict = match(tree, choices)
+        verdict = self._rule.verdict(tree, choices)
         clock.mark("verify")
         new_tokens, stop = stops.cut(_emitted(tree, verdict), len(committed))
         accepted = verdict.accepted[: len(new_tokens)]
@@ -80,7 +83,7 @@ class Engine:
             times=clock.times(),
         )
 
-    def _start(self, prompt_length: int, spec: DraftSpec, stops: StopRules) -> None:
+    def _start(self, prompt_length: int, stops: StopRules) -> None:
         limit = self._target.context_length
         if prompt_length >= limit:
             raise PromptError(
@@ -88,7 +91,7 @@ class Engine:
             )
         stops.start(prompt_length, limit)
         capacity = stops.capacity
-        self._target.reset(capacity + spec.as_drafted().budget)
+        self._target.reset(capacity + self._drafter.slots)
         self._drafter.start(capacity)
 
     def _forward(self, tree: FlatTree, committed: list[int]) -> tuple[Choices, int]:
@@ -100,9 +103,7 @@ class Engine:
         after = [root + 1 + depth for depth in tree.depths]  # positions of the tokens to pick
 
         def reduce(logits: torch.Tensor) -> Choices:
-            if self._detail:
-                return choose(logits, self._sampling, after, tree.tokens, tree.parents)
-            return pick(logits, self._sampling, after)
+            return self._rule.reduce(logits, self._sampling, after, tree, detail=self._detail)
 
         tokens = pending + tree.tokens[1:]
         mask = _verification_mask(tree, chain) if nodes > 1 else None
@@ -120,7 +121,8 @@ def _verification_mask(tree: FlatTree, chain: int) -> np.ndarray:
 
 
 def _emitted(tree: FlatTree, verdict: Verdict) -> list[int]:
-    return [*(tree.tokens[i] for i in verdict.accepted), verdict.bonus]
+    bonus = [] if verdict.bonus is None else [verdict.bonus]
+    return [*(tree.tokens[i] for i in verdict.accepted), *bonus]
 
 
 class _Clock:

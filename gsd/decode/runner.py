@@ -15,14 +15,15 @@ import transformers
 
 import gsd
 from gsd.config import RunSpec, run_digest
-from gsd.decode.drafters import DRAFTERS
 from gsd.decode.engine import Engine
 from gsd.decode.stops import StopRules
 from gsd.decode.text import Continuation, TokenTexts, encode, text_before_stop
-from gsd.drafting.pace import Pace
+from gsd.drafting.base import Parts
 from gsd.errors import GsdError, InputError
 from gsd.machine.crowd import crowd
 from gsd.machine.environment import hardware
+from gsd.methods import BASELINE, Method, drafting
+from gsd.methods import method as method_of
 from gsd.models.hf import HFModel
 from gsd.models.loading import draft_device, load_model, load_tokenizer
 from gsd.models.settling import Settled, settle
@@ -80,7 +81,7 @@ class Runner:
         if shared is not None:
             draft.vocab_size = min(draft.vocab_size, shared.tokens)
         self._texts = TokenTexts(tokenizer)
-        self._pace = Pace() if draft else None
+        self._memories: dict[str, Any] = {}  # by method, what it learned of this pair
 
     @classmethod
     def load(
@@ -183,17 +184,23 @@ class Runner:
     def steps(self, spec: RunSpec, prompt: list[int]) -> Iterator[Step]:
         """The engine's own steps for a tokenised prompt, for those who want neither trace nor text."""
         detail = spec.detail == "full"
-        drafter = DRAFTERS[spec.drafting.method](
-            self.draft, spec.drafting, vocab_size=self.target.vocab_size, record=detail, pace=self._pace
-        )
-        engine = Engine(self.target, drafter, spec.sampling, detail=detail)
+        settings = spec.drafting
+        method = method_of(settings.method)
+        drafter = method.drafter(settings, self._parts(method, record=detail))
+        engine = Engine(self.target, drafter, method.rule(settings), spec.sampling, detail=detail)
         begin = (lambda: Continuation(self._texts, prompt, spec.stop)) if spec.stop else None
         stops = StopRules(spec.max_new_tokens, self.eos, begin)
-        return engine.decode(prompt, spec.drafting, stops)
+        return engine.decode(prompt, stops)
 
     def _require_draft(self, spec: RunSpec) -> None:
-        if spec.drafting.method != "ar" and self.draft is None:
+        if spec.needs_draft and self.draft is None:
             raise InputError(f"method {spec.drafting.method!r} needs a draft model: name one with --draft")
+
+    def _parts(self, method: Method, *, record: bool) -> Parts:
+        """What this pair has for a drafter of `method`."""
+        if method.name not in self._memories:
+            self._memories[method.name] = method.memory()
+        return Parts(None, self.draft, self.target.vocab_size, record, self._memories[method.name])
 
     def _decode(
         self, spec: RunSpec, prompt: list[int], cancelled: Callable[[], bool], publish: Callable[[Step], None]
@@ -252,7 +259,7 @@ class Runner:
         whether the tokens are the same. None where it was cancelled before a pair of runs was whole.
         """
         own = spec.model_copy(update={"detail": "counters"})
-        plain = own.model_copy(update={"drafting": spec.drafting.model_copy(update={"method": "ar"})})
+        plain = own.model_copy(update={"drafting": drafting(BASELINE)})
         pairs: list[tuple[_Decoded, _Decoded]] = []
         for _ in range(1 + BASELINE_REPEATS):  # the first pair warms up
             reference = self._decode(plain, prompt, cancelled, _ignore)
@@ -285,10 +292,11 @@ class Runner:
 
     def meta(self, spec: RunSpec) -> dict[str, Any]:
         """What made a recording: settings, models, versions and machine."""
-        uses_draft = self.draft is not None and spec.drafting.method != "ar"
+        uses_draft = self.draft is not None and spec.needs_draft
         decoded = self.as_decoded(spec)
         return {
             "spec": decoded.model_dump(mode="json"),
+            "method": method_of(spec.drafting.method).described(),
             "digest": decoded.digest(),
             "asked_digest": spec.digest(),
             "target": self.target.describe(),

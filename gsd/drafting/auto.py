@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import math
 
+from gsd.drafting.base import Parts
 from gsd.drafting.graph import ROOT, TokenGraph, tree_path
 from gsd.drafting.lookup import LONGEST_MATCH, Lookup
-from gsd.drafting.model_fed import GraphDrafter
+from gsd.drafting.model_fed import ModelFed
 from gsd.drafting.pace import LARGEST, Pace
+from gsd.drafting.settings import PacedSettings
 from gsd.drafting.tree import FlatTree, flatten
-from gsd.models.base import LanguageModel
-from gsd.spec import DraftSpec
 
 MOST_FORWARDS = 32  # of the draft, in one round
 TOGETHER = 8  # nodes expanded in one forward, at most
@@ -29,13 +29,13 @@ LEAST = 1e-4  # the lowest estimate of a probability
 CATCHING_UP = 32  # tokens of the text in a round's first draft forward, beyond which it says little of other rounds
 
 
-class AutoDrafter(GraphDrafter):
-    """A `GraphDrafter` whose depth, frontier and budget follow from costs and calibrated acceptance."""
+class AutoDrafter(ModelFed):
+    """Asks a draft model, and others; depth, frontier and budget follow from costs and calibrated acceptance."""
 
-    def __init__(self, model: LanguageModel, spec: DraftSpec, *, vocab_size: int, record: bool, pace: Pace) -> None:
-        super().__init__(model, spec, vocab_size=vocab_size, record=record, pace=pace)
-        self._pace = pace
-        self._sources = {name: Lookup() for name, on in (("lookup", spec.lookup), ("history", spec.history)) if on}
+    def __init__(self, parts: Parts, settings: PacedSettings) -> None:
+        super().__init__(parts, settings)
+        self._pace: Pace = parts.memory
+        self._sources = {name: Lookup() for name in ("lookup", "history") if getattr(settings, name)}
         self._read = 0  # committed tokens in the index
         self._first = True  # whether the round is the text's first, whose target forward takes the prompt along
         self._typical = False  # whether the round's time says what others will take: no long text was run along
@@ -54,7 +54,7 @@ class AutoDrafter(GraphDrafter):
 
     def draft(self, committed: list[int], max_depth: int) -> TokenGraph:
         """Grow best-first while it pays, at most `max_depth` deep, by the draft as far as its context reaches."""
-        max_depth = min(max_depth, self.spec.depth)
+        max_depth = min(max_depth, self.settings.depth)
         self._pace.begin()
         graph = self._graph = self._new_graph(committed)
         self._edges, self._reach, self._found, self._asked = [], [], {}, {}
@@ -74,7 +74,7 @@ class AutoDrafter(GraphDrafter):
 
     def flatten(self, graph: TokenGraph, max_depth: int) -> FlatTree:
         """The nodes, most probably reached first, whose verification pays."""
-        tree = flatten(graph, min(self.spec.budget, LARGEST - 1), max_depth, edges=self._edges.__getitem__)
+        tree = flatten(graph, min(self.settings.budget, LARGEST - 1), max_depth, edges=self._edges.__getitem__)
         return tree.first(self._pace.worth_verifying(tree.logq[1:]))
 
     def observe(self, tree: FlatTree, accepted: list[int], new_tokens: list[int]) -> None:
@@ -153,7 +153,7 @@ class AutoDrafter(GraphDrafter):
             self._typical = False
         self._pace.begin_forward()
         candidates = self._expand(graph, nodes, committed)
-        graph.grow(nodes, candidates.tokens, candidates.logq, self.spec)
+        graph.grow(nodes, candidates.tokens, candidates.logq, self.settings)
         for node, tokens, logq in zip(nodes, candidates.tokens, candidates.logq):
             self._asked[node] = dict(zip(tokens, logq))
         self._estimate(graph, nodes)
@@ -184,7 +184,7 @@ class AutoDrafter(GraphDrafter):
         if node not in self._asked:
             return trust
         q = math.exp(self._asked[node].get(graph.tokens[child], -math.inf))
-        if not self.spec.calibrated:
+        if not self.settings.calibrated:
             return max(q, trust, LEAST)
         return self._pace.confirmed.estimate(_agreed(q, trust)) if found else self._pace.drafted.estimate(q)
 

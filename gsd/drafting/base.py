@@ -1,28 +1,41 @@
-"""What the loop asks of a drafter."""
+"""What the loop asks of a drafter, and what a drafter is made of."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gsd.drafting.graph import TokenGraph
-from gsd.drafting.pace import Pace
 from gsd.drafting.tree import FlatTree
 from gsd.models.base import Counter, LanguageModel
-from gsd.spec import DraftSpec
+
+if TYPE_CHECKING:
+    from gsd.models.port import TargetPort
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a drafter may draft with.
+
+    `target`      what it may read of the target; None where its method does not ask for it
+    `draft`       the draft model; None where none is loaded
+    `vocab_size`  the target's: no other token is proposed
+    `record`      keep every decision
+    `memory`      what the method made to last from text to text, kept per pair; None where it made nothing
+    """
+
+    target: TargetPort | None
+    draft: LanguageModel | None
+    vocab_size: int
+    record: bool
+    memory: Any = None
 
 
 class Drafter(Protocol):
     """Proposes continuations of the committed text. It never sees what the target will pick."""
 
     counter: Counter
-
-    def __init__(
-        self, model: LanguageModel | None, spec: DraftSpec, *, vocab_size: int, record: bool, pace: Pace | None = None
-    ) -> None:
-        """`vocab_size` is the target's: no other token is proposed. `record` keeps every decision.
-
-        `pace` knows what forwards cost and how drafts fared so far, for those who plan by it.
-        """
+    slots: int  # nodes that one round may have verified, for which the target holds room
 
     def start(self, capacity: int) -> None:
         """Begin a new text of at most `capacity` tokens."""
@@ -31,7 +44,10 @@ class Drafter(Protocol):
         """A graph rooted at the last committed token, at most `max_depth` levels deep."""
 
     def flatten(self, graph: TokenGraph, max_depth: int) -> FlatTree:
-        """The part of the draft to verify, unrolled, at most `max_depth` levels deep and `budget` nodes large."""
+        """The part of the draft to verify, unrolled, at most `max_depth` levels deep and `slots` nodes large."""
 
     def observe(self, tree: FlatTree, accepted: list[int], new_tokens: list[int]) -> None:
-        """Learn which flat nodes of `tree` were accepted, and the tokens that were committed."""
+        """Learn which flat nodes of `tree` were accepted, and the tokens that were committed.
+
+        The target has kept them by now, so what it computed of them is there to be read, see `gsd.models.port`.
+        """

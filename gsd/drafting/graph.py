@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gsd.spec import DraftSpec
+from gsd.drafting.settings import LevelSettings
 
 ROOT = 0
 
@@ -96,7 +96,7 @@ class TokenGraph:
         frontier: Sequence[int],
         tokens: Sequence[Sequence[int]],
         logq: Sequence[Sequence[float]],
-        spec: DraftSpec,
+        spec: LevelSettings,
     ) -> list[int]:
         """Add one level and return the next frontier, the most probable first.
 
@@ -132,7 +132,7 @@ class TokenGraph:
         return chain[1:]
 
     def _expand(
-        self, parent: int, tokens: Sequence[int], logq: Sequence[float], spec: DraftSpec, grown: list[int]
+        self, parent: int, tokens: Sequence[int], logq: Sequence[float], spec: LevelSettings, grown: list[int]
     ) -> None:
         """Judge the candidates of one node, in order of probability."""
         there = {self.tokens[child]: child for child, _ in self.out_edges[parent]}  # from another source

@@ -1,20 +1,20 @@
-"""Graph-structured drafting: one draft forward a level, recurring n-grams merged. Source: 2407.16207.
-
-A chain and a tree are graphs that never merge, so they are drafted here, too.
-"""
+"""A draft model asked for what a growth wants, and kept true to the text: one draft forward a level."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
+from gsd.drafting.base import Parts
 from gsd.drafting.graph import ROOT, TokenGraph
-from gsd.drafting.pace import Pace
+from gsd.drafting.growth import Growth
+from gsd.drafting.settings import LevelSettings
 from gsd.drafting.tree import FlatTree, flatten
 from gsd.models.base import LanguageModel, catch_up, known, require_finite
-from gsd.spec import DraftSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,44 +28,28 @@ class Candidates:
     logq: list[list[float]]
 
 
-class GraphDrafter:
-    """Grows a `TokenGraph` with a draft model, and keeps that model's cache true.
+class ModelFed:
+    """Asks a draft model what follows the nodes of a `TokenGraph`, and keeps that model's cache true.
 
     A cache entry is valid for the committed text only while the accepted path follows tree edges.
     What lies behind a merge edge was computed under another prefix: it is dropped, and the next
     round's first forward recomputes it together with the new root.
     """
 
-    def __init__(
-        self, model: LanguageModel, spec: DraftSpec, *, vocab_size: int, record: bool, pace: Pace | None = None
-    ) -> None:
+    def __init__(self, parts: Parts, settings: LevelSettings) -> None:
+        model = parts.draft
         self.counter = model.counter
-        self.spec = spec.as_drafted()
-        self._model = model
-        self._vocab_size = min(vocab_size, model.vocab_size)
-        self._record = record
+        self.settings = settings
+        self.slots = settings.budget
+        self._model: LanguageModel = model
+        self._vocab_size = min(parts.vocab_size, model.vocab_size)
+        self._record = parts.record
         self._base = 0  # cache slots of the committed text in this round
         self._lineage: dict[int, list[int]] = {}  # expanded node -> slots of its tree path behind the base
 
     def start(self, capacity: int) -> None:
         """Begin a new text of at most `capacity` tokens."""
-        self._model.reset(capacity + self.spec.depth * self.spec.frontier)
-
-    def draft(self, committed: list[int], max_depth: int) -> TokenGraph:
-        """Grow level by level until nothing is left to expand, `depth` or `max_depth`."""
-        spec = self.spec
-        graph = self._new_graph(committed)
-        frontier = [ROOT]
-        for _ in range(min(spec.depth, max_depth, self._model.context_length - len(committed))):
-            candidates = self._expand(graph, frontier, committed)
-            frontier = graph.grow(frontier, candidates.tokens, candidates.logq, spec)
-            if not frontier:
-                break
-        return graph
-
-    def flatten(self, graph: TokenGraph, max_depth: int) -> FlatTree:
-        """The `budget` nodes that the walk reaches most probably."""
-        return flatten(graph, self.spec.budget, max_depth)
+        self._model.reset(capacity + self.settings.depth * self.settings.frontier)
 
     def observe(self, tree: FlatTree, accepted: list[int], new_tokens: list[int]) -> None:
         """Keep the cache entries of the accepted path up to its first merge edge or unexpanded node."""
@@ -79,7 +63,7 @@ class GraphDrafter:
     def _new_graph(self, committed: list[int]) -> TokenGraph:
         """The root, in a cache that holds nothing but committed text."""
         self._base, self._lineage = self._model.length, {}
-        merge_context = self.spec.merge_context
+        merge_context = self.settings.merge_context
         return TokenGraph(committed[-(merge_context or 0) - 1 :], merge_context, record=self._record)
 
     def _expand(self, graph: TokenGraph, nodes: list[int], committed: list[int]) -> Candidates:
@@ -117,8 +101,29 @@ class GraphDrafter:
     def _most_probable(self, logits: torch.Tensor) -> Candidates:
         """[F, V] -> the `width` most probable tokens of each row, in one transfer."""
         logq = logits[:, : self._vocab_size].float().log_softmax(-1)
-        top = logq.topk(min(self.spec.width, self._vocab_size))
+        top = logq.topk(min(self.settings.width, self._vocab_size))
         host = torch.cat([top.indices.double(), top.values.double()], -1).tolist()
         width = top.indices.shape[-1]
         require_finite(row[width] for row in host)
         return Candidates([[int(token) for token in row[:width]] for row in host], [row[width:] for row in host])
+
+
+class GrowingDrafter(ModelFed):
+    """Drafts what a growth wants, and has the likeliest nodes verified."""
+
+    def __init__(self, parts: Parts, settings: LevelSettings, growth: Callable[[Any, TokenGraph, int], Growth]) -> None:
+        super().__init__(parts, settings)
+        self._growth = growth
+
+    def draft(self, committed: list[int], max_depth: int) -> TokenGraph:
+        """Grow until the growth wants nothing more, at most `max_depth` deep."""
+        graph = self._new_graph(committed)
+        growth = self._growth(self.settings, graph, min(max_depth, self._model.context_length - len(committed)))
+        while nodes := growth.wanted():
+            candidates = self._expand(graph, nodes, committed)
+            growth.give(candidates.tokens, candidates.logq)
+        return graph
+
+    def flatten(self, graph: TokenGraph, max_depth: int) -> FlatTree:
+        """The `budget` nodes that the walk reaches most probably."""
+        return flatten(graph, self.slots, max_depth)

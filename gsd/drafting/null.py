@@ -1,20 +1,18 @@
-"""Plain autoregressive decoding: the same loop with an empty draft."""
+"""The empty draft."""
 
 from __future__ import annotations
 
 from gsd.drafting.graph import TokenGraph
-from gsd.drafting.pace import Pace
 from gsd.drafting.tree import FlatTree, flatten
-from gsd.models.base import Counter, LanguageModel
-from gsd.spec import DraftSpec
+from gsd.models.base import Counter
 
 
 class NullDrafter:
     """Proposes nothing."""
 
-    def __init__(
-        self, model: LanguageModel | None, spec: DraftSpec, *, vocab_size: int, record: bool, pace: Pace | None = None
-    ) -> None:
+    slots = 0
+
+    def __init__(self) -> None:
         self.counter = Counter()
 
     def start(self, capacity: int) -> None:

@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 
 from gsd.drafting.graph import ROOT, TokenGraph
 from gsd.errors import InputError, TraceError
-from gsd.spec import DraftSpec
+from gsd.methods import METHODS, MethodSettings
 from gsd.trace.read import READABLE, as_of_today, other_version
 
-SCHEMA = 2  # as of traces, whose settings it repeats
+SCHEMA = 3  # as of traces, whose settings it repeats
 # What a file that is no atlas leads to.
 _FOREIGN = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, pa.ArrowException)
 PARTS = "text-*.parquet"  # texts recorded since the atlas was last saved, one file each
@@ -42,15 +42,12 @@ class Bounds:
     depth: int
     frontier: int
 
-    def check(self, spec: DraftSpec) -> None:
-        """Raise `InputError` naming the bound where `spec` goes beyond it, or the method where none replays it."""
-        if spec.method == "ar":
-            return
-        if spec.method == "auto":
-            raise InputError("--method auto: it goes by what forwards take while it runs, which no atlas holds; "
-                             "name graph, tree or chain")  # fmt: skip
+    def check(self, settings: MethodSettings) -> None:
+        """Raise `InputError` naming the bound where settings go beyond it, or the method where none replays it."""
+        if why := METHODS[settings.method].not_replayed:
+            raise InputError(f"--method {settings.method}: {why}")
         for name, most in asdict(self).items():
-            value = getattr(spec.as_drafted(), name)
+            value = getattr(settings, name, 0)
             if value > most:
                 raise InputError(
                     f"--{name} {value}: this atlas was probed with {name} {most}; name at most that, or probe anew"
@@ -94,14 +91,20 @@ class DraftTree:
 
 
 class Regrowth:
-    """A token graph grown level by level under some settings from what a `DraftTree` holds."""
+    """A token graph grown anew under some settings from what a `DraftTree` holds, at most `depth` levels deep."""
 
-    def __init__(self, tree: DraftTree, context: Sequence[int], spec: DraftSpec) -> None:
-        self.graph = TokenGraph(context[-(spec.merge_context or 0) - 1 :], spec.merge_context, record=False)
-        self.frontier = [ROOT]
+    def __init__(self, tree: DraftTree, context: Sequence[int], settings: MethodSettings, depth: int) -> None:
+        merge_context = getattr(settings, "merge_context", None)
+        self.graph = TokenGraph(context[-(merge_context or 0) - 1 :], merge_context, record=False)
+        self._growth = METHODS[settings.method].growth(settings, self.graph, depth)
         self._tree = tree
-        self._spec = spec
+        self._width = getattr(settings, "width", 0)
         self.recorded = [ROOT]  # graph node -> node of the tree
+
+    @property
+    def frontier(self) -> list[int]:
+        """Nodes of the graph that are to be expanded next; none at the end."""
+        return self._growth.wanted()
 
     def wanted(self) -> list[int]:
         """Nodes of the tree that the next level needs and that were never expanded."""
@@ -110,14 +113,12 @@ class Regrowth:
 
     def step(self) -> None:
         """Grow one level; nothing of it may be `wanted`."""
-        tree, graph, recorded, width = self._tree, self.graph, self.recorded, self._spec.width
+        tree, graph, recorded, width = self._tree, self.graph, self.recorded, self._width
         starts = [tree.first_child[recorded[node]] for node in self.frontier]
         before = len(graph)
-        self.frontier = graph.grow(
-            self.frontier,
+        self._growth.give(
             [tree.tokens[start : start + width] for start in starts],
             [tree.logq[start : start + width] for start in starts],
-            self._spec,
         )
         for node in range(before, len(graph)):
             start = tree.first_child[recorded[graph.parents[node]]]

@@ -10,12 +10,14 @@ import torch
 
 from gsd.config import RunSpec
 from gsd.decode.runner import Runner
-from gsd.drafting.model_fed import GraphDrafter
+from gsd.drafting.base import Parts
+from gsd.drafting.model_fed import ModelFed
 from gsd.errors import InputError
 from gsd.lab.cost import Costs, Curve, Overhead, models_named
 from gsd.machine.environment import machine
+from gsd.methods import BASELINE, drafting
 from gsd.models.hf import HFModel
-from gsd.spec import DraftSpec, SamplingSpec
+from gsd.spec import SamplingSpec
 from gsd.trace.step import Step
 from gsd.verifying.sampling import pick
 
@@ -24,12 +26,12 @@ CONTEXT = 128  # tokens in the cache meanwhile
 ENGINE_REPEATS = 3
 # None, few and many levels, narrow and wide: they tell the engine's time per round, level and node apart.
 ENGINE_SETTINGS = (
-    DraftSpec(method="ar"),
-    DraftSpec(width=1, depth=4, frontier=1, prob_threshold=0.0),
-    DraftSpec(width=4, depth=2, frontier=4, prob_threshold=0.0),
-    DraftSpec(width=4, depth=8, frontier=4, prob_threshold=0.05),
-    DraftSpec(width=6, depth=8, frontier=12, prob_threshold=0.0, budget=64),
-    DraftSpec(width=2, depth=16, frontier=2, prob_threshold=0.4),
+    drafting(BASELINE),
+    drafting(width=1, depth=4, frontier=1, prob_threshold=0.0),
+    drafting(width=4, depth=2, frontier=4, prob_threshold=0.0),
+    drafting(width=4, depth=8, frontier=4, prob_threshold=0.05),
+    drafting(width=6, depth=8, frontier=12, prob_threshold=0.0, budget=64),
+    drafting(width=2, depth=16, frontier=2, prob_threshold=0.4),
 )
 
 
@@ -68,11 +70,11 @@ def _curves(runner: Runner, sampling: SamplingSpec, repeats: int, progress: Call
     return [_curve([[pair[place] for pair in times[size]] for size in SIZES]) for place in (0, 1)]
 
 
-class _DraftForward(GraphDrafter):
+class _DraftForward(ModelFed):
     """Forwards of the draft as a level makes them."""
 
     def __init__(self, model: HFModel, vocab_size: int) -> None:
-        super().__init__(model, DraftSpec(), vocab_size=vocab_size, record=False)
+        super().__init__(Parts(None, model, vocab_size, record=False), drafting())
         _fill_cache(model)
 
     def ms(self, size: int) -> float:
@@ -120,7 +122,7 @@ def _engine(runner: Runner, spec: RunSpec) -> tuple[Overhead, float]:
         repeats = _repeats(runner, spec.model_copy(update={"drafting": settings, "detail": "counters"}), prompt)
         rows += [(1.0, step.draft_forwards, len(step.graph) - 1) for step in repeats[0]]
         own_ms += np.median([[_own_ms(step) for step in steps] for steps in repeats], axis=0).tolist()
-        if settings.method == "ar":
+        if settings.method == BASELINE:
             plain_ms = float(np.median([step.times.total for steps in repeats for step in steps]))
     return Overhead(*_not_negative(np.array(rows), np.array(own_ms))), plain_ms
 

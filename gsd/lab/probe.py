@@ -11,18 +11,19 @@ import torch
 
 from gsd.config import RunSpec
 from gsd.decode.runner import Runner
+from gsd.drafting.base import Parts
 from gsd.drafting.graph import ROOT
-from gsd.drafting.model_fed import Candidates, GraphDrafter
+from gsd.drafting.model_fed import Candidates, ModelFed
 from gsd.errors import InputError
 from gsd.lab.atlas import SLACK, AtlasText, Bounds, DraftTree, Regrowth
+from gsd.methods import BASELINE, drafting
 from gsd.models.base import LanguageModel
-from gsd.spec import DraftSpec
 from gsd.trace.form import IDENTITY
 
 _COMPARED = (*IDENTITY, "dtype")
 
 
-class Prober(GraphDrafter):
+class Prober(ModelFed):
     """Grows, behind one position after another, the union of what narrower settings would expand.
 
     A wide setting's frontier cap can leave out a node that a narrower one keeps. So the levels of
@@ -31,23 +32,23 @@ class Prober(GraphDrafter):
     """
 
     def __init__(self, model: LanguageModel, bounds: Bounds, *, vocab_size: int) -> None:
-        widest = DraftSpec(
+        widest = drafting(
             width=bounds.width, depth=bounds.depth, frontier=SLACK * bounds.frontier, merge_context=None,
             sibling_threshold=0.0, prob_threshold=0.0,
         )  # fmt: skip
-        super().__init__(model, widest, vocab_size=vocab_size, record=False)
+        super().__init__(Parts(None, model, vocab_size, record=False), widest)
         self._family = [widest.model_copy(update={"width": width}) for width in range(1, bounds.width + 1)]
 
     def start(self, capacity: int) -> None:
         """Begin a new text of at most `capacity` tokens."""
-        levels = self.spec.depth * self.spec.frontier * len(self._family)
+        levels = self.settings.depth * self.settings.frontier * len(self._family)
         self._model.reset(capacity + levels)
 
     def tree(self, committed: list[int], depth: int) -> DraftTree:
         """The draft's tree behind `committed`, `depth` levels deep."""
         tree = DraftTree(committed[-1])
         self._base, self._lineage = self._model.length, {}
-        narrower = [Regrowth(tree, committed, spec) for spec in self._family]
+        narrower = [Regrowth(tree, committed, settings, depth) for settings in self._family]
         for _ in range(depth):
             wanted = sorted({node for one in narrower for node in one.wanted()})
             _add(tree, wanted, self._expand(tree, wanted, committed))
@@ -90,7 +91,7 @@ def probe_text(runner: Runner, spec: RunSpec, bounds: Bounds) -> AtlasText:
     `spec` is that of the run; its drafting settings are not used, as the text does not depend on them.
     """
     prompt = runner.encode(spec.prompt)
-    plain = spec.model_copy(update={"drafting": DraftSpec(method="ar"), "detail": "counters"})
+    plain = spec.model_copy(update={"drafting": drafting(BASELINE), "detail": "counters"})
     tokens = [token for step in runner.steps(plain, prompt) for token in step.new_tokens]
     capacity = min(len(prompt) + spec.max_new_tokens, runner.target.context_length)
     one = spec.prompt

@@ -11,6 +11,7 @@ from gsd.decode.recorded import as_settled
 from gsd.decode.runner import Runner
 from gsd.errors import InputError, PromptError
 from gsd.lab.bench.divergence import first_difference
+from gsd.methods import METHODS
 from gsd.spec import build
 from gsd.trace.form import COUNTS, IDENTITY
 from gsd.trace.read import RunTrace, read_run
@@ -26,7 +27,7 @@ class Comparison:
     first_difference: int | None  # index among the new tokens; None where all are the same
     counts: dict[str, tuple[int, int]]
     draw: str | None  # how tokens were drawn, then and now; None: none were, the text is greedy
-    fixed_work: bool  # whether the counts must be the same, see `DraftSpec.fixed_work`
+    fixed_work: bool  # whether the counts must be the same, see `Method.fixed_work`
     setup: dict[str, tuple[Any, Any]]  # versions, machine and what models are held as, where that differs
     prompt: str | None = None  # how the prompt would become other tokens now; those recorded were decoded
 
@@ -67,7 +68,7 @@ def rerun(run_folder: Path, runner: Runner) -> Comparison:
         first_difference=first_difference(before, now.tokens),
         counts={name: (totals[name], now.totals[name]) for name in COUNTS},
         draw=spec.sampling.draw if spec.sampling.temperature else None,
-        fixed_work=spec.drafting.fixed_work,
+        fixed_work=METHODS[spec.drafting.method].fixed_work,
         setup=_setup_changes(recorded.meta, meta),
         prompt=_prompt_change(prompt, spec, runner),
     )

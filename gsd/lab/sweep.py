@@ -24,8 +24,9 @@ from pydantic import Field, field_validator, model_validator
 from gsd.config import RunSpec
 from gsd.decode.prompts import read_prompts
 from gsd.errors import InputError
+from gsd.methods import MethodSettings, preset, read_by
 from gsd.models.pairs import chosen_models
-from gsd.spec import DraftSpec, Prompt, SamplingSpec, Spec, build, preset
+from gsd.spec import Prompt, SamplingSpec, Spec, build
 from gsd.trace.writer import check_writable
 
 if TYPE_CHECKING:
@@ -185,10 +186,9 @@ def run_sweep(
 
 def _done(run: RunSpec, out: Path) -> Path | None:
     """The folder of a cell that is done, by this version or an earlier one; None where none is."""
-    for digest in (run.digest(), *run.earlier_digests()):
-        if is_done(folder_of(digest, out), digest):
-            return folder_of(digest, out)
-    return None
+    digest = run.digest()
+    folder = folder_of(digest, out)
+    return folder if is_done(folder, digest) else None
 
 
 @contextlib.contextmanager
@@ -237,6 +237,6 @@ def _check_trust(spec: SweepSpec, trusted: Collection[str]) -> None:
         raise InputError(f"--load {min(strange)}: the file wants no code of that model to be run")
 
 
-def _drafting(setting: dict[str, Any], combination: dict[str, Any]) -> DraftSpec:
+def _drafting(setting: dict[str, Any], combination: dict[str, Any]) -> MethodSettings:
     """The settings as their method reads them."""
-    return build(DraftSpec, {**setting, **combination}).as_drafted()
+    return read_by({**setting, **combination})

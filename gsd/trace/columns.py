@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+from gsd.methods import known
+
+
+def _as_meaning(help: str) -> str:
+    """The words of a form as a table's: no capital, no full stop."""
+    return help[0].lower() + help[1:].rstrip(".")
+
+
 _RUN = {"run": "name: the run's folder"}
 _ROUND = _RUN | {"round": "index: round of the run, from 0"}
 _LOGQ = "nat: natural logarithm of the draft's probability"
 _OR_SOURCE = "of a looked-up node its source's estimate"
+_UNITS = {int: "count", float: "number", bool: "yes/no", str: "name"}
 _DRAFTING = {
-    "method": "name: drafting method: ar, chain, tree, graph or auto",
-    "width": "count: candidates taken per expanded node",
-    "depth": "levels: draft forwards of a round, at most",
-    "merge_context": "tokens: before a candidate that must agree for a merge; empty: never merge",
-    "sibling_threshold": "ratio: drop a candidate with q below this share of its best sibling's",
-    "prob_threshold": "probability: a candidate below it is not expanded",
-    "prob_rule": "name: that probability is the path's, or the local q",
-    "prob_action": "name: such a candidate stays as a leaf, or is dropped",
-    "frontier": "nodes: expanded per level, at most",
-    "budget": "nodes: drafted nodes verified per round, at most",
-    "lookup": "yes/no: auto: what is found in the text is a hypothesis, too",
-    "history": "yes/no: auto: and what is found among rejected hypotheses",
-    "calibrated": "yes/no: auto: acceptance is estimated by what became of tokens of like q",
-}
+    "method": "name: drafting method",
+    **{name: f"{setting.words.unit or _UNITS[setting.kind]}: {_as_meaning(setting.words.help)}"
+       for name, setting in known().items()},
+}  # fmt: skip
 _SAMPLING = {
     "temperature": "number: of the target's law; 0 is greedy",
     "top_k": "tokens: likeliest ones kept; 0 keeps all",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gsd.errors import TraceError
+from gsd.methods.base import REASONS
 from gsd.trace.read import UNREADABLE, RunTrace
 
 MOST_NODES = 1 << 17  # of a round; a graph of the widest settings that pays has some hundreds
@@ -146,8 +147,19 @@ def _check_head(meta: Mapping[str, Any]) -> None:
         known = _is_flat(model) and _is_text(model["source"]) and model.keys() >= {*IDENTITY}
         _need(known or (name == "draft" and model is None), f"{name} is no model")
     _need(_is_column(meta.get("notes", []), None, _is_text), "notes are no lines")
+    _check_method(meta["method"])
     for name in ("versions", "machine"):
         _need(_is_flat(meta.get(name, {})), f"{name} are no names with values")
+
+
+def _check_method(told: Any) -> None:
+    """What a method says of itself, which may be one that is not installed."""
+    _need(isinstance(told, dict) and all(_is_word(told.get(name)) for name in ("name", "keeps", "judges")),
+          "the method does not say its name, what it keeps and what it judges by")  # fmt: skip
+    _need(all(isinstance(told.get(name), bool) for name in ("fixed_work", "replayed")), "the method's flags are none")
+    for part in ("sources", "reasons"):
+        _need(_is_flat(told.get(part)) and all(map(_is_text, told[part].values())), f"the method's {part} are no texts")
+    _need(told["reasons"].keys() >= REASONS.keys(), f"the method lacks reasons: {', '.join(sorted(REASONS))}")
 
 
 def _check_end(end: Mapping[str, Any]) -> None:

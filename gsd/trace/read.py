@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from gsd.errors import TraceError
+from gsd.methods import METHODS, read_by
 
-SCHEMA = 2
-READABLE = (1, SCHEMA)
+SCHEMA = 3
+READABLE = (1, 2, SCHEMA)
 UNREADABLE = "an unreadable line"  # so begins the note of one that was dropped
 
 
@@ -65,12 +66,18 @@ def read_run(folder: str | os.PathLike[str]) -> RunTrace:
 def as_of_today(meta: dict[str, Any], schema: int) -> dict[str, Any]:
     """What made a recording of a readable schema, with every setting that this version knows.
 
-    In schema 1 tokens were drawn by an inverse cumulative law, which was not said, as there was no other way.
+    In schema 1 tokens were drawn by an inverse cumulative law, which was not said, as there was no other way. Up to
+    schema 2 drafting had the settings of all methods; those that its method does not read are left out.
     """
-    if schema == SCHEMA or not meta["spec"]["sampling"]["temperature"]:
+    if schema == SCHEMA:
         return meta
     spec = meta["spec"]
-    return {**meta, "spec": {**spec, "sampling": {**spec["sampling"], "draw": "inverse"}}}
+    sampling = spec["sampling"]
+    if schema == 1 and sampling["temperature"]:
+        sampling = {**sampling, "draw": "inverse"}
+    drafting = read_by(spec["drafting"], options=False)
+    spec = {**spec, "sampling": sampling, "drafting": drafting.model_dump(mode="json")}
+    return {**meta, "spec": spec, "method": METHODS[drafting.method].described()}
 
 
 def other_version(schema: object) -> str:

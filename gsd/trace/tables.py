@@ -13,18 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gsd.drafting.graph import tree_path
-from gsd.spec import DraftSpec, SamplingSpec
+from gsd.methods import known
+from gsd.spec import SamplingSpec
 from gsd.trace.pieces import joined
 from gsd.trace.read import RunTrace
 
 NAMES = ("runs", "steps", "nodes", "edges", "merges", "decisions", "hypotheses")
 
-_DRAFTING = {
-    "method": pa.string(), "width": pa.int64(), "depth": pa.int64(), "merge_context": pa.int64(),
-    "sibling_threshold": pa.float64(), "prob_threshold": pa.float64(), "prob_rule": pa.string(),
-    "prob_action": pa.string(), "frontier": pa.int64(), "budget": pa.int64(), "lookup": pa.bool_(),
-    "history": pa.bool_(), "calibrated": pa.bool_(),
-}  # fmt: skip
+_KINDS = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
+_DRAFTING = {"method": pa.string(), **{name: _KINDS[setting.kind] for name, setting in known().items()}}
 _SAMPLING = {
     "temperature": pa.float64(), "top_k": pa.int64(), "top_p": pa.float64(), "seed": pa.int64(), "draw": pa.string(),
 }  # fmt: skip
@@ -115,7 +112,7 @@ def _table(run: str, name: str, columns: dict[str, Sequence[Any]]) -> pa.Table:
 def _runs(run: RunTrace) -> dict[str, list[Any]]:
     """One row. Settings are as the method reads them, `device` and `dtype` those of the target, not `auto`."""
     meta, spec, end = run.meta, run.meta["spec"], run.end
-    drafting, sampling = DraftSpec(**spec["drafting"]).as_drafted(), SamplingSpec(**spec["sampling"])
+    drafting, sampling = spec["drafting"], SamplingSpec(**spec["sampling"])
     ended = end is not None and end["status"] != "failed"  # a failed run has neither totals nor a whole text
     totals = end["totals"] if ended else dict.fromkeys(_TOTALS)
     baseline = (ended and end["baseline"]) or dict.fromkeys(_BASELINE)
@@ -130,7 +127,7 @@ def _runs(run: RunTrace) -> dict[str, list[Any]]:
         "kind": spec["prompt"]["kind"],
         "prompt": spec["prompt"]["prompt"],
         "text": end["text"] if ended else joined(text for step in run.steps for text in step["new_texts"]),
-        **{name: getattr(drafting, name) for name in _DRAFTING},
+        **{name: drafting.get(name) for name in _DRAFTING},
         **{name: getattr(sampling, name) for name in _SAMPLING},
         "max_new_tokens": spec["max_new_tokens"],
         "device": meta["target"]["device"],

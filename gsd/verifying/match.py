@@ -1,31 +1,43 @@
-"""Acceptance rules: pure functions from what was drafted and what the target picked."""
+"""The rule that follows the target's own picks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import torch
 
 from gsd.drafting.tree import FlatTree
-from gsd.verifying.sampling import Choices
+from gsd.spec import Keeps, SamplingSpec
+from gsd.verifying.base import Tail, Verdict
+from gsd.verifying.sampling import Choices, choose, pick
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The accepted path (flat indices, the root not counted) and the target's own token behind it."""
+class Match:
+    """A node's outcome is what the target picks there.
 
-    accepted: list[int]
-    bonus: int
-
-
-def match(tree: FlatTree, choices: Choices) -> Verdict:
-    """Follow the child that bears the target's pick, as long as there is one.
-
-    Every emitted token is the target's own pick, so the output has exactly the target's law,
-    whatever the draft proposed, copies of merged nodes included.
+    Every emitted token is the target's own pick, so the text is plain decoding's whatever the draft proposed, copies
+    of merged nodes included.
     """
+
+    keeps = Keeps.TEXT
+
+    def reduce(
+        self, logits: torch.Tensor, sampling: SamplingSpec, positions: list[int], tree: FlatTree, *, detail: bool
+    ) -> Choices:
+        """The target's picks, see `gsd.verifying.sampling`."""
+        if detail:
+            return choose(logits, sampling, positions, tree.tokens, tree.parents)
+        return pick(logits, sampling, positions)
+
+    def verdict(self, tree: FlatTree, choices: Choices) -> Verdict:
+        """The walk along the picks."""
+        return Verdict((walk(tree, choices.tokens),))
+
+
+def walk(tree: FlatTree, outcomes: list[int]) -> Tail:
+    """Follow the child that bears a node's outcome, as long as there is one; the first outcome without a child ends."""
     children = {(parent, token): i for i, (parent, token) in enumerate(zip(tree.parents, tree.tokens))}
-    accepted: list[int] = []
+    path: list[int] = []
     node = 0
-    while (child := children.get((node, choices.tokens[node]))) is not None:
-        accepted.append(child)
+    while (child := children.get((node, outcomes[node]))) is not None:
+        path.append(child)
         node = child
-    return Verdict(accepted, choices.tokens[node])
+    return Tail(path, outcomes[node])

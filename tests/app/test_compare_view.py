@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from fixtures.recorded import record_run
+from settings import of_method
 
 from app.state import OpenRun
-from gsd.spec import DraftSpec, Prompt, SamplingSpec
+from gsd.spec import Prompt, SamplingSpec
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 
@@ -132,7 +133,7 @@ def test_what_is_selected_is_explained_and_only_in_its_round(compare, two):
 
 
 def test_of_a_large_round_the_likeliest_nodes_are_drawn(compare, tmp_path):
-    large = DraftSpec(width=8, depth=6, frontier=30, prob_threshold=0.0, sibling_threshold=0.0, budget=90)
+    large = of_method(width=8, depth=6, frontier=30, prob_threshold=0.0, sibling_threshold=0.0, budget=90)
     runs = [record_run(tmp_path / "runs", count=2, drafting=large, max_new_tokens=most) for most in (40, 41)]
     page = compare(a=runs[0].name, b=runs[1].name, at="1")
     drawn = data_of(page, "graph A")["nodes"]
@@ -179,7 +180,7 @@ def test_prompts_that_differ_behind_their_first_words_are_said_to(compare, tmp_p
 
 
 def test_runs_without_a_graph_compare_in_counts(compare, tmp_path):
-    runs = [record_run(tmp_path / "runs", detail="counters", drafting=DraftSpec(width=w)) for w in (2, 3)]
+    runs = [record_run(tmp_path / "runs", detail="counters", drafting=of_method(width=w)) for w in (2, 3)]
     page = compare(a=runs[0].name, b=runs[1].name)
     assert not page.exception
     assert sum("no graph" in info.value for info in page.info) == 2

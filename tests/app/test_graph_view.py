@@ -5,15 +5,15 @@ import json
 
 import pytest
 from fixtures.recorded import record_run, rounds, run_spec
+from settings import of_method
 
 from analysis.faces import GRAPH, TREE, VERIFIED, face
 from app.components.graph_view import Frame, Shown, graph_data
 from app.components.node_table import node_frame
 from app.library import SAMPLES
-from gsd.spec import DraftSpec
 from gsd.trace.read import list_runs
 
-LARGE = DraftSpec(width=8, depth=8, frontier=30, merge_context=2, prob_threshold=0.0, sibling_threshold=0.0, budget=90)
+LARGE = of_method(width=8, depth=8, frontier=30, merge_context=2, prob_threshold=0.0, sibling_threshold=0.0, budget=90)
 
 
 def data_of(page, key):
@@ -140,7 +140,7 @@ def test_thresholds_are_set_as_finely_as_presets_have_them(graph, run):
 
 
 def test_of_a_round_of_auto_it_is_told_what_fixed_settings_would_have_done(graph, tmp_path):
-    run = record_run(tmp_path / "runs", drafting=DraftSpec(method="auto"))
+    run = record_run(tmp_path / "runs", drafting=of_method(method="auto"))
     page = graph(run=run.name, step="3")
     page.toggle(key="what_if").set_value(True).run()
     page.slider(key=f"what if {run.name} 2 depth").set_value(1).run()
@@ -164,7 +164,7 @@ def test_whatever_is_selected_is_told_under_other_settings_too(graph, run, node)
 
 
 def test_a_node_beyond_the_budget_is_called_not_verified_wherever_it_is_told(graph, tmp_path):
-    run = record_run(tmp_path / "runs", count=1, drafting=DraftSpec(width=4, depth=4, prob_threshold=0.0, budget=4))
+    run = record_run(tmp_path / "runs", count=1, drafting=of_method(width=4, depth=4, prob_threshold=0.0, budget=4))
     [step] = recorded(run)
     node = next(i for i in range(len(step["graph"]["token"])) if i not in step["tree"]["node"])
     page = graph(run=run.name, step="1", node=f"n{node}")
@@ -225,7 +225,7 @@ def test_a_run_that_is_not_there_is_told(graph):
 
 def drawn_with(method, name=GRAPH):
     """What is drawn of eight made-up rounds, and their records."""
-    spec = run_spec(drafting=DraftSpec(method=method, width=3, depth=4, frontier=8, merge_context=0,
+    spec = run_spec(drafting=of_method(method=method, width=3, depth=4, frontier=8, merge_context=0,
                                         prob_threshold=0.01))  # fmt: skip
     for made in itertools.islice(rounds(spec), 8):
         whole = face(made.record, name, 6)
@@ -271,7 +271,7 @@ def test_a_copy_comes_once_all_of_the_way_to_it_is_there(name):
 
 def test_a_round_whose_faces_look_the_same_says_so(graph, tmp_path):
     """Without merges, and with a budget for all of it; as the other round has merges, nothing is said."""
-    chain = DraftSpec(width=1, depth=4, frontier=1, merge_context=None, prob_threshold=0.0, budget=64)
+    chain = of_method(width=1, depth=4, frontier=1, merge_context=None, prob_threshold=0.0, budget=64)
     for drafting, said in ((chain, True), (LARGE, False)):
         run = record_run(tmp_path / "runs", drafting=drafting)
         page = graph(run=run.name, step="1")

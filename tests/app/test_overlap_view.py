@@ -5,14 +5,15 @@ import shutil
 
 import pytest
 from fixtures.recorded import record_run
+from settings import of_method
 
 from analysis.load import load
 from analysis.overlap import merges_by_context, redundancy_by_step
 from app.library import SAMPLES
-from gsd.spec import DraftSpec, ModelSpec
+from gsd.spec import ModelSpec
 from gsd.trace.read import list_runs, read_run
 
-GRAPH = DraftSpec(width=4, depth=6, frontier=5, merge_context=0, prob_threshold=0.05, budget=24)
+GRAPH = of_method(width=4, depth=6, frontier=5, merge_context=0, prob_threshold=0.05, budget=24)
 REDUNDANCY = "Redundancy, unrolled without limit"
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 from fixtures.recorded import record_run, run_spec
 from fixtures.waiting import wait_until
+from settings import of_method
 
 from app.components import page as picker
 from app.components import settings
@@ -19,7 +20,7 @@ from app.library import SAMPLES, runs_folder
 from app.prompt_library import prompts
 from app.state import OpenRun
 from gsd.config import RunSpec
-from gsd.spec import DraftSpec, ModelSpec, Prompt
+from gsd.spec import ModelSpec, Prompt
 from gsd.trace.read import list_runs
 
 NO_TORCH = """
@@ -174,7 +175,7 @@ def test_more_nodes_verified_than_drafted_are_said_to_be_so_as_a_tree(app, tmp_p
     merging = next(i for i, step in enumerate(lines) if step["merged"])
     shown = html_of(app(run=folder.name, step=str(merging + 1)))
     assert ">as a tree</abbr>" in shown and "a merged node once for each path to it" in shown
-    plain_tree = record_run(tmp_path / "runs", drafting=DraftSpec(method="tree"))
+    plain_tree = record_run(tmp_path / "runs", drafting=of_method(method="tree"))
     assert "as a tree" not in html_of(app(run=plain_tree.name, step="1"))
 
 
@@ -444,7 +445,7 @@ def test_a_paused_run_holds_and_goes_on(app, shared_client):
 
 
 def test_a_pinned_run_gives_every_figure_its_difference_and_names_what_changed(app, tmp_path):
-    runs = [record_run(tmp_path / "runs", drafting=DraftSpec(width=width)) for width in (2, 3)]
+    runs = [record_run(tmp_path / "runs", drafting=of_method(width=width)) for width in (2, 3)]
     page = app(run=runs[0].name)
     page.button(key="pin").click().run()
     assert [metric.label for metric in page.metric if metric.delta] == ["Speed-up, measured"]  # how to get it
@@ -454,7 +455,7 @@ def test_a_pinned_run_gives_every_figure_its_difference_and_names_what_changed(a
 
 
 def test_of_two_runs_of_auto_it_is_said_that_they_may_draft_otherwise(app, tmp_path):
-    runs = [record_run(tmp_path / "runs", drafting=DraftSpec(method=method)) for method in ("auto", "auto", "graph")]
+    runs = [record_run(tmp_path / "runs", drafting=of_method(method=method)) for method in ("auto", "auto", "graph")]
     page = app(run=runs[0].name)
     page.button(key="pin").click().run()
     for run, told in zip(runs[1:], (True, False)):
@@ -465,7 +466,7 @@ def test_of_two_runs_of_auto_it_is_said_that_they_may_draft_otherwise(app, tmp_p
 
 
 def test_of_two_methods_only_what_both_heed_is_said_to_have_changed(app, tmp_path):
-    runs = [record_run(tmp_path / "runs", drafting=DraftSpec(method=method, width=width))
+    runs = [record_run(tmp_path / "runs", drafting=of_method(method=method, width=width))
             for method, width in (("graph", 3), ("auto", 5))]  # fmt: skip
     page = app(run=runs[0].name)
     page.button(key="pin").click().run()
@@ -475,8 +476,8 @@ def test_of_two_methods_only_what_both_heed_is_said_to_have_changed(app, tmp_pat
 
 
 @pytest.mark.parametrize(("drafting", "said"), [
-    (DraftSpec(width=3, depth=6, merge_context=None), "graph · width 3 · depth 6 · frontier"),
-    (DraftSpec(method="auto"), "tokens · auto · tiny"),
+    (of_method(width=3, depth=6, merge_context=None), "graph · width 3 · depth 6 · frontier"),
+    (of_method(method="auto"), "tokens · auto · tiny"),
 ])  # fmt: skip
 def test_above_the_text_stand_its_length_and_the_settings_that_the_method_heeds(app, tmp_path, drafting, said):
     run = record_run(tmp_path / "runs", drafting=drafting, max_new_tokens=1234)
@@ -509,7 +510,7 @@ def test_a_run_that_timed_no_ar_has_no_speedup_whatever_others_measured(app, tmp
 
 
 def test_a_run_of_auto_shows_what_was_found_in_text_and_graph(app, tmp_path):
-    run = record_run(tmp_path / "runs", drafting=DraftSpec(method="auto"))
+    run = record_run(tmp_path / "runs", drafting=of_method(method="auto"))
     steps = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()][:-1]
     found = next(i for i, step in enumerate(steps) if "lookup" in step["origins"])
     page = app(run=run.name, step=str(found + 1), node="n1")
@@ -520,7 +521,7 @@ def test_a_run_of_auto_shows_what_was_found_in_text_and_graph(app, tmp_path):
 
 
 def test_rerun_with_a_change_puts_the_runs_own_settings_into_the_form(app, tmp_path):
-    run = record_run(tmp_path / "runs", drafting=DraftSpec(width=7, merge_context=None), max_new_tokens=33)
+    run = record_run(tmp_path / "runs", drafting=of_method(width=7, merge_context=None), max_new_tokens=33)
     page = app(run=run.name)
     page.button(key="take").click().run()
     assert not page.exception
@@ -532,7 +533,7 @@ def test_rerun_with_a_change_puts_the_runs_own_settings_into_the_form(app, tmp_p
 
 def test_several_prompts_give_way_to_the_one_that_is_run_again(app, tmp_path):
     run = record_run(
-        tmp_path / "runs", stop=("\n\n", "  end", 'say "x"', '"', "a\u2028b"), drafting=DraftSpec(merge_context=12)
+        tmp_path / "runs", stop=("\n\n", "  end", 'say "x"', '"', "a\u2028b"), drafting=of_method(merge_context=12)
     )
     page = app(run=run.name)
     page.segmented_control(key="mode").set_value("Several").run()

@@ -7,12 +7,14 @@ import time
 import pytest
 from fixtures.recorded import record_run, run_spec
 from fixtures.waiting import wait_until
+from settings import of_method
 
 from analysis import bundle
 from analysis.bundle import write_bundle
 from app import library
 from app.library import SAMPLES
-from gsd.spec import PRESETS, DraftSpec, Prompt, SamplingSpec
+from gsd.methods import PRESETS
+from gsd.spec import Prompt, SamplingSpec
 from gsd.trace.read import list_runs
 
 LONG_AGO = time.time() - 3600
@@ -81,10 +83,10 @@ def test_runs_are_listed_with_status_and_counts_newest_first(view, tmp_path):
 
 def test_runs_of_one_prompt_are_told_apart_in_the_list_and_before_they_are_deleted(view, tmp_path):
     """Context 0 is a setting, and none is another; a seed says nothing of greedy decoding."""
-    chosen = [(DraftSpec(), SamplingSpec(seed=3)), (DraftSpec(), SamplingSpec(temperature=1.2)),
-              (DraftSpec(width=3, merge_context=None), SamplingSpec(temperature=6.0, seed=3)),
-              (DraftSpec(merge_context=0), SamplingSpec()), (DraftSpec(**PRESETS["wide"]), SamplingSpec()),
-              (DraftSpec(method="auto", lookup=False, history=True), SamplingSpec())]  # fmt: skip
+    chosen = [(of_method(), SamplingSpec(seed=3)), (of_method(), SamplingSpec(temperature=1.2)),
+              (of_method(width=3, merge_context=None), SamplingSpec(temperature=6.0, seed=3)),
+              (of_method(merge_context=0), SamplingSpec()), (of_method(**PRESETS["wide"]), SamplingSpec()),
+              (of_method(method="auto", lookup=False, history=True), SamplingSpec())]  # fmt: skip
     for drafting, sampling in chosen:
         record(tmp_path, count=1, drafting=drafting, sampling=sampling)
     page = view()
@@ -132,7 +134,7 @@ def test_on_a_narrow_page_the_figures_come_behind_the_title_whole_and_the_first_
 def test_words_and_filters_narrow_the_list_and_go_into_the_address(view, tmp_path):
     for method in ("graph", "tree"):
         for kind in ("code", "chat"):
-            record(tmp_path, count=1, drafting=DraftSpec(method=method), prompt=Prompt(prompt="fox", kind=kind))
+            record(tmp_path, count=1, drafting=of_method(method=method), prompt=Prompt(prompt="fox", kind=kind))
     page = view()
     everything = len(table(page))
     page.text_input(key="runs search").set_value("FOX").run()

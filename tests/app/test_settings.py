@@ -5,10 +5,11 @@ import time
 
 import pytest
 from fixtures.recorded import record_run
+from settings import of_method
 
 from app.components.settings import OWN as OWN_MODELS
 from app.prompt_library import prompts
-from gsd.spec import DraftSpec, ModelSpec, Prompt, SamplingSpec
+from gsd.spec import ModelSpec, Prompt, SamplingSpec
 
 OWN = ModelSpec(source="made/up", revision="v1_2", trust_remote_code=True)
 
@@ -16,7 +17,7 @@ OWN = ModelSpec(source="made/up", revision="v1_2", trust_remote_code=True)
 def taken(app, tmp_path, **changes):
     """The page with the settings of a recorded run in its form."""
     run = record_run(tmp_path / "runs", target=OWN, draft=OWN.model_copy(update={"quantization": "int8"}),
-                     drafting=DraftSpec(), pair=None, **changes)  # fmt: skip
+                     drafting=of_method(), pair=None, **changes)  # fmt: skip
     page = app(run=run.name)
     page.button(key="take").click().run()
     assert not page.exception
@@ -107,7 +108,7 @@ def test_a_path_of_this_machine_that_a_recording_names_is_shown_and_not_loaded_u
     folder = tmp_path / "models" / "foreign"
     folder.mkdir(parents=True)
     run = record_run(tmp_path / "runs", target=ModelSpec(source=str(folder)), draft=ModelSpec(source="~nobody/x"),
-                     drafting=DraftSpec(), pair=None)  # fmt: skip
+                     drafting=of_method(), pair=None)  # fmt: skip
     page = app(run=run.name)
     page.button(key="take").click().run()
     page.button(key="run").click().run()

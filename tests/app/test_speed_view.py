@@ -6,11 +6,11 @@ from statistics import median
 
 import pytest
 from fixtures.recorded import meta, record_run, run_spec
+from settings import of_method
 
 from analysis.speed import ar_ms_per_token
 from app.library import SAMPLES
 from gsd.lab.cost import Costs, Curve, Overhead
-from gsd.spec import DraftSpec
 from gsd.trace.read import list_runs, read_run
 
 COSTS = Costs(Curve([1, 3], [1.0, 3.0], [1.0, 3.0], [1.0, 3.0]), Curve([1, 2], [9.0, 10.0], [9.0, 10.0], [9.0, 10.0]),
@@ -69,7 +69,7 @@ def test_without_a_baseline_it_says_how_to_get_one(speed, run):
 
 
 def test_an_ar_run_of_the_same_prompt_is_no_baseline(speed, run, tmp_path):
-    record_run(tmp_path / "runs", count=8, drafting=DraftSpec(method="ar"))
+    record_run(tmp_path / "runs", count=8, drafting=of_method(method="ar"))
     page = speed(run=run.name)
     assert metrics(page)["Speed-up, measured"] == "–"
     assert "speedup_by_step" not in charts(page)

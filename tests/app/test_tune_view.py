@@ -7,10 +7,12 @@ import pytest
 from fixtures.made_atlas import made_atlas, save_atlas
 from fixtures.recorded import run_spec
 from fixtures.waiting import wait_until
+from settings import of_method
 
 from analysis.survey import Survey
 from app.components.page import head
-from gsd.spec import DraftSpec, Prompt
+from gsd.methods import known
+from gsd.spec import Prompt
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ def test_a_setting_is_called_as_in_the_playground(tune, app):
     def labels(page, prefix):
         widgets = (*page.slider, *page.select_slider, *page.number_input, *page.selectbox, *page.button_group)
         return {widget.key.removeprefix(prefix): widget.label for widget in widgets
-                if (widget.key or "").removeprefix(prefix) in DraftSpec.model_fields}  # fmt: skip
+                if (widget.key or "").removeprefix(prefix) in ("method", *known())}  # fmt: skip
 
     tuned, page = labels(tune(), "tune "), app()
     page.button_group(key="method").set_value("graph").run()  # which reads them all
@@ -183,7 +185,7 @@ def test_the_setting_survives_another_view(tune):
     page.switch_page("views/tune.py").run()
     assert page.slider(key="tune budget").value == 11
     page.button(key="to defaults").click().run()
-    assert page.slider(key="tune budget").value == DraftSpec().budget
+    assert page.slider(key="tune budget").value == of_method().budget
 
 
 def test_maps_and_front_come_once_they_are_replayed(tune):

@@ -3,11 +3,12 @@
 import pytest
 from fixtures.recorded import record_run, run_spec
 from fixtures.waiting import wait_until
+from settings import of_method
 
 from analysis.twins import is_unmerged_twin
 from app.components.twin_run import twin_of
 from app.state import OpenRun
-from gsd.spec import DraftSpec, ModelSpec
+from gsd.spec import ModelSpec
 from gsd.trace.read import read_run
 
 HERE = ModelSpec(source="README.md")  # a file that is there stands for a model that is
@@ -25,7 +26,7 @@ def test_the_twin_is_the_same_run_that_never_merges(tmp_path):
 
 
 @pytest.mark.parametrize("changes", [
-    {"drafting": DraftSpec(method="tree")}, {"drafting": DraftSpec(merge_context=None)},
+    {"drafting": of_method(method="tree")}, {"drafting": of_method(merge_context=None)},
     {"target": ModelSpec(source="made/up")}, {"end": "cancelled"},
 ], ids=["a tree", "never merges", "no model", "cancelled"])  # fmt: skip
 def test_a_run_without_merges_models_or_end_has_none(tmp_path, changes):

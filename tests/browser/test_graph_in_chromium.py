@@ -3,21 +3,21 @@
 import pytest
 from browser.conftest import stepper
 from fixtures.recorded import record_run
+from settings import of_method
 
 from analysis.faces import face
 from analysis.layout import fitted
 from analysis.rounds import drafted_in
 from app.components.graph_view import LARGE as LARGE_ROOM
 from app.components.graph_view import SMALL
-from gsd.spec import DraftSpec
 from gsd.trace.read import read_run
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect
 expect.set_options(timeout=15_000)
-LARGE = DraftSpec(width=10, depth=12, frontier=40, merge_context=2, prob_threshold=0.0, sibling_threshold=0.0,
+LARGE = of_method(width=10, depth=12, frontier=40, merge_context=2, prob_threshold=0.0, sibling_threshold=0.0,
                   budget=200)  # fmt: skip
-LONG = DraftSpec(width=3, depth=20, frontier=3, merge_context=0, prob_threshold=0.0, sibling_threshold=0.1, budget=64)
+LONG = of_method(width=3, depth=20, frontier=3, merge_context=0, prob_threshold=0.0, sibling_threshold=0.1, budget=64)
 
 
 def visit(page, address, run, more="", step=2):
@@ -174,7 +174,7 @@ def test_on_a_narrow_page_less_is_drawn_for_as_much_to_be_legible(page, address,
 
 def test_a_replay_shows_what_was_found_then_forward_by_forward_what_the_draft_added(page, address, folder):
     """In beats of one draft forward; best-first, a forward is no column."""
-    run = record_run(folder / "runs", drafting=DraftSpec(method="auto"))
+    run = record_run(folder / "runs", drafting=of_method(method="auto"))
     steps = read_run(run).steps
     index = next(i for i, step in enumerate(steps) if step["graph"]["source"][1] == "lookup")
     visit(page, address, run, step=index + 1)

@@ -2,14 +2,13 @@
 
 import pytest
 from fixtures.recorded import record_run
-
-from gsd.spec import DraftSpec
+from settings import of_method
 
 pytestmark = pytest.mark.browser
-CHAIN = DraftSpec(width=1, depth=20, frontier=1, merge_context=None, prob_threshold=0.0, budget=64)
-DEEP = DraftSpec(width=3, depth=20, frontier=3, merge_context=1, prob_threshold=0.0, sibling_threshold=0.1, budget=64)
-WIDE = DraftSpec(width=3, depth=14, frontier=4, merge_context=1, prob_threshold=0.0, sibling_threshold=0.1, budget=64)
-LARGE = DraftSpec(width=10, depth=6, frontier=30, merge_context=2, prob_threshold=0.0, sibling_threshold=0.0,
+CHAIN = of_method(width=1, depth=20, frontier=1, merge_context=None, prob_threshold=0.0, budget=64)
+DEEP = of_method(width=3, depth=20, frontier=3, merge_context=1, prob_threshold=0.0, sibling_threshold=0.1, budget=64)
+WIDE = of_method(width=3, depth=14, frontier=4, merge_context=1, prob_threshold=0.0, sibling_threshold=0.1, budget=64)
+LARGE = of_method(width=10, depth=6, frontier=30, merge_context=2, prob_threshold=0.0, sibling_threshold=0.0,
                   budget=200)  # fmt: skip
 
 # Pairs of visible labels, and of numbers of hidden nodes, that overlap on screen. A label that slants is a thin band:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from browser.conftest import idle, stepper
 from fixtures.recorded import PROMPT, record_run
+from settings import of_method
 
 from app.components.graph_view import manageable
-from gsd.spec import DraftSpec
 from gsd.trace.tables import NAMES
 
 pytestmark = pytest.mark.browser
@@ -69,7 +69,7 @@ def test_a_node_of_the_preview_opens_its_run_with_that_node_explained(page, addr
 
 def test_what_rerun_with_a_change_puts_into_the_form_stays_there(page, address, folder):
     """The button is in a fragment of the page, the form is not."""
-    made = record_run(folder / "runs", drafting=DraftSpec(width=7), max_new_tokens=33)
+    made = record_run(folder / "runs", drafting=of_method(width=7), max_new_tokens=33)
     visit(page, f"{address}/?run={made.name}")
     page.get_by_role("button", name="Rerun with a change").click()
     expect(page.get_by_role("textbox", name="Prompt")).to_have_value(PROMPT)

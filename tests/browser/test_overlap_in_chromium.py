@@ -5,11 +5,11 @@ import re
 import pytest
 from browser.conftest import idle
 from fixtures.recorded import record_run
+from settings import of_method
 
 from analysis.figures.look import DARK, TEXT
 from analysis.load import load
 from analysis.merged import merged_sequences
-from gsd.spec import DraftSpec
 from gsd.trace.csvfile import read_csv
 
 pytestmark = pytest.mark.browser
@@ -20,7 +20,7 @@ FIRST_CHART_MS = 40_000  # plotly is a large script
 
 @pytest.fixture(scope="module")
 def run(folder):
-    drafting = DraftSpec(width=4, depth=6, frontier=5, merge_context=0, prob_threshold=0.05, budget=24)
+    drafting = of_method(width=4, depth=6, frontier=5, merge_context=0, prob_threshold=0.05, budget=24)
     return record_run(folder / "runs", count=10, drafting=drafting)
 
 

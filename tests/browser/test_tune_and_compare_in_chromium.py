@@ -8,8 +8,9 @@ import pytest
 from browser.conftest import idle, stepper
 from fixtures.made_atlas import save_atlas
 from fixtures.recorded import record_run, run_spec
+from settings import of_method
 
-from gsd.spec import DraftSpec, SamplingSpec
+from gsd.spec import SamplingSpec
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -84,7 +85,7 @@ def test_a_slider_is_pressed_while_settings_are_replayed(page, address):
 
 
 def test_two_runs_are_stepped_through_together_by_arrow_keys(page, address, folder):
-    runs = [record_run(folder / "runs", drafting=DraftSpec(width=width, depth=4), sampling=SamplingSpec(seed=width))
+    runs = [record_run(folder / "runs", drafting=of_method(width=width, depth=4), sampling=SamplingSpec(seed=width))
             for width in (2, 3)]  # fmt: skip
     stops = sorted({*ends(runs[0]), *ends(runs[1])})
     page.goto(f"{address}/compare?a={runs[0].name}&b={runs[1].name}&at={stops[0]}")
@@ -104,7 +105,7 @@ def ends(folder):
 
 @pytest.mark.parametrize("width, stacked", [(900, True), (1440, False)])
 def test_on_a_narrow_page_two_runs_stand_one_above_the_other(page, address, folder, width, stacked):
-    runs = [record_run(folder / "runs", drafting=DraftSpec(width=size, depth=4)) for size in (2, 3)]
+    runs = [record_run(folder / "runs", drafting=of_method(width=size, depth=4)) for size in (2, 3)]
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(f"{address}/compare?a={runs[0].name}&b={runs[1].name}")
     expect(page.locator(".graph-view")).to_have_count(2, timeout=45_000)

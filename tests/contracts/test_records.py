@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import pytest
 from fixtures.recorded import record_run
+from settings import of_method
 
 from gsd.config import RunSpec
 from gsd.models.pairs import PAIRS
-from gsd.spec import DraftSpec, Prompt
+from gsd.spec import Prompt
 from gsd.trace.read import read_run
 from gsd.trace.records import Tally, _origins
 from tests.models import decode
 from tests.table_model import table_pair
 
-MERGING = DraftSpec(
+MERGING = of_method(
     width=3, depth=5, merge_context=0, prob_threshold=0, sibling_threshold=0, frontier=6, budget=60
 )  # fmt: skip
 
@@ -61,7 +62,7 @@ def test_behind_a_merge_edge_every_token_is_owed_to_the_merge():
 
 def test_what_was_looked_up_is_told_and_a_round_that_verified_nothing_is_the_target_s():
     """The prompt repeats itself, so that something is found."""
-    spec, origins = DraftSpec(method="auto", merge_context=None), []
+    spec, origins = of_method(method="auto", merge_context=None), []
     for seed, count in [*((seed, 40) for seed in range(6)), (0, 1)]:  # of one token nothing is drafted
         target, draft = table_pair(5, seed)
         for step in decode(target, draft, [1, 2, 3, 4, 1, 2, 3], spec, count=count, detail=False):

@@ -4,9 +4,10 @@ import itertools
 import random
 
 import pytest
+from models import make_drafter
+from settings import of_method
 
-from gsd.decode.drafters import DRAFTERS
-from gsd.spec import PREFILL_CHUNK, DraftSpec, SamplingSpec
+from gsd.spec import PREFILL_CHUNK, SamplingSpec
 from tests import oracle
 from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, target_of, tokens_of
 
@@ -15,17 +16,17 @@ GREEDY = SamplingSpec()
 SAMPLED = SamplingSpec(temperature=0.8, top_k=20, top_p=0.95, seed=11)
 PROMPTS = [[5, 9, 2, 31, 7, 7, 12], [1, 2, 3, 1, 2, 3, 1, 2]]
 SETTINGS = [
-    DraftSpec(method="ar"),
-    DraftSpec(method="chain", depth=5, prob_threshold=0.0),
-    DraftSpec(method="tree", width=3, depth=4, prob_threshold=0.0, sibling_threshold=0.0),
-    DraftSpec(width=3, depth=4, merge_context=0, prob_threshold=0.0, sibling_threshold=0.0),
-    DraftSpec(width=4, depth=6, merge_context=1, prob_threshold=0.001),
-    DraftSpec(width=2, depth=8, merge_context=2, frontier=2, prob_action="drop", budget=7),
-    DraftSpec(width=4, depth=3, merge_context=3, prob_rule="local", prob_threshold=0.3, budget=1),
-    DraftSpec(width=6, depth=5, merge_context=0, frontier=12, prob_threshold=0.0, budget=128),
-    DraftSpec(width=5, depth=5, merge_context=None, frontier=8, prob_threshold=0.0, budget=128),
-    DraftSpec(method="auto"),
-    DraftSpec(method="auto", merge_context=0, history=True, calibrated=False),
+    of_method(method="ar"),
+    of_method(method="chain", depth=5, prob_threshold=0.0),
+    of_method(method="tree", width=3, depth=4, prob_threshold=0.0, sibling_threshold=0.0),
+    of_method(width=3, depth=4, merge_context=0, prob_threshold=0.0, sibling_threshold=0.0),
+    of_method(width=4, depth=6, merge_context=1, prob_threshold=0.001),
+    of_method(width=2, depth=8, merge_context=2, frontier=2, prob_action="drop", budget=7),
+    of_method(width=4, depth=3, merge_context=3, prob_rule="local", prob_threshold=0.3, budget=1),
+    of_method(width=6, depth=5, merge_context=0, frontier=12, prob_threshold=0.0, budget=128),
+    of_method(width=5, depth=5, merge_context=None, frontier=8, prob_threshold=0.0, budget=128),
+    of_method(method="auto"),
+    of_method(method="auto", merge_context=0, history=True, calibrated=False),
 ]
 
 
@@ -54,8 +55,8 @@ def test_merge_edges_are_walked_and_the_draft_is_repaired(models):
     """
     model, target, draft = models
     fresh = adapted(draft.model)
-    spec = DraftSpec(width=4, depth=5, merge_context=0, frontier=6, prob_threshold=0.0, sibling_threshold=0.0)
-    fresh_drafter = DRAFTERS["graph"](fresh, spec, vocab_size=VOCABULARY, record=True)
+    spec = of_method(width=4, depth=5, merge_context=0, frontier=6, prob_threshold=0.0, sibling_threshold=0.0)
+    fresh_drafter = make_drafter(fresh, spec, vocab_size=VOCABULARY, record=True)
     walked = 0
     for seed in range(4):
         prompt = random.Random(seed).choices(range(VOCABULARY), k=6)
@@ -77,7 +78,7 @@ def test_merge_edges_are_walked_and_the_draft_is_repaired(models):
 def test_long_accepted_paths_occur(models):
     """The draft agrees often enough for parity to test something."""
     _, target, draft = models
-    spec = DraftSpec(width=4, depth=6, prob_threshold=0.0, sibling_threshold=0.0)
+    spec = of_method(width=4, depth=6, prob_threshold=0.0, sibling_threshold=0.0)
     steps = [step for prompt in PROMPTS for step in decode(target, draft, prompt, spec)]
     assert max(len(step.accepted) for step in steps) >= 3
     assert sum(len(step.graph.merges) for step in steps) > 0

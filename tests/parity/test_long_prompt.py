@@ -4,12 +4,13 @@ import dataclasses
 import random
 
 import pytest
+from settings import of_method
 from transformers import AutoModelForCausalLM
 
 from gsd.drafting.graph import TokenGraph
-from gsd.drafting.model_fed import GraphDrafter
-from gsd.spec import PREFILL_CHUNK, DraftSpec
-from gsd.verifying.match import match
+from gsd.drafting.model_fed import GrowingDrafter
+from gsd.spec import PREFILL_CHUNK
+from gsd.verifying.match import Match
 from tests import oracle
 from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, tokens_of
 from tests.table_model import TableModel, random_table
@@ -28,7 +29,7 @@ def test_a_long_prompt_is_prefilled_in_chunks(long_models, length):
     prompt = random.Random(length).choices(range(VOCABULARY), k=length)
     expected = oracle.generate(model, prompt, 6)
     for method in ("ar", "graph", "auto"):
-        steps = decode(target, draft, prompt, DraftSpec(method=method), count=6)
+        steps = decode(target, draft, prompt, of_method(method=method), count=6)
         assert tokens_of(steps) == expected
         assert steps[0].target_forwards == 1 + (length - 1) // PREFILL_CHUNK
 
@@ -48,7 +49,7 @@ def test_forwards_reported_are_forwards_made(long_models, method):
     handles = [
         model.decoder.register_forward_hook(count(name)) for name, model in (("target", target), ("draft", draft))
     ]
-    spec = DraftSpec(method=method, depth=4, prob_threshold=0.0)
+    spec = of_method(method=method, depth=4, prob_threshold=0.0)
     steps = decode(target, draft, [1, 2, 3], spec, count=30)
     for handle in handles:
         handle.remove()
@@ -106,12 +107,12 @@ def test_each_phase_gets_its_own_time_and_together_they_are_the_round_s(monkeypa
     """
     clock = Clock()
     monkeypatch.setattr("gsd.decode.engine.perf_counter", clock)
-    monkeypatch.setattr(GraphDrafter, "flatten", clock.slow(GraphDrafter.flatten, 3))
-    monkeypatch.setattr("gsd.decode.engine.match", clock.slow(match, 7))
+    monkeypatch.setattr(GrowingDrafter, "flatten", clock.slow(GrowingDrafter.flatten, 3))
+    monkeypatch.setattr(Match, "verdict", clock.slow(Match.verdict, 7))
     monkeypatch.setattr(TokenGraph, "grow", clock.slow(TokenGraph.grow, 4))
     table = random_table(5, 0)
     target, draft = TimedModel(table, clock, 5), TimedModel(table + random_table(5, 1, 1.0), clock, 2)
-    steps = decode(target, draft, [1, 2, 3], DraftSpec(depth=3, prob_threshold=0.0), detail=False)
+    steps = decode(target, draft, [1, 2, 3], of_method(depth=3, prob_threshold=0.0), detail=False)
     assert max(step.draft_forwards for step in steps) == 3
     for step in steps:
         levels = step.draft_forwards

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from settings import of_method
 from torch import nn
 
 from gsd.models.loading import load_model
 from gsd.models.pack import PackedLinear, can_pack
 from gsd.models.pairs import pair
-from gsd.spec import DraftSpec, ModelSpec, SamplingSpec
+from gsd.spec import ModelSpec, SamplingSpec
 from tests import oracle
 from tests.models import decode, tokens_of
 
@@ -32,7 +33,7 @@ def test_the_text_is_the_oracles(tiny, stock, draft, sampling):
     for text in PROMPTS:
         prompt = tiny.tokenizer.encode(text)
         expected = oracle.generate(stock, prompt, NEW_TOKENS, sampling)
-        for spec in (DraftSpec(), DraftSpec(method="chain", prob_threshold=0.0, depth=5)):
+        for spec in (of_method(), of_method(method="chain", prob_threshold=0.0, depth=5)):
             steps = decode(tiny.target, draft, prompt, spec, sampling, NEW_TOKENS, detail=True)
             assert tokens_of(steps) == expected, spec
 
@@ -42,7 +43,7 @@ def test_acceptance_hardly_pays(tiny, draft):
 
     def rounds(model):
         prompts = map(tiny.tokenizer.encode, PROMPTS)
-        return sum(len(decode(tiny.target, model, one, DraftSpec(), SamplingSpec(), NEW_TOKENS, detail=False))
+        return sum(len(decode(tiny.target, model, one, of_method(), SamplingSpec(), NEW_TOKENS, detail=False))
                    for one in prompts)  # fmt: skip
 
     assert rounds(draft) <= 1.2 * rounds(tiny.draft)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 from replays import compare, random_settings
+from settings import of_method
 
 from gsd.config import RunSpec
 from gsd.lab.atlas import Atlas, Bounds
 from gsd.lab.probe import probe_text
 from gsd.models.pairs import PAIRS, available
-from gsd.spec import DraftSpec, ModelSpec, Prompt
+from gsd.spec import ModelSpec, Prompt
 
 TEXTS = ("def is_prime(n):\n", "# Read a CSV file and print its header\n")
 NEW_TOKENS = 24
@@ -37,7 +38,7 @@ def test_graph_emits_what_ar_emits(real):
         for method in ("ar", "graph"):
             spec = RunSpec(
                 target=pair.target, draft=pair.draft, prompt=Prompt(prompt=text, chat=False),
-                drafting=DraftSpec(method=method, merge_context=0), max_new_tokens=NEW_TOKENS,
+                drafting=of_method(method=method, merge_context=0), max_new_tokens=NEW_TOKENS,
             )  # fmt: skip
             steps = list(real.steps(spec, real.encode(spec.prompt)))
             texts[method] = [token for step in steps for token in step.new_tokens]

@@ -4,6 +4,7 @@ import random
 
 import pytest
 from replays import compare, random_settings, really, replayed
+from settings import of_method
 
 from analysis.replay import Replayer
 from gsd.config import RunSpec
@@ -11,7 +12,7 @@ from gsd.errors import InputError
 from gsd.lab.atlas import Atlas, Bounds
 from gsd.lab.probe import fill_text, probe_text
 from gsd.models.pairs import pair
-from gsd.spec import DraftSpec, Prompt, SamplingSpec
+from gsd.spec import Prompt, SamplingSpec
 
 BOUNDS = Bounds(width=5, depth=7, frontier=12)
 PROMPTS = [Prompt(id=str(number), kind=kind, prompt=text) for number, (kind, text) in enumerate([
@@ -24,7 +25,7 @@ SAMPLINGS = [SamplingSpec(), SamplingSpec(temperature=0.8, top_p=0.95, seed=7)]
 def run_spec(prompt, sampling, drafting=None):
     names = pair("tiny")
     return RunSpec(target=names.target, draft=names.draft, prompt=prompt, sampling=sampling, max_new_tokens=40,
-                   drafting=drafting or DraftSpec(), detail="counters")  # fmt: skip
+                   drafting=drafting or of_method(), detail="counters")  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=SAMPLINGS, ids=["greedy", "sampled"])
@@ -46,7 +47,7 @@ def test_random_settings_do_what_the_atlas_says(tiny, atlas, count, seed):
 
 def test_plain_decoding_is_a_round_a_token(tiny, atlas):
     runs, recorded = atlas
-    assert compare(tiny, recorded, runs, [DraftSpec(method="ar")]) == 1.0
+    assert compare(tiny, recorded, runs, [of_method(method="ar")]) == 1.0
 
 
 def test_settings_that_share_graphs_do_not_see_each_other(atlas):
@@ -54,7 +55,7 @@ def test_settings_that_share_graphs_do_not_see_each_other(atlas):
     _, recorded = atlas
     together = Replayer(recorded)
     for depth, budget in [(7, 40), (2, 9), (5, 3), (1, 40), (7, 5)]:
-        spec = DraftSpec(width=3, depth=depth, budget=budget, merge_context=0, prob_threshold=0.01)
+        spec = of_method(width=3, depth=depth, budget=budget, merge_context=0, prob_threshold=0.01)
         assert together.replay(spec) == Replayer(recorded).replay(spec)
 
 
@@ -62,7 +63,7 @@ def test_an_atlas_is_the_same_after_it_was_saved(atlas, tmp_path):
     _, recorded = atlas
     recorded.save(tmp_path)
     again = Atlas.load(tmp_path)
-    spec = DraftSpec(width=5, depth=7, merge_context=1, frontier=12, prob_threshold=0.0)
+    spec = of_method(width=5, depth=7, merge_context=1, frontier=12, prob_threshold=0.0)
     assert Replayer(again).replay(spec) == Replayer(recorded).replay(spec)
 
 
@@ -71,7 +72,7 @@ def test_what_lies_beyond_a_bound_is_refused_by_its_name(atlas, change):
     ((name, value),) = change.items()
     inside = {"width": 5, "depth": 7, "frontier": 12}
     with pytest.raises(InputError, match=f"--{name} {value}.*{value - 1}"):
-        Replayer(atlas[1]).replay(DraftSpec(**inside | change))
+        Replayer(atlas[1]).replay(of_method(**inside | change))
 
 
 def test_a_node_that_was_never_expanded_is_not_guessed_at_and_can_be_filled_in(tiny):
@@ -80,7 +81,7 @@ def test_a_node_that_was_never_expanded_is_not_guessed_at_and_can_be_filled_in(t
     text = probe_text(tiny, run_spec(prompt, SAMPLINGS[0]), narrow)
     wide = Bounds(width=2, depth=4, frontier=8)
     replayer = Replayer(Atlas(wide, tiny.draft.context_length, {}, [text]))
-    spec = DraftSpec(width=2, depth=4, frontier=8, prob_threshold=0.0, sibling_threshold=0.0)
+    spec = of_method(width=2, depth=4, frontier=8, prob_threshold=0.0, sibling_threshold=0.0)
     (replay,) = replayer.replay(spec)
     assert replay.wanted and replay.coverage < 1.0
     while wanted := Replayer(replayer.atlas).wanted([spec]):

@@ -2,21 +2,21 @@
 
 import pytest
 import torch
+from settings import of_method
 
-from gsd.spec import DraftSpec
 from tests import oracle
 from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, target_of, tokens_of
 
 COUNT = 24
 LOOSE = {"sibling_threshold": 0.0, "prob_threshold": 0.0, "frontier": 6}
-CROSSING = DraftSpec(method="graph", width=3, depth=5, merge_context=0, budget=40, **LOOSE)
+CROSSING = of_method(method="graph", width=3, depth=5, merge_context=0, budget=40, **LOOSE)
 SETTINGS = [
-    DraftSpec(method="chain", depth=1, budget=1),
-    DraftSpec(method="graph", width=2, depth=5, merge_context=3, budget=60, **LOOSE),
-    DraftSpec(method="graph", width=8, depth=2, merge_context=0, budget=7, frontier=1),
-    DraftSpec(method="graph", merge_context=0, prob_rule="local", prob_threshold=0.1, prob_action="drop"),
-    DraftSpec(method="graph", merge_context=0, prob_threshold=0.02, prob_action="drop", sibling_threshold=0.5),
-    DraftSpec(method="auto", merge_context=0),
+    of_method(method="chain", depth=1, budget=1),
+    of_method(method="graph", width=2, depth=5, merge_context=3, budget=60, **LOOSE),
+    of_method(method="graph", width=8, depth=2, merge_context=0, budget=7, frontier=1),
+    of_method(method="graph", merge_context=0, prob_rule="local", prob_threshold=0.1, prob_action="drop"),
+    of_method(method="graph", merge_context=0, prob_threshold=0.02, prob_action="drop", sibling_threshold=0.5),
+    of_method(method="auto", merge_context=0),
 ]
 
 

@@ -7,13 +7,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from settings import of_method
 
 from gsd.errors import ModelError
 from gsd.models.hf import HFModel
 from gsd.models.loading import load_model
 from gsd.models.pairs import PAIRS
 from gsd.models.static import COUNTS, FEWEST_SLOTS, STEP
-from gsd.spec import DraftSpec, ModelSpec
+from gsd.spec import ModelSpec
 from tests.models import VOCABULARY, decode, half_agreeing, target_of, tokens_of
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "mistral")
@@ -89,7 +90,7 @@ def test_any_sequence_of_forwards_gives_the_same_logits(architecture, sizes, see
 @pytest.mark.parametrize("method", ["ar", "chain", "graph", "auto"])
 def test_texts_are_the_same(architecture, method):
     target = target_of(architecture)
-    spec = DraftSpec(method=method, width=3, depth=5, prob_threshold=0.0)
+    spec = of_method(method=method, width=3, depth=5, prob_threshold=0.0)
     plain = [HFModel(model, ModelSpec(source="random")) for model in (target, half_agreeing(target))]
     static = [recorded(model)[0] for model in (target, half_agreeing(target))]
     assert tokens_of(decode(*static, [3, 1, 4], spec, count=40)) == tokens_of(decode(*plain, [3, 1, 4], spec, count=40))
@@ -177,6 +178,6 @@ def test_cuda_graphs_emit_the_same_texts(method):
     texts = []
     for replayed in (True, False):
         models = [load_model(one, device, "float32", recorded=replayed) for one in (pair.target, pair.draft)]
-        spec = DraftSpec(method=method)
+        spec = of_method(method=method)
         texts.append([tokens_of(decode(*models, list(range(5, 25)), spec, count=count)) for count in (64, 300, 700)])
     assert texts[0] == texts[1]

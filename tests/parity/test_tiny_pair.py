@@ -4,13 +4,14 @@ import itertools
 import random
 
 import pytest
+from settings import of_method
 
-from gsd.decode.drafters import DRAFTERS
 from gsd.decode.runner import Runner
 from gsd.lab.bench.divergence import divergences
+from gsd.methods import METHODS, MethodSettings
 from gsd.models.loading import load_stock
 from gsd.models.pairs import PAIRS
-from gsd.spec import DraftSpec, SamplingSpec
+from gsd.spec import SamplingSpec
 from tests import oracle
 from tests.models import decode, tokens_of
 
@@ -23,9 +24,9 @@ PROMPTS = [opening.format(name) for name, opening in itertools.product(NAMES, OP
 NEW_TOKENS = 20
 
 
-def random_settings(rng: random.Random) -> DraftSpec:
+def random_settings(rng: random.Random) -> MethodSettings:
     """Any setting within the ranges that people use."""
-    return DraftSpec(
+    return of_method(
         method=rng.choice(["chain", "tree", "graph", "graph", "auto"]),
         width=rng.randint(1, 6),
         depth=rng.randint(1, 8),
@@ -49,7 +50,7 @@ def test_four_random_settings_emit_the_oracle_tokens(tiny, stock, number):
     sampling = SamplingSpec(temperature=0.9, top_k=50, top_p=0.95, seed=number) if number % 2 else SamplingSpec()
     prompt = tiny.tokenizer.encode(PROMPTS[number])
     expected = oracle.generate(stock, prompt, NEW_TOKENS, sampling)
-    for spec in [DraftSpec(method="ar"), *(random_settings(rng) for _ in range(4))]:
+    for spec in [of_method(method="ar"), *(random_settings(rng) for _ in range(4))]:
         steps = decode(tiny.target, tiny.draft, prompt, spec, sampling, NEW_TOKENS, detail=rng.random() < 0.5)
         assert tokens_of(steps) == expected, spec
 
@@ -61,8 +62,8 @@ def test_a_draw_near_a_boundary_of_the_cumulative_law_is_the_same_for_every_meth
                                              packed=False)  # fmt: skip
     prompt = tiny.tokenizer.encode('"""Utilities for reading configuration files.\n\nThis module provides')
     sampling = SamplingSpec(temperature=0.8, seed=7)
-    specs = [DraftSpec(method="ar"), DraftSpec(method="chain"), DraftSpec(method="tree", width=3, depth=5),
-             DraftSpec(), DraftSpec(method="auto")]  # fmt: skip
+    specs = [of_method(method="ar"), of_method(method="chain"), of_method(method="tree", width=3, depth=5),
+             of_method(), of_method(method="auto")]  # fmt: skip
     texts = [tokens_of(decode(runner.target, runner.draft, prompt, spec, sampling, 48)) for spec in specs]
     assert all(text == texts[0] for text in texts)
     old = sampling.model_copy(update={"draw": "inverse"})
@@ -86,9 +87,9 @@ def test_in_bfloat16_no_text_leaves_the_oracle_s_further_than_rounding_does():
     for text in PROMPTS[:6]:
         prompt = runner.tokenizer.encode(text)
         reference = oracle.generate(target, prompt, NEW_TOKENS)
-        texts = {method: [tokens_of(decode(runner.target, runner.draft, prompt, DraftSpec(method=method),
-                                           count=NEW_TOKENS))] for method in DRAFTERS}  # fmt: skip
+        texts = {method: [tokens_of(decode(runner.target, runner.draft, prompt, of_method(method=method),
+                                           count=NEW_TOKENS))] for method in METHODS}  # fmt: skip
         found = divergences(target, prompt, texts, reference)
         assert not any(one.beyond_rounding for one in found.values() if one), (text, found)
         same += sum(one is None for one in found.values())
-    assert same > len(DRAFTERS) * 6 / 2
+    assert same > len(METHODS) * 6 / 2

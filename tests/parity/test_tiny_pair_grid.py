@@ -3,10 +3,12 @@
 import itertools
 
 import pytest
+from settings import of_method
 
 from gsd.config import RunSpec
+from gsd.methods import MethodSettings
 from gsd.models.pairs import PAIRS
-from gsd.spec import DraftSpec, Prompt
+from gsd.spec import Prompt
 
 COUNT = 10
 BEGINNINGS = [
@@ -38,7 +40,7 @@ GRID = [
 ]  # fmt: skip
 
 
-def run_spec(text: str, drafting: DraftSpec, count: int = COUNT) -> RunSpec:
+def run_spec(text: str, drafting: MethodSettings, count: int = COUNT) -> RunSpec:
     pair = PAIRS["tiny"]
     return RunSpec(
         target=pair.target, draft=pair.draft, prompt=Prompt(prompt=text, chat=False), drafting=drafting,
@@ -53,7 +55,7 @@ def emitted(tiny, spec: RunSpec) -> list[int]:
 def test_the_graph_emits_the_oracles_text_on_every_beginning(tiny, plain):
     assert len(set(BEGINNINGS)) >= 50
     for text in BEGINNINGS:
-        spec = run_spec(text, DraftSpec(merge_context=0))
+        spec = run_spec(text, of_method(merge_context=0))
         assert emitted(tiny, spec) == plain(spec), text
 
 
@@ -61,7 +63,7 @@ def test_the_graph_emits_the_oracles_text_on_every_beginning(tiny, plain):
 def test_each_setting_emits_the_oracles_text(tiny, plain, at):
     """Every setting meets three of the prompts."""
     for text in (BEGINNINGS * 2)[3 * at % 54 :][:3]:
-        spec = run_spec(text, DraftSpec(method="graph", **GRID[at]))
+        spec = run_spec(text, of_method(method="graph", **GRID[at]))
         assert emitted(tiny, spec) == plain(spec), (text, GRID[at])
 
 
@@ -69,7 +71,7 @@ def test_the_graph_merges_and_accepts_on_these_prompts(tiny):
     """Else parity would be the parity of plain decoding."""
     merges = accepted = 0
     for text in BEGINNINGS[:12]:
-        spec = run_spec(text, DraftSpec(method="graph", merge_context=0, prob_threshold=0.0, budget=64), 24)
+        spec = run_spec(text, of_method(method="graph", merge_context=0, prob_threshold=0.0, budget=64), 24)
         for step in tiny.steps(spec, tiny.encode(spec.prompt)):
             merges += len(step.graph.merges)
             accepted += len(step.accepted)
@@ -89,5 +91,5 @@ def test_cpu_and_cuda_emit_the_same_text(tiny):
     cuda = Runner.load(pair.target, pair.draft, device="cuda", dtype="float32")
     for text in BEGINNINGS[:20]:
         for method in METHODS:
-            spec = run_spec(text, DraftSpec(method=method, merge_context=0), 32)
+            spec = run_spec(text, of_method(method=method, merge_context=0), 32)
             assert emitted(cuda, spec) == emitted(tiny, spec), (text, method)

@@ -10,10 +10,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from settings import of_method
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from gsd.spec import DraftSpec, SamplingSpec
-from gsd.verifying.match import match
+from gsd.methods import MethodSettings
+from gsd.spec import SamplingSpec
+from gsd.verifying.match import Match
 from gsd.verifying.sampling import pick
 from tests import oracle
 from tests.models import adapted, decode, half_agreeing, tokens_of
@@ -21,7 +23,7 @@ from tests.models import adapted, decode, half_agreeing, tokens_of
 VOCABULARY = 6
 PROMPT = [1, 4, 2, 1]
 ALARM = 1e-6
-MERGING = DraftSpec(width=4, depth=3, merge_context=0, frontier=6, prob_threshold=0.0, sibling_threshold=0.0)
+MERGING = of_method(width=4, depth=3, merge_context=0, frontier=6, prob_threshold=0.0, sibling_threshold=0.0)
 LAWS = [SamplingSpec(temperature=1.0), SamplingSpec(temperature=0.7, top_k=5, top_p=0.95)]
 
 
@@ -61,7 +63,7 @@ def p_value(law: dict[tuple[int, ...], float], drawn: list[tuple[int, ...]]) -> 
     return torch.special.gammaincc(degrees, torch.tensor(statistic / 2, dtype=torch.float64)).item()
 
 
-def draw(target, draft, spec: DraftSpec, sampling: SamplingSpec, count: int):
+def draw(target, draft, spec: MethodSettings, sampling: SamplingSpec, count: int):
     """Triples for `count` seeds, and how many accepted paths crossed a merge edge."""
     triples, crossed = [], 0
     for seed in range(count):
@@ -106,12 +108,13 @@ def test_a_wrong_sampler_is_noticed(model):
 
 def test_a_wrong_acceptance_rule_is_noticed(model, monkeypatch):
     """One verdict for all copies of a merged node, as if a prefix did not matter, is found out."""
+    verdict = Match.verdict
 
-    def once_per_node(tree, choices):
+    def once_per_node(rule, tree, choices):
         first = {}
         shared = [choices.tokens[first.setdefault(node, i)] for i, node in enumerate(tree.nodes)]
-        return match(tree, replace(choices, tokens=shared))
+        return verdict(rule, tree, replace(choices, tokens=shared))
 
-    monkeypatch.setattr("gsd.decode.engine.match", once_per_node)
+    monkeypatch.setattr(Match, "verdict", once_per_node)
     triples, _ = draw(adapted(model), adapted(half_agreeing(model, 0.5)), MERGING, LAWS[0], 2500)
     assert p_value(exact_law(model, LAWS[0]), triples) < ALARM

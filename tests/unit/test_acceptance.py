@@ -6,6 +6,7 @@ import math
 import pandas as pd
 import pytest
 from fixtures.recorded import _record, end_record, meta, record_run, run_spec
+from settings import of_method
 
 from analysis.acceptance import (
     COLUMNS,
@@ -27,7 +28,7 @@ from analysis.load import load
 from gsd.drafting.graph import TokenGraph
 from gsd.drafting.tree import flatten
 from gsd.errors import InputError
-from gsd.spec import DraftSpec, Prompt
+from gsd.spec import Prompt
 from gsd.trace.read import read_run
 from gsd.trace.writer import TraceWriter
 
@@ -41,7 +42,7 @@ def small_run(out, end="complete", kind=None):
      │         └── D .25
      └──── B .35 ═ C .85 (merge)     guesses tested: A no, B yes, C behind B yes, E no; not tested: C and D behind A
     """
-    spec = run_spec(drafting=DraftSpec(width=2, depth=3, merge_context=0, sibling_threshold=0, prob_threshold=0),
+    spec = run_spec(drafting=of_method(width=2, depth=3, merge_context=0, sibling_threshold=0, prob_threshold=0),
                     prompt=Prompt(id="p", prompt="x", kind=kind))  # fmt: skip
     graph = TokenGraph([0], 0)
     level = graph.grow([0], [[A, B]], [[math.log(0.65), math.log(0.35)]], spec.drafting)
@@ -134,7 +135,7 @@ def folders(tmp_path_factory, request):
 
     The budget is beyond every tree, so that no node is there by a merge edge alone.
     """
-    drafting = DraftSpec(width=4, depth=5, frontier=4, merge_context=request.param, prob_threshold=0.05, budget=500)
+    drafting = of_method(width=4, depth=5, frontier=4, merge_context=request.param, prob_threshold=0.05, budget=500)
     out = tmp_path_factory.mktemp("runs")
     kinds = ((25, "complete", "full"), (5, None, "full"), (4, "complete", "counters"))
     return [record_run(out, count=count, end=end, detail=detail, drafting=drafting) for count, end, detail in kinds]

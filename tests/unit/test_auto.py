@@ -6,16 +6,19 @@ import math
 
 import pytest
 import torch
+from models import make_drafter
+from settings import of_method
 
 from gsd.config import RunSpec
-from gsd.decode.drafters import DRAFTERS
 from gsd.decode.engine import Engine
 from gsd.decode.stops import StopRules
-from gsd.drafting.auto import CATCHING_UP, AutoDrafter
+from gsd.drafting.auto import CATCHING_UP
 from gsd.drafting.graph import ROOT, tree_path
-from gsd.drafting.pace import SHORTEST_PAUSE
+from gsd.drafting.pace import SHORTEST_PAUSE, Pace
+from gsd.methods import METHODS
 from gsd.models.pairs import PAIRS
-from gsd.spec import DraftSpec, Prompt, SamplingSpec
+from gsd.spec import Prompt, SamplingSpec
+from gsd.verifying.match import Match
 from tests.models import StillPace
 from tests.table_model import TableModel, random_table
 
@@ -24,9 +27,9 @@ TEXT = [0, 1, 2, 3, 4, 0, 1, 2]  # `1 2` was followed by `3 4`
 
 
 def drafter(context_length=256, table=None, **settings):
-    spec = DraftSpec(method="auto", **settings)
+    spec = of_method(method="auto", **settings)
     law = random_table(VOCABULARY, 0) if table is None else table
-    made = AutoDrafter(TableModel(law, context_length), spec, vocab_size=VOCABULARY, record=False, pace=StillPace())
+    made = make_drafter(TableModel(law, context_length), spec, vocab_size=VOCABULARY, record=False, pace=StillPace())
     made.start(400)
     return made
 
@@ -106,9 +109,10 @@ def test_what_hangs_on_a_looked_up_node_is_reached_no_more_probably_than_it():
 def test_where_no_draft_pays_there_is_none_and_it_is_tried_again(likeness, expected):
     """At that rate a draft forward costs 1.8 tokens and brings one at most. A try that failed doubles the pause."""
     table = random_table(VOCABULARY, 0, 4.0)
-    made = AutoDrafter(TableModel(likeness * table), DraftSpec(method="auto", lookup=False), vocab_size=VOCABULARY,
-                       record=False, pace=StillPace(rate=0.2))  # fmt: skip
-    steps = list(Engine(TableModel(table), made, SamplingSpec(), detail=False).decode(TEXT, made.spec, StopRules(150)))
+    made = make_drafter(TableModel(likeness * table), of_method(method="auto", lookup=False), vocab_size=VOCABULARY,
+                        record=False, pace=StillPace(rate=0.2))  # fmt: skip
+    engine = Engine(TableModel(table), made, Match(), SamplingSpec(), detail=False)
+    steps = list(engine.decode(TEXT, StopRules(150)))
     asked = [step.round for step in steps[:70] if step.draft_forwards]
     assert asked == expected
     assert all(len(step.tree) == 1 for step in steps if not step.draft_forwards)
@@ -116,18 +120,18 @@ def test_where_no_draft_pays_there_is_none_and_it_is_tried_again(likeness, expec
 
 def test_what_was_learned_is_kept_from_run_to_run(tiny, monkeypatch):
     paces = []
+    made = type(METHODS["auto"]).drafter
 
-    class Kept(AutoDrafter):
-        def __init__(self, *arguments, pace, **options):
-            paces.append(pace)
-            super().__init__(*arguments, pace=pace, **options)
+    def kept(method, settings, parts):
+        paces.append(parts.memory)
+        return made(method, settings, parts)
 
-    monkeypatch.setitem(DRAFTERS, "auto", Kept)
+    monkeypatch.setattr(type(METHODS["auto"]), "drafter", kept)
     pair = PAIRS["tiny"]
-    spec = RunSpec(target=pair.target, draft=pair.draft, prompt=Prompt(prompt="x"), drafting=DraftSpec(method="auto"))
+    spec = RunSpec(target=pair.target, draft=pair.draft, prompt=Prompt(prompt="x"), drafting=of_method(method="auto"))
     for _ in range(2):
         next(tiny.steps(spec, [1, 2]))
-    assert paces[0] is paces[1]
+    assert isinstance(paces[0], Pace) and paces[0] is paces[1]
 
 
 @pytest.mark.parametrize("history", [True, False])

@@ -1,6 +1,7 @@
 """The bench's arithmetic and order on made-up timings, and its tables."""
 
 import pytest
+from settings import of_method
 
 from gsd.config import RunSpec
 from gsd.errors import InputError, OutOfMemory
@@ -12,8 +13,9 @@ from gsd.lab.bench.report import TERMINAL, markdown, notes, table
 from gsd.lab.bench.store import COLUMNS, row_of
 from gsd.lab.means import geometric
 from gsd.machine.environment import commit
+from gsd.methods import PRESETS
 from gsd.models.pairs import PAIRS
-from gsd.spec import PRESETS, DraftSpec, Prompt, SamplingSpec
+from gsd.spec import Prompt, SamplingSpec
 from gsd.trace.step import Times
 
 MODELS = {"target": PAIRS["tiny"].target, "draft": PAIRS["tiny"].draft}
@@ -137,7 +139,7 @@ def test_times_are_told_by_phase_and_the_engine_has_what_is_outside_the_forwards
 def test_generate_and_bench_tell_one_acceptance_length(tiny, count):
     """Both count 1 + accepted / rounds, also where the last round is cut before its bonus."""
     prompt = Prompt(prompt="def add(first, second):\n")
-    spec = RunSpec(**MODELS, prompt=prompt, max_new_tokens=count, drafting=DraftSpec(prob_threshold=0.0, depth=6))
+    spec = RunSpec(**MODELS, prompt=prompt, max_new_tokens=count, drafting=of_method(prob_threshold=0.0, depth=6))
     told = tiny.run(spec, None).totals
     call = OwnMethod(tiny, spec).measure(tiny.encode(prompt))
     made = row("graph", PromptResult({"ar": [call], "hf-greedy": [call], "graph": [call]}))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fixtures.recorded import record_run
+from settings import of_method
 
 from analysis.bundle import read_bundle, write_bundle
 from analysis.catalog import read_head
@@ -15,7 +16,7 @@ from gsd.config import RunSpec
 from gsd.errors import InputError, TraceError
 from gsd.lab.rerun import rerun
 from gsd.models.pairs import PAIRS
-from gsd.spec import DraftSpec, Prompt, SamplingSpec
+from gsd.spec import Prompt, SamplingSpec
 from gsd.trace.form import COUNTS
 from gsd.trace.read import read_run
 
@@ -162,7 +163,7 @@ def recorded(tiny, tmp_path_factory):
     """A sampled run of the bundled pair."""
     pair = PAIRS["tiny"]
     spec = RunSpec(target=pair.target, draft=pair.draft, pair="tiny", prompt=Prompt(prompt="def total(items):"),
-                   drafting=DraftSpec(depth=4), sampling=SamplingSpec(temperature=0.8, seed=3), max_new_tokens=16,
+                   drafting=of_method(depth=4), sampling=SamplingSpec(temperature=0.8, seed=3), max_new_tokens=16,
                    device="cpu", dtype="float32")  # fmt: skip
     return tiny.run(spec, tmp_path_factory.mktemp("runs")).folder
 

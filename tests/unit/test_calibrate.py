@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from settings import of_method
 
 from gsd.config import RunSpec
 from gsd.decode.runner import Runner
 from gsd.lab.calibrate import ENGINE_REPEATS, SIZES, _not_negative, _repeats, calibrate
 from gsd.models.pairs import pair
-from gsd.spec import DraftSpec, Prompt
+from gsd.spec import Prompt
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_no_other_fit_without_negative_costs_is_nearer():
 
 def test_the_first_round_which_holds_the_prompt_is_left_out(runner, spec):
     prompt = runner.encode(spec.prompt)
-    repeats = _repeats(runner, spec.model_copy(update={"drafting": DraftSpec(method="ar")}), prompt)
+    repeats = _repeats(runner, spec.model_copy(update={"drafting": of_method(method="ar")}), prompt)
     assert [[step.round for step in steps] for steps in repeats] == [list(range(1, 8))] * ENGINE_REPEATS
     assert ENGINE_REPEATS > 1
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from settings import of_method
 from torch import nn
 
 from cli.output import _chosen
@@ -14,7 +15,7 @@ from gsd.models import choice, settling, weighing
 from gsd.models.choice import Held, Key, Shape, Table
 from gsd.models.loading import load_model
 from gsd.models.pairs import PAIRS
-from gsd.spec import DraftSpec, ModelSpec, Prompt, SamplingSpec
+from gsd.spec import ModelSpec, Prompt, SamplingSpec
 from tests.models import decode, tokens_of
 
 SHAPE = Shape(inputs=896, outputs=4864)
@@ -285,7 +286,7 @@ def test_few_bits_beside_whole_float32_weights_decode_the_target_s_text(tiny, ki
     draft = load_model(spec, "cpu", "float32", packed=True, held=Held("float32", 2))
     assert draft.describe()["dtype"] == "float32" and draft.describe()["quantization"] == kind
     prompt = tiny.tokenizer.encode("def count_items(items):\n")
-    texts = [tokens_of(decode(tiny.target, model, prompt, DraftSpec(), SamplingSpec(), 24, detail=False))
+    texts = [tokens_of(decode(tiny.target, model, prompt, of_method(), SamplingSpec(), 24, detail=False))
              for model in (draft, tiny.draft)]  # fmt: skip
     assert texts[0] == texts[1]
     layer = draft.decoder.layers[0].down

@@ -12,14 +12,15 @@ from subprocess import PIPE
 
 import pytest
 import torch
+from settings import of_method
 from transformers import AutoConfig, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from analysis.export import metrics
 from gsd.decode.runner import Runner
 from gsd.errors import OutOfMemory
 from gsd.lab.bench.measuring import interleaved
+from gsd.methods import METHODS, PRESETS, settings_of
 from gsd.models.places import BUNDLED
-from gsd.spec import HEEDED, PRESETS, DraftSpec
 from gsd.trace.read import list_runs, read_run
 from gsd.trace.tables import NAMES
 
@@ -63,7 +64,7 @@ def test_each_part_of_auto_has_a_switch_of_its_own(gsd, tmp_path, switch):
                      "--out", tmp_path)  # fmt: skip
     [run] = list_runs(tmp_path)
     drafting = read_run(run).meta["spec"]["drafting"]
-    changed = {name for name in drafting if drafting[name] != getattr(DraftSpec(method="auto"), name)}
+    changed = {name for name in drafting if drafting[name] != getattr(of_method(method="auto"), name)}
     assert code == 0 and changed == {switch.removeprefix("--").removeprefix("no-")}
 
 
@@ -175,7 +176,7 @@ def test_bench_has_a_row_for_every_method(gsd, tmp_path):
     assert report["settings"]["drafting"]["graph"]["width"] == 2
     assert report["settings"]["drafting"]["graph"]["merge_context"] is None
     assert report["settings"]["drafting"]["chain"]["depth"] == 3
-    assert report["settings"]["drafting"]["auto"].keys() == HEEDED["auto"]
+    assert report["settings"]["drafting"]["auto"].keys() == {"method", *settings_of(METHODS["auto"])}
 
 
 def test_bench_runs_the_authors_settings_as_they_are(gsd, tmp_path):
@@ -187,7 +188,7 @@ def test_bench_runs_the_authors_settings_as_they_are(gsd, tmp_path):
                        "--csv", tmp_path / "calls.csv", "--markdown", tmp_path / "tables.md")  # fmt: skip
     report = json.loads(out)
     assert code == 0 and report["settings"]["draft"]["quantization"] == "int8"
-    paper = DraftSpec(**PRESETS["paper"]).model_dump(include=HEEDED["graph"])
+    paper = of_method(**PRESETS["paper"]).model_dump(include={"method", *settings_of(METHODS["graph"])})
     assert report["settings"]["drafting"]["paper"] == {**paper, "budget": 50}
     assert len((tmp_path / "calls.csv").read_text().splitlines()) == 1 + len(report["methods"])
     assert "| `paper` |" in (tmp_path / "tables.md").read_text()

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 from fixtures.made_atlas import made_atlas
+from settings import of_method
 
 import gsd.lab.probe as gsd_probe
 from analysis.tune import SETTINGS
@@ -16,7 +17,6 @@ from cli import tuning
 from cli.main import main
 from cli.tuning import probe
 from gsd.lab.atlas import Atlas, Bounds
-from gsd.spec import DraftSpec
 
 GRID = "width=1..2,depth=1..3,merge_context=none,0,prob_threshold=0.0"
 COUNTS = ["rounds", "draft_forwards", "drafted_nodes", "verified_nodes", "merges", "mean_acceptance_length"]
@@ -132,7 +132,7 @@ def test_without_a_grid_a_broad_one_within_the_bounds_is_tried(gsd, atlas):
 
 def test_the_default_bounds_hold_the_default_settings():
     bounds = inspect.signature(probe).parameters
-    Bounds(*(bounds[name].default for name in ("width", "depth", "frontier"))).check(DraftSpec())
+    Bounds(*(bounds[name].default for name in ("width", "depth", "frontier"))).check(of_method())
 
 
 def test_curves_of_another_machine_can_be_named(gsd, atlas, tmp_path):
@@ -226,5 +226,5 @@ def test_bad_input_is_one_line_that_names_it(gsd, atlas, prompts, arguments, wor
 def test_the_defaults_of_a_grid_are_those_of_generate(gsd, atlas):
     _, out, _ = gsd("tune", atlas, "--grid", "width=1,depth=2", "--json")
     (row,) = json.loads(out)["rows"]
-    defaults = DraftSpec(width=1, depth=2).model_dump()
+    defaults = of_method(width=1, depth=2).model_dump()
     assert {name: row[name] for name in SETTINGS} == defaults

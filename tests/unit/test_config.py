@@ -2,28 +2,31 @@
 
 import pytest
 from pydantic import ValidationError
+from settings import of_method
 
 from gsd.config import RunSpec
 from gsd.errors import InputError
-from gsd.spec import FIXED, HEEDED, PRESETS, DraftSpec, ModelSpec, Prompt, SamplingSpec, build, preset
+from gsd.methods import METHODS, PRESETS, drafting, preset, settings_of
+from gsd.spec import ModelSpec, Prompt, SamplingSpec, build
 
 MODEL = ModelSpec(source="folder")
+GRAPH = METHODS["graph"].Settings
 RUN = {"target": MODEL, "draft": MODEL, "prompt": Prompt(prompt="x")}
 
 
 @pytest.mark.parametrize(
     ("spec", "values", "option"),
     [
-        (DraftSpec, {"depth": 0}, "--depth 0"),
-        (DraftSpec, {"width": 0}, "--width 0"),
-        (DraftSpec, {"budget": 0}, "--budget 0"),
-        (DraftSpec, {"frontier": -1}, "--frontier -1"),
-        (DraftSpec, {"merge_context": -1}, "--merge-context -1"),
-        (DraftSpec, {"sibling_threshold": -0.1}, "--sibling-threshold -0.1"),
-        (DraftSpec, {"prob_threshold": 1.5}, "--prob-threshold 1.5"),
-        (DraftSpec, {"prob_threshold": float("nan")}, "--prob-threshold nan"),
-        (DraftSpec, {"method": "magic"}, "--method 'magic'"),
-        (DraftSpec, {"breadth": 3}, "--breadth 3"),
+        (GRAPH, {"depth": 0}, "--depth 0"),
+        (GRAPH, {"width": 0}, "--width 0"),
+        (GRAPH, {"budget": 0}, "--budget 0"),
+        (GRAPH, {"frontier": -1}, "--frontier -1"),
+        (GRAPH, {"merge_context": -1}, "--merge-context -1"),
+        (GRAPH, {"sibling_threshold": -0.1}, "--sibling-threshold -0.1"),
+        (GRAPH, {"prob_threshold": 1.5}, "--prob-threshold 1.5"),
+        (GRAPH, {"prob_threshold": float("nan")}, "--prob-threshold nan"),
+        (GRAPH, {"method": "magic"}, "--method 'magic'"),
+        (GRAPH, {"breadth": 3}, "--breadth 3"),
         (SamplingSpec, {"temperature": -1.0}, "--temperature -1.0"),
         (
             SamplingSpec,
@@ -50,12 +53,12 @@ def test_a_bad_value_is_one_line_that_names_option_and_value(spec, values, optio
 def test_drafting_without_a_draft_is_refused_and_ar_does_without():
     with pytest.raises(InputError, match="draft"):
         build(RunSpec, {"target": MODEL, "prompt": RUN["prompt"]})
-    build(RunSpec, {"target": MODEL, "prompt": RUN["prompt"], "drafting": DraftSpec(method="ar")})
+    build(RunSpec, {"target": MODEL, "prompt": RUN["prompt"], "drafting": of_method(method="ar")})
 
 
 def test_settings_cannot_be_changed():
     with pytest.raises(ValidationError, match="frozen"):
-        DraftSpec().width = 9
+        of_method().width = 9
 
 
 def test_the_digest_is_of_the_meaning_and_survives_json():
@@ -64,7 +67,7 @@ def test_the_digest_is_of_the_meaning_and_survives_json():
     others = [
         RunSpec(**RUN, max_new_tokens=65),
         RunSpec(**RUN, sampling=SamplingSpec(seed=1)),
-        RunSpec(**RUN, drafting=DraftSpec(merge_context=None)),
+        RunSpec(**RUN, drafting=of_method(merge_context=None)),
         RunSpec(**{**RUN, "prompt": Prompt(prompt="y")}),
     ]
     assert len({spec.digest(), *(other.digest() for other in others)}) == 5
@@ -73,9 +76,9 @@ def test_the_digest_is_of_the_meaning_and_survives_json():
 @pytest.mark.parametrize(
     ("drafting", "beginning"),
     [
-        (DraftSpec(), "ae291ddc57fbbb8c"),
-        (DraftSpec(method="auto", history=True), "b7cf08db077e47b8"),
-        (DraftSpec(method="auto", history=False), "04e4bf0096db7f16"),
+        (of_method(), "ae291ddc57fbbb8c"),
+        (of_method("tree"), "38cb93b816500e8a"),
+        (of_method("chain", depth=3), "38093b52dc6d7c8b"),
     ],
 )
 def test_a_digest_goes_on_meaning_what_it_meant_when_runs_were_recorded(drafting, beginning):
@@ -85,16 +88,13 @@ def test_a_digest_goes_on_meaning_what_it_meant_when_runs_were_recorded(drafting
     assert spec.digest().startswith(beginning)
 
 
-def test_a_draft_that_is_not_run_changes_no_digest_and_the_earlier_one_is_known():
-    """Before, the draft was in that of `ar`, too; these are the beginnings that it then had."""
+def test_a_draft_that_is_not_run_changes_no_digest():
     drafts = [ModelSpec(source="d"), ModelSpec(source="d", quantization="int8"), None]
-    plain = [RunSpec(target=MODEL, draft=draft, prompt=Prompt(prompt="x"), drafting=DraftSpec(method="ar"))
+    plain = [RunSpec(target=MODEL, draft=draft, prompt=Prompt(prompt="x"), drafting=of_method("ar"))
              for draft in drafts]  # fmt: skip
     assert len({spec.digest() for spec in plain}) == 1
-    earlier = [[digest[:16] for digest in spec.earlier_digests()] for spec in plain]
-    assert earlier == [["f8b044153fefd97f"], ["787aa093fff56abb"], []]
     drafting = [RunSpec(target=MODEL, draft=draft, prompt=Prompt(prompt="x")) for draft in drafts[:2]]
-    assert len({spec.digest() for spec in drafting}) == 2 and drafting[0].earlier_digests() == []
+    assert len({spec.digest() for spec in drafting}) == 2
 
 
 # A value of each setting that is neither the default nor fixed by any method.
@@ -103,25 +103,28 @@ OTHER = dict(width=3, depth=5, merge_context=2, sibling_threshold=0.3, prob_thre
 
 
 @pytest.mark.parametrize("name", OTHER)
-@pytest.mark.parametrize("method", HEEDED)
+@pytest.mark.parametrize("method", METHODS)
 def test_a_setting_changes_draft_and_digest_where_the_method_reads_it_and_nowhere_else(method, name):
-    plain, changed = DraftSpec(method=method), DraftSpec(method=method, **{name: OTHER[name]})
-    read = name in HEEDED[method]
-    assert (plain.as_drafted() != changed.as_drafted()) == read
+    plain, changed = of_method(method=method), of_method(method=method, **{name: OTHER[name]})
+    read = name in settings_of(METHODS[method])
+    assert (plain != changed) == read
     assert (RunSpec(**RUN, drafting=plain).digest() != RunSpec(**RUN, drafting=changed).digest()) == read
 
 
-def test_what_a_name_fixes_is_not_read_and_drafted_settings_draft_the_same_again():
-    for method, fixed in FIXED.items():
-        drafted = DraftSpec(method=method, **OTHER).as_drafted()
-        assert not fixed.keys() & HEEDED[method]
-        assert fixed.items() <= drafted.model_dump().items() and drafted.as_drafted() == drafted
+def test_what_a_method_fixes_is_not_to_be_set():
+    for name, one in METHODS.items():
+        fixed = one.Settings.model_fields.keys() - settings_of(one) - {"method"}
+        drafted = of_method(method=name, **OTHER)
+        assert all(getattr(drafted, setting) == one.Settings.model_fields[setting].default for setting in fixed)
+        for setting in fixed & OTHER.keys():
+            with pytest.raises(InputError, match=setting.replace("_", "-")):
+                drafting(name, **{setting: OTHER[setting]})
 
 
 def test_presets_build_and_an_unknown_one_is_refused_with_the_known():
     for name in PRESETS:
-        build(DraftSpec, preset(name))
-    assert DraftSpec(**preset("paper")).budget == 100
+        drafting(**preset(name))
+    assert of_method(**preset("paper")).budget == 100
     with pytest.raises(InputError, match=r"huge.*paper"):
         preset("huge")
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from settings import of_method
 from transformers import (
     AutoModelForCausalLM,
     BartConfig,
@@ -27,7 +28,7 @@ from gsd.models.exactness import prove, prove_loaded
 from gsd.models.hf import HFModel
 from gsd.models.loading import load_model
 from gsd.models.miniature import MOST_PARAMETERS, build, miniature
-from gsd.spec import DraftSpec, ModelSpec, SamplingSpec
+from gsd.spec import ModelSpec, SamplingSpec
 from tests import oracle
 from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, target_of, tokens_of
 
@@ -84,7 +85,10 @@ def test_an_architecture_without_fused_attention_emits_the_oracle_tokens(name, t
     model = AutoModelForCausalLM.from_pretrained(spec.source, dtype=torch.float32, attn_implementation="eager").eval()
     draft = HFModel(half_agreeing(model), spec)
     accepted = 0
-    for drafting in (DraftSpec(width=4, depth=5, merge_context=0, prob_threshold=0.0), DraftSpec(method="auto")):
+    for drafting in (
+        of_method(width=4, depth=5, merge_context=0, prob_threshold=0.0),
+        of_method(method="auto"),
+    ):
         steps = decode(target, draft, [15, 39, 12, 31, 17], drafting)
         assert tokens_of(steps) == oracle.generate(model, [15, 39, 12, 31, 17], 24, SamplingSpec())
         accepted += sum(len(step.accepted) for step in steps)

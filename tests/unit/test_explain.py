@@ -7,6 +7,8 @@ from html.parser import HTMLParser
 
 import pytest
 from fixtures.recorded import _record, rounds, run_spec
+from fixtures.recorded import meta as head_of
+from settings import of_method
 
 from analysis.explain import explain, story
 from analysis.faces import unrolled_nodes
@@ -17,11 +19,10 @@ from app.components.node_table import node_frame
 from app.components.token_text import text_data
 from gsd.drafting.graph import TokenGraph
 from gsd.drafting.tree import flatten
-from gsd.spec import DraftSpec
 
-SPEC = run_spec(drafting=DraftSpec(width=5, depth=6, frontier=4, merge_context=0, prob_threshold=0.05, budget=20))
+SPEC = run_spec(drafting=of_method(width=5, depth=6, frontier=4, merge_context=0, prob_threshold=0.05, budget=20))
 STEPS = [made.record for made in itertools.islice(rounds(SPEC), 30)]
-META = SPEC.model_dump(mode="json")
+META = head_of(SPEC)
 
 
 def everything(step):
@@ -184,7 +185,7 @@ def test_plain_text_is_not_markdown():
     assert plain("a*b_[c](d) :red[e] $f$") == r"a\*b\_\[c\]\(d\) \:red\[e\] \$f\$"
 
 
-AUTO = run_spec(drafting=DraftSpec(method="auto"))
+AUTO = run_spec(drafting=of_method(method="auto"))
 BEFORE = [5, 6, 7, 8, 1, 5, 6]  # 5 6 stood there before, and 7 8 followed
 
 
@@ -200,13 +201,13 @@ def looked_up(budget=2):
     graph = TokenGraph([6], None)
     graph.attach([7, 8], [math.log(0.7), math.log(0.9)], "lookup")
     graph.attach([2], [math.log(0.4)], "history")
-    graph.grow([0], [[9, 7]], [[math.log(0.5), math.log(0.2)]], DraftSpec(width=2, sibling_threshold=0.0))
+    graph.grow([0], [[9, 7]], [[math.log(0.5), math.log(0.2)]], of_method(width=2, sibling_threshold=0.0))
     tree = flatten(graph, budget, 10)
     return _record(AUTO, 0, len(BEFORE) - 1, graph, tree, [{6: 7, 7: 8}.get(token, 0) for token in tree.tokens]).record
 
 
 def said_of(node, step=None):
-    return " ".join(explain(step or looked_up(), AUTO.model_dump(mode="json"), f"n{node}", BEFORE).paragraphs)
+    return " ".join(explain(step or looked_up(), head_of(AUTO), f"n{node}", BEFORE).paragraphs)
 
 
 def test_where_a_token_was_looked_up_is_told_and_what_the_draft_said_of_it_afterwards():
@@ -225,16 +226,16 @@ def test_of_a_token_that_was_looked_up_behind_a_hypothesis_it_is_told_behind_whi
     """The draft says 4 behind the 6 at the end; `6 4` stood at the beginning, and 7 8 followed."""
     before = [6, 4, 7, 8, 1, 6]
     graph = TokenGraph([6], None)
-    graph.grow([0], [[4]], [[math.log(0.9)]], DraftSpec(width=1))
+    graph.grow([0], [[4]], [[math.log(0.9)]], of_method(width=1))
     graph.attach([7, 8], [math.log(0.7), math.log(0.9)], "lookup", behind=1)
     tree = flatten(graph, 3, 10)
     step = _record(AUTO, 0, len(before) - 1, graph, tree, [0] * len(tree)).record
-    said = " ".join(explain(step, AUTO.model_dump(mode="json"), "n3", before).paragraphs)
+    said = " ".join(explain(step, head_of(AUTO), "n3", before).paragraphs)
     assert f"the same last 2 tokens up to {code(step['graph']['text'][1])}, as number 2 of what" in said
 
 
 def test_an_estimate_is_not_shown_as_the_drafts_q():
-    meta = AUTO.model_dump(mode="json")
+    meta = head_of(AUTO)
     measures = [explain(looked_up(), meta, f"n{node}").measures for node in (1, 2, 4)]
     assert {name: round(math.exp(logp), 2) for name, logp in measures[0].items()} == {
         "estimate": 0.7, "q": 0.2, "path estimate": 0.7, "p": 0.6}  # fmt: skip
@@ -250,11 +251,11 @@ def test_an_estimate_is_not_shown_as_the_drafts_q():
 def test_what_auto_left_alone_was_not_likely_to_pay():
     assert "another draft forward was not likely to pay" in said_of(4)
     assert "not likely enough to be reached to pay" in said_of(3)
-    assert "budget" not in said_of(3) + said_of(4) + " ".join(story(looked_up(), AUTO.model_dump()).paragraphs)
+    assert "budget" not in said_of(3) + said_of(4) + " ".join(story(looked_up(), head_of(AUTO)).paragraphs)
 
 
 def test_the_story_of_a_round_says_who_brought_the_nodes():
-    told = " ".join(story(looked_up(), AUTO.model_dump()).paragraphs)
+    told = " ".join(story(looked_up(), head_of(AUTO)).paragraphs)
     assert "proposed <b>1 node</b> in 1 forward." in told
     assert "<b>2 nodes</b> were found in the text so far. <b>1 node</b> was found among rejected hypotheses." in told
 
@@ -263,8 +264,8 @@ def test_a_round_of_which_nothing_was_verified_promises_no_free_token():
     step = looked_up(budget=4)
     step["verified_nodes"], step["accepted"] = 0, []
     step["tree"] = {name: column[:1] for name, column in step["tree"].items()}
-    assert "Nothing was verified" in explain(step, AUTO.model_dump(), "b").paragraphs[0]
-    assert "None was likely to pay" in " ".join(story(step, AUTO.model_dump()).paragraphs)
+    assert "Nothing was verified" in explain(step, head_of(AUTO), "b").paragraphs[0]
+    assert "None was likely to pay" in " ".join(story(step, head_of(AUTO)).paragraphs)
 
 
 def test_sources_are_in_the_legend_of_a_text_only_where_some_token_has_them():

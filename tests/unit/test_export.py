@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fixtures.recorded import record_run
+from settings import of_method
 
 from analysis.export import MODULES, export_csv, export_parquet, metrics, readme, zip_csv
 from analysis.load import load, load_tables
 from gsd.errors import TraceError
-from gsd.spec import DraftSpec
 from gsd.trace.columns import COLUMNS, tables_page
 from gsd.trace.csvfile import BOM, parse_csv, read_csv
 from gsd.trace.read import read_run
@@ -41,7 +41,7 @@ def test_the_documented_tables_are_those_of_the_code(pytestconfig):
 
 def test_every_rule_source_and_kind_that_is_recorded_is_documented(tmp_path, pytestconfig):
     """By a run of auto, whose draft also proposes what was looked up, and one of graph, which cuts at its frontier."""
-    drafting = [DraftSpec(method="auto"), DraftSpec(width=4, depth=6, frontier=2, prob_threshold=0.05)]
+    drafting = [of_method(method="auto"), of_method(width=4, depth=6, frontier=2, prob_threshold=0.05)]
     frames = load([record_run(tmp_path, drafting=one) for one in drafting])
     trace = (pytestconfig.rootpath / "docs" / "trace.md").read_text()
     for table, column, some in [("decisions", "rule", "source"), ("decisions", "kind", "capped"),

@@ -14,6 +14,7 @@ import math
 
 import pytest
 from fixtures.recorded import rounds, run_spec
+from settings import of_method
 
 from analysis.faces import (
     AFTER_END,
@@ -28,7 +29,7 @@ from analysis.faces import (
 )
 from analysis.hypotheses import hypothesis_frame, leaves, through
 from analysis.layout import Room, fitted, layout
-from gsd.spec import DraftSpec, SamplingSpec
+from gsd.spec import SamplingSpec
 
 STEP = {
     "graph": {
@@ -50,7 +51,7 @@ STEP = {
 
 def recorded():
     for seed, context in itertools.product(range(2), (None, 0, 1)):
-        drafting = DraftSpec(width=5, depth=7, frontier=8, merge_context=context, prob_threshold=0.05, budget=40)
+        drafting = of_method(width=5, depth=7, frontier=8, merge_context=context, prob_threshold=0.05, budget=40)
         spec = run_spec(drafting=drafting, sampling=SamplingSpec(seed=seed))
         yield from (made.record for made in itertools.islice(rounds(spec), 8))
 

@@ -5,19 +5,20 @@ from dataclasses import replace
 
 import pytest
 import torch
+from settings import of_method
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaConfig
 
 from gsd.models.places import BUNDLED
-from gsd.spec import DraftSpec, SamplingSpec
+from gsd.spec import SamplingSpec
 from gsd.trace.read import read_run
 from gsd.trace.records import AT_CHANCE, ENOUGH, FirstChoices
 from tests.models import CONFIGS, adapted, decode, half_agreeing, tokens_of
 
 PROMPT = [5, 9, 2, 31, 7, 7, 12]
 METHODS = [
-    DraftSpec(method="chain", depth=4, prob_threshold=0.0),
-    DraftSpec(width=3, depth=4, merge_context=0, prob_threshold=0.0),
-    DraftSpec(method="auto"),
+    of_method(method="chain", depth=4, prob_threshold=0.0),
+    of_method(width=3, depth=4, merge_context=0, prob_threshold=0.0),
+    of_method(method="auto"),
 ]
 
 

@@ -6,13 +6,13 @@ from collections import Counter
 import networkx as nx
 import pytest
 from hypothesis import given, settings
+from settings import of_method
 
 from gsd.drafting.graph import ROOT, TokenGraph
-from gsd.spec import DraftSpec
 from tests.drafts import drafts
 
 MANY = settings(max_examples=1800)
-WIDE = DraftSpec(width=3, sibling_threshold=0.0, prob_threshold=0.0, frontier=8)
+WIDE = of_method(width=3, sibling_threshold=0.0, prob_threshold=0.0, frontier=8)
 LOG = [math.log(p) for p in (0.6, 0.3, 0.1)]
 
 

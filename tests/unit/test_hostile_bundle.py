@@ -7,17 +7,18 @@ import zipfile
 
 import pytest
 from fixtures.recorded import record_run
+from settings import of_method
 
 from analysis import bundle as bundles
 from analysis.bundle import read_bundle, take_in, write_bundle
 from gsd.config import RunSpec, run_digest
 from gsd.errors import InputError, TraceError
-from gsd.spec import DraftSpec, ModelSpec
+from gsd.spec import ModelSpec
 from gsd.trace.form import check_run
 from gsd.trace.read import read_run
 
 WANTS = ModelSpec(source="made/up", revision="v1", trust_remote_code=True)
-MERGING = DraftSpec(width=6, depth=6, frontier=8, merge_context=0, prob_threshold=0.0, budget=40)
+MERGING = of_method(width=6, depth=6, frontier=8, merge_context=0, prob_threshold=0.0, budget=40)
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +200,7 @@ def test_an_end_that_is_none_is_refused(tmp_path, change):
 
 def test_what_is_recorded_here_is_what_a_trace_is(tmp_path):
     """Of every method, whole, cut off and without nodes; and the samples."""
-    runs = [record_run(tmp_path, drafting=DraftSpec(method=method)) for method in ("ar", "chain", "tree", "auto")]
+    runs = [record_run(tmp_path, drafting=of_method(method=method)) for method in ("ar", "chain", "tree", "auto")]
     runs += [record_run(tmp_path, end=None), record_run(tmp_path, detail="counters", drafting=MERGING)]
     for folder in runs + sorted(bundles.Path("app/samples").glob("2*")):
         check_run(read_run(folder))

@@ -5,16 +5,17 @@ import itertools
 
 import pytest
 from fixtures.recorded import rounds, run_spec
+from settings import of_method
 
 from analysis.faces import face
 from analysis.layout import Room, fitted, layout
-from gsd.spec import DraftSpec, SamplingSpec
+from gsd.spec import SamplingSpec
 
 
 def recorded(count=12):
     """Rounds of differently shaped graphs, merges across depths included."""
     for seed, context in itertools.product(range(3), (None, 0, 1)):
-        drafting = DraftSpec(width=5, depth=7, frontier=8, merge_context=context, prob_threshold=0.05, budget=40)
+        drafting = of_method(width=5, depth=7, frontier=8, merge_context=context, prob_threshold=0.05, budget=40)
         spec = run_spec(drafting=drafting, sampling=SamplingSpec(seed=seed))
         yield from (made.record for made in itertools.islice(rounds(spec), count))
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from settings import of_method
 
 from gsd.errors import ModelError, OutOfMemory
 from gsd.models.base import out_of_memory
@@ -10,7 +11,7 @@ from gsd.models.cache import KVCache
 from gsd.models.hf import HFModel
 from gsd.models.loading import load_model
 from gsd.models.places import BUNDLED
-from gsd.spec import DraftSpec, ModelSpec, SamplingSpec
+from gsd.spec import ModelSpec, SamplingSpec
 from tests.models import adapted, decode, half_agreeing, target_of
 
 SAID = {
@@ -53,7 +54,7 @@ def test_running_out_of_memory_anywhere_in_a_round_is_the_clear_error(model, mon
 
     monkeypatch.setattr(owner, place, full)
     with pytest.raises(OutOfMemory, match=r"shorten the prompt.*ALLOC_FAILED"):
-        decode(target, draft, [1, 2, 3], DraftSpec(prob_threshold=0.0))
+        decode(target, draft, [1, 2, 3], of_method(prob_threshold=0.0))
 
 
 @pytest.mark.parametrize("place", ["AutoModelForCausalLM.from_pretrained", "HFModel"])
@@ -83,7 +84,7 @@ def damaged(model, value):
 def test_logits_that_are_not_finite_end_the_run_and_name_model_and_dtype(model, whose, temperature, detail, value):
     target = adapted(damaged(model, value) if whose == "target" else model, "the-target")
     draft = adapted(damaged(model, value) if whose == "draft" else half_agreeing(model), "the-draft")
-    spec, sampling = DraftSpec(prob_threshold=0.0), SamplingSpec(temperature=temperature)
+    spec, sampling = of_method(prob_threshold=0.0), SamplingSpec(temperature=temperature)
     with pytest.raises(ModelError, match=f"the-{whose} .*not finite in float32"):
         for start in range(8):  # an infinite weight times a negative sum is a logit of -inf, which is a law
             decode(target, draft, [start, 2, 3], spec, sampling, detail=detail)
@@ -93,7 +94,7 @@ def test_an_overflow_in_float16_names_the_dtypes_that_hold_it(model):
     target = adapted(damaged(model, 1e6).half(), "wide")
     with pytest.raises(ModelError, match=r"wide overflows in float16.*bfloat16 or float32"):
         for start in range(8):
-            decode(target, adapted(model), [start, 2, 3], DraftSpec(method="ar"))
+            decode(target, adapted(model), [start, 2, 3], of_method(method="ar"))
 
 
 def test_the_mask_adds_nothing_to_what_is_seen_and_the_lowest_number_elsewhere(model):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from settings import of_method
 
 from analysis.acceptance import METRICS as ACCEPTANCE
 from analysis.load import load
 from analysis.overlap import METRICS as OVERLAP
 from gsd.config import RunSpec
 from gsd.models.pairs import PAIRS
-from gsd.spec import DraftSpec
 
 FUNCTION = "def add_items(items):\n    total = 0\n    for item in items:\n        total += item\n    return total\n\n\n"
 BEGUN = FUNCTION.partition("        total")[0]
@@ -21,7 +21,7 @@ def frames(tiny, tmp_path_factory):
     pair = PAIRS["tiny"]
     spec = RunSpec(
         target=pair.target, draft=pair.draft, prompt={"prompt": 3 * FUNCTION + BEGUN},
-        drafting=DraftSpec(method="auto"), max_new_tokens=40,
+        drafting=of_method(method="auto"), max_new_tokens=40,
     )  # fmt: skip
     result = tiny.run(spec, tmp_path_factory.mktemp("runs"))
     return load([result.folder])

@@ -4,13 +4,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from models import make_drafter
+from settings import of_method
 
-from gsd.decode.drafters import DRAFTERS
 from gsd.decode.engine import Engine
 from gsd.decode.stops import StopRules
 from gsd.drafting.auto import MOST_FORWARDS
+from gsd.methods import METHODS
 from gsd.models.hf import HFModel
-from gsd.spec import DraftSpec, SamplingSpec
+from gsd.spec import SamplingSpec
+from gsd.verifying.match import Match
 from tests.drafts import specs
 from tests.models import StillPace, adapted, decode, half_agreeing, target_of, tokens_of
 from tests.table_model import plain_text, table_pair
@@ -23,28 +26,29 @@ SAMPLINGS = st.sampled_from([
 
 @settings(max_examples=1200)
 @given(
-    specs(), st.sampled_from(sorted(DRAFTERS)), SAMPLINGS, st.integers(0, 10_000), st.integers(1, 14),
+    specs(), st.sampled_from(sorted(METHODS)), SAMPLINGS, st.integers(0, 10_000), st.integers(1, 14),
     st.sampled_from([0.0, 0.001, 0.01, 0.1]),
 )  # fmt: skip
 def test_any_setting_emits_the_plain_text(spec, method, sampling, seed, count, rate):
     """The table model also checks that each forward shows every token one whole text, no more and no less."""
     target, draft = table_pair(2 + seed % 5, seed)
     prompt = [token % target.vocab_size for token in range(seed, seed + 1 + seed % 4)]
-    drafter = DRAFTERS[method](draft, spec, vocab_size=target.vocab_size, record=False, pace=StillPace(rate))
-    engine = Engine(target, drafter, sampling, detail=False)
+    own = of_method(**{**spec.model_dump(), "method": method})
+    drafter = make_drafter(draft, own, vocab_size=target.vocab_size, record=False, pace=StillPace(rate))
+    engine = Engine(target, drafter, METHODS[method].rule(own), sampling, detail=False)
     emitted = []
-    for step in engine.decode(prompt, spec, StopRules(count)):
+    for step in engine.decode(prompt, StopRules(count)):
         emitted += step.new_tokens
         assert step.target_forwards == 1 and step.draft_forwards == max(step.graph.forwards)
-        assert step.draft_forwards <= (MOST_FORWARDS if method == "auto" else spec.depth)
-        assert len(step.tree) <= spec.as_drafted().budget + 1
+        assert step.draft_forwards <= (getattr(own, "depth", 0) if METHODS[method].fixed_work else MOST_FORWARDS)
+        assert len(step.tree) <= drafter.slots + 1
     assert emitted == plain_text(target.table, prompt, count, sampling)
 
 
 @pytest.mark.parametrize("order", [0, 1, 2])
 def test_texts_that_cross_merge_edges_often_are_plain_too(order):
     """Wide graphs over three tokens: the claim above is not made of rounds without a merge."""
-    spec = DraftSpec(
+    spec = of_method(
         width=3, depth=5, merge_context=order, prob_threshold=0, sibling_threshold=0, frontier=6, budget=60
     )
     crossed = long = 0
@@ -75,14 +79,14 @@ def recomputed(model: HFModel, text: list[int]) -> list[torch.Tensor]:
 def test_after_every_round_both_caches_are_what_a_recomputation_gives(name):
     """Rounds that crossed a merge edge included: what the draft computed behind it is dropped, not kept."""
     model = target_of(name)
-    spec = DraftSpec(width=3, depth=5, merge_context=0, sibling_threshold=0, prob_threshold=0, frontier=6, budget=40)
+    spec = of_method(width=3, depth=5, merge_context=0, sibling_threshold=0, prob_threshold=0, frontier=6, budget=40)
     target, draft = adapted(model), adapted(half_agreeing(model))
     crossed = 0
     for seed in range(5):
         committed = [(7 * seed + 3 * i * i) % 40 for i in range(5)]
-        drafter = DRAFTERS["graph"](draft, spec, vocab_size=target.vocab_size, record=False)
-        engine = Engine(target, drafter, SamplingSpec(), detail=False)
-        for step in engine.decode(list(committed), spec, StopRules(30)):
+        drafter = make_drafter(draft, spec, vocab_size=target.vocab_size, record=False)
+        engine = Engine(target, drafter, Match(), SamplingSpec(), detail=False)
+        for step in engine.decode(list(committed), StopRules(30)):
             committed += step.new_tokens
             merged = [step.tree.merged[i] for i in step.accepted]
             if any(merged):
@@ -97,7 +101,7 @@ def test_after_every_round_both_caches_are_what_a_recomputation_gives(name):
 def test_one_seed_gives_the_same_steps_twice():
     model = target_of("gpt2")
     target, draft = adapted(model), adapted(half_agreeing(model))
-    spec = DraftSpec(merge_context=0, prob_threshold=0.0)
+    spec = of_method(merge_context=0, prob_threshold=0.0)
     sampling = SamplingSpec(temperature=1.0, seed=2)
     one, two = (decode(target, draft, [1, 2, 3], spec, sampling) for _ in range(2))
     for a, b in zip(one, two, strict=True):

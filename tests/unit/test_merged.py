@@ -5,6 +5,7 @@ import math
 import pandas as pd
 import pytest
 from fixtures.recorded import _record, end_record, meta, record_run, run_spec
+from settings import of_method
 
 from analysis.figures.merged import merged_sequences as draw
 from analysis.load import load, of_round
@@ -12,7 +13,6 @@ from analysis.merged import merged_sequences, merges_of, nodes_of
 from gsd.drafting.graph import TokenGraph
 from gsd.drafting.tree import flatten
 from gsd.errors import InputError
-from gsd.spec import DraftSpec
 from gsd.trace.read import read_run
 from gsd.trace.writer import TraceWriter
 
@@ -26,7 +26,7 @@ def small(tmp_path_factory):
     root ─ " x" .6 ─ " in" .5
      └──── " for" .3 ═ " x" .8 (merge: what follows is the same)
     """
-    spec = run_spec(drafting=DraftSpec(width=2, depth=2, merge_context=0, sibling_threshold=0, prob_threshold=0))
+    spec = run_spec(drafting=of_method(width=2, depth=2, merge_context=0, sibling_threshold=0, prob_threshold=0))
     graph = TokenGraph([13], 0)
     level = graph.grow([0], [[X, FOR]], [[math.log(0.6), math.log(0.3)]], spec.drafting)
     graph.grow(level, [[IN], [X]], [[math.log(0.5)], [math.log(0.8)]], spec.drafting)
@@ -104,7 +104,7 @@ def test_the_figure_names_the_sequence_that_merged_most(long):
 
 
 def test_a_run_without_merges_has_none(tmp_path):
-    spec = DraftSpec(method="tree", width=3, depth=3, merge_context=None)
+    spec = of_method(method="tree", width=3, depth=3, merge_context=None)
     rows = merged_sequences(load([record_run(tmp_path, drafting=spec)]))
     assert rows.empty
     assert isinstance(rows, pd.DataFrame)

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 import pandas as pd
 import pytest
 from fixtures.recorded import _record, end_record, meta, record_run, run_spec
+from settings import of_method
 
 from analysis.load import load
 from analysis.overlap import (
@@ -27,7 +28,7 @@ from analysis.overlap import (
 )
 from gsd.drafting.graph import TokenGraph
 from gsd.drafting.tree import flatten
-from gsd.spec import DraftSpec, Prompt, SamplingSpec
+from gsd.spec import Prompt, SamplingSpec
 from gsd.trace.writer import TraceWriter
 
 A, B, C, D, E, F = range(1, 7)
@@ -50,7 +51,7 @@ def merged_run(out, after_c=F):
      │         └── D .25
      └──── B .35 ═ C .85 (merge)
     """
-    spec = run_spec(drafting=DraftSpec(width=2, depth=3, merge_context=0, sibling_threshold=0, prob_threshold=0))
+    spec = run_spec(drafting=of_method(width=2, depth=3, merge_context=0, sibling_threshold=0, prob_threshold=0))
     graph = TokenGraph([0], 0)
     level = graph.grow([0], [[A, B]], [[math.log(0.65), math.log(0.35)]], spec.drafting)
     level = graph.grow(level, [[C, D], [C]], [[math.log(0.55), math.log(0.25)], [math.log(0.85)]], spec.drafting)
@@ -61,7 +62,7 @@ def merged_run(out, after_c=F):
 def tree_run(out, first=(A, B, C, A), second=(D, A, B)):
     """A run of one round with two hypotheses and no merges: root ─ A ─ B ─ C ─ A and root ─ D ─ A ─ B."""
     depth = len(first)
-    spec = run_spec(drafting=DraftSpec(method="tree", width=2, depth=depth, merge_context=None,
+    spec = run_spec(drafting=of_method(method="tree", width=2, depth=depth, merge_context=None,
                                        sibling_threshold=0, prob_threshold=0))  # fmt: skip
     graph = TokenGraph([0], None)
     rows = [[token for token in pair if token] for pair in itertools.zip_longest(first, second)]
@@ -78,7 +79,7 @@ def random_frames(tmp_path_factory):
     runs = []
     for seed, context in enumerate((None, 0, 0, 1, 2, None)):
         method = "tree" if context is None else "graph"
-        drafting = DraftSpec(method=method, width=4, depth=6, frontier=4, merge_context=context,
+        drafting = of_method(method=method, width=4, depth=6, frontier=4, merge_context=context,
                              prob_threshold=(0.05, 0.01)[seed % 2], budget=40)  # fmt: skip
         prompt = Prompt(id=f"p{seed}", prompt="x", kind=("code", "prose", None)[seed % 3])
         runs.append(record_run(out, count=5, drafting=drafting, prompt=prompt, sampling=SamplingSpec(seed=seed)))
@@ -268,7 +269,7 @@ def test_only_complete_runs_are_pooled(tmp_path):
 
 
 def test_a_round_without_a_draft_has_no_redundancy_rather_than_none_of_it(tmp_path):
-    spec = run_spec(drafting=DraftSpec(method="ar"))
+    spec = run_spec(drafting=of_method(method="ar"))
     frames = load([write(tmp_path, TokenGraph([0], None), spec, {0: A})])
     assert redundancy_by_step(frames)["redundancy"].isna().all()
     assert ngram_overlap_by_step(frames).empty

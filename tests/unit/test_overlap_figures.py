@@ -2,13 +2,14 @@
 
 import pytest
 from fixtures.recorded import record_run
+from settings import of_method
 
 from analysis import overlap, similarity
 from analysis.figures import look
 from analysis.figures.overlap import FIGURES
 from analysis.load import load
 from gsd.errors import InputError
-from gsd.spec import DraftSpec, Prompt, SamplingSpec
+from gsd.spec import Prompt, SamplingSpec
 
 OF_ONE_RUN = {"redundancy_by_step", "ngram_overlap_by_step", "recurring_sequences"}
 
@@ -19,7 +20,7 @@ def frames(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs")
     runs = []
     for seed, (context, end) in enumerate([(None, "complete"), (0, "complete"), (0, "complete"), (0, None)]):
-        drafting = DraftSpec(method="tree" if context is None else "graph", width=4, depth=6, frontier=5,
+        drafting = of_method(method="tree" if context is None else "graph", width=4, depth=6, frontier=5,
                              merge_context=context, prob_threshold=0.05, budget=24)  # fmt: skip
         runs.append(record_run(out, end=end, drafting=drafting, sampling=SamplingSpec(seed=seed),
                                prompt=Prompt(id=f"p{seed}", prompt="x", kind=("code", None)[seed % 2])))  # fmt: skip

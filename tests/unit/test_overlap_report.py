@@ -5,13 +5,13 @@ import math
 import pandas as pd
 import pytest
 from fixtures.recorded import record_run
+from settings import of_method
 
 from analysis.load import load
 from benchmarks.overlap_report import against_none, report, verdict, within
 from gsd.errors import InputError
 from gsd.lab.atlas import Atlas, AtlasText, Bounds, DraftTree
 from gsd.lab.cost import Costs, Curve, Overhead
-from gsd.spec import DraftSpec
 
 OVERLAP = pd.Series({1: 0.5, 2: 0.3, 3: 0.1})
 
@@ -55,7 +55,7 @@ def test_hypotheses_recur_from_a_tenth_of_pairs_on():
 
 
 def test_a_setting_is_cut_to_the_atlas():
-    cut = within(DraftSpec(width=4, depth=20, frontier=3), Bounds(width=6, depth=8, frontier=2))
+    cut = within(of_method(width=4, depth=20, frontier=3), Bounds(width=6, depth=8, frontier=2))
     assert (cut.width, cut.depth, cut.frontier) == (4, 8, 2)
 
 
@@ -74,7 +74,7 @@ def flat(ms):
 
 
 def test_the_report_says_overlap_savings_and_precision(tmp_path, atlas):
-    tree = record_run(tmp_path, drafting=DraftSpec(method="tree", width=4, depth=6, frontier=5, budget=24))
+    tree = record_run(tmp_path, drafting=of_method(method="tree", width=4, depth=6, frontier=5, budget=24))
     graph = record_run(tmp_path)
     page = report(load([tree, graph]), atlas, Costs(flat(1.0), flat(10.0), Overhead(0.0, 0.0, 0.0), 10.0, {}))
     assert "`fast` within the atlas: width 2, depth 2, frontier 2" in page

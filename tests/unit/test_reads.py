@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from settings import of_method
 from torch import nn
 from transformers import AutoModelForCausalLM, HunYuanMoEV1Config
 
@@ -10,7 +11,7 @@ from gsd.models.loading import load_model, load_stock
 from gsd.models.pack import PackedLinear, pack
 from gsd.models.quantize import Twofold
 from gsd.models.reads import ReadLinear, marking_what_is_read
-from gsd.spec import DraftSpec, ModelSpec, SamplingSpec
+from gsd.spec import ModelSpec, SamplingSpec
 from tests import oracle
 from tests.models import decode, half_agreeing, tokens_of
 
@@ -72,7 +73,7 @@ def test_a_packed_mixture_of_experts_emits_the_oracle_tokens(spec):
     assert any(type(layer) is PackedLinear for layer in target.model.modules())
     assert not any(type(layer) is PackedLinear for name, layer in target.model.named_modules() if name.endswith("wg"))
     draft = HFModel(half_agreeing(stock), spec)
-    steps = decode(target, draft, PROMPT, DraftSpec(width=4, depth=5, merge_context=0, prob_threshold=0.0))
+    steps = decode(target, draft, PROMPT, of_method(width=4, depth=5, merge_context=0, prob_threshold=0.0))
     assert tokens_of(steps) == oracle.generate(stock, PROMPT, 24, SamplingSpec())
 
 

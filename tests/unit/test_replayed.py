@@ -5,11 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from settings import of_method
 
 from benchmarks.ablation import WHOLE
 from benchmarks.replayed import DRAFTING, Replay, Replayer, Sized, StillCurve, Text, rows
 from gsd.lab.cost import Costs, Curve, Overhead
-from gsd.spec import DraftSpec
 from tests.models import adapted, decode, half_agreeing, target_of, tokens_of
 
 NEW = 40
@@ -29,7 +29,7 @@ def runner():
 def text(runner):
     """What the target wrote."""
     prompt = [3, 1, 4, 1, 5]
-    return Text(prompt, tokens_of(decode(runner.target, runner.draft, prompt, DraftSpec(method="ar"), count=NEW)))
+    return Text(prompt, tokens_of(decode(runner.target, runner.draft, prompt, of_method(method="ar"), count=NEW)))
 
 
 @pytest.mark.parametrize("name", DRAFTING)
@@ -40,16 +40,16 @@ def test_every_variant_writes_the_text_and_takes_the_same_time_again(runner, tex
 
 def test_a_forward_takes_what_one_of_its_size_does_and_the_prompt_s_are_left_out(runner, text):
     """A chain of two: the first forward runs the prompt and the root, the second a node; three are verified."""
-    one = Replayer(runner, COSTS).replay(text, DraftSpec(method="chain", depth=2, prob_threshold=0.0), NEW)
+    one = Replayer(runner, COSTS).replay(text, of_method(method="chain", depth=2, prob_threshold=0.0), NEW)
     tokens = one.ms - one.draft_forwards - 9.0 * one.rounds
     assert tokens == pytest.approx(one.verified_nodes + one.rounds + one.draft_forwards + caught_up(runner, text))
-    plain = Replayer(runner, COSTS).replay(text, DraftSpec(method="ar"), NEW)
+    plain = Replayer(runner, COSTS).replay(text, of_method(method="ar"), NEW)
     assert (plain.rounds, plain.draft_forwards, plain.verified_nodes, plain.ms) == (NEW, 0, 0, 10.0 * NEW)
 
 
 def caught_up(runner, text) -> int:
     """Committed tokens that a chain of two runs beside the root: of a round that accepted both, the second."""
-    spec = DraftSpec(method="chain", depth=2, prob_threshold=0.0)
+    spec = of_method(method="chain", depth=2, prob_threshold=0.0)
     steps = decode(runner.target, runner.draft, text.prompt, spec, count=NEW)
     return sum(len(step.new_tokens) == 3 for step in steps[:-1])
 
@@ -65,12 +65,12 @@ def test_of_a_prompt_in_several_forwards_only_its_last_token_counts(runner):
 def test_a_text_may_end_before_the_most_tokens_do(runner, text):
     ended = Text(text.prompt, [*text.written[:9], 39])
     runner = SimpleNamespace(**{**vars(runner), "eos": frozenset({39})})
-    assert Replayer(runner, COSTS).replay(ended, DraftSpec(method="auto"), NEW).tokens == 10
+    assert Replayer(runner, COSTS).replay(ended, of_method(method="auto"), NEW).tokens == 10
 
 
 def test_another_text_is_no_replay(runner, text):
     with pytest.raises(AssertionError, match="another"):
-        Replayer(runner, COSTS).replay(text, DraftSpec(), NEW - 1)
+        Replayer(runner, COSTS).replay(text, of_method(), NEW - 1)
 
 
 def test_no_timing_moves_a_still_curve_and_a_larger_forward_is_never_cheaper():
@@ -83,7 +83,7 @@ def test_no_timing_moves_a_still_curve_and_a_larger_forward_is_never_cheaper():
 
 def test_what_one_text_teaches_is_kept_for_the_next(runner, text):
     replayer = Replayer(runner, COSTS)
-    found = [replayer.replay(text, DraftSpec(method="auto"), NEW) for _ in range(3)]
+    found = [replayer.replay(text, of_method(method="auto"), NEW) for _ in range(3)]
     assert len(set(found)) > 1
 
 

@@ -5,6 +5,7 @@ import zipfile
 
 import pytest
 from fixtures.recorded import record_run
+from settings import of_method
 
 from analysis import overlap
 from analysis.bundle import read_bundle, take_in, write_bundle
@@ -13,7 +14,6 @@ from analysis.load import distinct, load, of_round
 from analysis.query import query
 from analysis.twins import merging_saved
 from gsd.errors import TraceError
-from gsd.spec import DraftSpec
 from gsd.trace.read import read_run
 from gsd.trace.tables import NAMES
 
@@ -87,7 +87,7 @@ def test_a_renamed_run_is_known_by_its_new_name(run, tmp_path, name, end):
 
 def test_what_merging_saved_is_told_of_renamed_runs(tmp_path):
     merging = record_run(tmp_path)
-    plain = record_run(tmp_path, drafting=DraftSpec(method="tree", width=4, depth=6, frontier=5, budget=24))
+    plain = record_run(tmp_path, drafting=of_method(method="tree", width=4, depth=6, frontier=5, budget=24))
     merging, plain = merging.rename(tmp_path / "a"), plain.rename(tmp_path / "b")
     assert merging_saved(load([merging, plain]).runs, "a", "b").notna().all()
 

@@ -10,6 +10,7 @@ import random
 
 import pytest
 from fixtures.recorded import _record, run_spec
+from settings import of_method
 
 from analysis.faces import GRAPH, TREE, VERIFIED, face
 from analysis.layout import layout
@@ -18,11 +19,10 @@ from analysis.step_whatif import Changed, StepReplay, Uncovered
 from gsd.drafting.graph import TokenGraph
 from gsd.drafting.tree import flatten
 from gsd.errors import InputError
-from gsd.spec import DraftSpec
 
 PROMPT = [3, 13]
 VOCABULARY = 6
-RECORDED = DraftSpec(width=4, depth=5, frontier=4, merge_context=1, sibling_threshold=0.05, prob_threshold=0.02,
+RECORDED = of_method(width=4, depth=5, frontier=4, merge_context=1, sibling_threshold=0.05, prob_threshold=0.02,
                      budget=16)  # fmt: skip
 OTHERS = [{"width": 2}, {"depth": 3}, {"frontier": 2}, {"merge_context": 0}, {"merge_context": None}, {"budget": 5},
           {"budget": 64}, {"sibling_threshold": 0.4}, {"prob_threshold": 0.2}, {"prob_threshold": 0.0},
@@ -192,7 +192,7 @@ def cut_off(stop):
     With budget 2 `b` would be verified and accepted, and whatever the target says behind it is unknown.
     """
     graph = TokenGraph(PROMPT[-1:], None)
-    spec = DraftSpec(width=1, depth=2, frontier=1, merge_context=None, sibling_threshold=0.0, prob_threshold=0.0,
+    spec = of_method(width=1, depth=2, frontier=1, merge_context=None, sibling_threshold=0.0, prob_threshold=0.0,
                      budget=1)  # fmt: skip
     graph.grow(graph.grow([0], [[1]], [[-0.1]], spec), [[2]], [[-0.1]], spec)
     made = _record(run_spec(drafting=spec), 0, len(PROMPT) - 1, graph, flatten(graph, 1, 40), [1, 2])
@@ -235,7 +235,7 @@ def test_a_room_that_ends_the_draft_early_ends_it_there_again():
         StepReplay(short, steps, 0)  # with room for one token nothing would have been drafted
 
 
-AUTO = DraftSpec(method="auto", merge_context=1)
+AUTO = of_method(method="auto", merge_context=1)
 
 
 def auto_run(seed, *, asked=12):
@@ -243,7 +243,7 @@ def auto_run(seed, *, asked=12):
 
     The first of the chain is what the draft thinks of, too; of the others it need not.
     """
-    spec = AUTO.as_drafted()
+    spec = AUTO
     graph = TokenGraph(PROMPT[-2:], spec.merge_context)
     first = law((), seed)[0][0]
     graph.attach([first, *random.Random(seed).choices(range(VOCABULARY), k=3)], [-0.5] * 4, "lookup")
@@ -288,7 +288,7 @@ def test_the_settings_for_a_round_of_auto_reach_as_far_as_its_draft_did():
     replay = StepReplay(meta, steps, 0)
     depths = [d for d, was in zip(steps[0]["graph"]["depth"], steps[0]["graph"]["expanded"]) if was]
     assert (replay.most.width, replay.most.depth) == (6, max(depths) + 1)
-    assert replay.start.width == DraftSpec().width and replay.start.prob_threshold == DraftSpec().prob_threshold
+    assert replay.start.width == of_method().width and replay.start.prob_threshold == of_method().prob_threshold
     assert replay.start.depth <= replay.most.depth and replay.start.frontier <= replay.most.frontier
 
 

@@ -1,13 +1,14 @@
 """Where a text ends: the same place for every method, and nothing counted after it."""
 
 import pytest
+from settings import of_method
 
 from gsd.config import RunSpec
 from gsd.decode.stops import StopRules
 from gsd.decode.text import Continuation, TokenTexts, text_before_stop
 from gsd.errors import PromptError
 from gsd.models.pairs import pair
-from gsd.spec import DraftSpec, Prompt, SamplingSpec
+from gsd.spec import Prompt, SamplingSpec
 from tests import forms, oracle
 from tests.models import adapted, decode, half_agreeing, target_of, tokens_of
 
@@ -24,7 +25,7 @@ def models():
 @pytest.mark.parametrize("count", [1, 2, 5, 17])
 def test_max_new_tokens_is_exact(models, method, count):
     model, target, draft = models
-    steps = decode(target, draft, [3, 1, 4], DraftSpec(method=method, prob_threshold=0.0), count=count)
+    steps = decode(target, draft, [3, 1, 4], of_method(method=method, prob_threshold=0.0), count=count)
     assert tokens_of(steps) == oracle.generate(model, [3, 1, 4], count)
     assert [step.stop for step in steps] == [None] * (len(steps) - 1) + ["length"]
 
@@ -34,7 +35,7 @@ def test_nothing_counts_after_end_of_sequence(models, method):
     model, target, draft = models
     free = oracle.generate(model, [3, 1, 4], 30)
     eos = frozenset({free[11]})
-    steps = decode(target, draft, [3, 1, 4], DraftSpec(method=method, prob_threshold=0.0), stops=StopRules(30, eos))
+    steps = decode(target, draft, [3, 1, 4], of_method(method=method, prob_threshold=0.0), stops=StopRules(30, eos))
     assert tokens_of(steps) == free[: free.index(free[11]) + 1]
     assert steps[-1].stop == "eos"
 
@@ -43,7 +44,7 @@ def test_nothing_counts_after_end_of_sequence(models, method):
 def test_what_was_accepted_behind_end_of_sequence_does_not_count(models, method):
     """End-of-sequence is a token that a free run accepts in the middle of a round: the same round ends with it."""
     _, target, draft = models
-    spec, inside, seed = DraftSpec(method=method, prob_threshold=0.0), [], 2
+    spec, inside, seed = of_method(method=method, prob_threshold=0.0), [], 2
     while not inside:  # a few seeds at most
         sampling = SamplingSpec(temperature=0.7, seed=(seed := seed + 1))
         free = decode(target, draft, [3, 1, 4], spec, sampling, 80)
@@ -64,7 +65,7 @@ def _before(steps, i):
 def test_the_context_ends_a_text(models, method):
     model, target, draft = models
     prompt = [token % 7 for token in range(target.context_length - 9)]
-    steps = decode(target, draft, prompt, DraftSpec(method=method, prob_threshold=0.0), count=50)
+    steps = decode(target, draft, prompt, of_method(method=method, prob_threshold=0.0), count=50)
     assert tokens_of(steps) == oracle.generate(model, prompt, 9)
     assert steps[-1].stop == "context"
 
@@ -73,7 +74,7 @@ def test_a_prompt_that_fills_the_context_is_refused_with_both_numbers(models):
     _, target, draft = models
     length = target.context_length
     with pytest.raises(PromptError, match=rf"{length + 3} tokens.*{length}"):
-        decode(target, draft, [1] * (length + 3), DraftSpec())
+        decode(target, draft, [1] * (length + 3), of_method())
 
 
 def test_the_first_stop_string_ends_the_text_whatever_else_was_accepted():
@@ -103,7 +104,7 @@ def spec_for(method, **changes):
         "prompt": Prompt(prompt="class Stack:\n"),
         "max_new_tokens": 60,
     }
-    return RunSpec(**{**values, "drafting": DraftSpec(method=method), **changes})
+    return RunSpec(**{**values, "drafting": of_method(method=method), **changes})
 
 
 def test_stop_strings_cut_the_same_for_every_method(tiny):

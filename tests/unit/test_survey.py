@@ -6,15 +6,15 @@ from itertools import pairwise
 
 import pytest
 from fixtures.made_atlas import COSTS, made_atlas
+from settings import of_method
 
 from analysis.replay import Replayer
 from analysis.survey import CONTEXTS, Survey, Surveyor, around, broad
 from analysis.tune import summary, tune
 from gsd.lab.atlas import Bounds
-from gsd.spec import DraftSpec
 
 BOUNDS = Bounds(width=2, depth=2, frontier=2)
-START = DraftSpec(width=2, depth=2, frontier=2)
+START = of_method(width=2, depth=2, frontier=2)
 
 
 def until(condition):
@@ -94,9 +94,9 @@ def test_what_was_asked_for_last_comes_first(monkeypatch):
 
     monkeypatch.setattr(Survey, "advance", advance)
     surveyor, atlas = Surveyor(), made_atlas()
-    first = surveyor.ask(1, atlas, None, [DraftSpec(budget=1)] * 5)
+    first = surveyor.ask(1, atlas, None, [of_method(budget=1)] * 5)
     assert begun.wait(10)
-    second = surveyor.ask(2, atlas, None, [DraftSpec(budget=2)] * 5)
+    second = surveyor.ask(2, atlas, None, [of_method(budget=2)] * 5)
     let_go.set()
     until(lambda: first.finished and second.finished)
     assert order == [1, *[2] * 5, *[1] * 4]

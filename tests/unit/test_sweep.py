@@ -14,7 +14,7 @@ from gsd.config import run_digest
 from gsd.errors import InputError, TraceError
 from gsd.lab.cells import FAILURES, folder_of, is_done, run_cell
 from gsd.lab.sweep import Progress, SweepSpec, read_sweep, run_sweep
-from gsd.spec import PRESETS
+from gsd.methods import PRESETS
 from gsd.trace.read import list_runs, read_run
 from gsd.trace.tables import tables
 
@@ -71,22 +71,6 @@ def test_plain_decoding_is_one_cell_whatever_drafts_are_swept(sweep):
     cells = sweep(pairs=pairs, settings=[{"method": "ar"}, {"method": "chain"}], grid={}).cells()
     counts = Counter((run.drafting.method, run.draft.quantization) for run in cells.values())
     assert counts == {("ar", "none"): 2, ("chain", "none"): 2, ("chain", "int4"): 2}
-
-
-def test_a_cell_that_an_earlier_version_did_is_done(sweep, tiny):
-    """Its folder has the digest of then, which had the draft in it."""
-    spec = sweep(prompts=SWEEP["prompts"][:1], settings=[{"method": "ar"}], grid={})
-    [(digest, run)] = spec.cells().items()
-    [folder] = run_sweep(spec, HereAndNow(tiny)).runs
-    [earlier] = run.earlier_digests()
-    old = folder.rename(folder_of(earlier, spec.out))
-    head = (old / "run.json").read_text()
-    (old / "run.json").write_text(head.replace(digest, earlier))
-    again = HereAndNow(tiny)
-    result = run_sweep(spec, again)
-    assert (result.runs, result.skipped, again.ran) == ([old], 1, [])
-    (old / "run.json").write_text(head)  # the digest of another run
-    assert run_sweep(spec, again).runs == [folder] and again.ran == [run]
 
 
 def test_settings_that_draft_the_same_are_one_cell(sweep):
@@ -148,7 +132,7 @@ def test_prompts_inline_have_ids_by_their_place(sweep):
         ({"prompts": [{"text": "a"}]}, r"--prompts.0.prompt .*: Field required"),
         ({"prompts": "nowhere.jsonl"}, r"nowhere.jsonl cannot be read"),
         ({"settings": ["quick"]}, r"unknown preset 'quick'; choose one of paper"),
-        ({"settings": [{"widht": 3}]}, r"--widht 3: Extra"),
+        ({"settings": [{"widht": 3}]}, r"widht: graph does not read it; it reads budget"),
         ({"settings": [3]}, r"--settings.0\S* 3: "),
         ({"grid": {"width": [2, 0]}}, r"--width 0: Input should be greater"),
         ({"grid": {"width": 2}}, r"--grid.width 2: "),

@@ -6,6 +6,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from fixtures.recorded import record_run
+from settings import of_method
 
 from analysis.export import export_csv
 from analysis.load import load, load_tables
@@ -65,7 +66,7 @@ def test_settings_are_told_as_the_method_reads_them(run):
     trace = read_run(run)
     drafting = trace.meta["spec"]["drafting"]
     for method, read in (("tree", {"width": [4], "merge_context": [None]}), ("chain", {"width": [1]})):
-        spec = trace.meta["spec"] | {"drafting": drafting | {"method": method}}
+        spec = trace.meta["spec"] | {"drafting": of_method(**{**drafting, "method": method}).model_dump()}
         row = tables(replace(trace, meta=trace.meta | {"spec": spec}))["runs"]
         assert row.select(list(read)).to_pydict() == read
 

@@ -9,11 +9,12 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from settings import of_method
 
 from gsd.config import RunSpec
 from gsd.errors import TraceError
 from gsd.models.pairs import pair
-from gsd.spec import DraftSpec, Prompt, SamplingSpec
+from gsd.spec import Prompt, SamplingSpec
 from gsd.trace.read import SCHEMA, EventTail, list_runs, read_run
 from gsd.trace.writer import TraceWriter
 
@@ -169,7 +170,7 @@ def recorded(tiny, tmp_path, method, temperature=0.0):
     names = pair("tiny")
     spec = RunSpec(
         target=names.target, draft=names.draft, prompt=Prompt(prompt="class Stack:\n"), max_new_tokens=20,
-        drafting=DraftSpec(method=method, merge_context=0), sampling=SamplingSpec(temperature=temperature, seed=4),
+        drafting=of_method(method=method, merge_context=0), sampling=SamplingSpec(temperature=temperature, seed=4),
     )  # fmt: skip
     result = tiny.run(spec, tmp_path)
     return result, read_run(result.folder)

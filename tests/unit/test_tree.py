@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from settings import of_method
 
 from gsd.drafting.graph import ROOT
 from gsd.drafting.tree import flatten
-from gsd.spec import DraftSpec
 from tests.drafts import drafts, grow
 
 MANY = settings(max_examples=1800)
@@ -72,7 +72,7 @@ def test_flatten_takes_the_most_probable_paths(grown, max_depth):
 
 
 def test_copies_of_a_shared_continuation_carry_one_node():
-    spec = DraftSpec(width=3, depth=5, merge_context=0, sibling_threshold=0, prob_threshold=0, frontier=8, budget=128)
+    spec = of_method(width=3, depth=5, merge_context=0, sibling_threshold=0, prob_threshold=0, frontier=8, budget=128)
     copied = 0
     for seed in range(30):
         tree = flatten(grow(spec, 4, seed).graph, spec.budget, 9)

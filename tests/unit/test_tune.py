@@ -9,6 +9,7 @@ import math
 import shlex
 
 import pytest
+from settings import of_method
 
 from analysis.replay import Replayer, Round
 from analysis.tune import (
@@ -30,14 +31,14 @@ from gsd.decode.recorded import as_recorded
 from gsd.errors import InputError, TraceError
 from gsd.lab.atlas import Atlas, AtlasText, Bounds, DraftTree
 from gsd.lab.cost import Costs, Curve, Overhead
-from gsd.spec import DraftSpec, ModelSpec, Prompt, SamplingSpec
+from gsd.spec import ModelSpec, Prompt, SamplingSpec
 
 P, A, B, C, D, X = 9, 1, 2, 3, 4, 7
 TEXT = [A, B, C, D]
 LOGQ = [math.log(0.6), math.log(0.3)]
 FLAT = Costs(Curve([1, 64], [1.0, 1.0], [1.0] * 2, [1.0] * 2), Curve([1, 64], [10.0, 10.0], [10.0] * 2, [10.0] * 2),
              Overhead(0.0, 0.0, 0.0), 10.0, {})  # fmt: skip
-CHAIN = DraftSpec(method="chain", depth=2, prob_threshold=0.0)
+CHAIN = of_method(method="chain", depth=2, prob_threshold=0.0)
 
 
 def tree(at: int) -> DraftTree:
@@ -74,7 +75,7 @@ def test_the_second_draft_forward_takes_what_is_not_cached(replayer):
 
 def test_the_modelled_speedup_is_the_ratio_of_modelled_times(replayer):
     """Plain: 4 forwards of 10 ms. The chain: 2 of them, and 2 draft forwards of 1 ms."""
-    rows = tune(replayer, [CHAIN, DraftSpec(method="ar")], FLAT)
+    rows = tune(replayer, [CHAIN, of_method(method="ar")], FLAT)
     assert rows["modelled_speedup"].tolist() == pytest.approx([40 / 22, 1.0])
 
 
@@ -86,7 +87,7 @@ def test_without_curves_there_is_no_speedup(replayer):
 
 def test_a_setting_that_is_not_covered_has_no_figures(replayer):
     """A node wider than the trees were grown: X was never expanded."""
-    spec = DraftSpec(width=2, depth=2, frontier=2, prob_threshold=0.0, sibling_threshold=0.0)
+    spec = of_method(width=2, depth=2, frontier=2, prob_threshold=0.0, sibling_threshold=0.0)
     table = summary(tune(replayer, [spec, CHAIN], FLAT))
     assert table["covered"].tolist() == [False, True]
     assert table.loc[0, ["rounds", "mean_acceptance_length", "modelled_speedup"]].isna().all()
@@ -94,7 +95,7 @@ def test_a_setting_that_is_not_covered_has_no_figures(replayer):
 
 
 def test_the_front_holds_what_no_other_setting_beats(replayer):
-    specs = [CHAIN, CHAIN.model_copy(update={"depth": 1}), DraftSpec(method="ar")]
+    specs = [CHAIN, CHAIN.model_copy(update={"depth": 1}), of_method(method="ar")]
     table = summary(tune(replayer, specs, FLAT))
     front = pareto(table)
     assert front["verified_nodes"].is_monotonic_increasing and front["modelled_speedup"].is_monotonic_increasing
@@ -108,7 +109,7 @@ def test_a_grid_is_every_combination_and_defaults_for_the_rest():
     grid = parse_grid("width=1..3,merge-context=none,0,prob_threshold=0.1")
     assert grid == {"width": [1, 2, 3], "merge_context": [None, "0"], "prob_threshold": ["0.1"]}
     specs = settings_of(grid)
-    assert len(specs) == 6 and {spec.depth for spec in specs} == {DraftSpec().depth}
+    assert len(specs) == 6 and {spec.depth for spec in specs} == {of_method().depth}
     assert {(spec.width, spec.merge_context) for spec in specs} == {(w, c) for w in (1, 2, 3) for c in (None, 0)}
 
 
@@ -123,9 +124,9 @@ def test_a_bad_grid_is_refused_by_its_value(text, word):
 
 
 def test_what_to_paste_names_what_differs_from_the_defaults():
-    rows = [{**DraftSpec().model_dump(), "width": 2, "merge_context": "none"}]
+    rows = [{**of_method().model_dump(), "width": 2, "merge_context": "none"}]
     assert to_paste(rows[0]) == "--width 2 --merge-context none"
-    chain = DraftSpec(method="chain", depth=3).as_drafted()
+    chain = of_method(method="chain", depth=3)
     assert to_paste(as_row(chain)) == "--method chain --depth 3"
 
 
@@ -154,7 +155,7 @@ def test_the_command_decodes_as_the_atlas_did(asked, monkeypatch, tmp_path):
 
     monkeypatch.setattr(decode, "_Decoding", Decoding)
     monkeypatch.chdir(tmp_path)
-    drafting, recorded = DraftSpec(method="tree", width=2).as_drafted(), RunSpec(**asked)
+    drafting, recorded = of_method(method="tree", width=2), RunSpec(**asked)
     text = AtlasText("t", None, [P], TEXT, [], 9, [], given=recorded.prompt.prompt, chat=recorded.prompt.chat)
     words = shlex.split(command(recorded.model_dump(mode="json"), text, as_row(drafting)))
     assert words[0] == "gsd" and "--trust-remote-code" not in words and not main(words[1:])
@@ -169,7 +170,7 @@ def test_the_command_decodes_as_the_atlas_did(asked, monkeypatch, tmp_path):
 def test_a_setting_named_twice_counts_once():
     assert len(settings_of(parse_grid("width=1..3,2,prob_threshold=0.4,0.40"))) == 3
     one = settings_of(parse_grid("method=chain,width=1..6,merge_context=none,0,1"))  # of which a chain reads nothing
-    assert one == [DraftSpec(method="chain").as_drafted()]
+    assert one == [of_method(method="chain")]
 
 
 def test_beyond_the_draft_s_context_nothing_is_drafted(replayer):

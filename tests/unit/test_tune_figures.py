@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 from fixtures.made_atlas import COSTS, made_atlas
+from settings import of_method
 
 from analysis.figures.tune import by_kind, front, kinds, maps, picked
 from analysis.replay import Replayer
@@ -10,10 +11,9 @@ from analysis.survey import Survey, around
 from analysis.tune import SETTINGS, as_row, best_by_kind, summary, tune
 from gsd.errors import InputError
 from gsd.lab.atlas import Bounds
-from gsd.spec import DraftSpec
 
 BOUNDS = Bounds(width=2, depth=2, frontier=2)
-HERE = DraftSpec(width=2, depth=2, frontier=2, merge_context=0)
+HERE = of_method(width=2, depth=2, frontier=2, merge_context=0)
 
 
 def rows(*specs, costs=COSTS):

@@ -2,12 +2,13 @@
 
 import pytest
 from fixtures.recorded import record_run, run_spec
+from settings import of_method
 
 from analysis.load import load
 from analysis.twins import COUNTS, is_unmerged_twin, merging_saved
-from gsd.spec import DraftSpec, Prompt, SamplingSpec
+from gsd.spec import Prompt, SamplingSpec
 
-MERGING = DraftSpec(width=4, depth=6, frontier=5, merge_context=1, prob_threshold=0.05, budget=24)
+MERGING = of_method(width=4, depth=6, frontier=5, merge_context=1, prob_threshold=0.05, budget=24)
 
 
 def spec(**changes):

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from gsd.drafting.graph import ROOT
 from gsd.drafting.tree import FlatTree, flatten
-from gsd.verifying.match import match
+from gsd.verifying.base import Tail, Verdict
+from gsd.verifying.match import Match
 from gsd.verifying.sampling import Choices
 from tests.drafts import drafts
 
@@ -19,7 +20,7 @@ def test_an_accepted_path_is_a_path_of_the_graph_and_the_targets_own(grown, seed
     tree = flatten(graph, grown.spec.budget, 8)
     rng = random.Random(seed)
     choices = Choices([rng.randrange(6) for _ in tree.tokens])
-    verdict = match(tree, choices)
+    verdict = Match().verdict(tree, choices)
     at, node = 0, ROOT
     for i in verdict.accepted:
         assert tree.parents[i] == at and tree.tokens[i] == choices.tokens[at]
@@ -31,5 +32,16 @@ def test_an_accepted_path_is_a_path_of_the_graph_and_the_targets_own(grown, seed
 
 
 def test_the_bare_root_emits_the_targets_token():
-    verdict = match(FlatTree([5], [-1], [0], [0], [False], [0.0]), Choices([3]))
+    verdict = Match().verdict(FlatTree([5], [-1], [0], [0], [False], [0.0]), Choices([3]))
     assert verdict.accepted == [] and verdict.bonus == 3
+
+
+def test_of_several_tails_what_all_share_is_committed():
+    """Beams: the path up to where they part, and the token behind it only where all end there with the same."""
+    one, other = Tail([1, 2, 5], 7), Tail([1, 2, 6], 8)
+    assert (Verdict((one,)).accepted, Verdict((one,)).bonus) == ([1, 2, 5], 7)
+    assert (Verdict((one, other)).accepted, Verdict((one, other)).bonus) == ([1, 2], None)
+    shorter = Tail([1], 9)
+    assert (Verdict((shorter, other)).accepted, Verdict((shorter, other)).bonus) == ([1], None)
+    assert (Verdict((Tail([], 3), Tail([], 3))).accepted, Verdict((Tail([], 3), Tail([], 3))).bonus) == ([], 3)
+    assert Verdict((Tail([], 3), Tail([], 4))).bonus is None

@@ -1,6 +1,7 @@
 """A token that one side alone has, behind all that both share, leaves drafting lossless: allowed, with a line."""
 
 import pytest
+from settings import of_method
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from gsd.config import RunSpec
@@ -9,7 +10,7 @@ from gsd.errors import PairError
 from gsd.models.loading import load_stock, load_tokenizer
 from gsd.models.places import BUNDLED
 from gsd.models.vocabulary import check_pair
-from gsd.spec import DraftSpec, ModelSpec, Prompt
+from gsd.spec import ModelSpec, Prompt
 from tests import oracle
 
 TARGET, DRAFT = (ModelSpec(source=str(BUNDLED / name)) for name in ("target", "draft"))
@@ -57,7 +58,7 @@ def test_text_is_the_target_s_own_and_the_token_is_never_drafted(tmp_path):
     assert any("'[PAD]'" in line for line in runner.notes())
     spec = RunSpec(
         target=target, draft=draft, prompt=Prompt(prompt="def quicksort(items):"), max_new_tokens=32,
-        drafting=DraftSpec(width=4, depth=5, prob_threshold=0.0, sibling_threshold=0.0),
+        drafting=of_method(width=4, depth=5, prob_threshold=0.0, sibling_threshold=0.0),
     )  # fmt: skip
     size = len(load_tokenizer(TARGET).get_vocab())
     prompt = runner.encode(spec.prompt)

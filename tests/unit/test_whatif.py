@@ -11,16 +11,16 @@ The text is B C F D.
 import math
 
 import pytest
+from settings import of_method
 
 from analysis.replay import Replayer
 from analysis.whatif import difference, merging_saved, shared_continuations
 from gsd.errors import InputError
 from gsd.lab.atlas import Atlas, AtlasText, Bounds, DraftTree
 from gsd.lab.cost import Costs, Curve, Overhead
-from gsd.spec import DraftSpec
 
 P, A, B, C, D, E, F, X = 9, 1, 2, 3, 4, 5, 6, 7
-GRAPH = DraftSpec(width=2, depth=3, frontier=2, merge_context=0, sibling_threshold=0.5, prob_threshold=0.0)
+GRAPH = of_method(width=2, depth=3, frontier=2, merge_context=0, sibling_threshold=0.5, prob_threshold=0.0)
 TREE = GRAPH.model_copy(update={"method": "tree"})
 FLAT = Costs(Curve([1, 64], [1.0, 1.0], [1.0] * 2, [1.0] * 2), Curve([1, 64], [10.0, 10.0], [10.0] * 2, [10.0] * 2),
              Overhead(0.0, 0.0, 0.0), 10.0, {})  # fmt: skip

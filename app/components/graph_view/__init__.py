@@ -16,7 +16,7 @@ import streamlit as st
 from analysis.faces import AFTER_END, NOT_VERIFIED, Face, face, fates
 from analysis.layout import Layout, Place, Room, fitted, layout
 from analysis.rounds import drafted_in, expanded_in
-from analysis.sources import FOUND, draft_logq
+from analysis.sources import FOUND, draft_logq, is_found
 from analysis.words import percent, visible
 
 KINDS = {AFTER_END: "ended", NOT_VERIFIED: "unverified"}  # of marks; a fate not named here is one itself
@@ -146,8 +146,8 @@ def _add_nodes(drawn: _Drawn, step: dict[str, Any], made: Layout, shown: Shown) 
     merged = {node for _, node, _ in one.joins}
     for i, (place, node, flat) in enumerate(zip(made.nodes, one.nodes, one.flat)):
         mark = shown.marks[node] if shown.marks else ""
-        source = graph["source"][node] if graph["source"][node] in FOUND else ""
-        found = source and f"found {FOUND[source]}"
+        source = graph["source"][node] if is_found(graph["source"][node]) else ""
+        found = source and f"found {FOUND.get(source, source)}"
         tip = "\n".join(filter(None, [mark or became[i], found, _shares(step, node, flat, drafted[node])]))
         kind = KINDS.get(became[i], became[i])
         drawn.node(drawn.ids[i], place, graph["text"][node], kind, tip, ref=f"n{node}", source=source,
@@ -170,7 +170,7 @@ def _shares(step: dict[str, Any], node: int, flat: int, q: float | None) -> str:
     if node == 0:
         return ""
     graph, p = step["graph"], step["tree"]["target_logp"][flat] if flat > 0 else None
-    said = [("estimate", graph["logq"][node])] if graph["source"][node] in FOUND else []
+    said = [("estimate", graph["logq"][node])] if is_found(graph["source"][node]) else []
     said += [("q", q)] if q is not None or not said else []
     said += [("p", p)] if flat > 0 and p == p else []  # NaN: not known
     return "  ·  ".join(f"{name} {percent(logp)}" for name, logp in said)

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from time import perf_counter
-from typing import Any, Protocol, get_args
+from typing import Any, Protocol
 
 from gsd.config import RunSpec
 from gsd.decode.runner import Runner
 from gsd.errors import GsdError, InputError
 from gsd.lab.peers import PEERS, Peer, StockModels, counted, plain_peer
+from gsd.methods import BASELINE, METHODS, PRESETS, USUAL
 from gsd.models.base import out_of_memory
-from gsd.spec import Method, SamplingSpec, preset
+from gsd.spec import SamplingSpec
 from gsd.trace.records import Tally
 from gsd.trace.step import Times
 
-# Our methods by name, with what a name fixes; `paper` is the authors' algorithm at their settings.
+# Our methods by name, and the presets of the usual one by theirs, each with what its name fixes.
 OWN: dict[str, dict[str, Any]] = {
-    **{method: {"method": method} for method in get_args(Method)},
-    "paper": {**preset("paper"), "method": "graph"},
+    **{name: {"method": USUAL, **values} for name, values in PRESETS.items()},
+    **{name: {"method": name} for name in METHODS},
 }
 
 
@@ -139,7 +140,7 @@ def methods_to_run(names: Sequence[str], sampling: SamplingSpec) -> list[str]:
         if name not in known:
             law = f"at temperature {sampling.temperature:g}"
             raise InputError(f"unknown method {name!r} {law}; choose among {', '.join(sorted(known))}")
-    return list(dict.fromkeys(["ar", plain, *names]))
+    return list(dict.fromkeys([BASELINE, plain, *names]))
 
 
 def contender(runner: Runner, stock: StockModels, spec: RunSpec, name: str) -> Contender:

@@ -12,7 +12,7 @@ from gsd.decode.runner import Runner
 from gsd.lab.bench.contenders import Contender, Measurement, contender, error_line
 from gsd.lab.bench.divergence import Divergence, divergences
 from gsd.lab.peers import StockModels, plain_peer
-from gsd.spec import DraftSpec
+from gsd.methods import MethodSettings
 
 WARM_UP_PROMPTS = 2
 
@@ -46,7 +46,7 @@ class PromptResult:
 def measure(
     runner: Runner,
     spec: RunSpec,
-    drafting: dict[str, DraftSpec],
+    drafting: dict[str, MethodSettings],
     prompts: list[list[int]],
     *,
     repeats: int,

@@ -18,10 +18,10 @@ from gsd.lab.bench.contenders import Measurement
 from gsd.lab.bench.measuring import PromptResult
 from gsd.lab.means import geometric
 from gsd.lab.peers import PEERS
+from gsd.methods import BASELINE
 from gsd.trace.records import mean_acceptance_length
 from gsd.trace.step import Times
 
-BASELINE = "ar"  # of the speed-up
 Ratios = list[float | None]
 
 

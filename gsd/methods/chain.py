@@ -1,0 +1,26 @@
+"""One greedy line, standard speculative decoding. Leviathan et al., 2211.17192."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from gsd.drafting.settings import LevelSettings
+from gsd.methods.base import MethodSettings
+from gsd.methods.graph import Graph, LevelMethod, without
+
+
+class Chain(LevelMethod):
+    """One hypothesis."""
+
+    name, title, paper = "chain", "Chain", "2211.17192"
+    summary = "one greedy line, standard speculative decoding"
+    presets = without(Graph.presets, "width", "merge_context", "sibling_threshold", "frontier")
+
+    class Settings(LevelSettings, MethodSettings):
+        """Depth, budget and where to stop."""
+
+        method: Literal["chain"] = "chain"
+        width: Literal[1] = 1
+        merge_context: Literal[None] = None
+        sibling_threshold: Literal[0.0] = 0.0
+        frontier: Literal[1] = 1
