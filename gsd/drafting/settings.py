@@ -8,13 +8,47 @@ from pydantic import Field, field_validator
 
 from gsd.spec import Probability, Spec, Words
 
-Context = Annotated[int, Field(ge=0, le=16)] | None
-MERGE_CONTEXT = Words(
-    "Merge context",
-    "Tokens before a candidate that must agree, too, for it to merge with a node: 0 compares the token alone, 1 a "
-    "bigram; none never merges.",
-    unit="tokens",
-)
+Width = Annotated[
+    int,
+    Field(ge=1, le=64),
+    Words("Width", "Candidates taken per expanded node, the most probable first.", 1, "count"),
+]
+Depth = Annotated[int, Field(ge=1, le=64), Words("Depth", "Levels of the graph, each one draft forward.", 1, "levels")]
+MergeContext = Annotated[
+    Annotated[int, Field(ge=0, le=16)] | None,
+    Words("Merge context", "Tokens before a candidate that must agree, too, for it to merge with a node: 0 compares "
+          "the token alone, 1 a bigram; none never merges.", unit="tokens"),
+]  # fmt: skip
+SiblingThreshold = Annotated[
+    Probability,
+    Words("Sibling threshold", "Drop a candidate whose q is below this share of its best sibling's: "
+          "`q < threshold × q_best`.", 0.01, "ratio"),
+]  # fmt: skip
+ProbThreshold = Annotated[
+    Probability,
+    Words("Prob. threshold", "A candidate below this probability is not expanded: `q(path) < threshold`, or the local "
+          "`q` by the paper's rule.", 0.01, "probability"),
+]  # fmt: skip
+ProbRule = Annotated[
+    Literal["path", "local"],
+    Words("Probability rule", "What the probability threshold looks at: the product of q along the path, or the "
+          "candidate's own, local q as in the paper's code."),
+]  # fmt: skip
+ProbAction = Annotated[
+    Literal["leaf", "drop"],
+    Words("Improbable candidates", "Below the probability threshold a candidate stays as a leaf, verified but not "
+          "expanded, or it is dropped."),
+]  # fmt: skip
+Frontier = Annotated[
+    int,
+    Field(ge=1, le=1024),
+    Words("Frontier", "Nodes expanded per level, by the probability of their path.", 1, "nodes"),
+]
+Budget = Annotated[
+    int,
+    Field(ge=1, le=1024),
+    Words("Budget", "Drafted nodes verified in one target forward; the root comes on top.", 1, "nodes"),
+]
 
 
 class LevelSettings(Spec):
@@ -24,45 +58,15 @@ class LevelSettings(Spec):
     draft is sure it may run on.
     """
 
-    width: Annotated[
-        int,
-        Field(ge=1, le=64),
-        Words("Width", "Candidates taken per expanded node, the most probable first.", 1, "count"),
-    ] = 4
-    depth: Annotated[
-        int, Field(ge=1, le=64), Words("Depth", "Levels of the graph, each one draft forward.", 1, "levels")
-    ] = 20
-    merge_context: Annotated[Context, MERGE_CONTEXT] = 1
-    sibling_threshold: Annotated[
-        Probability,
-        Words("Sibling threshold", "Drop a candidate whose q is below this share of its best sibling's: "
-              "`q < threshold × q_best`.", 0.01, "ratio"),
-    ] = 0.1  # fmt: skip
-    prob_threshold: Annotated[
-        Probability,
-        Words("Prob. threshold", "A candidate below this probability is not expanded: `q(path) < threshold`, or the "
-              "local `q` by the paper's rule.", 0.01, "probability"),
-    ] = 0.4  # fmt: skip
-    prob_rule: Annotated[
-        Literal["path", "local"],
-        Words("Probability rule", "What the probability threshold looks at: the product of q along the path, or the "
-              "candidate's own, local q as in the paper's code."),
-    ] = "path"  # fmt: skip
-    prob_action: Annotated[
-        Literal["leaf", "drop"],
-        Words("Improbable candidates", "Below the probability threshold a candidate stays as a leaf, verified but not "
-              "expanded, or it is dropped."),
-    ] = "leaf"  # fmt: skip
-    frontier: Annotated[
-        int,
-        Field(ge=1, le=1024),
-        Words("Frontier", "Nodes expanded per level, by the probability of their path.", 1, "nodes"),
-    ] = 3
-    budget: Annotated[
-        int,
-        Field(ge=1, le=1024),
-        Words("Budget", "Drafted nodes verified in one target forward; the root comes on top.", 1, "nodes"),
-    ] = 32
+    width: Width = 4
+    depth: Depth = 20
+    merge_context: MergeContext = 1
+    sibling_threshold: SiblingThreshold = 0.1
+    prob_threshold: ProbThreshold = 0.4
+    prob_rule: ProbRule = "path"
+    prob_action: ProbAction = "leaf"
+    frontier: Frontier = 3
+    budget: Budget = 32
 
     @field_validator("merge_context", mode="before", check_fields=False)
     @classmethod
