@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 
 from gsd.config import RunSpec
 from gsd.models.pairs import PAIRS, available
-from tests import oracle
+from gsd.testing import oracle
 
 torch.set_num_threads(1)  # faster for small models, and fair to other processes
 settings.register_profile("gsd", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

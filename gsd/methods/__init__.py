@@ -10,33 +10,36 @@ What belongs to no method in particular asks what a method needs or keeps, never
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from gsd.errors import InputError
-from gsd.methods.ar import Ar
-from gsd.methods.auto import Auto
 from gsd.methods.base import ForeignSettings, Method, MethodSettings, Need
-from gsd.methods.chain import Chain
-from gsd.methods.graph import Graph
 from gsd.methods.setting import Setting, settings_in
-from gsd.methods.tree import Tree
 from gsd.spec import build
 
-BASELINE = Ar.name  # what the others are measured against
-USUAL = Graph.name  # where none is named
+BASELINE = "ar"  # what the others are measured against
+USUAL = "graph"  # where none is named
 GROUP = "gsd.methods"
-OWN: tuple[type[Method], ...] = (Graph, Tree, Chain, Auto, Ar)
+OWN = (
+    "gsd.methods.graph:Graph",
+    "gsd.methods.tree:Tree",
+    "gsd.methods.chain:Chain",
+    "gsd.methods.auto:Auto",
+    "gsd.methods.ar:Ar",
+)
 
 
-def _of_others() -> Iterator[tuple[str, Method | str]]:
-    """Those of other packages, each by its entry point's name; why in place of one that cannot be used."""
-    for entry in entry_points(group=GROUP):
-        yield entry.name, _loaded(entry)
+def _made(place: str) -> Method:
+    """The method at `module:class`."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)()
 
 
-def _loaded(entry: EntryPoint) -> Method | str:
+def _checked(entry: EntryPoint, own: Mapping[str, Method]) -> Method | str:
+    """Somebody else's method, or why it cannot be used."""
     try:
         made = entry.load()()
     except Exception as error:  # somebody else's code: whatever it raises, the others go on
@@ -45,16 +48,14 @@ def _loaded(entry: EntryPoint) -> Method | str:
         return f"{entry.value} is no gsd.methods.base.Method"
     if made.name != entry.name:
         return f"{entry.value} calls itself {made.name!r}: entry point and method need one name"
-    if made.name in {one.name for one in OWN}:
+    if made.name in own:
         return f"{entry.value}: {made.name!r} is a method of this package; choose another name"
     return made
 
 
-_found = dict(_of_others())
-METHODS: dict[str, Method] = {
-    **{one.name: one() for one in OWN},
-    **{name: one for name, one in _found.items() if isinstance(one, Method)},
-}
+_own = {made.name: made for made in map(_made, OWN)}
+_found = {entry.name: _checked(entry, _own) for entry in entry_points(group=GROUP)}
+METHODS: dict[str, Method] = {**_own, **{name: one for name, one in _found.items() if isinstance(one, Method)}}
 BROKEN: dict[str, str] = {name: why for name, why in _found.items() if isinstance(why, str)}
 PRESETS: dict[str, Mapping[str, Any]] = dict(METHODS[USUAL].presets)
 

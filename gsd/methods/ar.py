@@ -17,7 +17,7 @@ class Ar(Method):
 
     name, title = "ar", "Autoregressive"
     summary = "no draft at all, the baseline"
-    sources = {}  # noqa: RUF012
+    sources = {}
 
     class Settings(MethodSettings):
         """Nothing to set."""

@@ -23,13 +23,13 @@ class Auto(Method):
     fixed_work = False
     judges = "estimate"
     not_replayed = "it goes by what forwards take while it runs, which no atlas holds; name graph, tree or chain"
-    sources = {  # noqa: RUF012
+    sources = {
         "draft": "the draft model",
         "lookup": "in the text so far",
         "history": "among rejected hypotheses",
     }
 
-    reasons = {  # noqa: RUF012
+    reasons = {
         "asked": "forward",
         "undrafted": "Nothing was likely to pay for its time.",
         "unexpanded": "Not expanded: another draft forward was not likely to pay for its time here.",

@@ -38,7 +38,7 @@ class Graph(LevelMethod):
     name, title, paper = "graph", "Graph", "2407.16207"
     summary = "hypotheses that share continuations (this is GSD)"
     # `paper`: the authors' code: width 4, repeat_threshold 1, prob_threshold 0.3 (local), 100 nodes.
-    presets = {  # noqa: RUF012
+    presets = {
         "paper": {"width": 4, "depth": 8, "merge_context": 1, "sibling_threshold": 0.3, "prob_threshold": 0.3,
                   "prob_rule": "local", "frontier": 100, "budget": 100},
         "fast": {},  # the defaults: long where the draft is sure, and no level that does not pay for its forward

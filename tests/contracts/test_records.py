@@ -9,10 +9,10 @@ from settings import of_method
 from gsd.config import RunSpec
 from gsd.models.pairs import PAIRS
 from gsd.spec import Prompt
+from gsd.testing.table_model import table_pair
 from gsd.trace.read import read_run
 from gsd.trace.records import Tally, _origins
 from tests.models import decode
-from tests.table_model import table_pair
 
 MERGING = of_method(
     width=3, depth=5, merge_context=0, prob_threshold=0, sibling_threshold=0, frontier=6, budget=60

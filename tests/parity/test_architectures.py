@@ -8,7 +8,7 @@ from models import make_drafter
 from settings import of_method
 
 from gsd.spec import PREFILL_CHUNK, SamplingSpec
-from tests import oracle
+from gsd.testing import oracle
 from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, target_of, tokens_of
 
 NEW_TOKENS = 24

@@ -10,10 +10,10 @@ from transformers import AutoModelForCausalLM
 from gsd.drafting.graph import TokenGraph
 from gsd.drafting.model_fed import GrowingDrafter
 from gsd.spec import PREFILL_CHUNK
+from gsd.testing import oracle
+from gsd.testing.table_model import TableModel, random_table
 from gsd.verifying.match import Match
-from tests import oracle
 from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, tokens_of
-from tests.table_model import TableModel, random_table
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from gsd.models.loading import load_model
 from gsd.models.pack import PackedLinear, can_pack
 from gsd.models.pairs import pair
 from gsd.spec import ModelSpec, SamplingSpec
-from tests import oracle
+from gsd.testing import oracle
 from tests.models import decode, tokens_of
 
 PROMPTS = [

@@ -4,7 +4,7 @@ import pytest
 import torch
 from settings import of_method
 
-from tests import oracle
+from gsd.testing import oracle
 from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, target_of, tokens_of
 
 COUNT = 24

@@ -12,7 +12,7 @@ from gsd.methods import METHODS, MethodSettings
 from gsd.models.loading import load_stock
 from gsd.models.pairs import PAIRS
 from gsd.spec import SamplingSpec
-from tests import oracle
+from gsd.testing import oracle
 from tests.models import decode, tokens_of
 
 NAMES = ("count", "find", "merge", "sort", "read", "update", "remove", "check", "split", "group")

@@ -15,9 +15,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from gsd.methods import MethodSettings
 from gsd.spec import SamplingSpec
+from gsd.testing import oracle
 from gsd.verifying.match import Match
 from gsd.verifying.sampling import pick
-from tests import oracle
 from tests.models import adapted, decode, half_agreeing, tokens_of
 
 VOCABULARY = 6

@@ -18,9 +18,9 @@ from gsd.drafting.pace import SHORTEST_PAUSE, Pace
 from gsd.methods import METHODS
 from gsd.models.pairs import PAIRS
 from gsd.spec import Prompt, SamplingSpec
+from gsd.testing.table_model import TableModel, random_table
 from gsd.verifying.match import Match
 from tests.models import StillPace
-from tests.table_model import TableModel, random_table
 
 VOCABULARY = 6
 TEXT = [0, 1, 2, 3, 4, 0, 1, 2]  # `1 2` was followed by `3 4`

@@ -29,7 +29,7 @@ from gsd.models.hf import HFModel
 from gsd.models.loading import load_model
 from gsd.models.miniature import MOST_PARAMETERS, build, miniature
 from gsd.spec import ModelSpec, SamplingSpec
-from tests import oracle
+from gsd.testing import oracle
 from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, target_of, tokens_of
 
 NAMED = ModelSpec(source="named")

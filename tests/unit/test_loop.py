@@ -13,10 +13,10 @@ from gsd.drafting.auto import MOST_FORWARDS
 from gsd.methods import METHODS
 from gsd.models.hf import HFModel
 from gsd.spec import SamplingSpec
+from gsd.testing.table_model import plain_text, table_pair
 from gsd.verifying.match import Match
 from tests.drafts import specs
 from tests.models import StillPace, adapted, decode, half_agreeing, target_of, tokens_of
-from tests.table_model import plain_text, table_pair
 
 SAMPLINGS = st.sampled_from([
     SamplingSpec(), SamplingSpec(), SamplingSpec(temperature=0.8, seed=1),

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from gsd.testing import oracle
 from gsd.verifying.noise import BLOCK, Noise, exponential, noise_at
 from gsd.verifying.sampling import gumbel_draw
-from tests import oracle
 
 
 def all_of(seed: int, positions: list[int], vocabulary: int) -> torch.Tensor:

@@ -12,7 +12,7 @@ from gsd.models.pack import PackedLinear, pack
 from gsd.models.quantize import Twofold
 from gsd.models.reads import ReadLinear, marking_what_is_read
 from gsd.spec import ModelSpec, SamplingSpec
-from tests import oracle
+from gsd.testing import oracle
 from tests.models import decode, half_agreeing, tokens_of
 
 CONFIG = HunYuanMoEV1Config(

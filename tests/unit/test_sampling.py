@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gsd.spec import MIN_TEMPERATURE, SamplingSpec
+from gsd.testing import oracle
 from gsd.verifying.sampling import NUCLEUS_GUESS, choose, law, pick
-from tests import oracle
 
 SPECS = [
     SamplingSpec(temperature=1.0),

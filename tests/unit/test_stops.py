@@ -9,7 +9,8 @@ from gsd.decode.text import Continuation, TokenTexts, text_before_stop
 from gsd.errors import PromptError
 from gsd.models.pairs import pair
 from gsd.spec import Prompt, SamplingSpec
-from tests import forms, oracle
+from gsd.testing import oracle
+from tests import forms
 from tests.models import adapted, decode, half_agreeing, target_of, tokens_of
 
 METHODS = ("ar", "chain", "tree", "graph", "auto")

@@ -11,7 +11,7 @@ from gsd.models.loading import load_stock, load_tokenizer
 from gsd.models.places import BUNDLED
 from gsd.models.vocabulary import check_pair
 from gsd.spec import ModelSpec, Prompt
-from tests import oracle
+from gsd.testing import oracle
 
 TARGET, DRAFT = (ModelSpec(source=str(BUNDLED / name)) for name in ("target", "draft"))
 PAD = "[PAD]"

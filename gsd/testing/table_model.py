@@ -11,7 +11,7 @@ import torch
 
 from gsd.models.base import Counter
 from gsd.spec import SamplingSpec
-from tests.oracle import next_token
+from gsd.testing.oracle import next_token
 
 GREEDY = SamplingSpec()
 

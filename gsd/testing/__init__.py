@@ -1,0 +1,1 @@
+"""What strangers test their methods with, and we ours."""
