@@ -28,6 +28,7 @@ OWN = (
     "gsd.methods.tree:Tree",
     "gsd.methods.chain:Chain",
     "gsd.methods.auto:Auto",
+    "gsd.methods.cape:Cape",
     "gsd.methods.ar:Ar",
 )
 
