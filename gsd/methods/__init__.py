@@ -29,6 +29,7 @@ OWN = (
     "gsd.methods.chain:Chain",
     "gsd.methods.auto:Auto",
     "gsd.methods.cape:Cape",
+    "gsd.methods.eagle2_tree:Eagle2Tree",
     "gsd.methods.ar:Ar",
 )
 

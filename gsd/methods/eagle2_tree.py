@@ -1,0 +1,30 @@
+"""The dynamic tree of EAGLE-2, drafted with any model. Li et al., 2406.16858."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from gsd.drafting.settings import Budget, Depth, Frontier, LevelSettings, Width
+from gsd.methods.base import MethodSettings
+from gsd.methods.graph import LevelMethod
+
+
+class Eagle2Tree(LevelMethod):
+    """Each level takes the k best of k nodes; the likeliest nodes of all levels are verified."""
+
+    name, title, paper = "eagle2-tree", "EAGLE-2 tree", "2406.16858"
+    summary = "a tree that goes on from the likeliest nodes of each level, as EAGLE-2's"
+
+    class Settings(LevelSettings, MethodSettings):
+        """Of the authors' code: k = 10, 60 nodes with the root, 6 levels; no thresholds."""
+
+        method: Literal["eagle2-tree"] = "eagle2-tree"
+        width: Width = 10
+        depth: Depth = 6
+        merge_context: Literal[None] = None
+        sibling_threshold: Literal[0.0] = 0.0
+        prob_threshold: Literal[0.0] = 0.0
+        prob_rule: Literal["path"] = "path"
+        prob_action: Literal["leaf"] = "leaf"
+        frontier: Frontier = 10
+        budget: Budget = 59
