@@ -66,23 +66,6 @@ def ratios_by_prompt(compared: Comparison) -> pd.DataFrame:
     return rows.sort_values("ratio", kind="stable", ignore_index=True)
 
 
-def compare_runs(candidate: pd.DataFrame, reference: pd.DataFrame, column: str) -> Comparison:
-    """Compare a column of two sets of rows of `Frames.runs`; several runs of one prompt give their mean.
-
-    Raises `InputError` as `compare` does, and for a run that is not complete or a column that is none.
-    """
-    return compare(_by_prompt(candidate, column), _by_prompt(reference, column))
-
-
-def _by_prompt(runs: pd.DataFrame, column: str) -> dict[str, float]:
-    if column not in runs or not pd.api.types.is_numeric_dtype(runs[column]):
-        raise InputError(f"runs have no column of numbers {column!r}; compare tokens_per_s or another of the totals")
-    unfinished = runs.loc[runs["status"] != "complete", "run"]
-    if len(unfinished):
-        raise InputError(f"only complete runs are compared; leave out {', '.join(unfinished)}")
-    return runs.groupby("prompt_id", sort=False)[column].agg(lambda values: values.mean(skipna=False)).to_dict()
-
-
 def _check_paired(candidate: set[str], reference: set[str]) -> None:
     lacking = [
         f"the {side} lacks {', '.join(map(repr, sorted(prompts)))}"

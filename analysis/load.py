@@ -32,27 +32,6 @@ class Frames:
     hypotheses: pd.DataFrame
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A folder that is no readable run, and why, in one line."""
-
-    folder: Path
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What could be loaded of many folders: the tables, the folders they came from, and the rest by name."""
-
-    tables: dict[str, pa.Table]
-    folders: list[Path]
-    skipped: list[Skipped]
-
-    def frames(self) -> Frames:
-        """The tables as frames; `runs.status` tells which runs are complete."""
-        return as_frames(self.tables)
-
-
 def load(folders: Sequence[Path]) -> Frames:
     """Frames of the given run folders, each once. Raises `TraceError` where one is no run, as `distinct` does."""
     return as_frames(load_tables(folders))
@@ -68,34 +47,18 @@ def distinct(folders: Sequence[Path]) -> list[Path]:
 
     Raises `TraceError` where two folders have the same name, by which tables and bundles tell runs apart.
     """
-    known = _Known()
+    places: dict[object, Path] = {}
+    names: dict[str, Path] = {}
     for folder in map(Path, folders):
-        earlier = known.like(folder)
-        if earlier is None:
-            known.add(folder)
-        elif _place(earlier) != _place(folder):
+        place, name = _place(folder), run_name(folder)
+        if place in places:
+            continue
+        if name in names:
             raise TraceError(
-                f"{folder} and {earlier} are two runs of one name: rename one of the folders, or leave it out"
+                f"{folder} and {names[name]} are two runs of one name: rename one of the folders, or leave it out"
             )
-    return known.folders
-
-
-class _Known:
-    """Run folders by where they are on disk, and by their names."""
-
-    def __init__(self) -> None:
-        self.folders: list[Path] = []
-        self._places: dict[object, Path] = {}
-        self._names: dict[str, Path] = {}
-
-    def add(self, folder: Path) -> None:
-        """Know this one, too."""
-        self.folders.append(folder)
-        self._places[_place(folder)] = self._names[run_name(folder)] = folder
-
-    def like(self, folder: Path) -> Path | None:
-        """The known folder that is this one, or else has its name."""
-        return self._places.get(_place(folder)) or self._names.get(run_name(folder))
+        places[place] = names[name] = folder
+    return list(places.values())
 
 
 def _place(folder: Path) -> object:
@@ -105,42 +68,6 @@ def _place(folder: Path) -> object:
         return found.st_dev, found.st_ino
     except OSError:
         return folder
-
-
-def load_many(where: Path | Sequence[Path]) -> Loaded:
-    """All that can be loaded of many run folders, or of the folders in one parent folder.
-
-    Skipped and named: what is no run, a trace of another version, a damaged one, and a run that is named
-    twice, or has the name of one before. Incomplete runs are loaded and flagged by `runs.status`; `complete` leaves
-    them out.
-    """
-    parts, known, skipped = [], _Known(), []
-    for folder in run_folders(where):
-        try:
-            found = tables_of(folder)
-        except TraceError as error:
-            skipped.append(Skipped(folder, str(error)))
-            continue
-        if earlier := known.like(folder):
-            skipped.append(Skipped(folder, f"{folder}: run {run_name(folder)} is there twice; {earlier} was loaded"))
-            continue
-        parts.append(found)
-        known.add(folder)
-    return Loaded(_joined(parts), known.folders, skipped)
-
-
-def run_folders(where: Path | Sequence[Path]) -> list[Path]:
-    """The folders to look into: those given, a run folder itself, or the visible folders in a parent, by name.
-
-    Raises `TraceError` where a single folder that was given is none.
-    """
-    if not isinstance(where, Path):
-        return [Path(folder) for folder in where]
-    if not where.is_dir():
-        raise TraceError(f"{where}: no such folder; name a run folder or a folder of runs")
-    if (where / "run.json").exists():
-        return [where]
-    return sorted(path for path in where.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def complete(frames: Frames) -> Frames:

@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.acceptance import RATES, pool, pool_lengths
-from analysis.figures.look import ACCEPTED, ENOUGH, GREY, TEXT, figure, percent, series, share_axis, status_of
+from analysis.figures.look import ACCEPTED, ENOUGH, GREY, TEXT, figure, percent, series, share_axis, shown, status_of
 from gsd.errors import InputError
 
 FEWEST_TOKENS = 5  # of a syntax type, for it to be drawn
@@ -67,7 +67,7 @@ def acceptance_by_q(rows: pd.DataFrame) -> go.Figure:
 def acceptance_by_source(rows: pd.DataFrame) -> go.Figure:
     """Share accepted by what drafted the guess."""
     pooled = _pooled(rows, "source").sort_values("share")
-    title = _accepted_title(pooled[::-1], lambda row: f"by {row.source}")
+    title = _accepted_title(pooled[::-1], lambda row: f"by {shown(row.source)}")
     return _bars(pooled, "source", "tested", title, _subtitle(pooled), SHARE)
 
 
@@ -76,7 +76,7 @@ def acceptance_by_kind(rows: pd.DataFrame) -> go.Figure:
     pooled = _some(rows).assign(kind=rows["kind"].fillna("(no kind)")).sort_values("share")
     if pooled["method"].nunique() > 1:
         pooled["kind"] += " · " + pooled["method"]
-    title = _accepted_title(pooled[::-1], lambda row: f"on {row.kind}")
+    title = _accepted_title(pooled[::-1], lambda row: f"on {shown(row.kind)}")
     return _bars(pooled, "kind", "tested", title, _subtitle(pooled), SHARE)
 
 
@@ -108,8 +108,8 @@ def acceptance_rates(rows: pd.DataFrame) -> go.Figure:
                  hovertemplate="%{y:.1%}<extra></extra>")  # fmt: skip
     if several:
         made.add_scatter(
-            x=known["denominator"].map(_RATES), y=known["rate"], mode="markers", name="run", text=known["run"],
-            marker={"symbol": "circle-open", "color": TEXT, "size": 8},
+            x=known["denominator"].map(_RATES), y=known["rate"], mode="markers", name="run",
+            text=known["run"].map(shown), marker={"symbol": "circle-open", "color": TEXT, "size": 8},
             hovertemplate="%{text}: %{y:.1%}<extra></extra>",
         )  # fmt: skip
     return share_axis(made)
@@ -121,8 +121,8 @@ def drafted_by_syntax(rows: pd.DataFrame) -> go.Figure:
     languages = sorted(frequent["language"].unique())
     if len(languages) > 1:
         frequent = frequent.assign(type=frequent["language"] + ": " + frequent["type"])
-    title = _accepted_title(frequent[::-1], lambda row: row.type, "tokens", "Drafted")
-    subtitle = f"{', '.join(languages)}; types of at least {FEWEST_TOKENS} tokens; 95% intervals"
+    title = _accepted_title(frequent[::-1], lambda row: shown(row.type), "tokens", "Drafted")
+    subtitle = f"{', '.join(map(shown, languages))}; types of at least {FEWEST_TOKENS} tokens; 95% intervals"
     made = _bars(frequent, "type", "tokens", title, subtitle, "drafted / committed tokens")
     return made.update_layout(height=140 + 24 * len(frequent))
 
@@ -196,7 +196,7 @@ def _shares_and_q(pooled: pd.DataFrame, column: str, title: str, x: str) -> go.F
 def _bars(rows: pd.DataFrame, column: str, count: str, title: str, subtitle: str, x: str) -> go.Figure:
     """Horizontal bars of `share`, the largest on top, with how many stand behind each."""
     made = figure(title, subtitle, x, "")
-    labels = [f"{name}  ({number:,})" for name, number in zip(rows[column], rows[count])]
+    labels = [f"{shown(name)}  ({number:,})" for name, number in zip(rows[column], rows[count])]
     made.add_bar(x=rows["share"], y=labels, orientation="h", marker={"color": ACCEPTED, "opacity": 0.6},
                  error_x=_interval(rows) | {"color": TEXT},
                  hovertemplate="%{y}: %{x:.1%}<extra></extra>")  # fmt: skip

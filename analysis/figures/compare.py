@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from analysis.compare import Comparison, ratios_by_prompt
-from analysis.figures.look import ACCEPTED, BONUS, GREY, figure, series, token
+from analysis.figures.look import ACCEPTED, BONUS, GREY, figure, series, shown
 from gsd.lab.means import LEVEL
 
 
@@ -21,11 +21,11 @@ def comparison(compared: Comparison, measure: str) -> go.Figure:
     made.add_vline(x=1, line={"color": GREY, "dash": "dash", "width": 1.5}, annotation_text="equal")
     places = list(range(len(rows)))
     made.add_scatter(x=rows["ratio"], y=places, **series(0).line(mode="markers"), name="a prompt",
-                     customdata=[token(prompt) for prompt in rows["prompt"]],
+                     customdata=[shown(prompt) for prompt in rows["prompt"]],
                      hovertemplate="%{customdata}: %{x:.2f}×<extra></extra>")  # fmt: skip
     made.add_scatter(x=[ratio.value] * 2, y=[-0.5, len(rows) - 0.5], mode="lines",
                      line={"color": BONUS, "dash": "dot", "width": 2}, name=f"geometric mean, {LEVEL:.0%} interval",
                      hovertemplate="geometric mean %{x:.2f}×<extra></extra>")  # fmt: skip
-    names = [token(prompt) for prompt in rows["prompt"]]
+    names = [shown(prompt) for prompt in rows["prompt"]]
     made.update_yaxes(tickvals=places, ticktext=names, showgrid=False, autorange="reversed")
     return made.update_layout(height=200 + 22 * len(rows))

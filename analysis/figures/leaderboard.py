@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.figures.look import ACCEPTED, ENOUGH, GREY, SCALE, ends_of, figure, numbers, series, token
+from analysis.figures.look import ACCEPTED, ENOUGH, GREY, SCALE, ends_of, figure, numbers, series, shown
 from analysis.leaderboard import Bench, against
 from gsd.errors import InputError
 from gsd.lab.means import LEVEL
@@ -14,13 +14,13 @@ from gsd.lab.means import LEVEL
 def leaderboard(bench: Bench) -> go.Figure:
     """Geometric mean of every method's speed-ups with its interval, and a mark for each prompt."""
     rows = bench.methods
-    names = [token(method) for method in rows["method"]]
+    names = [shown(method) for method in rows["method"]]
     subtitle = f"geometric mean and {LEVEL:.0%} interval over {bench.measured} prompts; a mark is a prompt"
     made = figure(_leader(bench), subtitle, "measured speed-up (ratio)", "")
     made.add_vline(x=1, line={"color": GREY, "dash": "dash", "width": 1.5})
     marks = bench.prompts
-    made.add_scatter(x=marks["speedup"], y=[token(method) for method in marks["method"]], mode="markers",
-                     name="a prompt", customdata=[token(prompt) for prompt in marks["prompt"]],
+    made.add_scatter(x=marks["speedup"], y=[shown(method) for method in marks["method"]], mode="markers",
+                     name="a prompt", customdata=[shown(prompt) for prompt in marks["prompt"]],
                      marker={"symbol": "line-ns", "size": 14, "color": GREY, "line": {"width": 1.5, "color": GREY}},
                      hovertemplate="%{y}, %{customdata}: %{x:.2f}×<extra></extra>")  # fmt: skip
     interval = {"type": "data", "array": rows["high"] - rows["speedup"], "arrayminus": rows["speedup"] - rows["low"],
@@ -42,15 +42,15 @@ def by_prompt(bench: Bench) -> go.Figure:
     others = bench.prompts[~bench.prompts["prompt"].isin(order["prompt"])]  # where the leader failed
     labels = {row["prompt"]: _label(row) for part in (order, others) for row in part.to_dict("records")}
     low, high = order["speedup"].iloc[[0, -1]]
-    title = f"{token(leader)}: {low:.2f}× to {high:.2f}× over {len(order)} prompts, measured"
+    title = f"{shown(leader)}: {low:.2f}× to {high:.2f}× over {len(order)} prompts, measured"
     made = figure(title, "the median over repeats for each prompt", "measured speed-up (ratio)", "")
     made.add_vline(x=1, line={"color": GREY, "dash": "dash", "width": 1.5})
     for index, method in enumerate(bench.methods["method"]):
         part = bench.prompts[bench.prompts["method"] == method]
         look = series(index)
         made.add_scatter(x=part["speedup"], y=[labels[prompt] for prompt in part["prompt"]], mode="markers",
-                         name=token(method), marker={"color": look.color, "symbol": look.symbol, "size": 8},
-                         hovertemplate=f"%{{y}}, {token(method)}: %{{x:.2f}}×<extra></extra>")  # fmt: skip
+                         name=shown(method), marker={"color": look.color, "symbol": look.symbol, "size": 8},
+                         hovertemplate=f"%{{y}}, {shown(method)}: %{{x:.2f}}×<extra></extra>")  # fmt: skip
     made.update_yaxes(categoryorder="array", categoryarray=list(labels.values()), autorange="reversed")
     return made.update_layout(height=200 + 24 * len(labels))
 
@@ -66,14 +66,14 @@ def by_kind(table: pd.DataFrame, counts: pd.Series) -> go.Figure:
     best = cells.idxmax()
     title = f"{cells.min():.2f}× to {cells.max():.2f}× by method and kind of prompt, measured"
     if counts[best[1]] >= ENOUGH:
-        title = f"{token(best[0])} on {token(best[1])} prompts is fastest: {cells.max():.2f}×, measured"
+        title = f"{shown(best[0])} on {shown(best[1])} prompts is fastest: {cells.max():.2f}×, measured"
     made = figure(title, "geometric mean over the prompts of a kind, their number in brackets", "kind of prompt", "")
-    kinds = {kind: f"{token(kind)} ({counts[kind]})" for kind in table.columns}
+    kinds = {kind: f"{shown(kind)} ({counts[kind]})" for kind in table.columns}
     low, high = ends_of(cells)
-    made.add_heatmap(x=list(kinds.values()), y=[token(method) for method in table.index], z=table.to_numpy(),
+    made.add_heatmap(x=list(kinds.values()), y=[shown(method) for method in table.index], z=table.to_numpy(),
                      zmin=low, zmax=high, colorscale=SCALE, showscale=False, xgap=2, ygap=2,
                      hovertemplate="%{y} on %{x}: %{z:.2f}×<extra></extra>")  # fmt: skip
-    places = [(kinds[kind], token(method)) for method, kind in cells.index]
+    places = [(kinds[kind], shown(method)) for method, kind in cells.index]
     made.add_scatter(**numbers(*zip(*places), cells, (low, high), "{:.2f}"))
     made.update_xaxes(showgrid=False, type="category")
     made.update_yaxes(showgrid=False, type="category", autorange="reversed")
@@ -90,18 +90,18 @@ def _leader(bench: Bench) -> str:
     first, speedup, prompts = (drafters if alone else bench.methods)[["method", "speedup", "prompts"]].iloc[0]
     measured = f"measured on {prompts} prompts"
     if alone:
-        return f"{token(first)}: {speedup:.2f}× over plain decoding, {measured}; no other drafter was"
+        return f"{shown(first)}: {speedup:.2f}× over plain decoding, {measured}; no other drafter was"
     if prompts < ENOUGH or len(bench.methods) == 1:
-        return f"{token(first)}: {speedup:.2f}×, {measured}"
-    title = f"{token(first)} leads with {speedup:.2f}×, {measured}"
+        return f"{shown(first)}: {speedup:.2f}×, {measured}"
+    title = f"{shown(first)} leads with {speedup:.2f}×, {measured}"
     second = bench.methods["method"].iloc[1]
     paired = against(bench, first, second)
     if paired and paired.verdict.startswith("higher"):
         return title
-    return f"{token(first)}: {speedup:.2f}×, measured; no difference to {token(second)} is shown"
+    return f"{shown(first)}: {speedup:.2f}×, measured; no difference to {shown(second)} is shown"
 
 
 def _label(row: dict[str, object]) -> str:
     """The prompt's name, and its kind where the name does not begin with it."""
     prompt, kind = str(row["prompt"]), row["kind"]
-    return token(prompt) if pd.isna(kind) or prompt.startswith(kind) else f"{token(prompt)} · {token(kind)}"
+    return shown(prompt) if pd.isna(kind) or prompt.startswith(kind) else f"{shown(prompt)} · {shown(kind)}"

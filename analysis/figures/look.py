@@ -3,7 +3,10 @@
 Colours are Okabe–Ito, darkened or lightened where the paper asks for it, and never alone: whatever
 differs in colour differs in its marker, dash or fill pattern as well. Figures are drawn for a light page;
 `in_dark` gives each colour its counterpart for a dark one. Text has a contrast of at least 4.5 : 1, marks
-of 3 : 1, on either. Paper is transparent. Text of tokens is untrusted and goes through `token`.
+of 3 : 1, on either. Paper is transparent.
+
+plotly reads tags, entities, formulas and fields in any text. So text that is not ours goes through `shown` (names of
+runs, methods, prompts, kinds, sources) or `token` (tokens).
 """
 
 from __future__ import annotations
@@ -113,7 +116,7 @@ def joined(*parts: str) -> str:
 def status_of(rows: pd.DataFrame) -> str:
     """How the one run of the rows ended, for a subtitle, where it did not end well."""
     status = rows["status"].iloc[0]
-    return "" if status == "complete" else f"{status} run"
+    return "" if status == "complete" else f"{shown(status)} run"
 
 
 def in_dark(made: go.Figure) -> go.Figure:
@@ -157,10 +160,18 @@ def percent(share: float) -> str:
     return f"{share:.0%}" if share >= 0.1 or share == 0 else f"{100 * share:.2g}%"
 
 
+def shown(text: str) -> str:
+    """Text that is not ours, as plotly shows it literally: `<b>` is `&lt;b&gt;`.
+
+    plotly reads tags and entities, formulas between `$`, and in templates for hover fields in `%{}`.
+    """
+    printable = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+    return html.escape(printable, quote=False).replace("$", "&#36;").replace("%{", "&#37;{") or "∅"
+
+
 def token(text: str) -> str:
-    """Token text for a label: white space shown (`·` space, `↵` newline, `→` tab), nothing read as markup."""
-    shown = "".join(_SHOWN.get(char, char if char.isprintable() else f"\\u{ord(char):04x}") for char in text)
-    return html.escape(shown, quote=False).replace("$", "&#36;") or "∅"  # plotly reads tags, and formulas between $
+    """Token text for a label: `shown`, with white space to be seen (`·` space, `↵` newline, `→` tab)."""
+    return shown("".join(_SHOWN.get(char, char) for char in text))
 
 
 def short(text: str) -> str:

@@ -29,8 +29,8 @@ from analysis.figures.look import (
     series,
     share_axis,
     short,
+    shown,
     status_of,
-    token,
     whole_ticks,
 )
 from analysis.overlap import pool
@@ -74,8 +74,9 @@ def redundancy_by_run(rows: pd.DataFrame) -> go.Figure:
     runs = _count(len(complete), "complete run")
     title = f"Redundancy is {percent(pooled)} of {unrolled:,.0f} unrolled nodes in {runs}"
     made = figure(title, _POOLED, "kind of prompt", "redundancy (% of unrolled nodes)")
-    of_kind = complete.assign(kind=_kinds(complete["kind"]))
-    return _points_and_pooled(made, of_kind, "kind", "redundancy", ("extra_copies", "unrolled"))
+    of_kind = complete.assign(kind=_kinds(complete["kind"]).map(shown))
+    made = _points_and_pooled(made, of_kind, "kind", "redundancy", ("extra_copies", "unrolled"))
+    return made.update_xaxes(type="category")
 
 
 def ngram_overlap_by_step(rows: pd.DataFrame) -> go.Figure:
@@ -112,13 +113,13 @@ def ngram_overlap_by_kind(rows: pd.DataFrame) -> go.Figure:
     single = _some(rows)[rows["n"] == 1].sort_values("overlap", ascending=False)
     known = single[single["occurrences"] >= ENOUGH]
     several = rows["method"].nunique() > 1
-    ends = [f"{percent(row.overlap)} of {row.occurrences:,} in {token(kind)}{f', {row.method}' * several}"
+    ends = [f"{percent(row.overlap)} of {row.occurrences:,} in {shown(kind + f', {row.method}' * several)}"
             for kind, row in zip(_kinds(known["kind"]), known.itertuples())]  # fmt: skip
     title = f"Tokens that recur: {' to '.join(dict.fromkeys([ends[0], ends[-1]]))}" if ends else _overlap_title(rows)
     made = figure(title, "by kind of prompt and method, complete runs", "n (tokens)", _SHARE_OF_NGRAMS)
     groups = rows.assign(kind=_kinds(rows["kind"])).groupby(["kind", "method"])
     for index, ((kind, method), part) in enumerate(groups):
-        name = f"{token(kind)}, {method} ({_count(part['runs'].max(), 'run')})"
+        name = f"{shown(kind)}, {shown(method)} ({_count(part['runs'].max(), 'run')})"
         made.add_scatter(x=part["n"], y=part["overlap"], name=name, **series(index).line(), **_hover(part, "n = %{x}"))
     beside = {"orientation": "v", "x": 1.02, "y": 1, "yanchor": "top"}  # too many names for one line
     return share_axis(made).update_xaxes(dtick=1).update_layout(legend=beside)
@@ -245,7 +246,7 @@ def _points_and_pooled(made: go.Figure, rows: pd.DataFrame, x: str, share: str, 
     made.add_scatter(
         x=rows[x],
         y=rows[share],
-        text=rows["run"],
+        text=rows["run"].map(shown),
         mode="markers",
         name="a run",
         cliponaxis=False,

@@ -22,8 +22,8 @@ from analysis.figures.look import (
     joined,
     percent,
     series,
+    shown,
     status_of,
-    token,
     whole_ticks,
 )
 from analysis.speed import PHASES
@@ -71,7 +71,7 @@ def time_by_phase(rows: pd.DataFrame) -> go.Figure:
     sums = complete.groupby(["method", "phase"])[["ms", "new_tokens"]].sum()
     per_token = (sums["ms"] / sums["new_tokens"]).unstack("method")
     counts = complete.groupby("method")["run"].nunique()
-    labels = list(per_token) if alone else [f"{method}  ({counts[method]:,})" for method in per_token]
+    labels = [*map(shown, per_token)] if alone else [f"{shown(method)}  ({counts[method]:,})" for method in per_token]
     title = _largest(sums["ms"].groupby("phase").sum())
     if alone:
         title = f"{per_token.sum().iloc[0]:,.1f} ms a token"
@@ -97,14 +97,14 @@ def speedup_so_far(rows: pd.DataFrame) -> go.Figure:
     for index, (run, part) in enumerate(rows.groupby("run", sort=False)):
         made.add_scatter(x=part["tokens_so_far"], y=part["speedup_so_far"], name=_short_name(part),
                          **series(index).line(),
-                         hovertemplate=f"{run}, %{{x}} tokens: %{{y:.2f}}×<extra></extra>")  # fmt: skip
+                         hovertemplate=f"{shown(run)}, %{{x}} tokens: %{{y:.2f}}×<extra></extra>")  # fmt: skip
     return made.update_yaxes(rangemode="tozero")
 
 
 def _short_name(rows: pd.DataFrame) -> str:
     """Kind and method of a run, or the run's name where it has no kind."""
     first = rows.iloc[0]
-    return f"{token(first['kind'])}, {first['method']}" if isinstance(first["kind"], str) else token(first["run"])
+    return shown(f"{first['kind']}, {first['method']}" if isinstance(first["kind"], str) else first["run"])
 
 
 def _some(rows: pd.DataFrame) -> pd.DataFrame:

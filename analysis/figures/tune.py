@@ -26,7 +26,7 @@ from analysis.figures.look import (
     ends_of,
     figure,
     numbers,
-    token,
+    shown,
 )
 from analysis.tune import SETTINGS, cheapest_best, pareto, to_paste
 from gsd.errors import InputError
@@ -134,7 +134,7 @@ def by_kind(rows: pd.DataFrame) -> go.Figure:
         raise InputError("no kind of text has a modelled speed-up: none is covered by the atlas, or costs are missing")
     made = figure(_gain(rows), "mean over the texts of a kind, their number in brackets; best of the replayed settings",
                   "modelled speed-up (ratio)", "")  # fmt: skip
-    labels = [f"{token(str(kind))} ({texts})" for kind, texts in zip(rows["kind"], rows["texts"])]
+    labels = [f"{shown(str(kind))} ({texts})" for kind, texts in zip(rows["kind"], rows["texts"])]
     marks = (("reference", "the defaults", {"symbol": "diamond-open", "color": REJECTED, "size": 13}),
              ("best", "best replayed", {"symbol": "star", "color": ACCEPTED, "size": 13}),
              ("here", "this setting", {"symbol": "x-thin", "color": BONUS, "size": 10}))  # fmt: skip
@@ -156,7 +156,7 @@ def _gain(rows: pd.DataFrame) -> str:
     """What there is to gain; on which kind the most, where that kind has enough texts to say so."""
     covered = rows.dropna(subset="here")["kind"]
     if len(covered) < len(rows):
-        but = f", but for {', '.join(token(str(kind)) for kind in covered)} ({len(covered)} of {len(rows)})"
+        but = f", but for {', '.join(shown(str(kind)) for kind in covered)} ({len(covered)} of {len(rows)})"
         return "This setting is not covered" + (but if len(covered) else "")
     known = rows.dropna(subset=["here", "best"])
     if known.empty:
@@ -164,7 +164,7 @@ def _gain(rows: pd.DataFrame) -> str:
     widest = known.loc[(known["best"] - known["here"]).idxmax()]
     here, best = widest[["here", "best"]]
     if widest["texts"] >= ENOUGH and best - here >= 0.005:
-        return f"{token(str(widest['kind']))} has most to gain: {here:.2f}× here, {best:.2f}× at best"
+        return f"{shown(str(widest['kind']))} has most to gain: {here:.2f}× here, {best:.2f}× at best"
     low, high = known["here"].min(), known["here"].max()
     return f"This setting: {low:.2f}× to {high:.2f}× by kind of text, modelled"
 

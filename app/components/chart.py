@@ -77,5 +77,5 @@ def _without_title(figure: go.Figure) -> go.Figure:
 
 
 def _safe(text: str) -> str:
-    """A title escapes the text of tokens for plotly, and not the names of runs: here all of it is escaped, once."""
+    """A title is escaped where text in it is not ours, and not elsewhere: here all of it is, once."""
     return html.escape(html.unescape(text))

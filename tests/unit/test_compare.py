@@ -1,14 +1,11 @@
 """A difference is claimed where there is one, not where there is none, and never over unpaired prompts."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from analysis.compare import compare, compare_runs, ratios_by_prompt
+from analysis.compare import compare, ratios_by_prompt
 from analysis.figures.compare import comparison
 from gsd.errors import InputError
-
-SIX = [f"p{n}" for n in range(6)]
 
 
 def values(numbers):
@@ -65,26 +62,6 @@ def test_verdicts_say_which_way_or_that_nothing_was_shown():
 def test_what_has_no_ratio_is_refused_by_name(candidate, reference, message):
     with pytest.raises(InputError, match=message):
         compare(candidate, reference)
-
-
-def runs(numbers, **changes):
-    rows = {"run": SIX, "prompt_id": SIX, "status": "complete", "tokens_per_s": numbers}
-    return pd.DataFrame(rows | changes)
-
-
-def test_runs_are_paired_by_prompt_and_repeats_averaged():
-    doubled = pd.concat([runs([1.0] * 6), runs([3.0] * 6)])
-    assert compare_runs(doubled, runs([1.0] * 6), "tokens_per_s").ratio.value == pytest.approx(2.0)
-
-
-def test_runs_without_a_number_or_an_end_are_refused():
-    column = "tokens_per_s"
-    with pytest.raises(InputError, match="leave out p2"):
-        compare_runs(runs([1.0] * 6), runs([1.0] * 6, status=["complete"] * 2 + ["failed"] + ["complete"] * 3), column)
-    with pytest.raises(InputError, match="no column of numbers 'status'"):
-        compare_runs(runs([1.0] * 6), runs([1.0] * 6), "status")
-    with pytest.raises(InputError, match="prompt 'p0' is nan"):
-        compare_runs(pd.concat([runs([1.0] * 6), runs([float("nan")] * 6)]), runs([1.0] * 6), column)
 
 
 def test_the_figure_says_the_verdict_and_shows_every_prompt_and_the_interval():

@@ -1,4 +1,4 @@
-"""Many folders give what can be read of them, and name the rest; only complete runs are left for averages."""
+"""What cannot be read is refused by name; unfinished runs are flagged, and only complete ones left for averages."""
 
 import json
 import resource
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from fixtures.recorded import record_run
 
-from analysis.load import complete, load, load_many
+from analysis.load import complete, load
 from gsd.errors import TraceError
 from gsd.trace.tables import NAMES, SCHEMAS
 
@@ -22,37 +22,48 @@ def edit_head(folder, **changes):
     (folder / "run.json").write_text(json.dumps(head | changes))
 
 
-def test_what_cannot_be_read_is_skipped_and_named(tmp_path):
-    good = record_run(tmp_path)
-    newer, foreign, damaged = (record_run(tmp_path) for _ in range(3))
-    edit_head(newer, schema=99)
-    (foreign / "run.json").write_text('{"schema": 1, "model": "another program"}')
-    lines = (damaged / "events.jsonl").read_text().splitlines()
-    (damaged / "events.jsonl").write_text("\n".join([lines[0], "{torn", *lines[2:], ""]))
-    for folder in (foreign, damaged):
-        shutil.rmtree(folder / "tables")
-    (tmp_path / "notes").mkdir()
-    (tmp_path / ".staging").mkdir()
-    twin, copy = tmp_path / "zz-link", tmp_path / "zz-copy"
-    twin.symlink_to(good, target_is_directory=True)
-    shutil.copytree(good, copy)  # a run of its own
+def newer(folder):
+    edit_head(folder, schema=99)
 
-    loaded = load_many(tmp_path)
-    assert loaded.folders == [good, copy]
-    reasons = {one.folder: one.reason for one in loaded.skipped}
-    assert set(reasons) == {newer, foreign, damaged, tmp_path / "notes", twin}
-    assert "schema 99" in reasons[newer]
-    assert "not a trace" in reasons[foreign]
-    assert "5 of 6 rounds" in reasons[damaged]
-    assert "no run.json" in reasons[tmp_path / "notes"]
-    assert "twice" in reasons[twin] and str(good) in reasons[twin]
-    assert all("\n" not in reason and str(folder) in reason for folder, reason in reasons.items())
+
+def foreign(folder):
+    (folder / "run.json").write_text('{"schema": 1, "model": "another program"}')
+    shutil.rmtree(folder / "tables")
+
+
+def damaged(folder):
+    lines = (folder / "events.jsonl").read_text().splitlines()
+    (folder / "events.jsonl").write_text("\n".join([lines[0], "{torn", *lines[2:], ""]))
+    shutil.rmtree(folder / "tables")
+
+
+def no_run(folder):
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+@pytest.mark.parametrize(("spoil", "reason"), [(newer, "schema 99"), (foreign, "not a trace"),
+                                               (damaged, "5 of 6 rounds"), (no_run, "no run.json"),
+                                               (shutil.rmtree, "no run.json")])  # fmt: skip
+def test_what_cannot_be_read_is_refused_by_its_folder_and_reason_in_one_line(tmp_path, spoil, reason):
+    good, bad = record_run(tmp_path), record_run(tmp_path)
+    spoil(bad)
+    with pytest.raises(TraceError, match=reason) as caught:
+        load([good, bad])
+    assert str(bad) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_copy_is_a_run_of_its_own_and_a_link_is_none(tmp_path):
+    run, copy, link = record_run(tmp_path), tmp_path / "copy", tmp_path / "link"
+    shutil.copytree(run, copy)
+    link.symlink_to(run, target_is_directory=True)
+    assert load([run, copy, link]).runs["run"].tolist() == [run.name, "copy"]
 
 
 @pytest.mark.parametrize("end", [None, "failed", "cancelled"])
 def test_unfinished_runs_are_loaded_flagged_and_not_averaged(tmp_path, end):
     other, good = record_run(tmp_path, end=end), record_run(tmp_path)
-    frames = load_many([other, good]).frames()
+    frames = load([other, good])
     assert frames.runs["status"].tolist() == [end or "incomplete", "complete"]
     kept = complete(frames)
     for name in NAMES:
@@ -65,7 +76,7 @@ def test_a_torn_run_is_loaded_up_to_the_tear_as_incomplete(tmp_path):
     run = record_run(tmp_path, end=None)
     events = run / "events.jsonl"
     events.write_bytes(events.read_bytes()[:-20])
-    frames = load_many(run).frames()
+    frames = load([run])
     assert frames.runs["status"].tolist() == ["incomplete"]
     assert len(frames.steps) == 5
 
@@ -77,10 +88,8 @@ def test_broken_parquet_is_rebuilt_from_the_events(tmp_path):
     assert load([run]).nodes.equals(whole.nodes)
 
 
-def test_a_folder_that_is_not_there_is_refused_and_an_empty_one_gives_empty_frames(tmp_path):
-    with pytest.raises(TraceError, match="nowhere"):
-        load_many(tmp_path / "nowhere")
-    assert load_many(tmp_path).frames().nodes.empty
+def test_no_folder_gives_empty_frames():
+    assert all(getattr(load([]), name).empty for name in NAMES)
 
 
 @pytest.mark.slow
@@ -96,7 +105,7 @@ def test_two_hundred_runs_of_a_million_nodes_take_less_than_2_gb(tmp_path):
         pq.write_table(parts[name], model / "tables" / f"{name}.parquet")
 
     before, start = peak_bytes(), time.perf_counter()
-    frames = load_many([model, *runs]).frames()
+    frames = load([model, *runs])
     print(f"{len(frames.nodes):,} nodes of 200 runs in {time.perf_counter() - start:.1f} s, "
           f"{(peak_bytes() - before) / 1e9:.2f} GB more")  # fmt: skip
     assert len(frames.runs) == 200
