@@ -3,24 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from gsd.drafting.lookup import Lookup
 
 FOUND = {"lookup": "in the text so far", "history": "among rejected hypotheses"}  # source -> where it looks
-
-
-def draft_logq(step: dict[str, Any]) -> list[float | None]:
-    """By node, the natural log of what the draft gave it behind its tree path; None where the draft did not say.
-
-    In the trace a node that was looked up has the estimate of its source; the draft's word about it, if it was
-    asked later and thought of it, too, is a decision.
-    """
-    graph, decisions = step["graph"], step["decisions"]
-    columns = zip(decisions["node"], decisions["rule"], decisions["logq"])
-    said = {node: logq for node, rule, logq in columns if rule == "source"}
-    return [said.get(node) if source in FOUND else logq
-            for node, (source, logq) in enumerate(zip(graph["source"], graph["logq"]))]  # fmt: skip
 
 
 def matched_tokens(before: Sequence[int], drafted: Sequence[int]) -> int | None:
