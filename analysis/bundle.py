@@ -227,9 +227,8 @@ def _too_large(file: Path, info: zipfile.ZipInfo) -> InputError:
 
 
 def _check_run(folder: Path, file: Path) -> None:
-    run = read_run(folder)
     try:
-        check_run(run)
+        check_run(read_run(folder))
     except TraceError as error:
         raise _no_bundle(file, f"run {folder.name} is no trace: {str(error).replace(str(folder), '')[2:]}") from None
 

@@ -1,4 +1,4 @@
-"""What happened to one thing in the graph of a round, in words. HTML, with every token escaped."""
+"""What happened to one thing in the graph of a round, in words. HTML; texts of tokens come escaped from the step."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.faces import AFTER_END, face, fates, levels, shared_by_merges, unrolled_nodes, verdicts
-from analysis.hypotheses import leaves, path
-from analysis.sources import draft_logq, is_found, matched_tokens
-from analysis.words import code, percent
+from analysis.faces import face, fates, shared_by_merges, unrolled_nodes
+from analysis.sources import is_found, matched_tokens
+from analysis.words import percent
 from gsd.drafting.graph import tree_path
+from gsd.trace.parts import GraphColumns
+from gsd.trace.recorded_step import AFTER_END, RecordedStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +42,17 @@ def _share(logp: float | None) -> float:
     return 0.0 if logp is None else math.exp(logp)
 
 
-def explain(step: dict[str, Any], meta: dict[str, Any], id: str, before: Sequence[int] = ()) -> Explanation | None:
+def explain(step: RecordedStep, meta: dict[str, Any], id: str, before: Sequence[int] = ()) -> Explanation | None:
     """Explain `n7`, `m2`, `c5`, `h3` or `b` of a round; None where the round has no such thing.
 
-    `step` is a record with its graph, `meta` the run's run.json, `before` the ids of the text up to
+    `step` holds its graph, `meta` the run's run.json, `before` the ids of the text up to
     the round's root, as far as it is known.
     """
     kind, number = id[:1], id[1:]
-    if id == "b" and step["bonus"]:
+    if id == "b" and step.bonus:
         return _bonus(step)
     index = int(number) if number.isdecimal() else -1
-    sizes = {"n": len(step["graph"]["token"]), "m": len(step["merges"]["node"]), "c": len(step["decisions"]["kind"]),
-             "h": len(leaves(step))}  # fmt: skip
+    sizes = {"n": len(step.graph), "m": len(step.merges), "c": len(step.decisions), "h": len(step.tree.leaves)}
     if not 0 <= index < sizes.get(kind, 0):
         return None
     if kind == "n":
@@ -62,7 +62,7 @@ def explain(step: dict[str, Any], meta: dict[str, Any], id: str, before: Sequenc
     return _merge(step, drafted_by(meta), index) if kind == "m" else _candidate(step, drafted_by(meta), index)
 
 
-def tell(step: dict[str, Any], meta: dict[str, Any], id: str | None, before: Sequence[int] = ()) -> Explanation:
+def tell(step: RecordedStep, meta: dict[str, Any], id: str | None, before: Sequence[int] = ()) -> Explanation:
     """What is selected, or else what happened in the round."""
     return explain(step, meta, id or "", before) or story(step, meta)
 
@@ -95,172 +95,171 @@ def drafted_by(meta: dict[str, Any]) -> Drafted:
     return Drafted(meta["spec"]["drafting"], sources, reasons, told["judges"])
 
 
-def story(step: dict[str, Any], meta: dict[str, Any]) -> Explanation:
+def story(step: RecordedStep, meta: dict[str, Any]) -> Explanation:
     """What happened in a round, from the draft to the target's own token."""
     settings = drafted_by(meta)
-    if not step["drafted_nodes"]:
+    if not step.drafted_nodes:
         why = settings.reasons["undrafted"]
         return Explanation("Nothing was drafted", [f"{why} The target's forward gave one token, its own.".strip()])
     drafted = _proposed(step, settings)
-    if step["merged"]:
+    if step.merged:
         unrolled = _counted(unrolled_nodes(step, settings.depth), "node")
-        drafted += (f" {_counted(step['merged'], 'candidate')} merged into a node already there; unrolled, each path "
+        drafted += (f" {_counted(step.merged, 'candidate')} merged into a node already there; unrolled, each path "
                     f"for itself, the graph holds {unrolled}.")  # fmt: skip
-    if not step["verified_nodes"]:
+    if not step.verified_nodes:
         return Explanation(_gain(step), [drafted, settings.reasons["none verified"],
                                          _end_of_walk(step, settings)])  # fmt: skip
-    verified = f"The target looked at <b>{_raw(step['verified_nodes'])}</b> in one forward"
-    verified += ", a merged node once for each path to it" if step["merged"] else ""
+    verified = f"The target looked at <b>{_raw(step.verified_nodes)}</b> in one forward"
+    verified += ", a merged node once for each path to it" if step.merged else ""
     budget = settings.values.get("budget")
-    verified += f"; the budget of {budget} allows no more." if step["verified_nodes"] == budget else "."
+    verified += f"; the budget of {budget} allows no more." if step.verified_nodes == budget else "."
     return Explanation(_gain(step), [drafted, verified, _end_of_walk(step, settings)])
 
 
-def _proposed(step: dict[str, Any], settings: Drafted) -> str:
+def _proposed(step: RecordedStep, settings: Drafted) -> str:
     """How many nodes there were, and who brought them."""
-    sources = Counter(step["graph"]["source"])
+    sources = Counter(step.graph.sources)
     said = []
-    if levels(step):
-        times = f"{'in' if settings.estimates else 'on'} {_counted(levels(step), settings.reasons['asked'])}"
+    if step.graph.levels:
+        times = f"{'in' if settings.estimates else 'on'} {_counted(step.graph.levels, settings.reasons['asked'])}"
         said.append(f"The draft proposed <b>{_counted(sources['draft'], 'node')}</b> {times}.")
     said += [f"<b>{_counted(sources[source], 'node')}</b> {'was' if sources[source] == 1 else 'were'} found {where}."
              for source, where in settings.sources.items() if sources[source]]  # fmt: skip
     return " ".join(said)
 
 
-def _gain(step: dict[str, Any]) -> str:
-    accepted, bonus = len(step["accepted"]), " and one of the target's own" if step["bonus"] else ""
+def _gain(step: RecordedStep) -> str:
+    accepted, bonus = len(step.accepted), " and one of the target's own" if step.bonus else ""
     return f"{_counted(accepted, 'drafted token')} accepted{bonus}" if accepted else "No drafted token accepted"
 
 
-def _end_of_walk(step: dict[str, Any], settings: Drafted) -> str:
+def _end_of_walk(step: RecordedStep, settings: Drafted) -> str:
     """Why the accepted path ended where it did."""
-    tree = step["tree"]
-    last = step["accepted"][-1] if step["accepted"] else 0
-    offered = [i for i, parent in enumerate(tree["parent"]) if parent == last]
-    if not step["bonus"]:
+    tree, last = step.tree, step.last
+    offered = [i for i, parent in enumerate(tree.parents) if parent == last]
+    if not step.bonus:
         return "The text ended there."
-    wanted = f"{code(tree['choice_text'][last])} (p = {percent(tree['choice_logp'][last])})"
-    place = "At the root" if last == 0 else f"After {code(tree['text'][last])}"
+    wanted = f"{tree.choice_texts.html[last]} (p = {percent(tree.choice_logp[last])})"
+    place = "At the root" if last == 0 else f"After {tree.texts.html[last]}"
     if not offered:
         return f"{place} nothing was left to verify; the target went on with {wanted}, its own."
-    best = max(offered, key=lambda i: tree["logq"][i])
-    share = percent(tree["logq"][best] - tree["logq"][last])
+    best = max(offered, key=lambda i: tree.logq[i])
+    share = percent(tree.logq[best] - tree.logq[last])
     share = f"estimated at {share}" if settings.estimates else f"q = {share}"
     return (f"{place} the target wanted {wanted}, which was not among what it was shown; likeliest there was "
-            f"{code(tree['text'][best])} ({share}).")  # fmt: skip
+            f"{tree.texts.html[best]} ({share}).")  # fmt: skip
 
 
-def _node(step: dict[str, Any], settings: Drafted, node: int, before: Sequence[int]) -> Explanation:
-    graph = step["graph"]
+def _node(step: RecordedStep, settings: Drafted, node: int, before: Sequence[int]) -> Explanation:
+    graph = step.graph
     if node == 0:
         text = "The last committed token. Everything drafted in this round continues from here."
-        return Explanation(f"{code(graph['text'][0])} <i>root</i>", [text])
+        return Explanation(f"{graph.texts.html[0]} <i>root</i>", [text])
     outcome = fates(step, face(step))[node]
-    q = draft_logq(step)[node]
-    found = is_found(graph["source"][node])
+    q = step.draft_logq[node]
+    found = is_found(graph.sources[node])
     paragraphs = [
-        f"Node {node}, depth {_raw(graph['depth'][node])}, token id {_raw(graph['token'][node])}. "
+        f"Node {node}, depth {_raw(graph.depths[node])}, token id {_raw(graph.tokens[node])}. "
         f"{_found(step, settings, node, before) if found else ''}{_drafted(step, node, q)}",
         _why_there(step, settings, node),
         *_merges_into(step, settings, node),
         *_verification(step, settings, node),
     ]
-    measures = ({"estimate": graph["logq"][node]} if found else {}) | ({} if q is None else {"q": q})
-    measures |= {"path estimate" if _looked_up_before(graph, node) else "path q": graph["path_logq"][node]}
+    measures = ({"estimate": graph.logq[node]} if found else {}) | ({} if q is None else {"q": q})
+    measures |= {"path estimate" if _looked_up_before(graph, node) else "path q": graph.path_logq[node]}
     flat = face(step).flat[node]
     if flat >= 0:
-        measures["p"] = step["tree"]["target_logp"][flat]
-    return Explanation(f"{code(graph['text'][node])} <i>{outcome}</i>", paragraphs, measures)
+        measures["p"] = step.tree.target_logp[flat]
+    return Explanation(f"{graph.texts.html[node]} <i>{outcome}</i>", paragraphs, measures)
 
 
-def _found(step: dict[str, Any], settings: Drafted, node: int, before: Sequence[int]) -> str:
+def _found(step: RecordedStep, settings: Drafted, node: int, before: Sequence[int]) -> str:
     """Where a node was looked up, and what that was held to be worth."""
-    graph = step["graph"]
-    source, start = graph["source"][node], node
-    while graph["source"][start] in (source, "lookup"):  # what was rejected is looked up last, and runs along
-        start = graph["parent"][start]
-    drafted = [graph["token"][one] for one in tree_path(graph["parent"], start)]
+    graph = step.graph
+    source, start = graph.sources[node], node
+    while graph.sources[start] in (source, "lookup"):  # what was rejected is looked up last, and runs along
+        start = graph.parents[start]
+    drafted = [graph.tokens[one] for one in tree_path(graph.parents, start)]
     matched = matched_tokens(before, drafted) if source == "lookup" else None
     same = f"the same last {matched} tokens" if matched else "the same last tokens"
-    same += f" up to {code(graph['text'][start])}" if start else ""
-    number = graph["depth"][node] - graph["depth"][start]
+    same += f" up to {graph.texts.html[start]}" if start else ""
+    number = graph.depths[node] - graph.depths[start]
     place = "" if number == 1 else f", as number {number} of what follows there"
     where = settings.sources.get(source, _raw(source))
     return (f"<b>Found {where}</b>, behind {same}{place}; by how often such finds came true it was estimated at "
-            f"{percent(graph['logq'][node])}. ")  # fmt: skip
+            f"{percent(graph.logq[node])}. ")  # fmt: skip
 
 
-def _drafted(step: dict[str, Any], node: int, q: float | None) -> str:
+def _drafted(step: RecordedStep, node: int, q: float | None) -> str:
     """What the draft said of a node."""
-    graph = step["graph"]
-    parent, found = graph["parent"][node], is_found(graph["source"][node])
+    graph = step.graph
+    parent, found = graph.parents[node], is_found(graph.sources[node])
     if q is not None:
         asked = "Asked afterwards, " if found else ""
-        return (f"{asked}{'after' if asked else 'After'} {code(graph['text'][parent])} the draft gave it "
-                f"<b>q = {percent(q)}</b>{_rank(step, parent, graph['token'][node])}.")  # fmt: skip
-    if graph["expanded"][parent]:
-        return f"Asked afterwards, the draft did not think of it after {code(graph['text'][parent])}."
+        return (f"{asked}{'after' if asked else 'After'} {graph.texts.html[parent]} the draft gave it "
+                f"<b>q = {percent(q)}</b>{_rank(step, parent, graph.tokens[node])}.")  # fmt: skip
+    if graph.expanded[parent]:
+        return f"Asked afterwards, the draft did not think of it after {graph.texts.html[parent]}."
     return "The draft was not asked about it."
 
 
-def _looked_up_before(graph: dict[str, list[Any]], node: int) -> bool:
+def _looked_up_before(graph: GraphColumns, node: int) -> bool:
     """Whether a node or one on its tree path was looked up, so that estimates stand in for q there."""
-    while node and not is_found(graph["source"][node]):
-        node = graph["parent"][node]
+    while node and not is_found(graph.sources[node]):
+        node = graph.parents[node]
     return node > 0
 
 
-def _rank(step: dict[str, Any], parent: int, token: int) -> str:
+def _rank(step: RecordedStep, parent: int, token: int) -> str:
     """Which choice of the draft a candidate was; candidates stand by falling q."""
-    decisions = step["decisions"]
-    row = [decisions["token"][i] for i, one in enumerate(decisions["parent"])
-           if one == parent and decisions["kind"][i] != "capped"]  # fmt: skip
+    decisions = step.decisions
+    row = [decisions.tokens[i] for i, one in enumerate(decisions.parents)
+           if one == parent and decisions.kinds[i] != "capped"]  # fmt: skip
     return f", its choice number {row.index(token) + 1} of {len(row)}" if token in row else ""
 
 
-def _why_there(step: dict[str, Any], settings: Drafted, node: int) -> str:
+def _why_there(step: RecordedStep, settings: Drafted, node: int) -> str:
     """How the candidate became a node, and whether it was expanded."""
-    decisions = step["decisions"]
-    own = [i for i, n in enumerate(decisions["node"]) if n == node and decisions["kind"][i] != "merged"]
-    kinds = {decisions["kind"][i]: i for i in own}
+    decisions = step.decisions
+    own = [i for i, n in enumerate(decisions.nodes) if n == node and decisions.kinds[i] != "merged"]
+    kinds = {decisions.kinds[i]: i for i in own}
     sentences = []
-    if any(decisions["rule"][i] == "cycle" for i in own):
+    if any(decisions.rules[i] == "cycle" for i in own):
         sentences.append("It matched a node already there, but merging into it would have closed a cycle.")
     if "leaf" in kinds:
         i = kinds["leaf"]
-        sentences.append(f"Kept as a leaf by the probability rule: {percent(decisions['value'][i])} is below the "
-                         f"limit of {percent(decisions['limit'][i])}, so nothing was drafted behind it.")  # fmt: skip
+        sentences.append(f"Kept as a leaf by the probability rule: {percent(decisions.values[i])} is below the "
+                         f"limit of {percent(decisions.limits[i])}, so nothing was drafted behind it.")  # fmt: skip
     elif "capped" in kinds:
         sentences.append(f"Not expanded: it was not among the {settings.values['frontier']} most probable nodes of its "
                          "level (frontier).")  # fmt: skip
-    elif step["graph"]["expanded"][node]:
+    elif step.graph.expanded[node]:
         sentences.append("Added as a new node and expanded: the draft went on from here.")
     else:
         sentences.append(settings.reasons["unexpanded"])
     return " ".join(sentences)
 
 
-def _merges_into(step: dict[str, Any], settings: Drafted, node: int) -> list[str]:
-    merges, text = step["merges"], step["graph"]["text"]
-    if node not in merges["node"]:
+def _merges_into(step: RecordedStep, settings: Drafted, node: int) -> list[str]:
+    merges, texts = step.merges, step.graph.texts.html
+    if node not in merges.nodes:
         return []
     shared = shared_by_merges(step, settings.depth)
     return [
-        f"<b>Merged into it:</b> a candidate of {code(text[merges['parent'][i]])} (node {_raw(merges['parent'][i])}, "
-        f"q = {percent(merges['logq'][i])}): {_agreed(step, i)}. {_shared(shared[i])} "
-        f"{_shift(merges['depth_shift'][i])}"
-        for i, target in enumerate(merges["node"])
+        f"<b>Merged into it:</b> a candidate of {texts[merges.parents[i]]} (node {_raw(merges.parents[i])}, "
+        f"q = {percent(merges.logq[i])}): {_agreed(step, i)}. {_shared(shared[i])} "
+        f"{_shift(merges.depth_shifts[i])}"
+        for i, target in enumerate(merges.nodes)
         if target == node
     ]
 
 
-def _agreed(step: dict[str, Any], index: int) -> str:
+def _agreed(step: RecordedStep, index: int) -> str:
     """Which tokens made a candidate be a node already there."""
-    merges = step["merges"]
-    tokens = len(merges["ngram"][index])
+    merges = step.merges
+    tokens = len(merges.ngrams[index])
     same = "same token" if tokens == 1 else f"same last {tokens} tokens"
-    return f"{same} {code(merges['ngram_text'][index])}"
+    return f"{same} {merges.ngram_texts.html[index]}"
 
 
 def _shared(nodes: int) -> str:
@@ -271,65 +270,63 @@ def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _verification(step: dict[str, Any], settings: Drafted, node: int) -> list[str]:
-    tree = step["tree"]
-    copies = [i for i, n in enumerate(tree["node"]) if n == node]
+def _verification(step: RecordedStep, settings: Drafted, node: int) -> list[str]:
+    tree = step.tree
+    copies = [i for i, n in enumerate(tree.nodes) if n == node]
     if not copies:
         return [settings.reasons["unverified"]]
-    reached = {0, *step["accepted"]}
     count = "" if len(copies) == 1 else f"It stands in the verified tree {len(copies)} times, once for each way to it. "
-    accepted = [i for i in copies if i in reached]
-    became, drawn = verdicts(step), face(step).flat[node]
-    contested = [i for i in copies if tree["parent"][i] in reached and became[i] != AFTER_END]
+    accepted = [i for i in copies if i in step.reached]
+    became, drawn = step.verdicts, face(step).flat[node]
+    contested = [i for i in copies if tree.parents[i] in step.reached and became[i] != AFTER_END]
     if became[drawn] == AFTER_END:
-        last = step["accepted"][-1] if step["accepted"] else 0
-        return [f"{count}<b>After the end:</b> the text had ended here, with {code(tree['text'][last])}. So it was "
+        return [f"{count}<b>After the end:</b> the text had ended here, with {tree.texts.html[step.last]}. So it was "
                 "neither accepted nor rejected."]  # fmt: skip
     if accepted:
         flat = accepted[0]
-        parent = tree["parent"][flat]
-        came_from = f", by the merge edge from {code(tree['text'][parent])} (node {_raw(tree['node'][parent])})"
-        way = came_from if tree["merged"][flat] else ""
+        parent = tree.parents[flat]
+        came_from = f", by the merge edge from {tree.texts.html[parent]} (node {_raw(tree.nodes[parent])})"
+        way = came_from if tree.merged[flat] else ""
         return [f"{count}<b>Accepted</b>{way}: the target picked this very token, with p = "
-                f"{percent(tree['target_logp'][flat])}."]  # fmt: skip
+                f"{percent(tree.target_logp[flat])}."]  # fmt: skip
     if contested:
-        parent = tree["parent"][contested[0]]
-        return [f"{count}<b>Rejected:</b> after {code(tree['text'][parent])} the target gave it p = "
-                f"{percent(tree['target_logp'][contested[0]])} and picked {code(tree['choice_text'][parent])} "
-                f"(p = {percent(tree['choice_logp'][parent])}) instead."]  # fmt: skip
+        parent = tree.parents[contested[0]]
+        return [f"{count}<b>Rejected:</b> after {tree.texts.html[parent]} the target gave it p = "
+                f"{percent(tree.target_logp[contested[0]])} and picked {tree.choice_texts.html[parent]} "
+                f"(p = {percent(tree.choice_logp[parent])}) instead."]  # fmt: skip
     return [f"{count}<b>Rejected:</b> the walk had left its path before it got here. The target's p for it was "
-            f"{percent(tree['target_logp'][drawn])}."]  # fmt: skip
+            f"{percent(tree.target_logp[drawn])}."]  # fmt: skip
 
 
-def _merge(step: dict[str, Any], settings: Drafted, index: int) -> Explanation:
-    merges, text = step["merges"], step["graph"]["text"]
-    parent, node = merges["parent"][index], merges["node"][index]
-    tree = step["tree"]
-    flat = [i for i, merged in enumerate(tree["merged"])
-            if merged and tree["node"][i] == node and tree["node"][tree["parent"][i]] == parent]  # fmt: skip
+def _merge(step: RecordedStep, settings: Drafted, index: int) -> Explanation:
+    merges, texts = step.merges, step.graph.texts.html
+    parent, node = merges.parents[index], merges.nodes[index]
+    tree = step.tree
+    flat = [i for i, merged in enumerate(tree.merged)
+            if merged and tree.nodes[i] == node and tree.nodes[tree.parents[i]] == parent]  # fmt: skip
     if not flat:
         outcome = "No copy behind this edge was verified."
-    elif set(flat) & set(step["accepted"]):
+    elif set(flat) & set(step.accepted):
         outcome = "<b>The accepted path went through it.</b>"
     else:
         outcome = "Its copy was verified, but the accepted path did not go through it."
     shared = shared_by_merges(step, settings.depth)[index]
-    measures = {"q": merges["logq"][index]}
+    measures = {"q": merges.logq[index]}
     if flat:
-        measures["p"] = tree["target_logp"][flat[0]]
-    return Explanation(f"{code(text[parent])} ⇢ {code(text[node])} <i>merge edge</i>", [
-        f"The candidate {code(text[node])} after node {parent}{_rank(step, parent, step['graph']['token'][node])}, was "
+        measures["p"] = tree.target_logp[flat[0]]
+    return Explanation(f"{texts[parent]} ⇢ {texts[node]} <i>merge edge</i>", [
+        f"The candidate {texts[node]} after node {parent}{_rank(step, parent, step.graph.tokens[node])}, was "
         f"merged into <b>node {node}</b>: {_agreed(step, index)}.",
-        f"{_shared(shared)} {_shift(merges['depth_shift'][index])} {outcome}",
+        f"{_shared(shared)} {_shift(merges.depth_shifts[index])} {outcome}",
     ], measures)  # fmt: skip
 
 
-def _hypothesis(step: dict[str, Any], settings: Drafted, index: int) -> Explanation:
-    tree = step["tree"]
-    nodes = path(step, leaves(step)[index])
-    accepted = sum(i in step["accepted"] for i in nodes)
-    crossing = sum(tree["merged"][i] for i in nodes)
-    text = "".join(code(tree["text"][i]) for i in nodes)
+def _hypothesis(step: RecordedStep, settings: Drafted, index: int) -> Explanation:
+    tree = step.tree
+    nodes = tree.hypotheses[index]
+    accepted = sum(i in step.accepted for i in nodes)
+    crossing = sum(tree.merged[i] for i in nodes)
+    text = "".join(tree.texts.html[i] for i in nodes)
     merges = f", {_counted(crossing, 'merge edge')} among them" if crossing else ""
     said = [f"Hypothesis {index + 1}: {_counted(len(nodes), 'token')} from the root to a leaf{merges}."]
     if accepted == len(nodes):
@@ -337,37 +334,36 @@ def _hypothesis(step: dict[str, Any], settings: Drafted, index: int) -> Explanat
     else:
         at, other = nodes[accepted - 1] if accepted else 0, nodes[accepted]
         followed = f"The target followed it for <b>{_counted(accepted, 'token')}</b>. Then "
-        ended = verdicts(step)[other] == AFTER_END
+        ended = step.verdicts[other] == AFTER_END
         said.append(f"{followed}the text ended." if ended else f"{followed}it wanted "
-                    f"{code(tree['choice_text'][at])} (p = {percent(tree['choice_logp'][at])}), not "
-                    f"{code(tree['text'][other])} (p = {percent(tree['target_logp'][other])}).")  # fmt: skip
+                    f"{tree.choice_texts.html[at]} (p = {percent(tree.choice_logp[at])}), not "
+                    f"{tree.texts.html[other]} (p = {percent(tree.target_logp[other])}).")  # fmt: skip
     return Explanation(f"{text} <i>hypothesis</i>", said, {
-        "estimate" if settings.estimates else "path q": tree["logq"][nodes[-1]]})  # fmt: skip
+        "estimate" if settings.estimates else "path q": tree.logq[nodes[-1]]})  # fmt: skip
 
 
-def _candidate(step: dict[str, Any], settings: Drafted, index: int) -> Explanation:
-    decisions = step["decisions"]
-    value, limit = percent(decisions["value"][index]), percent(decisions["limit"][index])
-    if decisions["rule"][index] == "sibling":
+def _candidate(step: RecordedStep, settings: Drafted, index: int) -> Explanation:
+    decisions = step.decisions
+    value, limit = percent(decisions.values[index]), percent(decisions.limits[index])
+    if decisions.rules[index] == "sibling":
         reason = (
             f"q = {value} is below {settings.values['sibling_threshold']:g} × its best sibling's, which is {limit}."
         )
     else:
         reason = f"{value} is below the limit of {limit}."
-    parent, rule = step["graph"]["text"][decisions["parent"][index]], _raw(decisions["rule"][index])
-    return Explanation(f"{code(decisions['text'][index])} <i>pruned</i>", [
-        f"A candidate after {code(parent)}, dropped by the {rule} rule: {reason}"])  # fmt: skip
+    parent, rule = step.graph.texts.html[decisions.parents[index]], _raw(decisions.rules[index])
+    return Explanation(f"{decisions.texts.html[index]} <i>pruned</i>", [
+        f"A candidate after {parent}, dropped by the {rule} rule: {reason}"])  # fmt: skip
 
 
-def _bonus(step: dict[str, Any]) -> Explanation:
-    last = step["accepted"][-1] if step["accepted"] else 0
-    verified = step["verified_nodes"] > 0
-    nothing = f"Nothing was {'verified' if step['drafted_nodes'] else 'drafted'} in this round"
+def _bonus(step: RecordedStep) -> Explanation:
+    verified = step.verified_nodes > 0
+    nothing = f"Nothing was {'verified' if step.drafted_nodes else 'drafted'} in this round"
     cost = ("It costs no forward: the one that verified the draft gave it, too." if verified
             else f"{nothing}, so its forward gave this one token.")  # fmt: skip
     word = "bonus" if verified else "the target's own"
-    p = percent(step["tree"]["choice_logp"][last])
-    return Explanation(f"{code(step['new_texts'][-1])} <i>{word}</i>",
+    p = percent(step.tree.choice_logp[step.last])
+    return Explanation(f"{step.new_texts.html[-1]} <i>{word}</i>",
                        [f"The target's own token after the accepted path, p = {p}. {cost}"])  # fmt: skip
 
 

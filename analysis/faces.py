@@ -8,16 +8,16 @@ columns; `analysis.layout` says where they are drawn.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
 
-from analysis.rounds import expanded_in
+from gsd.drafting.graph import tree_path
 from gsd.drafting.tree import FlatTree, flatten
+from gsd.trace.parts import TreeColumns
+from gsd.trace.recorded_step import RecordedStep, once
 
 TREE, GRAPH, VERIFIED = "tree", "graph", "verified"
-AFTER_END = "after the end"
 NOT_VERIFIED = "not verified"
 MOST_UNROLLED = 1000  # copies are drawn up to so many nodes, the likeliest first
 OPENED = 24  # nodes that opening a hidden branch brings
@@ -73,8 +73,8 @@ class Face:
         return names
 
 
-def face(step: dict[str, Any], name: str = GRAPH, depth: int = 0) -> Face:
-    """One face of a step record that holds its graph (`detail: full`).
+def face(step: RecordedStep, name: str = GRAPH, depth: int = 0) -> Face:
+    """One face of a round that holds its graph (`detail: full`), made once.
 
     `depth`: the levels that a tree may have, as the run's settings say; the other faces need none.
     """
@@ -83,40 +83,42 @@ def face(step: dict[str, Any], name: str = GRAPH, depth: int = 0) -> Face:
     return _graph(step) if name == GRAPH else _verified(step)
 
 
-def _graph(step: dict[str, Any]) -> Face:
-    graph, merges, tree = step["graph"], step["merges"], step["tree"]
-    count = len(graph["parent"])
+@once
+def _graph(step: RecordedStep) -> Face:
+    graph, tree = step.graph, step.tree
+    count = len(graph.parents)
     flat = [-1] * count
-    for i in (*reversed(range(len(tree["node"]))), *step["accepted"]):  # the accepted copy, or else the likeliest
-        flat[tree["node"][i]] = i
-    joins = list(zip(merges["parent"], merges["node"], range(len(merges["node"]))))
-    spine = [0, *(tree["node"][i] for i in step["accepted"])]
-    return Face(GRAPH, list(range(count)), graph["parent"], [-1] * count, [False] * count, flat, graph["path_logq"],
+    for i in (*reversed(range(len(tree.nodes))), *step.accepted):  # the accepted copy, or else the likeliest
+        flat[tree.nodes[i]] = i
+    joins = [(parent, node, merge) for merge, (parent, node) in enumerate(step.merges.edges)]
+    spine = [0, *(tree.nodes[i] for i in step.accepted)]
+    return Face(GRAPH, list(range(count)), graph.parents, [-1] * count, [False] * count, flat, graph.path_logq,
                 [0] * count, joins, spine, count - 1)  # fmt: skip
 
 
-def _verified(step: dict[str, Any]) -> Face:
-    tree = step["tree"]
-    unrolled = FlatTree(tree["token"], tree["parent"], tree["depth"], tree["node"], tree["merged"], tree["logq"])
+@once
+def _verified(step: RecordedStep) -> Face:
+    tree = step.tree
+    unrolled = FlatTree(tree.tokens, tree.parents, tree.depths, tree.nodes, tree.merged, tree.logq)
     edges, copies = _behind_merges(step, unrolled)
     count = len(unrolled)
     return Face(VERIFIED, unrolled.nodes, unrolled.parents, edges, copies, list(range(count)), unrolled.logq,
-                [0] * count, [], [0, *step["accepted"]], count - 1)  # fmt: skip
+                [0] * count, [], [0, *step.accepted], count - 1)  # fmt: skip
 
 
-def _tree(step: dict[str, Any], depth: int) -> Face:
-    unrolled = flatten(Recorded(step), MOST_UNROLLED, depth)
+@once
+def _tree(step: RecordedStep, depth: int) -> Face:
+    unrolled = flatten(_Unrollable(step.graph.tokens, step.graph.parents, step.out_edges()), MOST_UNROLLED, depth)
     edges, copies = _behind_merges(step, unrolled)
-    flat, accepted = _places_in(step["tree"], unrolled), {0, *step["accepted"]}
-    spine = [i for i, place in enumerate(flat) if place in accepted]
+    flat = _places_in(step.tree, unrolled)
+    spine = [i for i, place in enumerate(flat) if place in step.reached]
     return Face(TREE, unrolled.nodes, unrolled.parents, edges, copies, flat, unrolled.logq, [0] * len(unrolled), [],
                 spine, unrolled_nodes(step, depth))  # fmt: skip
 
 
-def _behind_merges(step: dict[str, Any], tree: FlatTree) -> tuple[list[int], list[bool]]:
+def _behind_merges(step: RecordedStep, tree: FlatTree) -> tuple[list[int], list[bool]]:
     """The merge by which each node is reached, and whether it is a copy."""
-    merges = step["merges"]
-    number = {edge: i for i, edge in enumerate(zip(merges["parent"], merges["node"]))}
+    number = {edge: i for i, edge in enumerate(step.merges.edges)}
     edges, copies = [-1], [False]
     for i in range(1, len(tree)):
         parent = tree.parents[i]
@@ -125,9 +127,9 @@ def _behind_merges(step: dict[str, Any], tree: FlatTree) -> tuple[list[int], lis
     return edges, copies
 
 
-def _places_in(tree: dict[str, list[Any]], unrolled: FlatTree) -> list[int]:
+def _places_in(tree: TreeColumns, unrolled: FlatTree) -> list[int]:
     """The verified tree's index of each unrolled node, -1 where the budget left it out."""
-    index = {edge: i for i, edge in enumerate(zip(tree["parent"], tree["node"], tree["merged"]))}
+    index = {edge: i for i, edge in enumerate(zip(tree.parents, tree.nodes, tree.merged))}
     places = [0]
     for i in range(1, len(unrolled)):
         edge = (places[unrolled.parents[i]], unrolled.nodes[i], unrolled.merged[i])
@@ -135,75 +137,44 @@ def _places_in(tree: dict[str, list[Any]], unrolled: FlatTree) -> list[int]:
     return places
 
 
-@dataclass(slots=True)
-class Recorded:
-    """What `gsd.drafting.tree.flatten` reads of a graph, from a step record."""
+@dataclass(frozen=True, slots=True)
+class _Unrollable:
+    """What `gsd.drafting.tree.flatten` reads of a graph."""
 
-    step: dict[str, Any]
-    tokens: list[int] = field(init=False)
-    parents: list[int] = field(init=False)
-    out_edges: list[list[tuple[int, float]]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        graph, merges = self.step["graph"], self.step["merges"]
-        self.tokens, self.parents = graph["token"], graph["parent"]
-        self.out_edges = [[] for _ in self.tokens]
-        for node, (parent, logq) in enumerate(zip(self.parents, graph["logq"])):
-            if parent >= 0:
-                self.out_edges[parent].append((node, logq))
-        for parent, node, logq in zip(merges["parent"], merges["node"], merges["logq"]):
-            self.out_edges[parent].append((node, logq))
+    tokens: list[int]
+    parents: list[int]
+    out_edges: list[list[tuple[int, float]]]
 
 
-def route(drawn: Face, step: dict[str, Any], leaf: int) -> list[int]:
+def route(drawn: Face, step: RecordedStep, leaf: int) -> list[int]:
     """What is drawn of the way from the root to a leaf of the verified tree."""
-    path, tree = [leaf], step["tree"]
-    while path[-1]:
-        path.append(tree["parent"][path[-1]])
+    path = [0, *tree_path(step.tree.parents, leaf)]
     if drawn.name == GRAPH:
         at = {node: i for i, node in enumerate(drawn.nodes)}
-        wanted = [tree["node"][i] for i in reversed(path)]
+        wanted = [step.tree.nodes[i] for i in path]
     else:
         at = {place: i for i, place in enumerate(drawn.flat) if place >= 0}
-        wanted = path[::-1]
+        wanted = path
     return [at[one] for one in wanted if one in at]
 
 
-def verdicts(step: dict[str, Any]) -> list[str]:
-    """What became of each node of the verified tree: root, accepted, rejected or after the end.
-
-    Where a stop rule cut the path, the target's pick behind it was not committed: what hangs there was neither
-    accepted nor rejected.
-    """
-    accepted, last = set(step["accepted"]), step["accepted"][-1] if step["accepted"] else 0
-    made = ["root"]
-    for i, parent in enumerate(step["tree"]["parent"][1:], 1):
-        ended = made[parent] == AFTER_END or (parent == last and not step["bonus"])
-        made.append(AFTER_END if ended else "accepted" if i in accepted else "rejected")
-    return made
-
-
-def levels(step: dict[str, Any]) -> int:
-    """Draft forwards of the round, most often one a level; the last may have brought merges alone."""
-    return max(expanded_in(step["graph"]), default=0)
-
-
-def unrolled_nodes(step: dict[str, Any], depth: int) -> int:
+@once
+def unrolled_nodes(step: RecordedStep, depth: int) -> int:
     """Nodes of the graph unrolled: every way through it down to `depth`, the root not counted."""
     return _below(step)(0, depth)
 
 
-def shared_by_merges(step: dict[str, Any], depth: int) -> list[int]:
+@once
+def shared_by_merges(step: RecordedStep, depth: int) -> list[int]:
     """For each merge edge the nodes of the continuation it shares, its own among them, down to `depth`."""
-    below, depths = _below(step), step["graph"]["depth"]
-    merges = step["merges"]
-    left = [depth - depths[parent] - 1 for parent in merges["parent"]]
-    return [1 + below(node, room) if room >= 0 else 0 for node, room in zip(merges["node"], left)]
+    below, depths, merges = _below(step), step.graph.depths, step.merges
+    left = [depth - depths[parent] - 1 for parent in merges.parents]
+    return [1 + below(node, room) if room >= 0 else 0 for node, room in zip(merges.nodes, left)]
 
 
-def _below(step: dict[str, Any]):
+def _below(step: RecordedStep) -> Callable[[int, int], int]:
     """(node, levels left) -> nodes of the unrolled graph below the node."""
-    edges = Recorded(step).out_edges
+    edges = step.out_edges()
 
     @cache
     def below(node: int, left: int) -> int:
@@ -255,7 +226,7 @@ def only(whole: Face, shown: list[int]) -> Face:
     )
 
 
-def fates(step: dict[str, Any], one: Face) -> list[str]:
+def fates(step: RecordedStep, one: Face) -> list[str]:
     """What verification made of each node of a face: root, accepted, rejected, after the end, or not verified."""
-    became = verdicts(step)
+    became = step.verdicts
     return [became[flat] if flat >= 0 else NOT_VERIFIED for flat in one.flat]

@@ -11,10 +11,10 @@ from typing import Any
 
 import networkx as nx
 
-from analysis.faces import Face, verdicts
-from analysis.rounds import expanded_in
-from analysis.sources import draft_logq, is_found
+from analysis.faces import Face, fates
+from analysis.sources import is_found
 from analysis.svg import LIGHT, TIP_LETTERS, Tones, cut, legal, legend_svg, mark, xml_text
+from gsd.trace.recorded_step import RecordedStep
 
 COLUMN, ROW = 120, 60  # pixels between the cells of a layout, at the start
 LIVELY = 200  # nodes up to which the springs are on from the start
@@ -46,8 +46,8 @@ _SWITCH = """
 """
 
 
-def graphml(step: dict[str, Any], drawn: Face) -> str:
-    """A face of a step record as GraphML.
+def graphml(step: RecordedStep, drawn: Face) -> str:
+    """A face of a round as GraphML.
 
     Nodes: `node` (graph node), `token` (id), `text`, `depth` (in the graph), `source` and `forward` (docs/trace.md),
     `q` (absent where the draft was not asked), `estimate` (of what was looked up alone: its source's own), `path_q`
@@ -55,23 +55,22 @@ def graphml(step: dict[str, Any], drawn: Face) -> str:
     of a merge `ngram` (the tokens that matched, as text) and `depth_shift`. Probabilities are no logarithms.
     Characters that XML cannot hold stand as `\\u0000`.
     """
-    graph, merges, said, forwards = step["graph"], step["merges"], draft_logq(step), expanded_in(step["graph"])
-    made, names, became = nx.DiGraph(), drawn.ids(), verdicts(step)
-    for name, node, flat in zip(names, drawn.nodes, drawn.flat):
-        fate = became[flat] if flat >= 0 else "not verified"
-        shares = {"q": said[node], "path_q": graph["path_logq"][node],
-                  "estimate": graph["logq"][node] if is_found(graph["source"][node]) else None,
-                  "p": step["tree"]["target_logp"][flat] if flat > 0 else None}  # fmt: skip
-        made.add_node(name, node=node, token=graph["token"][node], text=_kept(graph["text"][node]),
-                      depth=graph["depth"][node], source=graph["source"][node], forward=forwards[node], fate=fate,
+    graph, merges, said = step.graph, step.merges, step.draft_logq
+    made, names = nx.DiGraph(), drawn.ids()
+    for name, node, flat, fate in zip(names, drawn.nodes, drawn.flat, fates(step, drawn)):
+        shares = {"q": said[node], "path_q": graph.path_logq[node],
+                  "estimate": graph.logq[node] if is_found(graph.sources[node]) else None,
+                  "p": step.tree.target_logp[flat] if flat > 0 else None}  # fmt: skip
+        made.add_node(name, node=node, token=graph.tokens[node], text=_kept(graph.texts.raw[node]),
+                      depth=graph.depths[node], source=graph.sources[node], forward=graph.forwards[node], fate=fate,
                       **_known(shares))  # fmt: skip
     hanging = ((parent, i, merge) for i, (parent, merge) in enumerate(zip(drawn.parents, drawn.edges)) if parent >= 0)
     for parent, i, merge in (*hanging, *drawn.joins):
         if merge < 0:
             made.add_edge(names[parent], names[i], kind="tree", **_known({"q": said[drawn.nodes[i]]}))
         else:
-            matched, shift = _kept(merges["ngram_text"][merge]), merges["depth_shift"][merge]
-            made.add_edge(names[parent], names[i], kind="merge", q=math.exp(merges["logq"][merge]), ngram=matched,
+            matched, shift = _kept(merges.ngram_texts.raw[merge]), merges.depth_shifts[merge]
+            made.add_edge(names[parent], names[i], kind="merge", q=math.exp(merges.logq[merge]), ngram=matched,
                           depth_shift=shift)  # fmt: skip
     written = io.BytesIO()
     nx.write_graphml_xml(made, written, prettyprint=False)

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from analysis.faces import GRAPH, Face, face, only, with_needed
+from gsd.trace.parts import DecisionColumns
+from gsd.trace.recorded_step import RecordedStep
 
 ABOVE, BELOW = -1, 1
 
@@ -37,17 +38,17 @@ class Layout:
     stands: dict[int, int]  # graph node -> index of the drawn one: where it was drafted, or else its first copy
 
 
-def layout(step: dict[str, Any], drawn: Face | None = None) -> Layout:
-    """Lay out a face of one step record, by default its graph; it must hold one (`detail: full`)."""
+def layout(step: RecordedStep, drawn: Face | None = None) -> Layout:
+    """Lay out a face of one round, by default its graph; it must hold one (`detail: full`)."""
     drawn = drawn or face(step, GRAPH)
     columns = _columns(drawn.parents, drawn.joins)
     rows = _Rows(drawn.parents, columns, drawn.spine).place()
     nodes = [Place(column, row) for column, row in zip(columns, rows)]
-    walked_whole = len(drawn.spine) == len(step["accepted"]) + 1
-    bonus = Place(columns[drawn.spine[-1]] + 1, 0) if step["bonus"] and walked_whole else None
+    walked_whole = len(drawn.spine) == len(step.accepted) + 1
+    bonus = Place(columns[drawn.spine[-1]] + 1, 0) if step.bonus and walked_whole else None
     stands = _stands(drawn)
     at = {node: nodes[i] for node, i in stands.items()}
-    return Layout(nodes, _pruned(step["decisions"], at, {*nodes, bonus}), bonus, drawn.spine, stands)
+    return Layout(nodes, _pruned(step.decisions, at, {*nodes, bonus}), bonus, drawn.spine, stands)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +211,11 @@ def _subtree(branch: int, children: list[list[int]]) -> list[int]:
     return members
 
 
-def _pruned(decisions: dict[str, list[Any]], nodes: dict[int, Place], taken: set[Place | None]) -> dict[int, Place]:
+def _pruned(decisions: DecisionColumns, nodes: dict[int, Place], taken: set[Place | None]) -> dict[int, Place]:
     """Each pruned candidate in the column behind its parent, at the free row nearest to it."""
     places: dict[int, Place] = {}
-    for index, kind in enumerate(decisions["kind"]):
-        parent = nodes.get(decisions["parent"][index])
+    for index, kind in enumerate(decisions.kinds):
+        parent = nodes.get(decisions.parents[index])
         if kind != "pruned" or parent is None:
             continue
         away = ABOVE if parent.row < 0 else BELOW

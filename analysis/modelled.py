@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 
 from analysis.replay import cached_nodes, draft_forwards
-from analysis.rounds import expanded_in
 from gsd.errors import InputError
 from gsd.lab.cost import Costs
+from gsd.trace.parts import GraphColumns, Milliseconds
 from gsd.trace.read import RunTrace
+from gsd.trace.recorded_step import RecordedStep
 
 PHASES = ("draft", "verify", "engine")
 COLUMNS = {
@@ -86,15 +87,15 @@ def modelled_by_step(run: RunTrace, costs: Costs) -> pd.DataFrame:
     """
     pending, rows = len(run.meta["prompt_tokens"]), []
     for step in run.steps:
-        if step["graph"] is None:
+        if step.graph is None:
             raise InputError("this run recorded counts alone; decode it in full detail to model its rounds")
-        forwards = draft_forwards(pending, _level_sizes(step["graph"]))
-        fed = step["verified_nodes"] + (1 if step["round"] else len(run.meta["prompt_tokens"]))
+        forwards = draft_forwards(pending, _level_sizes(step.graph))
+        fed = step.verified_nodes + (1 if step.round else len(run.meta["prompt_tokens"]))
         own = costs.overhead
-        engine = own.round_ms + own.level_ms * len(forwards) + own.node_ms * step["drafted_nodes"]
+        engine = own.round_ms + own.level_ms * len(forwards) + own.node_ms * step.drafted_nodes
         modelled = (float(costs.draft.at(forwards).sum()), float(costs.target.at(fed)), engine)
-        rows += [(step["round"], phase, *times) for phase, *times in zip(PHASES, _measured(step["ms"]), modelled)]
-        pending = (0 if forwards else pending) + len(step["new_tokens"]) - _cached(step)
+        rows += [(step.round, phase, *times) for phase, *times in zip(PHASES, _measured(step.ms), modelled)]
+        pending = (0 if forwards else pending) + len(step.new_tokens) - _cached(step)
     made = pd.DataFrame(rows, columns=["round", "phase", "measured_ms", "modelled_ms"])
     made.insert(0, "run", run.name)
     made.insert(1, "status", run.status)
@@ -103,21 +104,20 @@ def modelled_by_step(run: RunTrace, costs: Costs) -> pd.DataFrame:
 
 def modelled_speedup(run: RunTrace, rows: pd.DataFrame, costs: Costs) -> float:
     """Modelled milliseconds of plain decoding over those of the run's rounds; `rows` are `modelled_by_step` of it."""
-    new = sum(len(step["new_tokens"]) for step in run.steps)
+    new = sum(len(step.new_tokens) for step in run.steps)
     plain = costs.plain_run_ms(len(run.meta["prompt_tokens"]), new)
     return plain / rows["modelled_ms"].sum()
 
 
-def _measured(ms: dict[str, float]) -> tuple[float, ...]:
-    return ms["draft"], ms["verify"], ms["total"] - ms["draft"] - ms["verify"]
+def _measured(ms: Milliseconds) -> tuple[float, ...]:
+    return ms.draft, ms.verify, ms.total - ms.draft - ms.verify
 
 
-def _level_sizes(graph: dict[str, list[Any]]) -> list[int]:
+def _level_sizes(graph: GraphColumns) -> list[int]:
     """Nodes expanded in each draft forward."""
-    forwards = expanded_in(graph)
-    return [forwards.count(number) for number in range(1, max(forwards, default=0) + 1)]
+    return [graph.forwards.count(number) for number in range(1, graph.levels + 1)]
 
 
-def _cached(step: dict[str, Any]) -> int:
-    expanded = {node for node, was in enumerate(step["graph"]["expanded"]) if was}
-    return cached_nodes(step["accepted"], step["tree"]["merged"], step["tree"]["node"], expanded)
+def _cached(step: RecordedStep) -> int:
+    expanded = {node for node, was in enumerate(step.graph.expanded) if was}
+    return cached_nodes(step.accepted, step.tree.merged, step.tree.nodes, expanded)

@@ -7,22 +7,23 @@ Steps are those of the trace.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
 import pandas as pd
 
+from gsd.trace.recorded_step import RecordedStep
 from gsd.trace.records import Tally
 
-Steps = Sequence[dict[str, Any]]
+Steps = Sequence[RecordedStep]
 COUNTS = {"draft_forwards": "draft forwards", "target_forwards": "target forwards", "drafted_nodes": "drafted nodes",
           "verified_nodes": "verified nodes", "merged": "merges"}  # fmt: skip
 
 
 def ends(steps: Steps) -> list[int]:
     """New tokens that are committed after each round."""
-    return list(accumulate(len(step["new_tokens"]) for step in steps))
+    return list(accumulate(len(step.new_tokens) for step in steps))
 
 
 def round_at(steps: Steps, position: int) -> int:
@@ -32,7 +33,7 @@ def round_at(steps: Steps, position: int) -> int:
 
 def divergence(a: Steps, b: Steps) -> int | None:
     """New tokens that both texts have in common before they differ; None where one begins with the other."""
-    pairs = zip(*([*zip(_all(steps, "new_tokens"), _all(steps, "new_texts"))] for steps in (a, b)))
+    pairs = zip(_committed(a), _committed(b))
     return next((count for count, (one, other) in enumerate(pairs) if one != other), None)
 
 
@@ -54,7 +55,7 @@ def so_far(steps: Steps, index: int) -> dict[str, float]:
     """What the rounds up to that one took in all, by words: counts, and measured milliseconds."""
     tally = Tally()
     for step in steps[: index + 1]:
-        tally.add_record(step)
+        tally.add_recorded(step)
     totals = tally.totals() | {"merged": tally.merges}  # as a round calls them
     named = {"new_tokens": "tokens", "rounds": "rounds", "mean_acceptance_length": "mean acceptance length", **COUNTS,
              "wall_ms": "measured ms", "tokens_per_s": "tokens per second"}  # fmt: skip
@@ -72,13 +73,14 @@ def differences(a: dict[str, float], b: dict[str, float]) -> pd.DataFrame:
 def _lane(run: str, steps: Steps) -> list[dict[str, Any]]:
     rows, start, elapsed = [], 0, 0.0
     for index, step in enumerate(steps):
-        end, elapsed = start + len(step["new_tokens"]), elapsed + step["ms"]["total"]
-        counts = {name: step[name] for name in COUNTS}
-        rows.append({"run": run, "round": index, "start": start, "end": end, "accepted": len(step["accepted"]),
-                     **counts, "ms": step["ms"]["total"], "elapsed_ms": elapsed})  # fmt: skip
+        end, elapsed = start + len(step.new_tokens), elapsed + step.ms.total
+        counts = {name: getattr(step, name) for name in COUNTS}
+        rows.append({"run": run, "round": index, "start": start, "end": end, "accepted": len(step.accepted),
+                     **counts, "ms": step.ms.total, "elapsed_ms": elapsed})  # fmt: skip
         start = end
     return rows
 
 
-def _all(steps: Steps, name: str) -> list[Any]:
-    return [value for step in steps for value in step[name]]
+def _committed(steps: Steps) -> Iterator[tuple[int, str]]:
+    """Each new token and its text."""
+    return ((token, text) for step in steps for token, text in zip(step.new_tokens, step.new_texts.raw))

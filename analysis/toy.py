@@ -7,11 +7,12 @@ engine's own: `TokenGraph.grow` judges the candidates, `flatten` spends the budg
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from gsd.drafting.graph import ROOT, TokenGraph
 from gsd.drafting.tree import FlatTree, flatten
 from gsd.methods import MethodSettings, drafting
+from gsd.trace.parts import Record
+from gsd.trace.recorded_step import RecordedStep
 from gsd.trace.records import decision_columns, graph_columns, merge_columns
 
 # After a word: the words that the draft thinks of, with q, the likeliest first.
@@ -35,21 +36,24 @@ AGREED = math.log(0.9)  # p of each of its words; the others share the rest
 SPEC = drafting(width=3, depth=4, frontier=6, merge_context=0, sibling_threshold=0.2, prob_threshold=0.02, budget=24)
 
 
-def toy_round(spec: MethodSettings = SPEC) -> dict[str, Any]:
-    """A step record (docs/trace.md) of the toy's first round, as far as faces, pictures and explanations read one."""
+NO_TIME = dict.fromkeys(("draft", "verify", "grow", "flatten", "commit", "other", "total"), 0.0)
+
+
+def toy_round(spec: MethodSettings = SPEC) -> RecordedStep:
+    """The toy's first round as if it had been recorded; it took no time."""
     graph = _draft(spec)
     tree = flatten(graph, spec.budget, len(TARGET) - 1)
     accepted = _verify(tree)
     behind = [any(tree.merged[j] for j in accepted[: i + 1]) for i in range(len(accepted))]
     new = [WORDS.index(word) for word in TARGET[: len(accepted) + 1]]
-    return {
+    return RecordedStep.of({
         "round": 0, "position": 0, "graph": graph_columns(graph, _texts), "merges": merge_columns(graph, _texts),
         "decisions": decision_columns(graph, _texts), "tree": _tree(tree), "accepted": accepted, "new_tokens": new,
         "new_texts": [WORDS[word] for word in new],
         "origins": [*("merge" if merged else "draft" for merged in behind), "bonus"], "bonus": True,
         "drafted_nodes": len(graph) - 1, "verified_nodes": len(tree) - 1, "merged": len(graph.merges),
-        "draft_forwards": graph.forwards_made, "target_forwards": 1, "stop": None,
-    }  # fmt: skip
+        "draft_forwards": graph.forwards_made, "target_forwards": 1, "ms": NO_TIME, "stop": None,
+    })  # fmt: skip
 
 
 def _draft(spec: MethodSettings) -> TokenGraph:
@@ -83,7 +87,7 @@ def _choices(tree: FlatTree) -> list[int]:
     return picks
 
 
-def _tree(tree: FlatTree) -> dict[str, list[Any]]:
+def _tree(tree: FlatTree) -> Record:
     choices = _choices(tree)
     rest = math.log((1 - math.exp(AGREED)) / (len(WORDS) - 1))
     p = [

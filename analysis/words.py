@@ -1,28 +1,12 @@
-"""Token text made visible and harmless."""
+"""Words, numbers and settings as they are shown."""
 
 from __future__ import annotations
 
-import html
 import math
 import re
-import unicodedata
 
 PERCENT = "%.1f%%"  # of a table's column that holds hundredths, as `percent` writes them
-LONGEST = 64  # characters of a token that are shown in the midst of words
-_SHOWN = {" ": "·", "\n": "↵", "\t": "→", "\r": "␍"}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
-
-
-def visible(text: str) -> str:
-    """Token text with its white space shown: `·` space, `↵` newline, `→` tab; `∅` where it is empty."""
-    return "".join(_SHOWN.get(char) or _printable(char) for char in text) or "∅"
-
-
-def code(text: str) -> str:
-    """A token as an HTML `<code>` element, white space shown and markup escaped; of a very long one the beginning."""
-    if len(text) > LONGEST:
-        return f"<code>{html.escape(visible(text[:LONGEST]))}…</code> ({len(text):,} characters)"
-    return f"<code>{html.escape(visible(text))}</code>"
 
 
 def plain(text: str) -> str:
@@ -51,8 +35,3 @@ def percent(logp: float | None) -> str:
         return "unknown"
     share = 0.0 if logp is None else 100 * math.exp(logp)
     return f"{share:.1f}%" if share == 0.0 or share >= 0.1 else f"{share:.1g}%"
-
-
-def _printable(char: str) -> str:
-    """Control and format characters (bidirectional overrides among them) by their number."""
-    return f"\\u{ord(char):04x}" if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char

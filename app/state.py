@@ -14,7 +14,8 @@ from gsd.decode.recorded import as_settled
 from gsd.errors import InputError, TraceError
 from gsd.spec import build
 from gsd.trace.form import check_run
-from gsd.trace.read import EventTail, read_run
+from gsd.trace.read import EventTail, as_step, read_run
+from gsd.trace.recorded_step import RecordedStep
 
 
 @dataclass(slots=True)
@@ -24,7 +25,7 @@ class OpenRun:
     folder: Path
     meta: dict[str, Any]
     tail: EventTail
-    steps: list[dict[str, Any]] = field(default_factory=list)
+    steps: list[RecordedStep] = field(default_factory=list)
     end: dict[str, Any] | None = None
 
     @classmethod
@@ -50,16 +51,16 @@ class OpenRun:
             if event["type"] == "end":
                 self.end = event
             else:
-                self.steps.append(event)
+                self.steps.append(as_step(event, self.folder, len(self.steps) + 1))
 
-    def before(self, step: dict[str, Any]) -> list[int]:
+    def before(self, step: RecordedStep) -> list[int]:
         """Ids of the tokens up to a round's root, prompt included."""
-        new = (token for one in self.steps for token in one["new_tokens"])
-        return [*self.meta["prompt_tokens"], *new][: step["position"] + 1]
+        new = (token for one in self.steps for token in one.new_tokens)
+        return [*self.meta["prompt_tokens"], *new][: step.position + 1]
 
     def telling_step(self) -> int | None:
         """The round to look at first: where the accepted path crossed a merge edge, and then the longest path."""
-        weights = [("merge" in step["origins"], len(step["accepted"])) for step in self.steps]
+        weights = [("merge" in step.origins, len(step.accepted)) for step in self.steps]
         return weights.index(max(weights)) if weights else None
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import streamlit as st
 
 from analysis.faces import Face
 from analysis.layout import Room, fitted
 from app.state import OpenRun, session
+from gsd.trace.recorded_step import RecordedStep
 
 
-def folded(run: OpenRun, step: dict[str, Any], whole: Face, room: Room, also: Iterable[int] = ()) -> Face:
+def folded(run: OpenRun, step: RecordedStep, whole: Face, room: Room, also: Iterable[int] = ()) -> Face:
     """As much of a face as there is room for, with what was opened, what is selected and the graph nodes `also`.
 
     All of it if asked for.
@@ -27,12 +27,12 @@ def needed(node: str | None) -> list[int]:
     return [int(node[1:])] if node and node[:1] == "n" and node[1:].isdecimal() else []
 
 
-def open_branch(run: OpenRun, step: dict[str, Any], id: str) -> None:
+def open_branch(run: OpenRun, step: RecordedStep, id: str) -> None:
     """Draw what hangs behind the node of that id, too; `+n7` is the pick that asks for it."""
     _opened(run, step).add(id.removeprefix("+"))
 
 
-def say_folded(run: OpenRun, step: dict[str, Any], drawn: Face) -> None:
+def say_folded(run: OpenRun, step: RecordedStep, drawn: Face) -> None:
     """How many nodes there are besides those drawn, and the way to see them."""
     if not drawn.hidden:
         return
@@ -42,16 +42,16 @@ def say_folded(run: OpenRun, step: dict[str, Any], drawn: Face) -> None:
                    "one.", width="content")  # fmt: skip
         if not _wanted_whole(run, step):
             st.button("Draw all", key="draw all", type="tertiary", icon=":material/expand_all:", on_click=_want_whole,
-                      args=(run.name, step["round"]), help="As a tree, at most the 1,000 likeliest.")  # fmt: skip
+                      args=(run.name, step.round), help="As a tree, at most the 1,000 likeliest.")  # fmt: skip
 
 
-def _opened(run: OpenRun, step: dict[str, Any]) -> set[str]:
+def _opened(run: OpenRun, step: RecordedStep) -> set[str]:
     """The branches of a round that were opened by a click."""
-    return st.session_state.setdefault("opened", {}).setdefault((run.name, step["round"]), set())
+    return st.session_state.setdefault("opened", {}).setdefault((run.name, step.round), set())
 
 
-def _wanted_whole(run: OpenRun, step: dict[str, Any]) -> bool:
-    return st.session_state.get("whole") == (run.name, step["round"])
+def _wanted_whole(run: OpenRun, step: RecordedStep) -> bool:
+    return st.session_state.get("whole") == (run.name, step.round)
 
 
 def _want_whole(run: str, round: int) -> None:

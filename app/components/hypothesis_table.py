@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from analysis.hypotheses import hypothesis_frame
-from analysis.words import PERCENT, visible
+from analysis.words import PERCENT
 from app.components.rows import table_height
+from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.texts import visible
 
 END = " ┃ "  # of the accepted part
 
 
 def hypothesis_table(
-    step: dict[str, Any], *, selected: int | None, key: str, on_pick: Callable[[list[int]], None]
+    step: RecordedStep, *, selected: int | None, key: str, on_pick: Callable[[list[int]], None]
 ) -> None:
     """Draw the table, one hypothesis marked; a pick calls `on_pick` with the hypotheses in the order of the rows."""
     frame = hypothesis_frame(step)

@@ -26,7 +26,7 @@ def figures(run: OpenRun) -> dict[str, Any]:
         return run.end["totals"]
     tally = Tally()
     for step in run.steps:
-        tally.add_record(step)
+        tally.add_recorded(step)
     return tally.totals()
 
 

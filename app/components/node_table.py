@@ -5,38 +5,37 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from analysis.faces import face, fates
-from analysis.sources import draft_logq
-from analysis.words import PERCENT, visible
+from analysis.words import PERCENT
 from app.components.rows import table_height
+from gsd.trace.recorded_step import RecordedStep
 
 
-def node_frame(step: dict[str, Any]) -> pd.DataFrame:
+def node_frame(step: RecordedStep) -> pd.DataFrame:
     """One row per graph node: token, fate, depth, q, p, path q, source, merge edges into it, copies verified."""
-    graph, tree = step["graph"], step["tree"]
-    nodes = range(len(graph["token"]))
-    target = {node: tree["target_logp"][i] for node, i in enumerate(face(step).flat) if i > 0}
-    merges, copies = Counter(step["merges"]["node"]), Counter(tree["node"])
+    graph, tree = step.graph, step.tree
+    nodes = range(len(graph))
+    target = {node: tree.target_logp[i] for node, i in enumerate(face(step).flat) if i > 0}
+    merges, copies = Counter(step.merges.nodes), Counter(tree.nodes)
     return pd.DataFrame({
         "node": list(nodes),
-        "token": [visible(text) for text in graph["text"]],
+        "token": graph.texts.visible,
         "fate": fates(step, face(step)),
-        "depth": graph["depth"],
-        "q": [None if logq is None else math.exp(logq) for logq in draft_logq(step)],
+        "depth": graph.depths,
+        "q": [None if logq is None else math.exp(logq) for logq in step.draft_logq],
         "p": [_share(target[node]) if node in target else None for node in nodes],
-        "path_q": [_share(logq) for logq in graph["path_logq"]],
-        "source": graph["source"],
+        "path_q": [_share(logq) for logq in graph.path_logq],
+        "source": graph.sources,
         "merges": [merges[node] for node in nodes],
         "copies": [copies[node] for node in nodes],
     })  # fmt: skip
 
 
-def node_table(step: dict[str, Any], *, selected: int | None, key: str, on_pick: Callable[[], None]) -> None:
+def node_table(step: RecordedStep, *, selected: int | None, key: str, on_pick: Callable[[], None]) -> None:
     """Draw the table with the selected node's row marked; picking a row calls `on_pick`."""
     st.session_state[key] = {"selection": {"rows": [] if selected is None else [selected]}}
     share, frame = {"format": PERCENT}, node_frame(step)

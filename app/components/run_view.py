@@ -19,6 +19,7 @@ from app.components.stepper import go, round_line, shown_step, step_buttons
 from app.components.token_text import text_data, token_text
 from app.state import OpenRun, Session, session
 from gsd.methods import METHODS, settings_of
+from gsd.trace.recorded_step import RecordedStep
 
 STAGE_HEIGHT = 420  # pixels of the graph beside the text, at most
 HINT = '<p class="hint">Click a node or a dashed merge edge to read about it. ← and → step through the rounds.</p>'
@@ -40,7 +41,7 @@ def run_view(*, live: bool) -> None:
                 _round(state, run, index)
         with st.container(key="stage-figures"):
             _figures(run)
-    if run.steps and run.steps[index]["graph"]:
+    if run.steps and run.steps[index].graph is not None:
         node_table(run.steps[index], selected=_selected_row(state.node, run.steps[index]), key=TABLE, on_pick=_pick_row)
 
 
@@ -53,7 +54,7 @@ def _figures(run: OpenRun) -> None:
 
 def _head(run: OpenRun, live: bool) -> None:
     spec = run.meta["spec"]
-    new = sum(len(step["new_tokens"]) for step in run.steps)
+    new = sum(len(step.new_tokens) for step in run.steps)
     parts = [f"{new:,} of at most {spec['max_new_tokens']:,} tokens", *drafted_with(spec["drafting"]),
              spec["pair"] or spec["target"]["source"], f"temperature {spec['sampling']['temperature']:g}",
              run.meta["target"]["device"], run.meta["target"]["dtype"]]  # fmt: skip
@@ -108,7 +109,7 @@ def _round(state: Session, run: OpenRun, index: int) -> None:
         round_line(run, index)
     _graph(run, index)
     step = run.steps[index]
-    if step["graph"]:
+    if step.graph is not None:
         found = explain(step, run.meta, state.node or "", run.before(step))
         st.html(as_html(found) if found else as_html(story(step, run.meta)) + HINT)
 
@@ -116,7 +117,7 @@ def _round(state: Session, run: OpenRun, index: int) -> None:
 def _graph(run: OpenRun, index: int) -> None:
     """The graph of one round; a click selects (`session().node`)."""
     step = run.steps[index]
-    if step["graph"] is None:
+    if step.graph is None:
         st.info("This run recorded counts and times only, so there is no graph. Tick “Record every node” before a run.")
         return
     drawn = folded(run, step, face(step), SMALL)
@@ -128,11 +129,11 @@ def _graph(run: OpenRun, index: int) -> None:
     say_folded(run, step, drawn)
 
 
-def _selected_row(node: str | None, step: dict[str, Any]) -> int | None:
+def _selected_row(node: str | None, step: RecordedStep) -> int | None:
     """The table's row of a selected graph node; other things have none."""
     if node is None or not node.startswith("n") or not node[1:].isdecimal():
         return None
-    return int(node[1:]) if int(node[1:]) < len(step["graph"]["token"]) else None
+    return int(node[1:]) if int(node[1:]) < len(step.graph) else None
 
 
 def _pick_round() -> None:

@@ -73,7 +73,7 @@ def scope_bar(run: OpenRun) -> Scope:
             step_buttons(run, shown_step(session()))
             round_line(run, shown_step(session()))
     names = _several(run) if kind == "runs" else (run.name,)
-    round = run.steps[shown_step(session())]["round"] if kind == "step" and run.steps else None
+    round = run.steps[shown_step(session())].round if kind == "step" and run.steps else None
     try:
         return Scope.of(kind, names, round)
     except TraceError as error:

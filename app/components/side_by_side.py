@@ -10,7 +10,7 @@ import streamlit as st
 from analysis.explain import as_html, tell
 from analysis.figures import side_by_side as figures
 from analysis.side_by_side import boundaries, differences, divergence, ends, lanes, round_at, so_far
-from analysis.words import plain, visible
+from analysis.words import plain
 from app.components.chart import chart
 from app.components.graph_view import Frame, Shown, graph_data, graph_view, manageable
 from app.components.run_actions import changed_settings, recorded
@@ -19,6 +19,7 @@ from app.library import entries, find, labels
 from app.state import OpenRun, session, write_address
 from gsd.errors import TraceError
 from gsd.spec import Prompt
+from gsd.trace.texts import visible
 
 SIDES = ("A", "B")
 POSITION = "compare position"
@@ -226,7 +227,7 @@ def _span(text: str) -> str:
 
 
 def _tokens(run: OpenRun) -> list[str]:
-    return [text for step in run.steps for text in step["new_texts"]]
+    return [text for step in run.steps for text in step.new_texts.raw]
 
 
 def _side(side: str, run: OpenRun, index: int, position: int) -> None:
@@ -237,14 +238,14 @@ def _side(side: str, run: OpenRun, index: int, position: int) -> None:
         st.markdown(f"**{side}** · {plain(find(run.name).label)}", width="content")
         if st.button("Graph", key=f"large {side}", icon=":material/account_tree:", type="tertiary",
                      help="This round, large."):  # fmt: skip
-            open_in_graph(run.name, step["round"])
+            open_in_graph(run.name, step.round)
     status, last = run.end["status"] if run.end else "incomplete", ends(run.steps)[-1]
     words = [] if status == "complete" else [f"This run is {status}."]
     words += [f"Its text ends at position {last}; the last round is shown."] if position > last else []
     if words:
         st.caption(" ".join(words))
-    round_line(run, index, f"{drafting['method']}: {outcome(step)}, {step['ms']['total']:,.1f} ms")
-    if step["graph"] is None:
+    round_line(run, index, f"{drafting['method']}: {outcome(step)}, {step.ms.total:,.1f} ms")
+    if step.graph is None:
         st.info("This run recorded counts and times only, so there is no graph.")
         return
     round_shown = (run.name, index)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
-from analysis.words import code
 from app.state import OpenRun, Session, open_run, session
+from gsd.trace.recorded_step import RecordedStep
 
 CUT = 24  # tokens of a round that its line shows
 AS_TREE = "The target is shown a tree: a merged node stands in it once for each path to it."
@@ -37,7 +35,7 @@ def open_in_graph(name: str, round: int | None = None, node: str | None = None) 
         open_run(name)
     if round is not None and state.run:
         state.run.poll()  # it may have grown
-        go(next(i for i, step in enumerate(state.run.steps) if step["round"] == round))
+        go(next(i for i, step in enumerate(state.run.steps) if step.round == round))
     state.node = node
     st.switch_page("views/graph.py")
 
@@ -55,18 +53,18 @@ def step_buttons(run: OpenRun, index: int) -> None:
 def round_line(run: OpenRun, index: int, said: str | None = None) -> None:
     """What the round drafted, verified and committed; `said` is HTML in place of the counts alone."""
     step = run.steps[index]
-    tokens = "".join(code(text) for text in step["new_texts"][:CUT])
-    more = f"<span>and {len(step['new_texts']) - CUT} more</span>" if len(step["new_texts"]) > CUT else ""
+    tokens = "".join(step.new_texts.html[:CUT])
+    more = f"<span>and {len(step.new_texts) - CUT} more</span>" if len(step.new_texts) > CUT else ""
     count = f"<b>Round {index + 1}</b> of {len(run.steps)}"
     st.html(f'<div class="round">{count}<span>{said or outcome(step)}</span>{tokens}{more}</div>', width="stretch")
 
 
-def outcome(step: dict[str, Any]) -> str:
+def outcome(step: RecordedStep) -> str:
     """How many nodes the round drafted, merged, verified and accepted, as HTML."""
-    merges = f", {step['merged']:,} merge{'s' if step['merged'] > 1 else ''}" if step["merged"] else ""
-    as_tree = f' <abbr title="{AS_TREE}">as a tree</abbr>' if step["merged"] else ""
-    return (f"{step['drafted_nodes']:,} drafted{merges} → {step['verified_nodes']:,} verified{as_tree} → "
-            f"<b>{len(step['accepted'])} accepted</b>")  # fmt: skip
+    merges = f", {step.merged:,} merge{'s' if step.merged > 1 else ''}" if step.merged else ""
+    as_tree = f' <abbr title="{AS_TREE}">as a tree</abbr>' if step.merged else ""
+    return (f"{step.drafted_nodes:,} drafted{merges} → {step.verified_nodes:,} verified{as_tree} → "
+            f"<b>{len(step.accepted)} accepted</b>")  # fmt: skip
 
 
 def _move(by: int) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import streamlit as st
 
 from analysis.step_whatif import Changed, Counts, StepReplay, Uncovered
-from analysis.words import code, plain, setting
+from analysis.words import plain, setting
 from app.state import OpenRun
 from gsd.errors import InputError
 from gsd.methods import METHODS, MethodSettings, known, settings_of
+from gsd.trace.texts import code
 
 CONTEXTS = (None, 0, 1, 2, 3)
 NAMED = 3  # places that an uncovered setting names

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import streamlit as st
 
 from analysis.explain import Explanation, as_html, drafted_by, explain, story
-from analysis.faces import GRAPH, TREE, VERIFIED, Face, face, route, verdicts
-from analysis.hypotheses import leaves, through
+from analysis.faces import GRAPH, TREE, VERIFIED, Face, face, fates, route
+from analysis.hypotheses import through
 from analysis.rounds import Landmarks, after, landmarks
 from analysis.step_whatif import Changed
-from analysis.words import code
 from app.components.explore import downloads, explorable
 from app.components.folded import folded, needed, open_branch, say_folded
 from app.components.graph_view import Frame, Shown, graph_data, large_graph_view, room_of
@@ -24,6 +22,7 @@ from app.components.stepper import go, outcome, round_line, shown_step, step_but
 from app.components.whatif_panel import what_if
 from app.engine_client import engine
 from app.state import OpenRun, Session, session, write_address
+from gsd.trace.recorded_step import RecordedStep
 
 LIVE_EVERY_S = 1.0
 HEIGHT = "clamp(380px, calc(100vh - 450px), 900px)"  # at most what the window leaves below head, strip and buttons
@@ -55,7 +54,7 @@ def _round(live: bool) -> None:
         return
     index = shown_step(state)
     chosen = _navigation(run, index)
-    if run.steps[index]["graph"] is None:
+    if run.steps[index].graph is None:
         st.info("This run recorded counts and times only, so there is no graph to see. Tick “Record every node” in the "
                 "Playground before a run, or open a sample above.")  # fmt: skip
     else:
@@ -78,7 +77,7 @@ def _navigation(run: OpenRun, index: int) -> str:
             _toggles()
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="faces"):
         chosen = _face()
-        recorded = st.session_state["what_if"] and run.steps[index]["graph"] is not None
+        recorded = st.session_state["what_if"] and run.steps[index].graph is not None
         if not st.session_state["what_if"]:
             _say_alike(run.steps[index])
         round_line(run, index, f"as recorded: {outcome(run.steps[index])}" if recorded else None)
@@ -120,10 +119,10 @@ def _face() -> str:
                                 label_visibility="collapsed")  # fmt: skip
 
 
-def _say_alike(step: dict[str, Any]) -> None:
+def _say_alike(step: RecordedStep) -> None:
     """Of a round that looks the same in all its faces."""
-    drafted = step["graph"] and step["drafted_nodes"]
-    if drafted and not step["merged"] and step["verified_nodes"] == drafted:
+    drafted = step.drafted_nodes if step.graph is not None else 0
+    if drafted and not step.merged and step.verified_nodes == drafted:
         st.caption("No merge, all verified: the faces are alike.", width="content")
 
 
@@ -147,7 +146,7 @@ def _picture(state: Session, run: OpenRun, index: int, chosen: str) -> None:
         _draw(state, run, changed.step if changed else step, chosen, changed)
 
 
-def _draw(state: Session, run: OpenRun, step: dict[str, Any], chosen: str, changed: Changed | None) -> None:
+def _draw(state: Session, run: OpenRun, step: RecordedStep, chosen: str, changed: Changed | None) -> None:
     whole = face(step, chosen, _depth(run))
     if changed:  # what is drawn as recorded, so that it stays where it is, and what is new
         gained = [node for node, mark in enumerate(changed.marks) if mark == "gained"]
@@ -165,18 +164,18 @@ def _draw(state: Session, run: OpenRun, step: dict[str, Any], chosen: str, chang
     say_folded(run, step, drawn)
 
 
-def _drawn_as_recorded(run: OpenRun, step: dict[str, Any], chosen: str) -> list[int]:
-    recorded = next(one for one in run.steps if one["round"] == step["round"])
+def _drawn_as_recorded(run: OpenRun, step: RecordedStep, chosen: str) -> list[int]:
+    recorded = next(one for one in run.steps if one.round == step.round)
     return folded(run, recorded, face(recorded, chosen, _depth(run)), room_of(PICTURE)).nodes
 
 
-def _path(drawn: Face, step: dict[str, Any], node: str | None) -> list[int]:
+def _path(drawn: Face, step: RecordedStep, node: str | None) -> list[int]:
     """What to bring out: the hypothesis selected, or the way to the node selected, as far as it is drawn."""
     kind, number = (node or " ")[0], (node or "")[1:]
     if not number.isdecimal():
         return []
     if kind == "h":
-        ends = leaves(step)
+        ends = step.tree.leaves
         return route(drawn, step, ends[int(number)]) if int(number) < len(ends) else []
     found = [i for i, one in enumerate(drawn.nodes) if kind == "n" and one == int(number)]
     path = found[:1]
@@ -185,7 +184,7 @@ def _path(drawn: Face, step: dict[str, Any], node: str | None) -> list[int]:
     return path[::-1]
 
 
-def _words(state: Session, run: OpenRun, step: dict[str, Any], changed: Changed | None) -> Explanation:
+def _words(state: Session, run: OpenRun, step: RecordedStep, changed: Changed | None) -> Explanation:
     """What is selected, or else the round; under other settings first what they change about it."""
     meta, node, before = run.meta, state.node or "", run.before(step)
     found = explain(step, meta, node, before)
@@ -198,14 +197,12 @@ def _words(state: Session, run: OpenRun, step: dict[str, Any], changed: Changed 
 
 
 def _under_changed(changed: Changed, node: int, found: Explanation | None) -> Explanation | None:
-    graph = changed.step["graph"]
-    if node >= len(graph["token"]):
+    graph = changed.step.graph
+    if node >= len(graph):
         return None
-    found = found or Explanation(f"{code(graph['text'][node])} <i>not in the recording</i>", [],
-                                 {"q": graph["logq"][node], "path q": graph["path_logq"][node]})  # fmt: skip
-    flat = face(changed.step).flat[node]
-    became = verdicts(changed.step)[flat] if flat >= 0 else "not verified"
-    fate = "not drafted" if changed.marks[node] == "lost" else became
+    found = found or Explanation(f"{graph.texts.html[node]} <i>not in the recording</i>", [],
+                                 {"q": graph.logq[node], "path q": graph.path_logq[node]})  # fmt: skip
+    fate = "not drafted" if changed.marks[node] == "lost" else fates(changed.step, face(changed.step))[node]
     return replace(found, paragraphs=[f"<b>With the settings above: {fate}.</b>", *found.paragraphs])
 
 
@@ -221,7 +218,7 @@ def _below(state: Session, run: OpenRun, index: int, chosen: str) -> None:
     if nodes.open:
         with nodes:
             row = needed(state.node)
-            known = row[0] if row and row[0] < len(step["graph"]["token"]) else None
+            known = row[0] if row and row[0] < len(step.graph) else None
             node_table(step, selected=known, key=NODES, on_pick=_pick_node)
     if more.open:
         with more:
@@ -229,10 +226,10 @@ def _below(state: Session, run: OpenRun, index: int, chosen: str) -> None:
             explorable(step)
 
 
-def _hypothesis(step: dict[str, Any], node: str | None) -> int | None:
+def _hypothesis(step: RecordedStep, node: str | None) -> int | None:
     """The table's row: the hypothesis selected, or the likeliest that holds the node selected."""
     if node and node[:1] == "h" and node[1:].isdecimal():
-        return int(node[1:]) if int(node[1:]) < len(leaves(step)) else None
+        return int(node[1:]) if int(node[1:]) < len(step.tree.leaves) else None
     return through(step, wanted[0]) if (wanted := needed(node)) and wanted[0] else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from app.components.token_text import ORIGINS, text_data, token_text
 from app.state import session, write_address
 from gsd import __version__
 from gsd.methods import METHODS, MethodSettings, known
+from gsd.trace.recorded_step import RecordedStep
 
 HERE = Path(__file__).parent
 SMALL = SPEC.model_copy(update={"width": 2, "depth": 3})  # of the picture; the miniature uses all of the toy
@@ -127,8 +128,8 @@ def _next() -> None:
 
 def _idea(tones: Tones) -> None:
     tree, graph = toy_round(SMALL.model_copy(update={"merge_context": None})), toy_round(SMALL)
-    before, after = tree["drafted_nodes"], graph["drafted_nodes"]
-    kept, own = "".join(graph["new_texts"][:-1]).strip(), graph["new_texts"][-1].strip()
+    before, after = tree.drafted_nodes, graph.drafted_nodes
+    kept, own = "".join(graph.new_texts.raw[:-1]).strip(), graph.new_texts.raw[-1].strip()
     cards = [
         ("1 · A small model guesses", _undecided(tree),
          f"Quickly it drafts how the text may go on, as a tree of hypotheses. The same words recur in many "
@@ -138,7 +139,7 @@ def _idea(tones: Tones) -> None:
          f"in a graph of <b>{after} nodes</b>."),
         ("3 · The large model decides", _picture(graph),
          f"In one forward it reads all of them and keeps the path that it would have written itself, “{kept}”, "
-         f"then adds “{own}”: <b>{len(graph['new_texts'])} tokens for one forward</b>, and exactly its own text."),
+         f"then adds “{own}”: <b>{len(graph.new_texts)} tokens for one forward</b>, and exactly its own text."),
     ]  # fmt: skip
     drawn = "".join(
         f"<div><b>{title}</b>{_image(svg(picture, title, tones, legend=False), title)}<p>{words}</p></div>"
@@ -154,13 +155,13 @@ def _image(drawn: str, said: str = "") -> str:
     )
 
 
-def _picture(step: dict[str, Any], picked: str | None = None, *, pruned: bool = False) -> dict[str, Any]:
+def _picture(step: RecordedStep, picked: str | None = None, *, pruned: bool = False) -> dict[str, Any]:
     return graph_data(step, run=TOY, frame=ROOM, show_pruned=pruned, selected=picked)
 
 
-def _undecided(step: dict[str, Any]) -> dict[str, Any]:
+def _undecided(step: RecordedStep) -> dict[str, Any]:
     """The round's graph before the target has seen it."""
-    picture = _picture(step | {"bonus": False})
+    picture = _picture(replace(step, bonus=False))
     picture["nodes"]["kind"] = [kind if kind == "root" else "unverified" for kind in picture["nodes"]["kind"]]
     picture["edges"]["walked"] = [False] * len(picture["edges"]["walked"])
     return picture
@@ -199,12 +200,12 @@ def _chosen() -> str:
                     format_func=lambda name: SETTINGS[name].label)  # fmt: skip
 
 
-def _figures(step: dict[str, Any]) -> None:
+def _figures(step: RecordedStep) -> None:
     """What the setting costs and brings, beside what the toy's own settings do."""
     usual = toy_round()
     with st.container(key="toy-figures"):
         for label, (field, help) in FIGURES.items():
-            now, before = (_count(one[field]) for one in (step, usual))
+            now, before = (_count(getattr(one, field)) for one in (step, usual))
             st.metric(label, now, f"{now - before:+d}" if now != before else None, delta_color="off", help=help)
 
 
@@ -216,7 +217,7 @@ def _picked() -> str | None:
     return (st.session_state.get(TOY, {}).get("pick") or {}).get("id")
 
 
-def _words(step: dict[str, Any], spec: MethodSettings, picked: str | None) -> None:
+def _words(step: RecordedStep, spec: MethodSettings, picked: str | None) -> None:
     """What was clicked in the miniature, or else its story."""
     meta = {"spec": {"drafting": spec.model_dump()}, "method": METHODS[spec.method].described()}
     found = explain(step, meta, picked) if picked else None

@@ -15,7 +15,7 @@ from analysis.figures.look import ENOUGH
 from analysis.merged import merged_sequences, merges_of, nodes_of
 from analysis.similarity import MEASURES
 from analysis.twins import is_unmerged_twin, merging_saved
-from analysis.words import code, plain, visible
+from analysis.words import plain
 from app.components.page import head, opened
 from app.components.panels import grid, panel
 from app.components.scope import Scope, address, scope_bar, sections
@@ -26,6 +26,7 @@ from app.library import entries, find, frames, labels
 from app.state import OpenRun, session, write_address
 from gsd.errors import TraceError
 from gsd.trace.columns import COLUMNS
+from gsd.trace.texts import code, visible
 
 KEY = "overlap"  # of the tabs
 SEQUENCES_OF = "sequences of"  # key of the choice among several runs
@@ -303,14 +304,14 @@ def _hypotheses(run: OpenRun, scope: Scope) -> None:
         return
     index = shown_step(session())
     step = run.steps[index]
-    one = Scope.of("step", (run.name,), step["round"])
+    one = Scope.of("step", (run.name,), step.round)
     if scope.kind != "step":
         st.caption(f"Round {index + 1} of the open run. Choose *This round* above to go through the rounds.")
     measure = st.segmented_control("Similarity", list(MEASURES), default="lcs_ratio", key="measure", required=True,
                                    format_func={"lcs_ratio": "Common subsequence", "jaccard": "Common tokens"}.get,
                                    label_visibility="collapsed", help=formula("hypothesis_pairs"))  # fmt: skip
     with grid("hypotheses"):
-        panel(one, "hypothesis_pairs", run=run.name, round=step["round"] + 1, measure=measure)
+        panel(one, "hypothesis_pairs", run=run.name, round=step.round + 1, measure=measure)
         with st.container(border=True, gap="small", key="chart-box hypotheses"):
             st.html('<div class="chart-title"><b>The hypotheses</b><span>paths of the verified tree from the root to a '
                     "leaf; numbered as in the matrix</span></div>")  # fmt: skip

@@ -129,9 +129,9 @@ def _job_line(client: EngineClient, job: Job, state: Session) -> None:
 
 def _decoding(run: OpenRun, job: Job) -> None:
     """How much of the text there is; once it is whole, how long what comes behind it is going."""
-    new, most = sum(len(step["new_tokens"]) for step in run.steps), run.meta["spec"]["max_new_tokens"]
+    new, most = sum(len(step.new_tokens) for step in run.steps), run.meta["spec"]["max_new_tokens"]
     paused = ":material/pause: Paused · " if job.held else ""
-    if run.steps and run.steps[-1]["stop"]:
+    if run.steps and run.steps[-1].stop:
         written = (run.folder / "events.jsonl").stat().st_mtime
         measuring = job.baseline and run.end is None
         doing = ("measuring the baseline: the text is decoded several times more, by `ar` and by this method in turn"

@@ -9,11 +9,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
 
 from gsd.errors import TraceError
 from gsd.methods.base import REASONS
+from gsd.trace.parts import DecisionColumns, GraphColumns, MergeColumns, Milliseconds, TreeColumns
 from gsd.trace.read import UNREADABLE, RunTrace
+from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.texts import Texts
 
 MOST_NODES = 1 << 17  # of a round; a graph of the widest settings that pays has some hundreds
 MOST_COUNT = 2**53  # that every reader holds exactly
@@ -21,7 +25,6 @@ MOST_LOG = 0.01  # log of a probability, with room for rounding
 COUNTS = ("rounds", "draft_forwards", "target_forwards", "drafted_nodes", "verified_nodes", "merges")
 IDENTITY = ("architecture", "parameters", "layers", "vocab_size")  # not the source: a local folder has another path
 STATUS = ("complete", "cancelled", "failed")
-PHASES = ("draft", "verify", "grow", "flatten", "commit", "other", "total")
 _WORD = re.compile(r"[a-z0-9_-]{0,32}")
 Check = Callable[[Any], bool]
 
@@ -44,9 +47,9 @@ def check_run(run: RunTrace, *, whole: bool = True) -> RunTrace:
         for number, step in enumerate(run.steps, 1):
             place = f"round {number} of events.jsonl"
             _check_step(step)
-            gap = (step["round"] - before - 1, step["position"] - position)
+            gap = (step.round - before - 1, step.position - position)
             _need(gap == (0, 0) or (not whole and min(gap) >= 0), "it does not follow from what is before")
-            before, position = step["round"], step["position"] + len(step["new_tokens"])
+            before, position = step.round, step.position + len(step.new_tokens)
         if run.end is not None:
             place = "the end line"
             _check_end(run.end)
@@ -56,70 +59,64 @@ def check_run(run: RunTrace, *, whole: bool = True) -> RunTrace:
     return run
 
 
-def _check_step(step: Mapping[str, Any]) -> None:
+def _check_step(step: RecordedStep) -> None:
     """One round by itself."""
-    _need(step["type"] == "step", "its type is not step")
-    _need(_is_count(step["round"]) and _is_count(step["position"]), "round or position is no count")
+    _need(_is_count(step.round) and _is_count(step.position), "round or position is no count")
     for name in ("drafted_nodes", "verified_nodes", "merged", "draft_forwards", "target_forwards"):
-        _need(_is_count(step[name]), f"{name} is no count")
-    _need(_all(step["ms"].get, PHASES, _is_number), "ms are no milliseconds")
-    _need(step["stop"] is None or _is_word(step["stop"]), "stop is no word")
-    _columns(step, "the new tokens", {"new_tokens": _is_count, "new_texts": _is_text, "origins": _is_word})
-    accepted, bonus = step["accepted"], step["bonus"]
+        _need(_is_count(getattr(step, name)), f"{name} is no count")
+    _need(all(_is_number(getattr(step.ms, one.name)) for one in fields(Milliseconds)), "ms are no milliseconds")
+    _need(step.stop is None or _is_word(step.stop), "stop is no word")
+    _columns(vars(step), "the new tokens", {"new_tokens": _is_count, "new_texts": _is_text, "origins": _is_word})
+    accepted, bonus = step.accepted, step.bonus
     _need(isinstance(bonus, bool) and isinstance(accepted, list), "accepted or bonus is none")
-    _need(len(step["new_tokens"]) == len(accepted) + bonus, "accepted and new tokens do not go together")
-    parts = [step[name] for name in ("graph", "merges", "decisions", "tree")]
-    if parts == [None] * 4:
+    _need(len(step.new_tokens) == len(accepted) + bonus, "accepted and new tokens do not go together")
+    if step.graph is step.merges is step.decisions is step.tree is None:
         _need(all(map(_is_count, accepted)), "accepted are no nodes")
     else:
-        _check_graph(*parts[:3])
-        _check_tree(parts[3], parts[0], parts[1], accepted)
+        _check_graph(step.graph, step.merges, step.decisions)
+        _check_tree(step.tree, step.graph, step.merges, accepted)
 
 
-def _check_graph(graph: Mapping[str, Any], merges: Mapping[str, Any], decisions: Mapping[str, Any]) -> None:
-    count = _columns(graph, "graph", {
-        "token": _is_count, "text": _is_text, "parent": _is_index, "depth": _is_count, "logq": _is_log,
-        "path_logq": _is_log, "source": _is_word, "expanded": _is_flag})  # fmt: skip
+def _check_graph(graph: GraphColumns, merges: MergeColumns, decisions: DecisionColumns) -> None:
+    count = _columns(vars(graph), "graph", {
+        "tokens": _is_count, "texts": _is_text, "parents": _is_index, "depths": _is_count, "logq": _is_log,
+        "path_logq": _is_log, "sources": _is_word, "expanded": _is_flag, "forwards": _is_count})  # fmt: skip
     _need(0 < count <= MOST_NODES, f"a graph of {count:,} nodes")
-    _need(graph["source"][0] == "root", "node 0 is no root")
-    _need(_is_column(graph.get("forward", [0] * count), count, _is_count), "graph.forward")
-    _check_parents(graph["parent"], "graph")
-    _columns(merges, "merges", {"parent": _index(count), "node": _index(count), "logq": _is_log,
-                                "depth_shift": _is_index, "ngram_text": _is_text, "ngram": _is_ngram})  # fmt: skip
-    _columns(decisions, "decisions", {
-        "parent": _index(count), "token": _is_count, "text": _is_text, "logq": _is_log, "kind": _is_word,
-        "node": _index(count, -1), "rule": _is_word, "value": _is_log, "limit": _is_log})  # fmt: skip
-    _check_acyclic(graph["parent"], merges)
+    _need(graph.sources[0] == "root", "node 0 is no root")
+    _check_parents(graph.parents, "graph")
+    _columns(vars(merges), "merges", {"parents": _index(count), "nodes": _index(count), "logq": _is_log,
+                                      "depth_shifts": _is_index, "ngram_texts": _is_text,
+                                      "ngrams": _is_ngram})  # fmt: skip
+    _columns(vars(decisions), "decisions", {
+        "parents": _index(count), "tokens": _is_count, "texts": _is_text, "logq": _is_log, "kinds": _is_word,
+        "nodes": _index(count, -1), "rules": _is_word, "values": _is_log, "limits": _is_log})  # fmt: skip
+    _check_acyclic(graph.parents, merges)
 
 
-def _check_tree(
-    tree: Mapping[str, Any], graph: Mapping[str, Any], merges: Mapping[str, Any], accepted: list[Any]
-) -> None:
-    nodes = len(graph["token"])
-    count = _columns(tree, "tree", {
-        "token": _is_count, "text": _is_text, "node": _index(nodes), "parent": _is_index, "depth": _is_count,
-        "merged": _is_flag, "logq": _is_log, "target_logp": _is_log, "choice": _is_count, "choice_text": _is_text,
-        "choice_logp": _is_log})  # fmt: skip
-    _need(0 < count <= MOST_NODES and tree["node"][0] == 0, "a tree without a root, or with too many nodes")
-    _check_parents(tree["parent"], "tree")
-    joined = set(zip(merges["parent"], merges["node"]))
-    for node, parent, merged in zip(tree["node"][1:], tree["parent"][1:], tree["merged"][1:]):
-        above = tree["node"][parent]
-        _need((above, node) in joined if merged else graph["parent"][node] == above, "the tree has edges of its own")
+def _check_tree(tree: TreeColumns, graph: GraphColumns, merges: MergeColumns, accepted: list[Any]) -> None:
+    count = _columns(vars(tree), "tree", {
+        "tokens": _is_count, "texts": _is_text, "nodes": _index(len(graph)), "parents": _is_index,
+        "depths": _is_count, "merged": _is_flag, "logq": _is_log, "target_logp": _is_log, "choices": _is_count,
+        "choice_texts": _is_text, "choice_logp": _is_log})  # fmt: skip
+    _need(0 < count <= MOST_NODES and tree.nodes[0] == 0, "a tree without a root, or with too many nodes")
+    _check_parents(tree.parents, "tree")
+    joined = set(merges.edges)
+    for node, parent, merged in zip(tree.nodes[1:], tree.parents[1:], tree.merged[1:]):
+        above = tree.nodes[parent]
+        _need((above, node) in joined if merged else graph.parents[node] == above, "the tree has edges of its own")
     last = 0
     for flat in accepted:
-        _need(_index(count)(flat) and tree["parent"][flat] == last and flat > 0, "accepted is no path of the tree")
+        _need(_index(count)(flat) and tree.parents[flat] == last and flat > 0, "accepted is no path of the tree")
         last = flat
 
 
-def _check_acyclic(parents: list[int], merges: Mapping[str, list[int]]) -> None:
+def _check_acyclic(parents: list[int], merges: MergeColumns) -> None:
     """No way along tree and merge edges leads back; without a merge edge there is none, as parents come first."""
-    if not merges["node"]:
+    if not merges.nodes:
         return
     children: list[list[int]] = [[] for _ in parents]
     above = [0] * len(parents)
-    edges = [*zip(parents[1:], range(1, len(parents))), *zip(merges["parent"], merges["node"])]
-    for parent, node in edges:
+    for parent, node in (*zip(parents[1:], range(1, len(parents))), *merges.edges):
         children[parent].append(node)
         above[node] += 1
     free, seen = [node for node, count in enumerate(above) if not count], 0
@@ -180,16 +177,13 @@ def _columns(table: Mapping[str, Any], what: str, checks: Mapping[str, Check]) -
     first = table[next(iter(checks))]
     _need(isinstance(first, list), f"{what} has no columns")
     for name, check in checks.items():
-        _need(_is_column(table[name], len(first), check), f"{what}: {name}")
+        values = table[name].raw if isinstance(table[name], Texts) else table[name]
+        _need(_is_column(values, len(first), check), f"{what}: {name}")
     return len(first)
 
 
 def _is_column(values: Any, count: int | None, check: Check) -> bool:
     return isinstance(values, list) and count in (None, len(values)) and all(map(check, values))
-
-
-def _all(get: Callable[[str], Any], names: tuple[str, ...], check: Check) -> bool:
-    return all(check(get(name)) for name in names)
 
 
 def _is_count(value: Any) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from gsd.errors import TraceError
 from gsd.methods import METHODS, read_by
+from gsd.trace.recorded_step import RecordedStep
 
 SCHEMA = 3
 READABLE = (1, 2, SCHEMA)
@@ -23,7 +24,7 @@ class RunTrace:
 
     folder: Path
     meta: dict[str, Any]
-    steps: list[dict[str, Any]]
+    steps: list[RecordedStep]
     end: dict[str, Any] | None
     notes: list[str] = field(default_factory=list)
 
@@ -39,7 +40,10 @@ class RunTrace:
 
 
 def read_run(folder: str | os.PathLike[str]) -> RunTrace:
-    """Read a run folder, finished or not. Raises `TraceError` where it is none of ours."""
+    """Read a run folder, finished or not. Raises `TraceError` where it is none of ours.
+
+    Whether each value is what it should be is not checked here, see `gsd.trace.form`.
+    """
     folder = Path(folder)
     try:
         meta = json.loads((folder / "run.json").read_text())
@@ -60,7 +64,19 @@ def read_run(folder: str | os.PathLike[str]) -> RunTrace:
     if tail.torn:
         notes.append(f"a torn last line of {tail.torn} bytes was dropped")
     end = events.pop() if events and events[-1]["type"] == "end" else None
-    return RunTrace(folder, meta, events, end, notes)
+    steps = [as_step(event, folder, number) for number, event in enumerate(events, 1)]
+    return RunTrace(folder, meta, steps, end, notes)
+
+
+def as_step(event: dict[str, Any], folder: Path, number: int) -> RecordedStep:
+    """One event of a run as its round `number`, from 1. Raises `TraceError` where it is none."""
+    try:
+        if event["type"] != "step":
+            raise TypeError(f"its type is {event['type']!r}")
+        return RecordedStep.of(event)
+    except (LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise TraceError(f"{folder}: not a trace of gsd (round {number} of events.jsonl: "
+                         f"{type(error).__name__}: {str(error)[:200]}); leave it out") from None  # fmt: skip
 
 
 def as_of_today(meta: dict[str, Any], schema: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gsd.drafting.graph import TokenGraph
 
 if TYPE_CHECKING:
+    from gsd.trace.recorded_step import RecordedStep
     from gsd.trace.step import Step
 
 ENOUGH = 64  # first choices, before a draft is judged by them
@@ -146,20 +147,20 @@ class Tally:
         self.draft_ms += step.times.draft
         self.verify_ms += step.times.verify
 
-    def add_record(self, record: dict[str, Any]) -> None:
-        """Count one round by its `step` line; one of counts alone does not say its longest path."""
-        self.new_tokens += len(record["new_tokens"])
+    def add_recorded(self, step: RecordedStep) -> None:
+        """Count one round as it was read back; one of counts alone does not say its longest path."""
+        self.new_tokens += len(step.new_tokens)
         self.rounds += 1
-        self.draft_forwards += record["draft_forwards"]
-        self.target_forwards += record["target_forwards"]
-        self.drafted_nodes += record["drafted_nodes"]
-        self.verified_nodes += record["verified_nodes"]
-        self.merges += record["merged"]
-        self.accepted += len(record["accepted"])
-        self.longest_path += max(record["tree"]["depth"]) if record["tree"] else 0
-        self.wall_ms += record["ms"]["total"]
-        self.draft_ms += record["ms"]["draft"]
-        self.verify_ms += record["ms"]["verify"]
+        self.draft_forwards += step.draft_forwards
+        self.target_forwards += step.target_forwards
+        self.drafted_nodes += step.drafted_nodes
+        self.verified_nodes += step.verified_nodes
+        self.merges += step.merged
+        self.accepted += len(step.accepted)
+        self.longest_path += max(step.tree.depths) if step.tree else 0
+        self.wall_ms += step.ms.total
+        self.draft_ms += step.ms.draft
+        self.verify_ms += step.ms.verify
 
     def totals(self) -> dict[str, float | int | None]:
         """Counts, rates and times; a rate without a denominator is None."""

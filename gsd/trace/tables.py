@@ -12,11 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gsd.drafting.graph import tree_path
 from gsd.methods import known
 from gsd.spec import SamplingSpec
+from gsd.trace.parts import TreeColumns
 from gsd.trace.pieces import joined
 from gsd.trace.read import RunTrace
+from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.texts import Texts
 
 NAMES = ("runs", "steps", "nodes", "edges", "merges", "decisions", "hypotheses")
 
@@ -90,7 +92,7 @@ def write_tables(run: RunTrace, folder: Path) -> None:
 
 def tables(run: RunTrace) -> dict[str, pa.Table]:
     """The tables of one run, finished or not; what was not recorded gives empty tables of the same schema."""
-    detailed = [step for step in run.steps if step["graph"] is not None]
+    detailed = [step for step in run.steps if step.graph is not None]
     columns = {
         "runs": _runs(run),
         "steps": _steps(run.steps),
@@ -126,7 +128,7 @@ def _runs(run: RunTrace) -> dict[str, list[Any]]:
         "prompt_id": spec["prompt"]["id"],
         "kind": spec["prompt"]["kind"],
         "prompt": spec["prompt"]["prompt"],
-        "text": end["text"] if ended else joined(text for step in run.steps for text in step["new_texts"]),
+        "text": end["text"] if ended else joined(text for step in run.steps for text in step.new_texts.raw),
         **{name: drafting.get(name) for name in _DRAFTING},
         **{name: getattr(sampling, name) for name in _SAMPLING},
         "max_new_tokens": spec["max_new_tokens"],
@@ -147,143 +149,107 @@ def _held(meta: dict[str, Any], spec: dict[str, Any]) -> str:
     return meta["draft"].get("quantization") or spec["draft"].get("quantization", "none")
 
 
-def _text(step: dict[str, Any]) -> str:
-    return joined(step["new_texts"])
-
-
-def _steps(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
+def _steps(steps: list[RecordedStep]) -> dict[str, list[Any]]:
     return {
-        "round": [step["round"] for step in steps],
-        "position": [step["position"] for step in steps],
-        **{name: [step[name] for step in steps] for name in _STEP_COUNTS},
-        "merges": [step["merged"] for step in steps],
-        "accepted": [len(step["accepted"]) for step in steps],
-        "new_tokens": [len(step["new_tokens"]) for step in steps],
-        "text": [_text(step) for step in steps],
-        "stop": [step["stop"] for step in steps],
-        **{f"{phase}_ms": [step["ms"][phase] for step in steps] for phase in _PHASES},
+        "round": [step.round for step in steps],
+        "position": [step.position for step in steps],
+        **{name: [getattr(step, name) for step in steps] for name in _STEP_COUNTS},
+        "merges": [step.merged for step in steps],
+        "accepted": [len(step.accepted) for step in steps],
+        "new_tokens": [len(step.new_tokens) for step in steps],
+        "text": [joined(step.new_texts.raw) for step in steps],
+        "stop": [step.stop for step in steps],
+        **{f"{phase}_ms": [getattr(step.ms, phase) for step in steps] for phase in _PHASES},
     }
 
 
-def _gather(steps: list[dict[str, Any]], part: str, names: Sequence[str]) -> dict[str, list[Any]]:
-    """The named columns of one part of every step, end to end, with the round of each row."""
+def _gather(steps: list[RecordedStep], parts: list[Any], names: dict[str, str]) -> dict[str, list[Any]]:
+    """Columns of one part of every step, end to end, with the round of each row; `names`: table's -> part's."""
     columns: dict[str, list[Any]] = {"round": [], **{name: [] for name in names}}
-    for step in steps:
-        source = step[part]
-        columns["round"] += [step["round"]] * len(source[names[0]])
-        for name in names:
-            columns[name] += source[name]
+    for step, part in zip(steps, parts):
+        columns["round"] += [step.round] * len(part)
+        for name, own in names.items():
+            column = getattr(part, own)
+            columns[name] += column.raw if isinstance(column, Texts) else column
     return columns
 
 
-def _nodes(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    names = ("token", "text", "parent", "depth", "logq", "path_logq", "source", "expanded")
+def _nodes(steps: list[RecordedStep]) -> dict[str, list[Any]]:
+    names = {"token": "tokens", "text": "texts", "parent": "parents", "depth": "depths", "logq": "logq",
+             "path_logq": "path_logq", "source": "sources", "expanded": "expanded"}  # fmt: skip
     own = ("node", "rank", "verified", "target_logp", "tested", "accepted")
-    columns = _gather(steps, "graph", names) | {name: [] for name in own}
+    columns = _gather(steps, [step.graph for step in steps], names) | {name: [] for name in own}
     for step in steps:
-        count, tree, ranks = len(step["graph"]["token"]), step["tree"], candidate_ranks(step["decisions"])
-        copies, tested = Counter(tree["node"]), {tree["node"][i] for i in _tested(step)}
-        accepted = {tree["node"][i] for i in step["accepted"]}
+        nodes, tree = range(len(step.graph)), step.tree
+        copies, tested = Counter(tree.nodes), {tree.nodes[i] for i in step.tested}
+        accepted = {tree.nodes[i] for i in step.accepted}
         target_logp = _best_target_logp(tree)
-        parents = step["graph"]["parent"]
-        columns["node"] += range(count)
-        columns["rank"] += [ranks.get((parents[node], node), -1) for node in range(count)]
-        columns["verified"] += [copies[node] for node in range(count)]
-        columns["target_logp"] += [target_logp.get(node) for node in range(count)]
-        columns["tested"] += [node in tested for node in range(count)]
-        columns["accepted"] += [node in accepted for node in range(count)]
+        columns["node"] += nodes
+        columns["rank"] += step.node_ranks
+        columns["verified"] += [copies[node] for node in nodes]
+        columns["target_logp"] += [target_logp.get(node) for node in nodes]
+        columns["tested"] += [node in tested for node in nodes]
+        columns["accepted"] += [node in accepted for node in nodes]
     return columns
 
 
-def candidate_ranks(decisions: dict[str, list[Any]]) -> dict[tuple[int, int], int]:
-    """Rank of the candidate behind each edge (parent, node): candidates stand by falling q, dropped ones count."""
-    seen: Counter[int] = Counter()
-    ranks = {}
-    for parent, node, kind in zip(decisions["parent"], decisions["node"], decisions["kind"]):
-        if kind != "capped":  # no candidate: it says again of an added node that it will not be expanded
-            ranks[parent, node] = seen[parent]
-            seen[parent] += 1
-    return ranks
-
-
-def _tested(step: dict[str, Any]) -> list[int]:
-    """Flat nodes about which the target's pick decided: children of the nodes whose pick was committed.
-
-    Those are the root and the accepted path, but not its end where a stop rule cut it there.
-    """
-    walked = set([0, *step["accepted"]][: len(step["new_tokens"])])
-    return [i for i, parent in enumerate(step["tree"]["parent"]) if parent in walked]
-
-
-def _best_target_logp(tree: dict[str, list[Any]]) -> dict[int, float]:
+def _best_target_logp(tree: TreeColumns) -> dict[int, float]:
     """The target's log-probability of each graph node, under the parent that suits it best."""
     best: dict[int, float] = {}
-    for node, logp in zip(tree["node"], tree["target_logp"]):
+    for node, logp in zip(tree.nodes, tree.target_logp):
         if logp is not None:
             best[node] = max(logp, best.get(node, logp))
     return best
 
 
-def _edges(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
+def _edges(steps: list[RecordedStep]) -> dict[str, list[Any]]:
     """Tree edges of a round, then its merge edges."""
     columns: dict[str, list[Any]] = {"round": [], "parent": [], "node": [], "kind": [], "logq": []}
     for step in steps:
-        graph, merges = step["graph"], step["merges"]
-        tree_edges, merge_edges = len(graph["parent"]) - 1, len(merges["parent"])
-        columns["round"] += [step["round"]] * (tree_edges + merge_edges)
-        columns["parent"] += graph["parent"][1:] + merges["parent"]
-        columns["node"] += [*range(1, tree_edges + 1), *merges["node"]]
+        graph, merges = step.graph, step.merges
+        tree_edges, merge_edges = len(graph) - 1, len(merges)
+        columns["round"] += [step.round] * (tree_edges + merge_edges)
+        columns["parent"] += graph.parents[1:] + merges.parents
+        columns["node"] += [*range(1, tree_edges + 1), *merges.nodes]
         columns["kind"] += ["tree"] * tree_edges + ["merge"] * merge_edges
-        columns["logq"] += graph["logq"][1:] + merges["logq"]
+        columns["logq"] += graph.logq[1:] + merges.logq
     return columns
 
 
-def _merges(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    names = ("parent", "node", "logq", "depth_shift", "ngram_text")
+def _merges(steps: list[RecordedStep]) -> dict[str, list[Any]]:
+    names = {"parent": "parents", "node": "nodes", "logq": "logq", "depth_shift": "depth_shifts",
+             "ngram_text": "ngram_texts"}  # fmt: skip
     own = ("context", "rank", "tested", "accepted", "accepted_behind")
-    columns = _gather(steps, "merges", names) | {name: [] for name in own}
+    columns = _gather(steps, [step.merges for step in steps], names) | {name: [] for name in own}
     for step in steps:
-        merges, ranks, walked = step["merges"], candidate_ranks(step["decisions"]), walked_merges(step)
-        tested = {_edge(step["tree"], i) for i in _tested(step) if step["tree"]["merged"][i]}
-        edges = list(zip(merges["parent"], merges["node"]))
-        columns["context"] += [len(ngram) - 1 for ngram in merges["ngram"]]
-        columns["rank"] += [ranks[edge] for edge in edges]
+        edges, walked = step.merges.edges, step.walked_merges
+        tested = {step.tree.edge(i) for i in step.tested if step.tree.merged[i]}
+        columns["context"] += [len(ngram) - 1 for ngram in step.merges.ngrams]
+        columns["rank"] += step.merge_ranks
         columns["tested"] += [edge in tested for edge in edges]
         columns["accepted"] += [edge in walked for edge in edges]
         columns["accepted_behind"] += [walked.get(edge) for edge in edges]
     return columns
 
 
-def walked_merges(step: dict[str, Any]) -> dict[tuple[int, int], int]:
-    """Merge edges (parent, node) of the accepted path, each with how many tokens were accepted behind its own."""
-    tree, path = step["tree"], step["accepted"]
-    return {_edge(tree, i): len(path) - 1 - place for place, i in enumerate(path) if tree["merged"][i]}
-
-
-def _edge(tree: dict[str, list[Any]], i: int) -> tuple[int, int]:
-    """The graph's edge (parent, node) by which the flat node `i` was reached."""
-    return tree["node"][tree["parent"][i]], tree["node"][i]
-
-
-def _hypotheses(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
+def _hypotheses(steps: list[RecordedStep]) -> dict[str, list[Any]]:
     """One row a leaf of the flattened tree, in flat order; a tree of the root alone has none."""
     rows: dict[str, list[Any]] = {name: [] for name in _COLUMNS["hypotheses"]}
     for step in steps:
-        tree, accepted = step["tree"], set(step["accepted"])
-        inner = {0, *tree["parent"]}
-        for hypothesis, leaf in enumerate(i for i in range(len(tree["parent"])) if i not in inner):
-            path = tree_path(tree["parent"], leaf)
+        tree = step.tree
+        for hypothesis, path in enumerate(tree.hypotheses):
             row = {
-                "round": step["round"], "hypothesis": hypothesis, "leaf": leaf, "length": len(path),
-                "text": joined(tree["text"][i] for i in path), "tokens": [tree["token"][i] for i in path],
-                "logq": tree["logq"][leaf], "merged": any(tree["merged"][i] for i in path),
-                "accepted": sum(i in accepted for i in path),
+                "round": step.round, "hypothesis": hypothesis, "leaf": path[-1], "length": len(path),
+                "text": joined(tree.texts.raw[i] for i in path), "tokens": [tree.tokens[i] for i in path],
+                "logq": tree.logq[path[-1]], "merged": any(tree.merged[i] for i in path),
+                "accepted": sum(i in step.reached for i in path),
             }  # fmt: skip
             for name, value in row.items():
                 rows[name].append(value)
     return rows
 
 
-def _decisions(steps: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    names = ("parent", "token", "text", "logq", "kind", "node", "rule", "value", "limit")
-    return _gather(steps, "decisions", names)
+def _decisions(steps: list[RecordedStep]) -> dict[str, list[Any]]:
+    names = {"parent": "parents", "token": "tokens", "text": "texts", "logq": "logq", "kind": "kinds",
+             "node": "nodes", "rule": "rules", "value": "values", "limit": "limits"}  # fmt: skip
+    return _gather(steps, [step.decisions for step in steps], names)

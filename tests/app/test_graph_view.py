@@ -11,7 +11,7 @@ from analysis.faces import GRAPH, TREE, VERIFIED, face
 from app.components.graph_view import Frame, Shown, graph_data
 from app.components.node_table import node_frame
 from app.library import SAMPLES
-from gsd.trace.read import list_runs
+from gsd.trace.read import list_runs, read_run
 
 LARGE = of_method(width=8, depth=8, frontier=30, merge_context=2, prob_threshold=0.0, sibling_threshold=0.0, budget=90)
 
@@ -47,7 +47,7 @@ def run(tmp_path):
 
 
 def recorded(run):
-    return [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()][:-1]
+    return read_run(run).steps
 
 
 def test_without_a_run_the_samples_are_offered_and_one_opens(graph):
@@ -72,7 +72,7 @@ def test_the_address_names_round_face_and_node(graph, run):
     page = graph(run=run.name, step="2", node="n1", face="verified")
     drawn = data_of(page, "graph")
     assert drawn["key"] == f"{run.name}:1"
-    assert len(drawn["nodes"]["id"]) == len(recorded(run)[1]["tree"]["node"]) + 1
+    assert len(drawn["nodes"]["id"]) == len(recorded(run)[1].tree.nodes) + 1
     assert "n1" in drawn["path"]
     assert "Node 1, depth 1" in html_of(page)
     assert "face" in page.query_params
@@ -87,7 +87,7 @@ def test_the_strip_has_a_bar_for_each_round_and_the_buttons_step(graph, run):
     page = graph(run=run.name, step="2")
     steps = recorded(run)
     strip = data_of(page, "round_strip")
-    assert strip["accepted"] == [len(step["accepted"]) for step in steps]
+    assert strip["accepted"] == [len(step.accepted) for step in steps]
     assert strip["selected"] == 1
     page.button(key="Next round").click().run()
     assert data_of(page, "round_strip")["selected"] == 2
@@ -95,7 +95,7 @@ def test_the_strip_has_a_bar_for_each_round_and_the_buttons_step(graph, run):
 
 def test_jumps_go_to_the_longest_and_the_worst_round(graph, run):
     page = graph(run=run.name, step="1")
-    accepted = [len(step["accepted"]) for step in recorded(run)]
+    accepted = [len(step.accepted) for step in recorded(run)]
     page.button(key="jump Longest path").click().run()
     assert accepted[data_of(page, "round_strip")["selected"]] == max(accepted)
     assert page.button(key="jump Longest path").disabled
@@ -166,7 +166,7 @@ def test_whatever_is_selected_is_told_under_other_settings_too(graph, run, node)
 def test_a_node_beyond_the_budget_is_called_not_verified_wherever_it_is_told(graph, tmp_path):
     run = record_run(tmp_path / "runs", count=1, drafting=of_method(width=4, depth=4, prob_threshold=0.0, budget=4))
     [step] = recorded(run)
-    node = next(i for i in range(len(step["graph"]["token"])) if i not in step["tree"]["node"])
+    node = next(i for i in range(len(step.graph.tokens)) if i not in step.tree.nodes)
     page = graph(run=run.name, step="1", node=f"n{node}")
     drawn = data_of(page, "graph")["nodes"]
     assert drawn["tip"][drawn["id"].index(f"n{node}")].startswith("not verified")
@@ -191,7 +191,7 @@ def test_what_the_recording_does_not_hold_is_not_guessed(graph, run):
 def test_of_a_large_round_the_likeliest_are_drawn_and_it_is_said(graph, tmp_path):
     run = record_run(tmp_path / "runs", count=2, drafting=LARGE)
     page = graph(run=run.name, step="1")
-    drafted = recorded(run)[0]["drafted_nodes"]
+    drafted = recorded(run)[0].drafted_nodes
     assert drafted > 200
     drawn = data_of(page, "graph")["nodes"]
     shown = sum(id.startswith("n") for id in drawn["id"]) - 1
@@ -224,18 +224,18 @@ def test_a_run_that_is_not_there_is_told(graph):
 
 
 def drawn_with(method, name=GRAPH):
-    """What is drawn of eight made-up rounds, and their records."""
+    """Eight made-up rounds, and what is drawn of them."""
     spec = run_spec(drafting=of_method(method=method, width=3, depth=4, frontier=8, merge_context=0,
                                         prob_threshold=0.01))  # fmt: skip
     for made in itertools.islice(rounds(spec), 8):
-        whole = face(made.record, name, 6)
-        yield made.record, graph_data(made.record, run="r", frame=Frame(6, 300), show_pruned=True, selected=None,
-                                      shown=Shown(whole))  # fmt: skip
+        step = made.step
+        yield step, graph_data(step, run="r", frame=Frame(6, 300), show_pruned=True, selected=None,
+                               shown=Shown(face(step, name, 6)))  # fmt: skip
 
 
 def test_level_by_level_a_node_comes_with_the_forward_of_its_depth():
     for step, drawn in drawn_with("graph"):
-        depth = step["graph"]["depth"]
+        depth = step.graph.depths
         count = len(depth)
         assert drawn["nodes"]["drafted_in"][:count] == depth
         ends = dict(zip(drawn["nodes"]["id"], drawn["nodes"]["drafted_in"]))
@@ -246,13 +246,13 @@ def test_level_by_level_a_node_comes_with_the_forward_of_its_depth():
 def test_best_first_what_was_found_is_there_and_each_forward_adds_what_it_brought():
     found = other = 0
     for step, drawn in drawn_with("auto"):
-        nodes, forward = drawn["nodes"], step["graph"]["forward"]
-        for node, parent in enumerate(step["graph"]["parent"][1:], 1):
+        nodes, forward = drawn["nodes"], step.graph.forwards
+        for node, parent in enumerate(step.graph.parents[1:], 1):
             came = nodes["drafted_in"][parent] if nodes["source"][node] else forward[parent]
             assert nodes["drafted_in"][node] == came
             found += nodes["source"][node] != ""
             other += nodes["drafted_in"][node] != nodes["x"][node]
-        assert max(nodes["drafted_in"]) == step["draft_forwards"]
+        assert max(nodes["drafted_in"]) == step.draft_forwards
     assert found > 8 and other > 8  # columns would be no claim
 
 

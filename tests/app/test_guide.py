@@ -63,8 +63,8 @@ def test_each_setting_has_a_slider_that_changes_the_graph_or_what_is_verified(gu
 
 def test_its_figures_are_those_of_the_round_it_draws(guide):
     page, step = guide(), toy_round()
-    assert figures(page) == {"Drafted": step["drafted_nodes"], "Merges": step["merged"], "Levels": 4,
-                             "Verified": step["verified_nodes"], "Accepted": len(step["accepted"])}  # fmt: skip
+    assert figures(page) == {"Drafted": step.drafted_nodes, "Merges": step.merged, "Levels": 4,
+                             "Verified": step.verified_nodes, "Accepted": len(step.accepted)}  # fmt: skip
     assert all(metric.help for metric in page.metric)
 
 

@@ -146,8 +146,8 @@ def test_a_chosen_sequence_lists_its_merges_and_one_opens_in_the_graph(overlap, 
     page = overlap(run=run.name, tab="Sequences")
     places = [button for button in page.button if button.key and button.key.startswith("place ")]
     round, node = places[0].key.split()[1:]
-    merges = read_run(run).steps[int(round)]["merges"]
-    assert merges["ngram_text"][int(node[1:])] == page.session_state["sequence"]
+    merges = read_run(run).steps[int(round)].merges
+    assert merges.ngram_texts.raw[int(node[1:])] == page.session_state["sequence"]
     places[0].click().run()
     assert not page.exception
     assert page.query_params["step"] == str(int(round) + 1)

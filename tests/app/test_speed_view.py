@@ -78,7 +78,7 @@ def test_an_ar_run_of_the_same_prompt_is_no_baseline(speed, run, tmp_path):
 def test_of_one_round_the_speedup_is_that_of_the_recorded_one(speed):
     run = next(read_run(folder) for folder in list_runs(SAMPLES) if read_run(folder).end["baseline"])
     page = speed(run=run.meta["run"], scope="step", step="2")
-    expected = len(run.steps[1]["new_tokens"]) * ar_ms_per_token(run) / run.steps[1]["ms"]["total"]
+    expected = len(run.steps[1].new_tokens) * ar_ms_per_token(run) / run.steps[1].ms.total
     assert metrics(page)["Recorded round, cold"] == f"{expected:.2f}×"
     assert "Speed-up, measured" not in metrics(page)
 

@@ -7,7 +7,6 @@ from settings import of_method
 
 from analysis.faces import face
 from analysis.layout import fitted
-from analysis.rounds import drafted_in
 from app.components.graph_view import LARGE as LARGE_ROOM
 from app.components.graph_view import SMALL
 from gsd.trace.read import read_run
@@ -140,7 +139,7 @@ def test_what_has_the_keys_is_ringed_otherwise_than_what_is_selected(page, addre
 def test_the_tokens_of_a_round_break_between_chips_never_within_one(page, address, folder):
     page.set_viewport_size({"width": 1100, "height": 900})
     run = record_run(folder / "runs", count=20, drafting=LONG, max_new_tokens=90)
-    counts = [len(step["new_texts"]) for step in read_run(run).steps]
+    counts = [len(step.new_texts.raw) for step in read_run(run).steps]
     visit(page, address, run, step=counts.index(max(counts)) + 1)
     chips = page.locator(".round code")
     assert chips.count() == max(counts) > 6
@@ -176,7 +175,7 @@ def test_a_replay_shows_what_was_found_then_forward_by_forward_what_the_draft_ad
     """In beats of one draft forward; best-first, a forward is no column."""
     run = record_run(folder / "runs", drafting=of_method(method="auto"))
     steps = read_run(run).steps
-    index = next(i for i, step in enumerate(steps) if step["graph"]["source"][1] == "lookup")
+    index = next(i for i, step in enumerate(steps) if step.graph.sources[1] == "lookup")
     visit(page, address, run, step=index + 1)
     times = page.get_by_role("button", name="Replay the draft forwards").evaluate("""button => {
         button.click();
@@ -185,9 +184,9 @@ def test_a_replay_shows_what_was_found_then_forward_by_forward_what_the_draft_ad
             return [node.getAttribute("class"), Math.round(delay / duration)];
         });
     }""")
-    graph, drawn = steps[index]["graph"], fitted(face(steps[index]), LARGE_ROOM).nodes
-    expected = [drafted_in(graph)[node] for node in drawn]
+    graph, drawn = steps[index].graph, fitted(face(steps[index]), LARGE_ROOM).nodes
+    expected = [graph.drafted_in[node] for node in drawn]
     assert sorted(beat for kind, beat in times if "bonus" not in kind) == sorted(expected)
     assert [beat for kind, beat in times if "bonus" in kind] == [max(expected) + 2]
-    found = {drafted_in(graph)[node] for node in drawn if graph["source"][node] == "lookup"}
+    found = {graph.drafted_in[node] for node in drawn if graph.sources[node] == "lookup"}
     assert {beat for kind, beat in times if "lookup" in kind} == found and 0 in found

@@ -62,7 +62,7 @@ def files(page, address, run):
 
 
 def test_a_round_is_taken_away_as_page_graph_and_picture(page, files, run):
-    nodes = len(read_run(run).steps[0]["graph"]["token"])
+    nodes = len(read_run(run).steps[0].graph.tokens)
     assert len(nx.read_graphml(io.BytesIO(files["graphml"]))) == nodes
     drawn = ET.fromstring(files["svg"])
     width, height = struct.unpack(">II", files["png"][16:24])
@@ -79,7 +79,7 @@ def test_a_round_is_taken_away_as_page_graph_and_picture(page, files, run):
 
 def test_the_explorable_graph_hangs_on_springs_and_shows_text_as_text(page):
     step = toy_round()
-    step["graph"]["text"][1] = IMAGE
+    step.graph.texts.raw[1] = IMAGE
     picture = graph_data(step, run="toy", frame=Frame.of([step]), show_pruned=False, selected=None)
     page.set_content(explorable_html(picture, IMAGE))
     page.wait_for_function("network.physics.physicsEnabled && nodes.length > 10")

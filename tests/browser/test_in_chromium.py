@@ -1,6 +1,5 @@
 """From the prompt to an explained node in a real browser, with a made-up engine."""
 
-import json
 import re
 import zipfile
 from pathlib import Path
@@ -11,6 +10,7 @@ from fixtures.recorded import PROMPT, record_run
 from settings import of_method
 
 from app.components.graph_view import manageable
+from gsd.trace.read import read_run
 from gsd.trace.tables import NAMES
 
 pytestmark = pytest.mark.browser
@@ -85,9 +85,9 @@ def test_an_address_opens_the_same_view_elsewhere(page, address, folder, browser
     visit(page, f"{address}/?run={made.name}&step=2&node=n1")
     expect(words(page)).to_contain_text("Node 1, depth 1")
     expect(page.locator(".graph-view .node.chosen")).to_have_count(1)
-    steps = [json.loads(line) for line in (made / "events.jsonl").read_text().splitlines()][:-1]
+    steps = read_run(made).steps
     expect(marks(page)).to_have_count(len(manageable(steps[1])) + 1)
-    texts = [text.replace("\n", "↵\n") for step in steps for text in step["new_texts"]]
+    texts = [text.replace("\n", "↵\n") for step in steps for text in step.new_texts.raw]
     expect(page.locator(".flow .token")).to_have_count(len(texts))
     assert page.locator(".flow .token").all_inner_texts() == texts
 

@@ -125,8 +125,8 @@ def test_wilson_interval_against_published_values():
 
 def edges_tested(run):
     """Edges of the flattened trees behind the root and the accepted paths, from the events."""
-    trees = [(step["tree"], {0, *step["accepted"]}) for step in run.steps]
-    return sum(parent in walked for tree, walked in trees for parent in tree["parent"])
+    trees = [(step.tree, {0, *step.accepted}) for step in run.steps]
+    return sum(parent in walked for tree, walked in trees for parent in tree.parents)
 
 
 @pytest.fixture(scope="module", params=[0, 1, None], ids=lambda merge_context: f"merge_context={merge_context}")
@@ -152,7 +152,7 @@ def recorded(folders):
                                     acceptance_by_q])  # fmt: skip
 def test_every_accepted_token_is_counted_once_and_nothing_that_was_not_tested(recorded, folders, metric):
     rows, detailed = metric(recorded), [read_run(folder) for folder in folders[:2]]
-    accepted = {run.meta["run"]: sum(len(step["accepted"]) for step in run.steps) for run in detailed}
+    accepted = {run.meta["run"]: sum(len(step.accepted) for step in run.steps) for run in detailed}
     assert rows.groupby("run")["accepted"].sum().to_dict() == accepted
     assert rows.groupby("run")["tested"].sum().to_dict() == {run.meta["run"]: edges_tested(run) for run in detailed}
     assert (rows["accepted"] <= rows["tested"]).all()

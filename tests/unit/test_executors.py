@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -51,7 +52,7 @@ def without_clocks(out: Path) -> dict[str, tuple]:
     for folder in list_runs(out):
         trace = read_run(folder)
         head = {key: value for key, value in trace.meta.items() if key not in ("created", "machine", "notes")}
-        steps = [{key: value for key, value in step.items() if key != "ms"} for step in trace.steps]
+        steps = [replace(step, ms=None) for step in trace.steps]
         totals = {key: value for key, value in trace.end["totals"].items() if not is_time(key)}
         found[folder.name] = head, steps, trace.end | {"totals": totals}
     return found

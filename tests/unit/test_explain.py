@@ -3,33 +3,37 @@
 import copy
 import itertools
 import math
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from fixtures.recorded import _record, rounds, run_spec
+from fixtures.recorded import _record, rounds, run_spec, step_of
 from fixtures.recorded import meta as head_of
 from settings import of_method
 
 from analysis.explain import explain, story
 from analysis.faces import unrolled_nodes
 from analysis.svg import svg
-from analysis.words import code, plain, visible
+from analysis.words import plain
 from app.components.graph_view import Frame, graph_data
 from app.components.node_table import node_frame
 from app.components.token_text import text_data
 from gsd.drafting.graph import TokenGraph
 from gsd.drafting.tree import flatten
+from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.texts import visible
 
 SPEC = run_spec(drafting=of_method(width=5, depth=6, frontier=4, merge_context=0, prob_threshold=0.05, budget=20))
-STEPS = [made.record for made in itertools.islice(rounds(SPEC), 30)]
+RECORDS = [made.record for made in itertools.islice(rounds(SPEC), 30)]
+STEPS = [RecordedStep.of(record) for record in RECORDS]
 META = head_of(SPEC)
 
 
 def everything(step):
     """Every id that the round has."""
-    yield from (f"n{i}" for i in range(len(step["graph"]["token"])))
-    yield from (f"m{i}" for i in range(len(step["merges"]["node"])))
-    yield from (f"c{i}" for i, kind in enumerate(step["decisions"]["kind"]) if kind == "pruned")
+    yield from (f"n{i}" for i in range(len(step.graph.tokens)))
+    yield from (f"m{i}" for i in range(len(step.merges.nodes)))
+    yield from (f"c{i}" for i, kind in enumerate(step.decisions.kinds) if kind == "pruned")
     yield "b"
 
 
@@ -73,18 +77,16 @@ def test_what_is_not_there_has_no_explanation(id):
 
 
 def test_a_path_cut_by_a_stop_rule_has_no_bonus_to_explain():
-    step = copy.deepcopy(STEPS[0])
-    step["bonus"] = False
-    assert explain(step, META, "b") is None
+    assert explain(replace(STEPS[0], bonus=False), META, "b") is None
 
 
 def test_what_was_drafted_behind_the_end_of_the_text_was_not_rejected():
     """A round of one accepted node and more, as if a stop rule had cut its path behind the first."""
     seen = 0
     for step in STEPS:
-        if not step["accepted"]:
+        if not step.accepted:
             continue
-        cut = step | {"accepted": step["accepted"][:1], "bonus": False}
+        cut = replace(step, accepted=step.accepted[:1], bonus=False)
         fates = node_frame(cut)["fate"].tolist()
         drawn = graph_data(cut, run="r", frame=Frame.of([cut]), show_pruned=False, selected=None)["nodes"]
         for node in [i for i, fate in enumerate(fates) if fate == "after the end"]:
@@ -98,15 +100,14 @@ def test_what_was_drafted_behind_the_end_of_the_text_was_not_rejected():
 
 def test_of_merging_only_the_paths_through_the_graph_are_counted():
     """What a run without merging would have drafted is not known from this one."""
-    step = next(step for step in STEPS if step["merged"])
+    step = next(step for step in STEPS if step.merged)
     said = " ".join(story(step, META).paragraphs)
     assert f"the graph holds {unrolled_nodes(step, 6):,} nodes" in said
     assert "as a tree" not in said and "nodes more" not in said
 
 
 def test_a_round_without_a_draft_promises_no_free_token():
-    step = copy.deepcopy(STEPS[0])
-    step["drafted_nodes"] = step["verified_nodes"] = 0
+    step = replace(STEPS[0], drafted_nodes=0, verified_nodes=0)
     [said] = explain(step, META, "b").paragraphs
     assert "Nothing was drafted" in said
     assert "costs no forward" in explain(STEPS[0], META, "b").paragraphs[0]
@@ -119,11 +120,11 @@ def words(step, node):
 def test_verdicts_agree_with_the_record():
     seen = set()
     for step in STEPS:
-        tree, accepted = step["tree"], {step["tree"]["node"][i] for i in step["accepted"]}
-        for node in range(1, len(step["graph"]["token"])):
+        tree, accepted = step.tree, {step.tree.nodes[i] for i in step.accepted}
+        for node in range(1, len(step.graph.tokens)):
             said = words(step, node)
             verdict = next(word for word in ("Accepted", "Rejected", "Not verified") if word in said)
-            wanted = "Accepted" if node in accepted else "Rejected" if node in tree["node"] else "Not verified"
+            wanted = "Accepted" if node in accepted else "Rejected" if node in tree.nodes else "Not verified"
             assert verdict == wanted
             seen.add(verdict)
     assert len(seen) == 3
@@ -133,8 +134,8 @@ def test_reasons_agree_with_the_decisions():
     said = {"leaf": "Kept as a leaf", "capped": "Not expanded"}
     seen = set()
     for step in STEPS:
-        decisions = step["decisions"]
-        for kind, node in zip(decisions["kind"], decisions["node"]):
+        decisions = step.decisions
+        for kind, node in zip(decisions.kinds, decisions.nodes):
             if kind in said:
                 assert said[kind] in words(step, node)
                 seen.add(kind)
@@ -142,33 +143,33 @@ def test_reasons_agree_with_the_decisions():
 
 
 def test_a_merge_later_or_earlier_says_by_how_much():
-    step = next(step for step in STEPS if -2 in step["merges"]["depth_shift"])
-    index = step["merges"]["depth_shift"].index(-2)
+    step = next(step for step in STEPS if -2 in step.merges.depth_shifts)
+    index = step.merges.depth_shifts.index(-2)
     assert "2 levels later" in explain(step, META, f"m{index}").paragraphs[1]
 
 
 def test_every_committed_token_has_its_probabilities():
     data = text_data("run", "prompt", STEPS, selected=0, live=False)["tokens"]
-    assert data["text"] == [text for step in STEPS for text in step["new_texts"]]
-    assert data["origin"] == [origin for step in STEPS for origin in step["origins"]]
+    assert data["text"] == [text for step in STEPS for text in step.new_texts.raw]
+    assert data["origin"] == [origin for step in STEPS for origin in step.origins]
     for origin, q, p in zip(data["origin"], data["q"], data["p"], strict=True):
         assert 0 < p <= 1
         assert (q is None) == (origin in ("bonus", "target"))
 
 
 def test_the_q_of_a_token_behind_a_merge_edge_is_the_candidates_own():
-    step = next(s for s in STEPS if any(s["tree"]["merged"][i] for i in s["accepted"]))
-    place, flat = next((k, i) for k, i in enumerate(step["accepted"]) if step["tree"]["merged"][i])
-    parent, node = step["tree"]["node"][step["tree"]["parent"][flat]], step["tree"]["node"][flat]
-    edges = list(zip(step["merges"]["parent"], step["merges"]["node"]))
+    step = next(s for s in STEPS if any(s.tree.merged[i] for i in s.accepted))
+    place, flat = next((k, i) for k, i in enumerate(step.accepted) if step.tree.merged[i])
+    parent, node = step.tree.nodes[step.tree.parents[flat]], step.tree.nodes[flat]
+    edges = list(zip(step.merges.parents, step.merges.nodes))
     shown = text_data("run", "", [step], selected=None, live=False)["tokens"]["q"][place]
-    assert shown == pytest.approx(math.exp(step["merges"]["logq"][edges.index((parent, node))]), abs=1e-4)
+    assert shown == pytest.approx(math.exp(step.merges.logq[edges.index((parent, node))]), abs=1e-4)
 
 
 def test_the_table_has_a_row_for_each_node_and_a_p_for_each_verified_one():
     for step in STEPS:
         frame = node_frame(step)
-        assert frame["node"].tolist() == list(range(len(step["graph"]["token"])))
+        assert frame["node"].tolist() == list(range(len(step.graph.tokens)))
         verified = frame["copies"].gt(0) & frame["node"].gt(0)
         assert frame["p"].notna().tolist() == verified.tolist()
 
@@ -203,7 +204,7 @@ def looked_up(budget=2):
     graph.attach([2], [math.log(0.4)], "history")
     graph.grow([0], [[9, 7]], [[math.log(0.5), math.log(0.2)]], of_method(width=2, sibling_threshold=0.0))
     tree = flatten(graph, budget, 10)
-    return _record(AUTO, 0, len(BEFORE) - 1, graph, tree, [{6: 7, 7: 8}.get(token, 0) for token in tree.tokens]).record
+    return _record(AUTO, 0, len(BEFORE) - 1, graph, tree, [{6: 7, 7: 8}.get(token, 0) for token in tree.tokens]).step
 
 
 def said_of(node, step=None):
@@ -229,9 +230,9 @@ def test_of_a_token_that_was_looked_up_behind_a_hypothesis_it_is_told_behind_whi
     graph.grow([0], [[4]], [[math.log(0.9)]], of_method(width=1))
     graph.attach([7, 8], [math.log(0.7), math.log(0.9)], "lookup", behind=1)
     tree = flatten(graph, 3, 10)
-    step = _record(AUTO, 0, len(before) - 1, graph, tree, [0] * len(tree)).record
+    step = _record(AUTO, 0, len(before) - 1, graph, tree, [0] * len(tree)).step
     said = " ".join(explain(step, head_of(AUTO), "n3", before).paragraphs)
-    assert f"the same last 2 tokens up to {code(step['graph']['text'][1])}, as number 2 of what" in said
+    assert f"the same last 2 tokens up to {step.graph.texts.html[1]}, as number 2 of what" in said
 
 
 def test_an_estimate_is_not_shown_as_the_drafts_q():
@@ -261,9 +262,8 @@ def test_the_story_of_a_round_says_who_brought_the_nodes():
 
 
 def test_a_round_of_which_nothing_was_verified_promises_no_free_token():
-    step = looked_up(budget=4)
-    step["verified_nodes"], step["accepted"] = 0, []
-    step["tree"] = {name: column[:1] for name, column in step["tree"].items()}
+    root = step_of(tree={"node": [0]}).tree
+    step = replace(looked_up(budget=4), verified_nodes=0, accepted=[], tree=root)
     assert "Nothing was verified" in explain(step, head_of(AUTO), "b").paragraphs[0]
     assert "None was likely to pay" in " ".join(story(step, head_of(AUTO)).paragraphs)
 
@@ -289,14 +289,15 @@ def test_what_was_looked_up_is_marked_in_the_picture_and_in_its_file():
 @pytest.mark.parametrize(("part", "column"), [("decisions", "rule"), ("graph", "depth"), ("graph", "token")])
 def test_no_recorded_word_or_number_is_read_as_markup(part, column):
     """Each value of a column in turn is markup; of what needs it as a number, nothing is said at all."""
-    step = next(one for one in STEPS if "pruned" in one["decisions"]["kind"] and one["accepted"])
+    record = next(one for one in RECORDS if "pruned" in one["decisions"]["kind"] and one["accepted"])
     evil = "<img src=x onerror=alert(1)>"
-    for row in range(len(step[part][column])):
-        spoilt = copy.deepcopy(step)
+    for row in range(len(record[part][column])):
+        spoilt = copy.deepcopy(record)
         spoilt[part][column][row] = evil
-        for id in everything(step):
+        step = RecordedStep.of(spoilt)
+        for id in everything(RecordedStep.of(record)):
             try:
-                found = explain(spoilt, META, id)
+                found = explain(step, META, id)
             except (TypeError, ValueError, LookupError):
                 continue
             assert not any("<img" in text for text in (found.heading, *found.paragraphs))

@@ -84,7 +84,7 @@ def test_the_speed_up_of_steps_and_the_syntax_stand_in_csv_too(tmp_path):
     speed, tokens, syntax = (pd.read_csv(tmp_path / "csv" / f"{name}.csv") for name in FROM_EVENTS)
     assert speed["run"].tolist() == [timed.name] * 3
     assert (speed["ar_ms"] / speed["new_tokens"]).tolist() == pytest.approx([10.0] * 3)
-    new = sum(len(step["new_tokens"]) for run in (timed, untimed) for step in read_run(run).steps)
+    new = sum(len(step.new_tokens) for run in (timed, untimed) for step in read_run(run).steps)
     assert len(tokens) == syntax["tokens"].sum() == new
     explained = readme()
     for name, table in zip(FROM_EVENTS, (speed, tokens, syntax)):

@@ -8,52 +8,44 @@ The draft says, three levels deep, with merge context 0 (C behind B is the C beh
 The target chose B C E and then D.
 """
 
-import copy
 import itertools
 import math
+from copy import deepcopy
+from dataclasses import replace
 
 import pytest
-from fixtures.recorded import rounds, run_spec
+from fixtures.recorded import rounds, run_spec, step_of
 from settings import of_method
 
-from analysis.faces import (
-    AFTER_END,
-    GRAPH,
-    TREE,
-    VERIFIED,
-    face,
-    route,
-    shared_by_merges,
-    unrolled_nodes,
-    verdicts,
-)
-from analysis.hypotheses import hypothesis_frame, leaves, through
+from analysis.faces import GRAPH, TREE, VERIFIED, face, route, shared_by_merges, unrolled_nodes
+from analysis.hypotheses import hypothesis_frame, through
 from analysis.layout import Room, fitted, layout
 from gsd.spec import SamplingSpec
+from gsd.trace.recorded_step import AFTER_END
 
-STEP = {
-    "graph": {
+STEP = step_of(
+    graph={
         "token": [9, 1, 2, 3, 5], "text": list("PABCE"), "parent": [-1, 0, 0, 1, 3], "depth": [0, 1, 1, 2, 3],
         "path_logq": [0.0, *map(math.log, (0.5, 0.4, 0.45, 0.36))],
         "logq": [0.0, *map(math.log, (0.5, 0.4, 0.9, 0.8))],
     },
-    "merges": {"parent": [2], "node": [3], "logq": [math.log(0.7)]},
-    "decisions": {"kind": [], "parent": []},
-    "tree": {
+    merges={"parent": [2], "node": [3], "logq": [math.log(0.7)]},
+    decisions={},
+    tree={
         "token": [9, 1, 3, 2, 5, 3, 5], "text": list("PACBECE"), "node": [0, 1, 3, 2, 4, 3, 4],
         "parent": [-1, 0, 1, 0, 2, 3, 5], "depth": [0, 1, 2, 1, 3, 2, 3],
         "merged": [False, False, False, False, False, True, False],
         "logq": [0.0, *map(math.log, (0.5, 0.45, 0.4, 0.36, 0.28, 0.224))],
     },
-    "accepted": [3, 5, 6], "bonus": True,
-}  # fmt: skip
+    accepted=[3, 5, 6],
+)  # fmt: skip
 
 
 def recorded():
     for seed, context in itertools.product(range(2), (None, 0, 1)):
         drafting = of_method(width=5, depth=7, frontier=8, merge_context=context, prob_threshold=0.05, budget=40)
         spec = run_spec(drafting=drafting, sampling=SamplingSpec(seed=seed))
-        yield from (made.record for made in itertools.islice(rounds(spec), 8))
+        yield from (made.step for made in itertools.islice(rounds(spec), 8))
 
 
 STEPS = list(recorded())
@@ -96,9 +88,9 @@ def test_how_many_nodes_the_graph_unrolled_holds_and_how_many_the_merge_shares()
 
 def test_what_hangs_behind_the_token_that_ended_the_text_is_neither_accepted_nor_rejected():
     """The text ends with B. Behind it hang a copy of C and one of E; the others were left aside before."""
-    cut = STEP | {"accepted": [3], "bonus": False}
-    assert verdicts(cut) == ["root", "rejected", "rejected", "accepted", "rejected", AFTER_END, AFTER_END]
-    assert verdicts(cut | {"bonus": True})[5:] == ["rejected", "rejected"]  # the target's pick was another
+    cut = replace(STEP, accepted=[3], bonus=False)
+    assert cut.verdicts == ["root", "rejected", "rejected", "accepted", "rejected", AFTER_END, AFTER_END]
+    assert replace(cut, bonus=True).verdicts[5:] == ["rejected", "rejected"]  # the target's pick was another
 
 
 def _room(nodes):
@@ -123,14 +115,14 @@ def test_hypotheses_and_the_way_to_them_in_each_face():
     frame = hypothesis_frame(STEP)
     assert frame[["leaf", "accepted", "length", "merged"]].to_numpy().tolist() == [[6, 3, 3, 1], [4, 0, 3, 0]]
     assert frame["probability"].tolist() == pytest.approx([0.224, 0.36])
-    assert leaves(STEP) == [4, 6]
+    assert STEP.tree.leaves == [4, 6]
     assert route(face(STEP, GRAPH), STEP, 6) == [0, 2, 3, 4]
     assert route(face(STEP, VERIFIED), STEP, 6) == [0, 3, 5, 6]
 
 
 def test_the_hypothesis_of_a_node_is_the_accepted_one_or_else_the_likeliest():
     assert (through(STEP, 4), through(STEP, 1)) == (1, 0)
-    unaccepted = STEP | {"accepted": []}
+    unaccepted = replace(STEP, accepted=[])
     assert through(unaccepted, 4) == 0
     assert through(STEP, 9) is None
 
@@ -143,14 +135,14 @@ def test_the_hypothesis_of_a_node_is_the_one_accepted_farthest():
     """
     tree = {"parent": [-1, 0, 1, 1, 2, 3], "node": [0, 1, 2, 3, 4, 2],
             "logq": [math.log(q) for q in (1, 0.9, 0.6, 0.2, 0.4, 0.1)]}  # fmt: skip
-    step = {"tree": tree, "accepted": [1, 3, 5]}
-    assert [leaves(step)[through(step, node)] for node in (1, 2, 3, 4)] == [5, 5, 5, 4]
+    step = step_of(tree=tree, accepted=[1, 3, 5])
+    assert [step.tree.leaves[through(step, node)] for node in (1, 2, 3, 4)] == [5, 5, 5, 4]
 
 
 def test_every_face_of_every_round_spells_the_accepted_path_and_counts_its_nodes():
-    assert any(step["merges"]["node"] for step in STEPS)
+    assert any(step.merges.nodes for step in STEPS)
     for step in STEPS:
-        walked = [step["tree"]["node"][i] for i in step["accepted"]]
+        walked = [step.tree.nodes[i] for i in step.accepted]
         for name in (GRAPH, VERIFIED, TREE):
             one = face(step, name, DEPTH)
             spine = [one.nodes[i] for i in one.spine]
@@ -159,7 +151,7 @@ def test_every_face_of_every_round_spells_the_accepted_path_and_counts_its_nodes
             assert all(one.parents[i] < i for i in range(len(one)))
             assert one.hidden == one.whole + 1 - len(one)
             assert len(set(one.ids())) == len(one)
-        assert face(step, TREE, DEPTH).whole == step["drafted_nodes"] or step["merges"]["node"]
+        assert face(step, TREE, DEPTH).whole == step.drafted_nodes or step.merges.nodes
 
 
 def test_no_face_of_any_round_has_two_nodes_in_a_cell_or_an_edge_to_the_left():
@@ -181,7 +173,7 @@ def test_nothing_is_hidden_unsaid():
 
 
 def test_the_faces_leave_the_record_alone():
-    before = copy.deepcopy(STEP)
+    before = deepcopy(STEP)
     for name in (GRAPH, VERIFIED, TREE):
         layout(STEP, fitted(face(STEP, name, 3), _room(2)))
     assert before == STEP

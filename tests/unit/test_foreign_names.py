@@ -7,6 +7,7 @@ import json
 import pandas as pd
 import pytest
 from fixtures.recorded import record_run
+from settings import of_method
 
 from analysis import acceptance, merged, overlap, speed, syntax
 from analysis.compare import compare
@@ -18,7 +19,7 @@ from analysis.figures import overlap as overlap_figures
 from analysis.figures import speed as speed_figures
 from analysis.leaderboard import by_kind, prompts_by_kind, read_bench
 from analysis.load import load
-from gsd.spec import DraftSpec, Prompt, SamplingSpec
+from gsd.spec import Prompt, SamplingSpec
 
 HOSTILE = "<b>x</b> $y$ %{x} &lt;"
 SHOWN = "&lt;b&gt;x&lt;/b&gt; &#36;y&#36; &#37;{x} &amp;lt;"
@@ -31,7 +32,7 @@ OF_ONE_RUN = {"redundancy_by_step", "ngram_overlap_by_step", "recurring_sequence
 def frames(tmp_path_factory):
     """Two runs with merges; every name of a run, a method, a kind and a source is hostile."""
     out = tmp_path_factory.mktemp("runs")
-    drafting = DraftSpec(width=4, depth=6, frontier=5, merge_context=0, prob_threshold=0.05, budget=24)
+    drafting = of_method(width=4, depth=6, frontier=5, merge_context=0, prob_threshold=0.05, budget=24)
     loaded = load([record_run(out, drafting=drafting, sampling=SamplingSpec(seed=seed),
                               prompt=Prompt(id=f"p{seed}", prompt="x", kind=HOSTILE)) for seed in (1, 2)])  # fmt: skip
     return dataclasses.replace(loaded, **{field.name: renamed(getattr(loaded, field.name))

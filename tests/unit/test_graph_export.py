@@ -13,6 +13,7 @@ import json
 import math
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import networkx as nx
@@ -23,6 +24,7 @@ from analysis.graph_export import explorable_html, graphml
 from analysis.svg import DARK, LIGHT, SOURCE_MARKS, svg
 from analysis.toy import SPEC, toy_round
 from app.components.graph_view import Frame, Shown, graph_data
+from gsd.trace.parts import by_depth
 
 SVG = "{http://www.w3.org/2000/svg}"
 NASTY = {
@@ -45,7 +47,7 @@ nasty = pytest.mark.parametrize("text", NASTY.values(), ids=NASTY.keys())
 def with_text(text):
     """The toy's round with one node of another text."""
     step = toy_round()
-    step["graph"]["text"][2] = text
+    step.graph.texts.raw[2] = text
     return step
 
 
@@ -71,19 +73,19 @@ def test_graphml_opens_in_networkx_with_the_same_nodes_and_edges(name):
 
 def test_graphml_holds_the_recorded_numbers():
     step, read = toy_round(), opened(toy_round())
-    graph, tree, flat = step["graph"], step["tree"], face(step).flat
+    graph, tree, flat = step.graph, step.tree, face(step).flat
     for node, name in enumerate(face(step).ids()):
         values = read.nodes[name]
-        assert (values["token"], values["text"]) == (graph["token"][node], graph["text"][node])
-        assert math.log(values["q"]) == pytest.approx(graph["logq"][node], abs=1e-12)
-        assert math.log(values["path_q"]) == pytest.approx(graph["path_logq"][node], abs=1e-12)
+        assert (values["token"], values["text"]) == (graph.tokens[node], graph.texts.raw[node])
+        assert math.log(values["q"]) == pytest.approx(graph.logq[node], abs=1e-12)
+        assert math.log(values["path_q"]) == pytest.approx(graph.path_logq[node], abs=1e-12)
         assert ("p" in values) == (flat[node] > 0)
         if flat[node] > 0:
-            assert math.log(values["p"]) == pytest.approx(tree["target_logp"][flat[node]])
-    merges = step["merges"]
-    for parent, node, logq, shift in zip(*(merges[name] for name in ("parent", "node", "logq", "depth_shift"))):
+            assert math.log(values["p"]) == pytest.approx(tree.target_logp[flat[node]])
+    merges = step.merges
+    for parent, node, logq, shift in zip(merges.parents, merges.nodes, merges.logq, merges.depth_shifts):
         edge = read.edges[f"n{parent}", f"n{node}"]
-        assert (edge["kind"], edge["depth_shift"], edge["ngram"]) == ("merge", shift, graph["text"][node])
+        assert (edge["kind"], edge["depth_shift"], edge["ngram"]) == ("merge", shift, graph.texts.raw[node])
         assert math.log(edge["q"]) == pytest.approx(logq)
 
 
@@ -101,27 +103,27 @@ def test_graphml_says_what_became_of_each_node():
 def looked_up():
     """dog was found in the text so far, and the draft did not think of it; it was asked what follows dog first."""
     step = toy_round()
-    graph, decisions = step["graph"], step["decisions"]
-    dog = graph["text"].index(" dog")
-    graph["source"][dog] = "lookup"
-    graph["forward"] = [2 * expanded - (node == dog) for node, expanded in enumerate(graph["expanded"])]
-    assert not [rule for node, rule in zip(decisions["node"], decisions["rule"]) if node == dog and rule == "source"]
-    return step, dog
+    graph, decisions = step.graph, step.decisions
+    dog = graph.texts.raw.index(" dog")
+    sources = ["lookup" if node == dog else source for node, source in enumerate(graph.sources)]
+    forwards = [2 * expanded - (node == dog) for node, expanded in enumerate(graph.expanded)]
+    assert not [rule for node, rule in zip(decisions.nodes, decisions.rules) if node == dog and rule == "source"]
+    return replace(step, graph=replace(graph, sources=sources, forwards=forwards)), dog
 
 
 def test_graphml_says_where_a_node_came_from_and_which_forward_expanded_it():
     step, dog = looked_up()
-    read, graph = opened(step), step["graph"]
+    read, graph = opened(step), step.graph
     for node, name in enumerate(face(step).ids()):
         assert (read.nodes[name]["source"], read.nodes[name]["forward"]) == (
-            graph["source"][node],
-            graph["forward"][node],
+            graph.sources[node],
+            graph.forwards[node],
         )
     found = read.nodes[f"n{dog}"]
-    assert found["estimate"] == pytest.approx(math.exp(graph["logq"][dog])) and "q" not in found
+    assert found["estimate"] == pytest.approx(math.exp(graph.logq[dog])) and "q" not in found
     assert "q" not in read.edges["n0", f"n{dog}"] and "estimate" not in read.nodes["n1"]
-    del graph["forward"]  # an older recording, level by level
-    assert opened(step).nodes[f"n{dog}"]["forward"] == 2
+    older = replace(step, graph=replace(graph, forwards=by_depth(graph.depths, graph.expanded)))  # level by level
+    assert opened(older).nodes[f"n{dog}"]["forward"] == 2
 
 
 @nasty

@@ -1,10 +1,11 @@
 """Claims about the drawing that must hold for every recorded graph."""
 
-import copy
 import itertools
+from copy import deepcopy
+from dataclasses import replace
 
 import pytest
-from fixtures.recorded import rounds, run_spec
+from fixtures.recorded import rounds, run_spec, step_of
 from settings import of_method
 
 from analysis.faces import face
@@ -17,20 +18,20 @@ def recorded(count=12):
     for seed, context in itertools.product(range(3), (None, 0, 1)):
         drafting = of_method(width=5, depth=7, frontier=8, merge_context=context, prob_threshold=0.05, budget=40)
         spec = run_spec(drafting=drafting, sampling=SamplingSpec(seed=seed))
-        yield from (made.record for made in itertools.islice(rounds(spec), count))
+        yield from (made.step for made in itertools.islice(rounds(spec), count))
 
 
 STEPS = list(recorded())
 
 
 def edges(step):
-    tree = [(parent, node) for node, parent in enumerate(step["graph"]["parent"]) if parent >= 0]
-    return tree + list(zip(step["merges"]["parent"], step["merges"]["node"]))
+    tree = [(parent, node) for node, parent in enumerate(step.graph.parents) if parent >= 0]
+    return tree + list(zip(step.merges.parents, step.merges.nodes))
 
 
 def test_the_examples_cross_merge_edges_and_shift_depth():
-    assert any("merge" in step["origins"] for step in STEPS)
-    assert any(shift < -1 for step in STEPS for shift in step["merges"]["depth_shift"])
+    assert any("merge" in step.origins for step in STEPS)
+    assert any(shift < -1 for step in STEPS for shift in step.merges.depth_shifts)
 
 
 def test_no_two_things_share_a_cell():
@@ -49,7 +50,7 @@ def test_every_edge_points_right():
 def test_row_zero_holds_the_accepted_path_in_order_and_nothing_else():
     for step in STEPS:
         made = layout(step)
-        walked = [step["tree"]["node"][i] for i in step["accepted"]]
+        walked = [step.tree.nodes[i] for i in step.accepted]
         assert made.spine == [0, *walked]
         columns = [made.nodes[node].column for node in made.spine]
         assert columns == sorted(set(columns))
@@ -59,17 +60,17 @@ def test_row_zero_holds_the_accepted_path_in_order_and_nothing_else():
 
 
 def test_without_merges_the_column_is_the_depth():
-    steps = [step for step in STEPS if not step["merges"]["node"]]
+    steps = [step for step in STEPS if not step.merges.nodes]
     assert steps
     for step in steps:
-        assert [place.column for place in layout(step).nodes] == step["graph"]["depth"]
+        assert [place.column for place in layout(step).nodes] == step.graph.depths
 
 
 def test_tree_edges_of_one_side_do_not_cross():
     for step in STEPS:
         nodes = layout(step).nodes
         by_gap = {}
-        for node, parent in enumerate(step["graph"]["parent"]):
+        for node, parent in enumerate(step.graph.parents):
             if parent >= 0 and nodes[node].row > 0 and nodes[node].column == nodes[parent].column + 1:
                 by_gap.setdefault(nodes[node].column, []).append((nodes[parent].row, nodes[node].row))
         for pairs in by_gap.values():
@@ -80,32 +81,26 @@ def test_tree_edges_of_one_side_do_not_cross():
 
 def test_pruned_candidates_move_no_node():
     for step in STEPS:
-        bare = copy.deepcopy(step)
-        bare["decisions"] = {name: [] for name in step["decisions"]}
+        bare = replace(step, decisions=step_of(decisions={}).decisions)
         assert layout(bare).nodes == layout(step).nodes
         assert layout(bare).pruned == {}
-        assert len(layout(step).pruned) == step["decisions"]["kind"].count("pruned")
+        assert len(layout(step).pruned) == step.decisions.kinds.count("pruned")
 
 
 def test_the_same_step_gives_the_same_layout():
     for step in STEPS[:5]:
-        assert layout(step) == layout(copy.deepcopy(step))
+        assert layout(step) == layout(deepcopy(step))
 
 
 def test_a_round_without_a_draft_is_a_root_and_a_bonus():
-    step = {
-        "graph": {"parent": [-1], "path_logq": [0.0]}, "merges": {"parent": [], "node": []}, "tree": {"node": [0]},
-        "decisions": {"kind": [], "parent": []}, "accepted": [], "bonus": True,
-    }  # fmt: skip
-    made = layout(step)
+    made = layout(step_of(graph={"parent": [-1]}, merges={}, decisions={}, tree={"node": [0]}))
     assert (made.nodes[0].column, made.bonus.column, made.bonus.row) == (0, 1, 0)
 
 
 @pytest.mark.parametrize("stopped", [0, 1])
 def test_a_path_cut_by_a_stop_rule_has_no_bonus(stopped):
-    step = copy.deepcopy(next(step for step in STEPS if len(step["accepted"]) > 1))
-    step["accepted"], step["bonus"] = step["accepted"][:stopped], False
-    assert layout(step).bonus is None
+    step = next(step for step in STEPS if len(step.accepted) > 1)
+    assert layout(replace(step, accepted=step.accepted[:stopped], bonus=False)).bonus is None
 
 
 # A round as `auto` drafts them: after the accepted A B C the draft offered several others, and went on behind D.
@@ -114,20 +109,19 @@ def test_a_path_cut_by_a_stop_rule_has_no_bonus(stopped):
 #     │    └─ F 0.05
 #     ├─ D 0.06 ─ E 0.04
 #     └─ G 0.03
-FORKS = {
-    "graph": {
+FORKS = step_of(
+    graph={
         "token": list(range(8)), "text": list("PABCDEFG"), "parent": [-1, 0, 1, 2, 0, 4, 1, 0],
         "depth": [0, 1, 2, 3, 1, 2, 2, 1], "path_logq": [0.0, -0.1, -0.2, -0.3, -2.8, -3.2, -3.0, -3.5],
     },
-    "merges": {"parent": [], "node": []}, "decisions": {"kind": [], "parent": []},
-    "tree": {"node": [0, 1, 2, 3]}, "accepted": [1, 2, 3], "bonus": True,
-}  # fmt: skip
+    merges={}, decisions={}, tree={"node": [0, 1, 2, 3]}, accepted=[1, 2, 3],
+)  # fmt: skip
 
 
 def drawn_of(**room):
     values = {"columns": 9, "level": 9, "rows": 9, "slanted": 9, "nodes": 9} | room
     shown = fitted(face(FORKS), Room(**values))
-    return "".join(FORKS["graph"]["text"][node] for node in shown.nodes), shown.behind
+    return "".join(FORKS.graph.texts.raw[node] for node in shown.nodes), shown.behind
 
 
 def test_the_likeliest_beside_each_node_of_the_path_come_before_likelier_ones_further_off():

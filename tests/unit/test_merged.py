@@ -81,9 +81,9 @@ def test_a_merge_is_numbered_as_in_its_round_of_the_trace(long):
     places = merges_of(frames, long.name, 1, text)
     assert len(places)
     for row in places.itertuples():
-        merges = steps[row.round]["merges"]
-        assert (merges["parent"][row.merge], merges["node"][row.merge]) == (row.parent, row.node)
-        assert merges["ngram_text"][row.merge] == text
+        merges = steps[row.round].merges
+        assert (merges.parents[row.merge], merges.nodes[row.merge]) == (row.parent, row.node)
+        assert merges.ngram_texts.raw[row.merge] == text
 
 
 def test_a_round_alone_has_its_rows_and_no_other(long):

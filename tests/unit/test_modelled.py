@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fixtures.recorded import record_run
+from fixtures.recorded import record_run, step_of
 
 from analysis.figures.modelled import FIGURES
 from analysis.modelled import _level_sizes, cost_curves, difference, modelled_by_step, modelled_speedup, unlike
@@ -35,7 +35,7 @@ def test_levels_are_the_depths_of_expanded_nodes():
     └──── B ─ D      (D was a leaf)
     """
     graph = {"depth": [0, 1, 1, 2, 2], "expanded": [True, True, True, True, False]}
-    assert _level_sizes(graph) == [1, 2, 1]
+    assert _level_sizes(step_of(graph=graph).graph) == [1, 2, 1]
     assert draft_forwards(5, [1, 2, 1]) == (5, 2, 1)
     assert draft_forwards(5, []) == ()
 
@@ -44,11 +44,11 @@ def test_a_round_is_modelled_as_by_hand(run):
     """A line through the curves makes the sums easy: draft = tokens, verify = 8 + 2 tokens."""
     rows = modelled_by_step(run, COSTS).pivot(index="round", columns="phase", values="modelled_ms")
     step, pending = run.steps[0], len(run.meta["prompt_tokens"])
-    sizes = _level_sizes(step["graph"])
+    sizes = _level_sizes(step.graph)
     assert rows.loc[0, "draft"] == pytest.approx(pending + sum(sizes[1:]))
-    assert rows.loc[0, "verify"] == pytest.approx(8 + 2 * (pending + step["verified_nodes"]))
-    assert rows.loc[0, "engine"] == pytest.approx(1 + 0.5 * len(sizes) + 0.25 * step["drafted_nodes"])
-    assert rows.loc[1, "verify"] == pytest.approx(8 + 2 * (1 + run.steps[1]["verified_nodes"]))
+    assert rows.loc[0, "verify"] == pytest.approx(8 + 2 * (pending + step.verified_nodes))
+    assert rows.loc[0, "engine"] == pytest.approx(1 + 0.5 * len(sizes) + 0.25 * step.drafted_nodes)
+    assert rows.loc[1, "verify"] == pytest.approx(8 + 2 * (1 + run.steps[1].verified_nodes))
 
 
 def test_what_was_committed_without_a_draft_comes_with_the_next_one(run):
@@ -70,26 +70,25 @@ def test_what_was_committed_without_a_draft_comes_with_the_next_one(run):
 def bare_round(number, forwards, accepted, new):
     """What is modelled of a round whose graph is a chain; `forwards`: which draft forward expanded each node."""
     nodes = list(range(len(forwards)))
-    return {"round": number, "graph": {"forward": forwards, "expanded": [asked > 0 for asked in forwards]},
-            "tree": {"node": nodes, "merged": [False] * len(nodes)}, "accepted": accepted, "new_tokens": [1] * new,
-            "drafted_nodes": len(nodes) - 1, "verified_nodes": len(nodes) - 1,
-            "ms": {"draft": 1.0, "verify": 1.0, "total": 3.0}}  # fmt: skip
+    return step_of(round=number, graph={"forward": forwards, "expanded": [asked > 0 for asked in forwards]},
+                   tree={"node": nodes}, accepted=accepted, new_tokens=[1] * new, drafted_nodes=len(nodes) - 1,
+                   verified_nodes=len(nodes) - 1, ms={"draft": 1.0, "verify": 1.0, "total": 3.0})  # fmt: skip
 
 
 @pytest.mark.parametrize("folder", list_runs(SAMPLES), ids=lambda folder: folder.name)
 def test_there_are_as_many_draft_forwards_as_a_real_run_made(folder):
     for step in read_run(folder).steps:
-        assert len(draft_forwards(1, _level_sizes(step["graph"]))) == step["draft_forwards"]
+        assert len(draft_forwards(1, _level_sizes(step.graph))) == step.draft_forwards
 
 
 def test_measured_phases_sum_up_to_the_round(run):
     rows = modelled_by_step(run, COSTS)
-    assert rows.groupby("round")["measured_ms"].sum().tolist() == [step["ms"]["total"] for step in run.steps]
+    assert rows.groupby("round")["measured_ms"].sum().tolist() == [step.ms.total for step in run.steps]
 
 
 def test_the_speedup_is_plain_decoding_by_the_same_curves(run):
     rows = modelled_by_step(run, COSTS)
-    new, prompt = sum(len(step["new_tokens"]) for step in run.steps), len(run.meta["prompt_tokens"])
+    new, prompt = sum(len(step.new_tokens) for step in run.steps), len(run.meta["prompt_tokens"])
     plain = 8 + 2 * prompt + 10 * (new - 1) + 1.0 * new
     assert modelled_speedup(run, rows, COSTS) == pytest.approx(plain / rows["modelled_ms"].sum())
 

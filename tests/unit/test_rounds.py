@@ -1,12 +1,16 @@
 """Which rounds are worth a jump, on four made here."""
 
-from analysis.rounds import after, drafted_in, landmarks, rejected
+from dataclasses import replace
+
+from fixtures.recorded import step_of
+
+from analysis.rounds import after, landmarks
 
 
 def made(accepted, drafted, origins, parents):
     """A round whose accepted path is the first nodes of a chain, and what hangs where in its tree."""
-    return {"accepted": list(range(1, accepted + 1)), "drafted_nodes": drafted, "origins": origins, "bonus": True,
-            "tree": {"parent": parents}}  # fmt: skip
+    return step_of(accepted=list(range(1, accepted + 1)), drafted_nodes=drafted, origins=origins,
+                   tree={"parent": parents})  # fmt: skip
 
 
 ALL_TAKEN = made(2, 2, ["draft", "merge", "bonus"], [-1, 0, 1])
@@ -25,8 +29,8 @@ def test_landmarks():
 
 
 def test_a_path_that_a_stop_rule_cut_rejects_nothing():
-    assert not rejected(LEFT | {"bonus": False})
-    assert not rejected(LEFT | {"tree": None})
+    assert not replace(LEFT, bonus=False).rejected
+    assert not replace(LEFT, tree=None).rejected
 
 
 def test_a_run_without_rounds_has_no_landmarks():
@@ -49,6 +53,6 @@ def test_a_node_came_with_the_forward_that_expanded_its_parent_and_what_was_foun
     graph = {"parent": [-1, 0, 1, 0, 3, 3], "depth": [0, 1, 2, 1, 2, 2],
              "expanded": [True, True, True, True, False, True], "forward": [1, 1, 2, 3, 0, 3],
              "source": ["root", "lookup", "draft", "draft", "draft", "lookup"]}  # fmt: skip
-    assert drafted_in(graph) == [0, 0, 1, 1, 3, 1]
+    assert step_of(graph=graph).graph.drafted_in == [0, 0, 1, 1, 3, 1]
     del graph["forward"]  # an older recording, of a method that expands a depth at a time
-    assert drafted_in(graph) == [0, 0, 2, 1, 2, 1]
+    assert step_of(graph=graph).graph.drafted_in == [0, 0, 2, 1, 2, 1]

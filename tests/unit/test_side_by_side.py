@@ -5,17 +5,19 @@ B   a b | c d | e x y        rounds end at 2, 4 and 7; the texts differ behind `
 """
 
 import math
+from dataclasses import replace
 
 import pytest
+from fixtures.recorded import step_of
 
 from analysis.figures.side_by_side import elapsed, rounds
 from analysis.side_by_side import boundaries, differences, divergence, ends, lanes, round_at, so_far
 
 
 def step(tokens, ms=10.0):
-    return {"new_tokens": [ord(one) for one in tokens], "new_texts": list(tokens), "accepted": [*range(1, len(tokens))],
-            "draft_forwards": 2, "target_forwards": 1, "drafted_nodes": 5, "verified_nodes": 4, "merged": 0,
-            "tree": None, "ms": {"total": ms, "draft": 0.0, "verify": 0.0}}  # fmt: skip
+    return step_of(new_tokens=[ord(one) for one in tokens], new_texts=list(tokens), accepted=[*range(1, len(tokens))],
+                   draft_forwards=2, target_forwards=1, drafted_nodes=5, verified_nodes=4,
+                   ms={"total": ms})  # fmt: skip
 
 
 A = [step("abc", 30.0), step("d"), step("ef")]
@@ -44,7 +46,7 @@ def test_the_divergence_is_what_both_have_in_common():
 
 
 def test_tokens_that_read_the_same_and_are_not_the_same_differ():
-    other = step("abc") | {"new_tokens": [1, 2, 3]}
+    other = replace(step("abc"), new_tokens=[1, 2, 3])
     assert divergence([step("abc")], [other]) == 0
 
 

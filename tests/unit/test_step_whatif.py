@@ -7,14 +7,14 @@ settings and once with the others.
 import itertools
 import math
 import random
+from dataclasses import replace
 
 import pytest
-from fixtures.recorded import _record, run_spec
+from fixtures.recorded import _record, run_spec, step_of
 from settings import of_method
 
 from analysis.faces import GRAPH, TREE, VERIFIED, face
 from analysis.layout import layout
-from analysis.rounds import drafted_in
 from analysis.step_whatif import Changed, StepReplay, Uncovered
 from gsd.drafting.graph import TokenGraph
 from gsd.drafting.tree import flatten
@@ -78,11 +78,11 @@ def run(seed, *, room=40):
         last = children[last, token]
     made = _record(run_spec(drafting=RECORDED), 0, len(PROMPT) - 1, graph, tree, choices)
     rest = text[len(made.new_tokens) :]
-    later = {"new_tokens": rest, "new_texts": list(map(str, rest)), "graph": None, "decisions": None, "stop": "length"}
+    later = step_of(new_tokens=rest, new_texts=list(map(str, rest)), stop="length")
     spec = run_spec(drafting=RECORDED, max_new_tokens=room).model_dump(mode="json")
     model = {"context_length": 512}
     meta = {"spec": spec, "prompt_tokens": PROMPT, "prompt_texts": ["a", "b"], "target": model, "draft": model}
-    return meta, [made.record, later], text
+    return meta, [made.step, later], text
 
 
 def walked(tree, text):
@@ -101,13 +101,13 @@ def paths(graph):
 
 
 def union_paths(changed, marks):
-    graph = changed.step["graph"]
+    graph = changed.step.graph
     found = set()
-    for node in range(len(graph["token"])):
+    for node in range(len(graph.tokens)):
         path, at = [], node
         while at:
-            path.insert(0, graph["token"][at])
-            at = graph["parent"][at]
+            path.insert(0, graph.tokens[at])
+            at = graph.parents[at]
         if changed.marks[node] in marks:
             found.add(tuple(path))
     return found
@@ -141,14 +141,14 @@ def test_what_other_settings_draft_comes_level_by_level_whatever_came_first_in_t
     """The recording says that its nodes were expanded one at a time, in the order in which they came."""
     for seed, change in itertools.product(range(8), OTHERS):
         meta, steps, _ = run(seed)
-        graph = steps[0]["graph"]
-        steps[0] = steps[0] | {"graph": graph | {"forward": [sum(graph["expanded"][: node + 1]) * was for node, was
-                                                            in enumerate(graph["expanded"])]}}  # fmt: skip
+        graph = steps[0].graph
+        forwards = [sum(graph.expanded[: node + 1]) * was for node, was in enumerate(graph.expanded)]
+        steps[0] = replace(steps[0], graph=replace(graph, forwards=forwards))
         replay = StepReplay(meta, steps, 0)
         found = replay.under(replay.start.model_copy(update=change))
         if isinstance(found, Changed):
-            union = found.step["graph"]
-            came = zip(drafted_in(union), union["depth"], found.marks)
+            union = found.step.graph
+            came = zip(union.drafted_in, union.depths, found.marks)
             assert all(forward == depth for forward, depth, mark in came if mark != "lost")
 
 
@@ -159,8 +159,8 @@ def test_the_recorded_settings_change_nothing():
         found = replay.under(replay.start)
         assert found.before == found.after
         assert set(found.marks) == {""}
-        assert found.step["tree"]["node"] == steps[0]["tree"]["node"]
-        assert found.step["accepted"] == steps[0]["accepted"]
+        assert found.step.tree.nodes == steps[0].tree.nodes
+        assert found.step.accepted == steps[0].accepted
 
 
 def test_what_changed_can_be_drawn_by_every_face():
@@ -179,9 +179,9 @@ def test_what_the_target_said_is_kept_and_the_rest_is_not_known():
     meta, steps, _ = run(1)
     replay = StepReplay(meta, steps, 0)
     found = replay.under(replay.start.model_copy(update={"budget": 64}))
-    said = found.step["tree"]["target_logp"][1:]
+    said = found.step.tree.target_logp[1:]
     assert any(math.isnan(logp) for logp in said)
-    assert sum(not math.isnan(logp) for logp in said) == len(steps[0]["tree"]["node"]) - 1
+    assert sum(not math.isnan(logp) for logp in said) == len(steps[0].tree.nodes) - 1
 
 
 def cut_off(stop):
@@ -198,7 +198,7 @@ def cut_off(stop):
     made = _record(run_spec(drafting=spec), 0, len(PROMPT) - 1, graph, flatten(graph, 1, 40), [1, 2])
     meta, _, _ = run(0)
     meta = meta | {"spec": run_spec(drafting=spec, max_new_tokens=40).model_dump(mode="json")}
-    return StepReplay(meta, [made.record | {"stop": stop}], 0), spec
+    return StepReplay(meta, [replace(made.step, stop=stop)], 0), spec
 
 
 @pytest.mark.parametrize("stop", [None, "cancelled"])
@@ -221,8 +221,8 @@ def test_what_is_wanted_is_named_by_the_text_of_its_path():
         meta, steps, _ = run(seed)
         found = StepReplay(meta, steps, 0).under(RECORDED.model_copy(update={"merge_context": None}))
         if isinstance(found, Uncovered):
-            graph = steps[0]["graph"]
-            merged = {graph["text"][node] for node in steps[0]["merges"]["node"]}
+            graph = steps[0].graph
+            merged = {graph.texts.raw[node] for node in steps[0].merges.nodes}
             assert any(text.endswith(tuple(merged)) for text in found.texts)
             return
     raise AssertionError("no round here wants a node")
@@ -259,7 +259,7 @@ def auto_run(seed, *, asked=12):
     made = _record(run_spec(drafting=AUTO), 0, len(PROMPT) - 1, graph, tree, [first] * len(tree))
     meta, _, _ = run(seed)
     meta = meta | {"spec": run_spec(drafting=AUTO, max_new_tokens=40).model_dump(mode="json")}
-    return meta, [made.record | {"stop": "length"}], made.new_tokens
+    return meta, [replace(made.step, stop="length")], made.new_tokens
 
 
 def test_of_a_round_of_auto_it_is_told_what_graph_would_have_done_without_what_was_looked_up():
@@ -278,15 +278,15 @@ def test_of_a_round_of_auto_it_is_told_what_graph_would_have_done_without_what_w
         assert (found.after.drafted, found.after.merges) == (len(anew) - 1, len(anew.merges))
         assert found.after.accepted == walked(flatten(anew, spec.budget, 40), text)
         assert union_paths(found, {"", "gained"}) == paths(anew)
-        graph = found.step["graph"]
-        unthought += any(graph["source"][i] == "lookup" for i, mark in enumerate(found.marks) if mark == "lost")
+        graph = found.step.graph
+        unthought += any(graph.sources[i] == "lookup" for i, mark in enumerate(found.marks) if mark == "lost")
     assert covered > 50 and uncovered > 20 and unthought > 20, (covered, uncovered, unthought)
 
 
 def test_the_settings_for_a_round_of_auto_reach_as_far_as_its_draft_did():
     meta, steps, _ = auto_run(3)
     replay = StepReplay(meta, steps, 0)
-    depths = [d for d, was in zip(steps[0]["graph"]["depth"], steps[0]["graph"]["expanded"]) if was]
+    depths = [d for d, was in zip(steps[0].graph.depths, steps[0].graph.expanded) if was]
     assert (replay.most.width, replay.most.depth) == (6, max(depths) + 1)
     assert replay.start.width == of_method().width and replay.start.prob_threshold == of_method().prob_threshold
     assert replay.start.depth <= replay.most.depth and replay.start.frontier <= replay.most.frontier
@@ -301,4 +301,4 @@ def test_a_round_of_auto_that_asked_no_draft_has_nothing_to_grow_again():
 def test_counts_alone_cannot_be_asked():
     meta, steps, _ = run(0)
     with pytest.raises(InputError, match="counts alone"):
-        StepReplay(meta, [steps[0] | {"graph": None}], 0)
+        StepReplay(meta, [replace(steps[0], graph=None)], 0)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from fixtures.recorded import record_run
+from fixtures.recorded import record_run, step_of
 from settings import of_method
 
 from analysis.export import export_csv
@@ -32,23 +32,23 @@ def test_a_finished_run_left_the_same_tables_as_its_events_give(run):
 def test_counts_agree_across_events_steps_and_rows(run):
     trace, frames = read_run(run), load([run])
     for step, row in zip(trace.steps, frames.steps.to_dict("records"), strict=True):
-        nodes = frames.nodes[frames.nodes["round"] == step["round"]]
-        merges = frames.merges[frames.merges["round"] == step["round"]]
-        edges = frames.edges[frames.edges["round"] == step["round"]]
-        decisions = frames.decisions[frames.decisions["round"] == step["round"]]
+        nodes = frames.nodes[frames.nodes["round"] == step.round]
+        merges = frames.merges[frames.merges["round"] == step.round]
+        edges = frames.edges[frames.edges["round"] == step.round]
+        decisions = frames.decisions[frames.decisions["round"] == step.round]
         assert len(nodes) == row["drafted_nodes"] + 1
         assert nodes["verified"].sum() == row["verified_nodes"] + 1  # the root is in the tree
         assert len(merges) == row["merges"] == (edges["kind"] == "merge").sum()
         assert len(edges) == row["drafted_nodes"] + row["merges"]
-        assert len(decisions) == len(step["decisions"]["token"])
-        assert row["accepted"] == len(step["accepted"]) == nodes["accepted"].sum()
-        assert row["text"] == "".join(step["new_texts"])
-        assert row["total_ms"] == step["ms"]["total"]
+        assert len(decisions) == len(step.decisions.tokens)
+        assert row["accepted"] == len(step.accepted) == nodes["accepted"].sum()
+        assert row["text"] == "".join(step.new_texts.raw)
+        assert row["total_ms"] == step.ms.total
 
 
 def test_an_accepted_merge_is_one_that_the_path_went_through(run):
     trace, frames = read_run(run), load([run])
-    crossed = sum(step["tree"]["merged"][i] for step in trace.steps for i in step["accepted"])
+    crossed = sum(step.tree.merged[i] for step in trace.steps for i in step.accepted)
     assert crossed > 0
     assert frames.merges["accepted"].sum() == crossed
 
@@ -129,7 +129,7 @@ def small_step(**changes):
                  "logq": [0.0, -1.0, -2.0, -3.0, -4.0, -5.0, -6.0],
                  "target_logp": [None, -1.0, -0.1, -0.9, -0.2, -3.0, -2.0]},
     }  # fmt: skip
-    return step | changes
+    return step_of(**(step | changes))
 
 
 def test_ranks_and_what_was_tested_by_hand():
@@ -184,5 +184,5 @@ def test_tables_of_any_run_agree_with_each_other(tmp_path, seed):
 
 def test_a_round_with_nothing_drafted_has_no_hypothesis():
     """Method `ar`: the tree is the root alone."""
-    root = {name: small_step()["tree"][name][:1] for name in small_step()["tree"]}
+    root = {"node": [0], "parent": [-1]}
     assert _hypotheses([small_step(tree=root, accepted=[], new_tokens=[16])])["leaf"] == []

@@ -22,15 +22,15 @@ def test_each_row_of_the_law_is_a_distribution_over_its_words_the_likeliest_firs
 
 def test_the_target_writes_its_sentence_whatever_is_drafted():
     for changes in ({}, {"width": 1}, {"depth": 1}, {"budget": 3}, {"merge_context": None}, {"depth": 6}):
-        assert "".join(under(**changes)["new_texts"]) == "".join(TARGET)[: len("".join(under(**changes)["new_texts"]))]
+        assert "".join(TARGET).startswith("".join(under(**changes).new_texts.raw))
 
 
 def test_merging_drafts_less_and_accepts_the_same_across_a_merge_edge():
     """`dog sat` merges into `cat sat`, and the target's `dog sat on the` goes that way."""
     tree, graph = under(merge_context=None), under()
-    assert graph["drafted_nodes"] < tree["drafted_nodes"]
-    assert len(graph["accepted"]) == len(tree["accepted"]) == 4
-    assert [graph["tree"]["merged"][i] for i in graph["accepted"]] == [False, True, False, False]
+    assert graph.drafted_nodes < tree.drafted_nodes
+    assert len(graph.accepted) == len(tree.accepted) == 4
+    assert [graph.tree.merged[i] for i in graph.accepted] == [False, True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -39,17 +39,17 @@ def test_merging_drafts_less_and_accepts_the_same_across_a_merge_edge():
      ("sibling_threshold", 0.0, 0.9), ("prob_threshold", 0.0, 0.3)],
 )  # fmt: skip
 def test_each_setting_changes_the_graph_or_what_is_verified(name, low, high):
-    counts = [(step["drafted_nodes"], step["verified_nodes"]) for step in (under(**{name: low}), under(**{name: high}))]
+    counts = [(step.drafted_nodes, step.verified_nodes) for step in (under(**{name: low}), under(**{name: high}))]
     assert counts[0] != counts[1]
 
 
 def test_a_wide_net_finds_what_the_likeliest_line_misses():
-    assert under(width=1)["accepted"] == []
+    assert under(width=1).accepted == []
 
 
 def test_its_record_can_be_explained():
     step = toy_round()
     found = story(step, {"drafting": SPEC.model_dump()})
     assert found.heading == "4 drafted tokens accepted and one of the target's own"
-    assert unrolled_nodes(step, SPEC.depth) > step["drafted_nodes"]
-    assert all(math.isfinite(q) for q in step["graph"]["logq"])
+    assert unrolled_nodes(step, SPEC.depth) > step.drafted_nodes
+    assert all(math.isfinite(q) for q in step.graph.logq)

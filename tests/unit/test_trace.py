@@ -5,10 +5,12 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from fixtures.recorded import PHASES
 from settings import of_method
 
 from gsd.config import RunSpec
@@ -34,10 +36,10 @@ def test_killed_at_any_moment_every_whole_round_is_there(tmp_path, kills, seed):
         out = tmp_path / str(number)
         runs = [read_run(folder) for folder in list_runs(out)] if out.exists() else []
         for run in runs:
-            assert [step["round"] for step in run.steps] == list(range(len(run.steps)))
+            assert [step.round for step in run.steps] == list(range(len(run.steps)))
             whole = (run.folder / "events.jsonl").read_bytes().count(b"\n") if run.steps else 0
             assert len(run.steps) + (run.end is not None) == whole
-            assert all("tree" in step and "ms" in step for step in run.steps)
+            assert all(step.tree is not None and step.ms.total > 0 for step in run.steps)
         assert all(run.status == "complete" for run in runs[1:])  # newest first: only it was going on
         interrupted += bool(runs and runs[0].status == "incomplete" and runs[0].steps)
         acknowledged = tmp_path / f"{number}.acknowledged"
@@ -46,10 +48,20 @@ def test_killed_at_any_moment_every_whole_round_is_there(tmp_path, kills, seed):
     assert interrupted >= kills // 4  # the kills fell into runs
 
 
+def bare(number):
+    """A round that counted nothing."""
+    counts = ("position", "drafted_nodes", "verified_nodes", "merged", "draft_forwards", "target_forwards")
+    return {
+        "round": number, **dict.fromkeys(counts, 0), **dict.fromkeys(("graph", "merges", "decisions", "tree", "stop")),
+        "accepted": [], "new_tokens": [1], "new_texts": ["x"], "origins": ["target"], "bonus": True,
+        "ms": dict.fromkeys(PHASES, 0.0),
+    }  # fmt: skip
+
+
 def written(tmp_path, rounds=3) -> Path:
     with TraceWriter(tmp_path, "a run", META) as writer:
         for number in range(rounds):
-            writer.step({"round": number})
+            writer.step(bare(number))
     return writer.folder
 
 
@@ -114,22 +126,22 @@ class Full:
 
 def test_a_full_disk_is_an_error_that_says_so_and_keeps_the_rounds(tmp_path):
     with TraceWriter(tmp_path, "run", META) as writer:
-        writer._events = Full(writer._events, 100)
+        writer._events = Full(writer._events, 1000)
         with pytest.raises(TraceError, match=r"full.*another folder"):
             for number in range(100):
-                writer.step({"round": number})
+                writer.step(bare(number))
     steps = read_run(writer.folder).steps
-    assert len(steps) >= 2 and [step["round"] for step in steps] == list(range(len(steps)))
+    assert len(steps) >= 2 and [step.round for step in steps] == list(range(len(steps)))
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_a_really_full_device_is_reported_and_the_writer_still_closes(tmp_path):
     """The kernel's own ENOSPC; closing meets it once more, and must not hide the error that names the way out."""
     with pytest.raises(TraceError, match="another folder") as error, TraceWriter(tmp_path, "run", META) as writer:
-        writer.step({"round": 0})
+        writer.step(bare(0))
         writer._events.close()
         writer._events = Path("/dev/full").open("a", encoding="ascii")  # noqa: SIM115
-        writer.step({"round": 1})
+        writer.step(bare(1))
     assert isinstance(error.value.__context__, OSError)
     assert len(read_run(writer.folder).steps) == 1
 
@@ -161,7 +173,7 @@ def test_a_tail_sees_each_round_once(tmp_path):
         tail = EventTail(writer.folder)
         assert tail.poll() == []
         for number in range(3):
-            writer.step({"round": number})
+            writer.step(bare(number))
             assert [event["round"] for event in tail.poll()] == [number]
         assert tail.poll() == []
 
@@ -176,6 +188,10 @@ def recorded(tiny, tmp_path, method, temperature=0.0):
     return result, read_run(result.folder)
 
 
+def untimed(run):
+    return [replace(step, ms=None) for step in run.steps]
+
+
 @pytest.mark.parametrize("temperature", [0.0, 0.9])
 def test_one_seed_gives_one_trace_but_for_times_and_one_text_whatever_the_method(tiny, tmp_path, temperature):
     texts = set()
@@ -183,9 +199,8 @@ def test_one_seed_gives_one_trace_but_for_times_and_one_text_whatever_the_method
         (first, one), (_, two) = (recorded(tiny, tmp_path, method, temperature) for _ in range(2))
         assert one.meta["digest"] == two.meta["digest"] and one.status == "complete"
         for run in (one, two):
-            for step in run.steps:
-                assert step.pop("ms")["total"] > 0
-        assert one.steps == two.steps
+            assert all(step.ms.total > 0 for step in run.steps)
+        assert untimed(one) == untimed(two)
         texts.add(first.text)
-        assert [token for step in one.steps for token in step["new_tokens"]] == first.tokens
+        assert [token for step in one.steps for token in step.new_tokens] == first.tokens
     assert len(texts) == 1

@@ -1,6 +1,7 @@
 """Token text in words: visible, harmless, and never longer than a line can bear."""
 
-from analysis.words import LONGEST, code, setting, shortened
+from analysis.words import setting, shortened
+from gsd.trace.texts import LONGEST, code
 
 
 def test_markup_is_escaped_and_white_space_shown():

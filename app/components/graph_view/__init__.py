@@ -13,11 +13,11 @@ from typing import Any
 
 import streamlit as st
 
-from analysis.faces import AFTER_END, NOT_VERIFIED, Face, face, fates
+from analysis.faces import NOT_VERIFIED, Face, face, fates
 from analysis.layout import Layout, Place, Room, fitted, layout
-from analysis.rounds import drafted_in, expanded_in
-from analysis.sources import FOUND, draft_logq, is_found
-from analysis.words import percent, visible
+from analysis.sources import FOUND, is_found
+from analysis.words import percent
+from gsd.trace.recorded_step import AFTER_END, RecordedStep
 
 KINDS = {AFTER_END: "ended", NOT_VERIFIED: "unverified"}  # of marks; a fate not named here is one itself
 HEIGHT = 440  # pixels
@@ -62,10 +62,10 @@ class Frame:
     height: int | str
 
     @classmethod
-    def of(cls, steps: list[dict[str, Any]], height: int | str | None = None) -> Frame:
+    def of(cls, steps: Sequence[RecordedStep], height: int | str | None = None) -> Frame:
         """Room for the deepest graph and its bonus; unless said, up to more height where some graph has many nodes."""
-        depth = max(max(step["graph"]["depth"]) for step in steps)
-        many = max(len(step["graph"]["depth"]) for step in steps) > MANY_NODES
+        depth = max(max(step.graph.depths) for step in steps)
+        many = max(len(step.graph) for step in steps) > MANY_NODES
         return cls(depth + 1, height or (TALL if many else HEIGHT))
 
 
@@ -83,13 +83,13 @@ class Shown:
     path: Sequence[int] = ()
 
 
-def manageable(step: dict[str, Any]) -> Face:
+def manageable(step: RecordedStep) -> Face:
     """The graph of a round, as much of it as a small picture holds."""
     return fitted(face(step), SMALL)
 
 
 def graph_data(
-    step: dict[str, Any], *, run: str, frame: Frame, show_pruned: bool, selected: str | None, shown: Shown | None = None
+    step: RecordedStep, *, run: str, frame: Frame, show_pruned: bool, selected: str | None, shown: Shown | None = None
 ) -> dict[str, Any]:
     """What the component draws, as columns."""
     shown = shown or Shown(face(step))
@@ -102,7 +102,7 @@ def graph_data(
     if show_pruned:
         _add_pruned(drawn, step, made)
     columns = 1 if shown.face.hidden else frame.columns  # what is folded needs no room
-    return {"key": f"{run}:{step['round']}", "columns": columns, "height": _css(frame.height),
+    return {"key": f"{run}:{step.round}", "columns": columns, "height": _css(frame.height),
             "selected": selected, "path": [drawn.ids[i] for i in shown.path], "nodes": drawn.nodes,
             "edges": drawn.edges}  # fmt: skip
 
@@ -122,8 +122,8 @@ class _Drawn:
         self.edges: dict[str, list] = {name: [] for name in (
             "ref", "from", "to", "kind", "walked", "drafted_in", "tip")}  # fmt: skip
 
-    def node(self, id: str, place: Place, text: str, kind: str, tip: str, **more: Any) -> None:
-        row = {"id": id, "ref": id, "x": place.column, "y": place.row, "label": visible(text), "kind": kind,
+    def node(self, id: str, place: Place, label: str, kind: str, tip: str, **more: Any) -> None:
+        row = {"id": id, "ref": id, "x": place.column, "y": place.row, "label": label, "kind": kind,
                "source": "", "tip": tip, "merged": False, "copy": False, "mark": "", "behind": 0,
                "drafted_in": 0, "forward": 0} | more  # fmt: skip
         for name, value in row.items():
@@ -140,71 +140,70 @@ def _css(height: int | str) -> str:
     return f"{height}px" if isinstance(height, int) else height
 
 
-def _add_nodes(drawn: _Drawn, step: dict[str, Any], made: Layout, shown: Shown) -> None:
-    graph, one, drafted = step["graph"], shown.face, draft_logq(step)
-    became, came, asked = fates(step, one), _came(step, one), expanded_in(graph)
+def _add_nodes(drawn: _Drawn, step: RecordedStep, made: Layout, shown: Shown) -> None:
+    graph, one, drafted = step.graph, shown.face, step.draft_logq
+    became, came = fates(step, one), _came(step, one)
     merged = {node for _, node, _ in one.joins}
     for i, (place, node, flat) in enumerate(zip(made.nodes, one.nodes, one.flat)):
         mark = shown.marks[node] if shown.marks else ""
-        source = graph["source"][node] if is_found(graph["source"][node]) else ""
+        source = graph.sources[node] if is_found(graph.sources[node]) else ""
         found = source and f"found {FOUND.get(source, source)}"
         tip = "\n".join(filter(None, [mark or became[i], found, _shares(step, node, flat, drafted[node])]))
         kind = KINDS.get(became[i], became[i])
-        drawn.node(drawn.ids[i], place, graph["text"][node], kind, tip, ref=f"n{node}", source=source,
+        drawn.node(drawn.ids[i], place, graph.texts.visible[node], kind, tip, ref=f"n{node}", source=source,
                    merged=i in merged, copy=one.copies[i], mark=mark, behind=one.behind[i],
-                   drafted_in=came[i], forward=asked[node])  # fmt: skip
+                   drafted_in=came[i], forward=graph.forwards[node])  # fmt: skip
 
 
-def _came(step: dict[str, Any], one: Face) -> list[int]:
+def _came(step: RecordedStep, one: Face) -> list[int]:
     """By what is drawn, the draft forward behind which all of the way to it is there."""
-    asked, brought = expanded_in(step["graph"]), drafted_in(step["graph"])
+    asked, brought = step.graph.forwards, step.graph.drafted_in
     came: list[int] = []
     for parent, node, merge in zip(one.parents, one.nodes, one.edges):
-        edge = brought[node] if merge < 0 else asked[step["merges"]["parent"][merge]]
+        edge = brought[node] if merge < 0 else asked[step.merges.parents[merge]]
         came.append(edge if parent < 0 else max(edge, came[parent]))
     return came
 
 
-def _shares(step: dict[str, Any], node: int, flat: int, q: float | None) -> str:
+def _shares(step: RecordedStep, node: int, flat: int, q: float | None) -> str:
     """What source, draft and target thought of a node, as far as they said."""
     if node == 0:
         return ""
-    graph, p = step["graph"], step["tree"]["target_logp"][flat] if flat > 0 else None
-    said = [("estimate", graph["logq"][node])] if is_found(graph["source"][node]) else []
+    graph, p = step.graph, step.tree.target_logp[flat] if flat > 0 else None
+    said = [("estimate", graph.logq[node])] if is_found(graph.sources[node]) else []
     said += [("q", q)] if q is not None or not said else []
     said += [("p", p)] if flat > 0 and p == p else []  # NaN: not known
     return "  ·  ".join(f"{name} {percent(logp)}" for name, logp in said)
 
 
-def _add_edges(drawn: _Drawn, step: dict[str, Any], made: Layout, one: Face) -> None:
+def _add_edges(drawn: _Drawn, step: RecordedStep, made: Layout, one: Face) -> None:
     walked = set(zip(made.spine, made.spine[1:]))
-    merges, ids, came = step["merges"], drawn.ids, drawn.nodes["drafted_in"]
-    asked = expanded_in(step["graph"])
-    joins = [(parent, node, merge, asked[merges["parent"][merge]]) for parent, node, merge in one.joins]
+    merges, ids, came = step.merges, drawn.ids, drawn.nodes["drafted_in"]
+    asked = step.graph.forwards
+    joins = [(parent, node, merge, asked[merges.parents[merge]]) for parent, node, merge in one.joins]
     for i, (parent, merge) in enumerate(zip(one.parents, one.edges)):
         if merge >= 0:
             joins.append((parent, i, merge, came[i]))
         elif parent >= 0:
             drawn.edge(ids[parent], ids[i], "tree", walked=(parent, i) in walked, drafted_in=came[i])
     for parent, node, merge, forward in joins:
-        tip = f"merge on {visible(merges['ngram_text'][merge])}\nq {percent(merges['logq'][merge])}"
+        tip = f"merge on {merges.ngram_texts.visible[merge]}\nq {percent(merges.logq[merge])}"
         drawn.edge(ids[parent], ids[node], "merge", walked=(parent, node) in walked, ref=f"m{merge}",
                    drafted_in=forward, tip=tip)  # fmt: skip
 
 
-def _add_bonus(drawn: _Drawn, step: dict[str, Any], made: Layout) -> None:
-    last = step["accepted"][-1] if step["accepted"] else 0
-    tip, logp = "bonus: the target's own", step["tree"]["choice_logp"][last]
+def _add_bonus(drawn: _Drawn, step: RecordedStep, made: Layout) -> None:
+    tip, logp = "bonus: the target's own", step.tree.choice_logp[step.last]
     if logp == logp:  # NaN: not known
         tip += f"\np {percent(logp)}"
-    drawn.node("b", made.bonus, step["new_texts"][-1], "bonus", tip)
+    drawn.node("b", made.bonus, step.new_texts.visible[-1], "bonus", tip)
     drawn.edge(drawn.ids[made.spine[-1]], "b", "bonus", walked=True)
 
 
-def _add_pruned(drawn: _Drawn, step: dict[str, Any], made: Layout) -> None:
-    decisions, asked = step["decisions"], expanded_in(step["graph"])
+def _add_pruned(drawn: _Drawn, step: RecordedStep, made: Layout) -> None:
+    decisions, asked = step.decisions, step.graph.forwards
     for index, place in made.pruned.items():
-        tip = f"pruned: {decisions['rule'][index]} rule\nq {percent(decisions['logq'][index])}"
-        parent = decisions["parent"][index]
-        drawn.node(f"c{index}", place, decisions["text"][index], "pruned", tip, drafted_in=asked[parent])
+        tip = f"pruned: {decisions.rules[index]} rule\nq {percent(decisions.logq[index])}"
+        parent = decisions.parents[index]
+        drawn.node(f"c{index}", place, decisions.texts.visible[index], "pruned", tip, drafted_in=asked[parent])
         drawn.edge(drawn.ids[made.stands[parent]], f"c{index}", "pruned", drafted_in=asked[parent])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from analysis.words import visible
 from gsd.trace.pieces import joined
+from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.texts import visible
 
 _HERE = Path(__file__).parent
 _mount = st.components.v2.component(
@@ -25,13 +26,13 @@ def round_strip(data: dict[str, Any], *, key: str, on_pick: Callable[[], None]) 
     _mount(data=data, key=key, on_pick_change=on_pick)
 
 
-def strip_data(run: str, steps: list[dict[str, Any]], selected: int) -> dict[str, Any]:
+def strip_data(run: str, steps: Sequence[RecordedStep], selected: int) -> dict[str, Any]:
     """Columns over the rounds. `merge` is 2 where the accepted path crosses a merge edge, 1 where some were drawn."""
     return {
         "key": run, "selected": selected,
-        "accepted": [len(step["accepted"]) for step in steps],
-        "verified": [step["verified_nodes"] for step in steps],
-        "merges": [step["merged"] for step in steps],
-        "merge": [2 if "merge" in step["origins"] else int(step["merged"] > 0) for step in steps],
-        "text": [visible(joined(step["new_texts"]))[:60] for step in steps],
+        "accepted": [len(step.accepted) for step in steps],
+        "verified": [step.verified_nodes for step in steps],
+        "merges": [step.merged for step in steps],
+        "merge": [2 if "merge" in step.origins else int(step.merged > 0) for step in steps],
+        "text": [visible(joined(step.new_texts.raw))[:60] for step in steps],
     }  # fmt: skip

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from analysis.sources import FOUND, draft_logq
-from gsd.trace.tables import candidate_ranks
+from analysis.sources import FOUND
+from gsd.trace.recorded_step import RecordedStep, once
 
 ORIGINS = {
     "draft": "drafted, and the target agreed",
@@ -35,14 +35,14 @@ def token_text(data: dict[str, Any], *, key: str, on_pick: Callable[[], None]) -
 
 
 def text_data(
-    run: str, prompt: str, steps: list[dict[str, Any]], *, selected: int | None, live: bool
+    run: str, prompt: str, steps: Sequence[RecordedStep], *, selected: int | None, live: bool
 ) -> dict[str, Any]:
     """What the component draws, as columns over the tokens of the continuation."""
     tokens: dict[str, list] = {"text": [], "origin": [], "round": [], "q": [], "p": [], "rank": []}
     for index, step in enumerate(steps):
-        tokens["text"] += step["new_texts"]
-        tokens["origin"] += step["origins"]
-        tokens["round"] += [index] * len(step["new_texts"])
+        tokens["text"] += step.new_texts.raw
+        tokens["origin"] += step.origins
+        tokens["round"] += [index] * len(step.new_texts)
         logq, logp, rank = _about(step)
         tokens["q"] += [_share(value) for value in logq]
         tokens["p"] += [_share(value) for value in logp]
@@ -51,24 +51,30 @@ def text_data(
     return {"key": run, "prompt": prompt, "tokens": tokens, "origins": origins, "selected": selected, "live": live}
 
 
-def _about(step: dict[str, Any]) -> tuple[list[float | None], list[float | None], list[int | None]]:
+Column = list[float | None]
+
+
+@once
+def _about(step: RecordedStep) -> tuple[Column, Column, list[int | None]]:
     """The draft's log q, log p and rank among its siblings of each new token; None where there is none, or not kept."""
-    count = len(step["new_tokens"])
-    if step["graph"] is None:
-        return [None] * count, [None] * count, [None] * count
-    tree, merges, drafted = step["tree"], step["merges"], draft_logq(step)
-    merge_logq = dict(zip(zip(merges["parent"], merges["node"]), merges["logq"]))
-    ranks = candidate_ranks(step["decisions"])
-    logq, logp, rank = [], [], []
-    for i in step["accepted"]:
-        edge = (tree["node"][tree["parent"][i]], tree["node"][i])
-        logq.append(merge_logq[edge] if tree["merged"][i] else drafted[edge[1]])
-        logp.append(tree["target_logp"][i])
-        rank.append(ranks.get(edge))
-    if step["bonus"]:
-        last = step["accepted"][-1] if step["accepted"] else 0
+    if step.graph is None:
+        none = [None] * len(step.new_tokens)
+        return none, none, none
+    tree, merges = step.tree, {edge: i for i, edge in enumerate(step.merges.edges)}
+    logq: Column = []
+    rank: list[int | None] = []
+    for i in step.accepted:
+        if tree.merged[i]:
+            merge = merges[tree.edge(i)]
+            logq.append(step.merges.logq[merge])
+            rank.append(step.merge_ranks[merge])
+        else:
+            logq.append(step.draft_logq[tree.nodes[i]])
+            rank.append(step.node_ranks[tree.nodes[i]] if step.node_ranks[tree.nodes[i]] >= 0 else None)
+    logp = [tree.target_logp[i] for i in step.accepted]
+    if step.bonus:
         logq.append(None)
-        logp.append(tree["choice_logp"][last])
+        logp.append(tree.choice_logp[step.last])
         rank.append(None)
     return logq, logp, rank
 

@@ -1,0 +1,156 @@
+"""One recorded round as a type, made once from its line of `events.jsonl`. Schema: docs/trace.md.
+
+    step = read_run(folder).steps[0]
+    step.graph.texts.raw     [" the", " cat", …]   by node of the token graph
+    step.verdicts            ["root", "accepted", "rejected", …]   by index of the verified tree
+
+What follows from its parts is worked out when first asked for, and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from gsd.trace.parts import DecisionColumns, GraphColumns, MergeColumns, Milliseconds, Record, TreeColumns
+from gsd.trace.texts import Texts
+
+ROOT, ACCEPTED, REJECTED, AFTER_END = "root", "accepted", "rejected", "after the end"
+OWN = ("root", "draft")  # sources whose `logq` is the draft's own word
+Args, Value = ParamSpec("Args"), TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class RecordedStep:
+    """One round. The parts `graph`, `merges`, `decisions` and `tree` are None where counts alone were recorded."""
+
+    round: int
+    position: int  # of the root in the text, prompt included
+    graph: GraphColumns | None
+    merges: MergeColumns | None
+    decisions: DecisionColumns | None
+    tree: TreeColumns | None
+    accepted: list[int]  # flat, the root not counted
+    new_tokens: list[int]
+    new_texts: Texts
+    origins: list[str]  # of each new token
+    bonus: bool  # the last new token is the target's own
+    drafted_nodes: int
+    verified_nodes: int
+    merged: int  # merge edges
+    draft_forwards: int
+    target_forwards: int
+    ms: Milliseconds
+    stop: str | None
+    _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # see `once`
+
+    @classmethod
+    def of(cls, record: Record) -> RecordedStep:
+        """From a `step` line. Raises `LookupError` or `TypeError` where it is none; values are not checked."""
+        graph, merges, decisions, tree = (
+            None if record[name] is None else kind.of(record[name])
+            for name, kind in (("graph", GraphColumns), ("merges", MergeColumns), ("decisions", DecisionColumns),
+                               ("tree", TreeColumns))
+        )  # fmt: skip
+        return cls(
+            record["round"], record["position"], graph, merges, decisions, tree, record["accepted"],
+            record["new_tokens"], Texts(record["new_texts"]), record["origins"], record["bonus"],
+            record["drafted_nodes"], record["verified_nodes"], record["merged"], record["draft_forwards"],
+            record["target_forwards"], Milliseconds.of(record["ms"]), record["stop"],
+        )  # fmt: skip
+
+    @property
+    def last(self) -> int:
+        """Flat index of the end of the accepted path; the root's where nothing was accepted."""
+        return self.accepted[-1] if self.accepted else 0
+
+    @cached_property
+    def reached(self) -> frozenset[int]:
+        """Flat indices of the root and the accepted path."""
+        return frozenset((0, *self.accepted))
+
+    @property
+    def rejected(self) -> bool:
+        """Whether drafted tokens stood where the target chose another one; not known of counts alone."""
+        return self.tree is not None and self.bonus and self.last in self.tree.parents
+
+    @cached_property
+    def verdicts(self) -> list[str]:
+        """What became of each node of the verified tree: root, accepted, rejected or after the end.
+
+        Where a stop rule cut the path, the target's pick behind it was not committed: what hangs there was neither
+        accepted nor rejected.
+        """
+        made, last = [ROOT], self.last
+        for i, parent in enumerate(self.tree.parents[1:], 1):
+            ended = made[parent] == AFTER_END or (parent == last and not self.bonus)
+            made.append(AFTER_END if ended else ACCEPTED if i in self.reached else REJECTED)
+        return made
+
+    @cached_property
+    def tested(self) -> list[int]:
+        """Flat nodes about which the target's pick decided: children of the nodes whose pick was committed.
+
+        Those are the root and the accepted path, but not its end where a stop rule cut it there.
+        """
+        walked = set([0, *self.accepted][: len(self.new_tokens)])
+        return [i for i, parent in enumerate(self.tree.parents) if parent in walked]
+
+    @cached_property
+    def walked_merges(self) -> dict[tuple[int, int], int]:
+        """Merge edges (parent, node) of the accepted path, each with how many tokens were accepted behind its own."""
+        tree, path = self.tree, self.accepted
+        return {tree.edge(i): len(path) - 1 - place for place, i in enumerate(path) if tree.merged[i]}
+
+    @cached_property
+    def node_ranks(self) -> list[int]:
+        """By node, the rank of the candidate that it was among its parent's; -1 where it was none."""
+        ranks = self.decisions.ranks()
+        return [ranks.get(edge, -1) for edge in zip(self.graph.parents, range(len(self.graph)))]
+
+    @cached_property
+    def merge_ranks(self) -> list[int]:
+        """By merge edge, the rank of the candidate that was merged among its parent's."""
+        ranks = self.decisions.ranks()
+        return [ranks[edge] for edge in self.merges.edges]
+
+    @cached_property
+    def draft_logq(self) -> list[float | None]:
+        """By node, the natural log of what the draft gave it behind its tree path; None where the draft did not say.
+
+        In the trace a node that was looked up has the estimate of its source; the draft's word about it, if it was
+        asked later and thought of it, too, is a decision.
+        """
+        graph, decisions = self.graph, self.decisions
+        columns = zip(decisions.nodes, decisions.rules, decisions.logq)
+        said = {node: logq for node, rule, logq in columns if rule == "source"}
+        return [logq if source in OWN else said.get(node)
+                for node, (source, logq) in enumerate(zip(graph.sources, graph.logq))]  # fmt: skip
+
+    def out_edges(self) -> list[list[tuple[int, float]]]:
+        """By node, its children along tree and then merge edges, each with the natural log of its q. Not kept."""
+        graph, merges = self.graph, self.merges
+        edges: list[list[tuple[int, float]]] = [[] for _ in graph.tokens]
+        for node, (parent, logq) in enumerate(zip(graph.parents, graph.logq)):
+            if parent >= 0:
+                edges[parent].append((node, logq))
+        for parent, node, logq in zip(merges.parents, merges.nodes, merges.logq):
+            edges[parent].append((node, logq))
+        return edges
+
+
+def once(
+    make: Callable[Concatenate[RecordedStep, Args], Value],
+) -> Callable[Concatenate[RecordedStep, Args], Value]:
+    """A derived value that another floor declares: `make(step, *args)` is called once a step and arguments."""
+
+    @wraps(make)
+    def kept(step: RecordedStep, *args: Args.args, **named: Args.kwargs) -> Value:
+        key = (make, args, *named.items())
+        if key not in step._made:
+            step._made[key] = make(step, *args, **named)
+        return step._made[key]
+
+    return kept
