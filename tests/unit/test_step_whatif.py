@@ -19,6 +19,7 @@ from analysis.step_whatif import Changed, StepReplay, Uncovered
 from gsd.drafting.graph import TokenGraph
 from gsd.drafting.tree import flatten
 from gsd.errors import InputError
+from gsd.methods import METHODS
 
 PROMPT = [3, 13]
 VOCABULARY = 6
@@ -81,7 +82,14 @@ def run(seed, *, room=40):
     later = step_of(new_tokens=rest, new_texts=list(map(str, rest)), stop="length")
     spec = run_spec(drafting=RECORDED, max_new_tokens=room).model_dump(mode="json")
     model = {"context_length": 512}
-    meta = {"spec": spec, "prompt_tokens": PROMPT, "prompt_texts": ["a", "b"], "target": model, "draft": model}
+    meta = {
+        "spec": spec,
+        "method": METHODS["graph"].described(),
+        "prompt_tokens": PROMPT,
+        "prompt_texts": ["a", "b"],
+        "target": model,
+        "draft": model,
+    }
     return meta, [made.step, later], text
 
 
@@ -258,7 +266,8 @@ def auto_run(seed, *, asked=12):
     tree = flatten(graph, spec.budget, 40)
     made = _record(run_spec(drafting=AUTO), 0, len(PROMPT) - 1, graph, tree, [first] * len(tree))
     meta, _, _ = run(seed)
-    meta = meta | {"spec": run_spec(drafting=AUTO, max_new_tokens=40).model_dump(mode="json")}
+    spec = run_spec(drafting=AUTO, max_new_tokens=40).model_dump(mode="json")
+    meta = meta | {"spec": spec, "method": METHODS["auto"].described()}
     return meta, [replace(made.step, stop="length")], made.new_tokens
 
 
@@ -294,7 +303,7 @@ def test_the_settings_for_a_round_of_auto_reach_as_far_as_its_draft_did():
 
 def test_a_round_of_auto_that_asked_no_draft_has_nothing_to_grow_again():
     meta, steps, _ = auto_run(0, asked=0)
-    with pytest.raises(InputError, match="did not ask the draft"):
+    with pytest.raises(InputError, match="the draft was not asked"):
         StepReplay(meta, steps, 0)
 
 

@@ -7,6 +7,7 @@ import pytest
 from analysis.explain import story
 from analysis.faces import unrolled_nodes
 from analysis.toy import LAW, SPEC, TARGET, toy_round
+from gsd.methods import METHODS
 
 
 def under(**changes):
@@ -49,7 +50,7 @@ def test_a_wide_net_finds_what_the_likeliest_line_misses():
 
 def test_its_record_can_be_explained():
     step = toy_round()
-    found = story(step, {"drafting": SPEC.model_dump()})
+    found = story(step, {"spec": {"drafting": SPEC.model_dump()}, "method": METHODS["graph"].described()})
     assert found.heading == "4 drafted tokens accepted and one of the target's own"
     assert unrolled_nodes(step, SPEC.depth) > step.drafted_nodes
     assert all(math.isfinite(q) for q in step.graph.logq)
