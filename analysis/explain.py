@@ -165,7 +165,8 @@ def _node(step: RecordedStep, settings: Drafted, node: int, before: Sequence[int
         *_merges_into(step, settings, node),
         *_verification(step, settings, node),
     ]
-    measures = ({"estimate": graph.logq[node]} if found else {}) | ({} if q is None else {"q": q})
+    measures: dict[str, float | None] = {"estimate": graph.logq[node]} if found else {}
+    measures |= {} if q is None else {"q": q}
     measures |= {"path estimate" if _looked_up_before(graph, node) else "path q": graph.path_logq[node]}
     flat = face(step).flat[node]
     if flat >= 0:
@@ -311,7 +312,7 @@ def _merge(step: RecordedStep, settings: Drafted, index: int) -> Explanation:
     else:
         outcome = "Its copy was verified, but the accepted path did not go through it."
     shared = shared_by_merges(step, settings.depth)[index]
-    measures = {"q": merges.logq[index]}
+    measures: dict[str, float | None] = {"q": merges.logq[index]}
     if flat:
         measures["p"] = tree.target_logp[flat[0]]
     return Explanation(f"{texts[parent]} ⇢ {texts[node]} <i>merge edge</i>", [

@@ -87,7 +87,7 @@ def modelled_by_step(run: RunTrace, costs: Costs) -> pd.DataFrame:
     """
     pending, rows = len(run.meta["prompt_tokens"]), []
     for step in run.steps:
-        if step.graph is None:
+        if not step.detailed:
             raise InputError("this run recorded counts alone; decode it in full detail to model its rounds")
         forwards = draft_forwards(pending, _level_sizes(step.graph))
         fed = step.verified_nodes + (1 if step.round else len(run.meta["prompt_tokens"]))

@@ -78,7 +78,7 @@ class StepReplay:
     def __init__(self, meta: dict[str, Any], steps: Sequence[RecordedStep], index: int) -> None:
         self._recorded = steps[index]
         self._texts = _texts(meta, steps)
-        if self._recorded.graph is None:
+        if not self._recorded.detailed:
             raise InputError("this run recorded counts alone: record every node (detail: full) to ask what if")
         if meta["draft"] is None:
             raise InputError("this run drafted nothing: open one of the graph, tree or chain method to ask what if")
@@ -146,10 +146,11 @@ def _draft_tree(step: RecordedStep) -> DraftTree:
     recorded: list[int | None] = [0]
     for node in range(len(graph)):
         if node:
-            parent = recorded[graph.parents[node]]
-            recorded.append(None if parent is None else tree.child(parent, graph.tokens[node]))
-        if node in candidates and recorded[node] is not None:
-            tree.expand(recorded[node], *candidates[node])
+            above = recorded[graph.parents[node]]
+            recorded.append(None if above is None else tree.child(above, graph.tokens[node]))
+        at = recorded[node]
+        if node in candidates and at is not None:
+            tree.expand(at, *candidates[node])
     return tree
 
 
@@ -169,9 +170,7 @@ def _texts(meta: dict[str, Any], steps: Sequence[RecordedStep]) -> dict[int, str
         (meta["prompt_tokens"], meta["prompt_texts"]),
         *((step.new_tokens, step.new_texts.raw) for step in steps),
     ]
-    named += [
-        (part.tokens, part.texts.raw) for step in steps for part in (step.graph, step.decisions) if part is not None
-    ]
+    named += [(part.tokens, part.texts.raw) for step in steps for part in (step.graph, step.decisions)]
     return {token: text for tokens, texts in named for token, text in zip(tokens, texts)}
 
 

@@ -41,7 +41,7 @@ def run_view(*, live: bool) -> None:
                 _round(state, run, index)
         with st.container(key="stage-figures"):
             _figures(run)
-    if run.steps and run.steps[index].graph is not None:
+    if run.steps and run.steps[index].detailed:
         node_table(run.steps[index], selected=_selected_row(state.node, run.steps[index]), key=TABLE, on_pick=_pick_row)
 
 
@@ -109,7 +109,7 @@ def _round(state: Session, run: OpenRun, index: int) -> None:
         round_line(run, index)
     _graph(run, index)
     step = run.steps[index]
-    if step.graph is not None:
+    if step.detailed:
         found = explain(step, run.meta, state.node or "", run.before(step))
         st.html(as_html(found) if found else as_html(story(step, run.meta)) + HINT)
 
@@ -117,7 +117,7 @@ def _round(state: Session, run: OpenRun, index: int) -> None:
 def _graph(run: OpenRun, index: int) -> None:
     """The graph of one round; a click selects (`session().node`)."""
     step = run.steps[index]
-    if step.graph is None:
+    if not step.detailed:
         st.info("This run recorded counts and times only, so there is no graph. Tick “Record every node” before a run.")
         return
     drawn = folded(run, step, face(step), SMALL)

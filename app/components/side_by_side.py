@@ -245,7 +245,7 @@ def _side(side: str, run: OpenRun, index: int, position: int) -> None:
     if words:
         st.caption(" ".join(words))
     round_line(run, index, f"{drafting['method']}: {outcome(step)}, {step.ms.total:,.1f} ms")
-    if step.graph is None:
+    if not step.detailed:
         st.info("This run recorded counts and times only, so there is no graph.")
         return
     round_shown = (run.name, index)

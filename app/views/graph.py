@@ -54,7 +54,7 @@ def _round(live: bool) -> None:
         return
     index = shown_step(state)
     chosen = _navigation(run, index)
-    if run.steps[index].graph is None:
+    if not run.steps[index].detailed:
         st.info("This run recorded counts and times only, so there is no graph to see. Tick “Record every node” in the "
                 "Playground before a run, or open a sample above.")  # fmt: skip
     else:
@@ -77,7 +77,7 @@ def _navigation(run: OpenRun, index: int) -> str:
             _toggles()
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="faces"):
         chosen = _face()
-        recorded = st.session_state["what_if"] and run.steps[index].graph is not None
+        recorded = st.session_state["what_if"] and run.steps[index].detailed
         if not st.session_state["what_if"]:
             _say_alike(run.steps[index])
         round_line(run, index, f"as recorded: {outcome(run.steps[index])}" if recorded else None)
@@ -121,8 +121,7 @@ def _face() -> str:
 
 def _say_alike(step: RecordedStep) -> None:
     """Of a round that looks the same in all its faces."""
-    drafted = step.drafted_nodes if step.graph is not None else 0
-    if drafted and not step.merged and step.verified_nodes == drafted:
+    if step.detailed and step.drafted_nodes == step.verified_nodes > 0 and not step.merged:
         st.caption("No merge, all verified: the faces are alike.", width="content")
 
 

@@ -70,11 +70,12 @@ def _check_step(step: RecordedStep) -> None:
     accepted, bonus = step.accepted, step.bonus
     _need(isinstance(bonus, bool) and isinstance(accepted, list), "accepted or bonus is none")
     _need(len(step.new_tokens) == len(accepted) + bonus, "accepted and new tokens do not go together")
-    if step.graph is step.merges is step.decisions is step.tree is None:
-        _need(all(map(_is_count, accepted)), "accepted are no nodes")
-    else:
+    if step.detailed:
         _check_graph(step.graph, step.merges, step.decisions)
         _check_tree(step.tree, step.graph, step.merges, accepted)
+    else:
+        _need(not (step.merges or step.decisions or step.tree), "a round without a graph has merges or a tree")
+        _need(all(map(_is_count, accepted)), "accepted are no nodes")
 
 
 def _check_graph(graph: GraphColumns, merges: MergeColumns, decisions: DecisionColumns) -> None:

@@ -9,6 +9,7 @@ What follows from its parts is worked out when first asked for, and kept.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
@@ -19,19 +20,20 @@ from gsd.trace.texts import Texts
 
 ROOT, ACCEPTED, REJECTED, AFTER_END = "root", "accepted", "rejected", "after the end"
 OWN = ("root", "draft")  # sources whose `logq` is the draft's own word
-Args, Value = ParamSpec("Args"), TypeVar("Value")
+Args = ParamSpec("Args")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class RecordedStep:
-    """One round. The parts `graph`, `merges`, `decisions` and `tree` are None where counts alone were recorded."""
+    """One round. Where counts alone were recorded, `graph`, `merges`, `decisions` and `tree` are empty."""
 
     round: int
     position: int  # of the root in the text, prompt included
-    graph: GraphColumns | None
-    merges: MergeColumns | None
-    decisions: DecisionColumns | None
-    tree: TreeColumns | None
+    graph: GraphColumns
+    merges: MergeColumns
+    decisions: DecisionColumns
+    tree: TreeColumns
     accepted: list[int]  # flat, the root not counted
     new_tokens: list[int]
     new_texts: Texts
@@ -49,17 +51,21 @@ class RecordedStep:
     @classmethod
     def of(cls, record: Record) -> RecordedStep:
         """From a `step` line. Raises `LookupError` or `TypeError` where it is none; values are not checked."""
-        graph, merges, decisions, tree = (
-            None if record[name] is None else kind.of(record[name])
-            for name, kind in (("graph", GraphColumns), ("merges", MergeColumns), ("decisions", DecisionColumns),
-                               ("tree", TreeColumns))
-        )  # fmt: skip
+        graph, merges, decisions, tree = (record[name] for name in ("graph", "merges", "decisions", "tree"))
+        if graph is merges is decisions is tree is None:
+            graph = merges = decisions = tree = defaultdict(list)
         return cls(
-            record["round"], record["position"], graph, merges, decisions, tree, record["accepted"],
-            record["new_tokens"], Texts(record["new_texts"]), record["origins"], record["bonus"],
-            record["drafted_nodes"], record["verified_nodes"], record["merged"], record["draft_forwards"],
-            record["target_forwards"], Milliseconds.of(record["ms"]), record["stop"],
+            record["round"], record["position"], GraphColumns.of(graph), MergeColumns.of(merges),
+            DecisionColumns.of(decisions), TreeColumns.of(tree), record["accepted"], record["new_tokens"],
+            Texts(record["new_texts"]), record["origins"], record["bonus"], record["drafted_nodes"],
+            record["verified_nodes"], record["merged"], record["draft_forwards"], record["target_forwards"],
+            Milliseconds.of(record["ms"]), record["stop"],
         )  # fmt: skip
+
+    @property
+    def detailed(self) -> bool:
+        """Whether nodes and decisions were recorded, and not counts alone: a graph has its root at least."""
+        return len(self.graph) > 0
 
     @property
     def last(self) -> int:
@@ -74,7 +80,7 @@ class RecordedStep:
     @property
     def rejected(self) -> bool:
         """Whether drafted tokens stood where the target chose another one; not known of counts alone."""
-        return self.tree is not None and self.bonus and self.last in self.tree.parents
+        return self.bonus and self.last in self.tree.parents
 
     @cached_property
     def verdicts(self) -> list[str]:

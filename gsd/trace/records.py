@@ -157,7 +157,7 @@ class Tally:
         self.verified_nodes += step.verified_nodes
         self.merges += step.merged
         self.accepted += len(step.accepted)
-        self.longest_path += max(step.tree.depths) if step.tree else 0
+        self.longest_path += max(step.tree.depths, default=0)
         self.wall_ms += step.ms.total
         self.draft_ms += step.ms.draft
         self.verify_ms += step.ms.verify

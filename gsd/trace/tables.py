@@ -92,7 +92,7 @@ def write_tables(run: RunTrace, folder: Path) -> None:
 
 def tables(run: RunTrace) -> dict[str, pa.Table]:
     """The tables of one run, finished or not; what was not recorded gives empty tables of the same schema."""
-    detailed = [step for step in run.steps if step.graph is not None]
+    detailed = [step for step in run.steps if step.detailed]
     columns = {
         "runs": _runs(run),
         "steps": _steps(run.steps),

@@ -40,7 +40,8 @@ def written(value):
 
 
 def as_a_line(step):
-    return {"type": "step"} | written(step)
+    none = {} if step.detailed else dict.fromkeys(("graph", "merges", "decisions", "tree"))
+    return {"type": "step"} | written(step) | none
 
 
 @pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)
@@ -135,7 +136,8 @@ def test_texts_are_raw_visible_and_html():
 
 @pytest.mark.parametrize("change", [
     lambda line: line.pop("ms"), lambda line: line.pop("graph"), lambda line: line["tree"].pop("choice"),
-    lambda line: line.update(graph=[1]), lambda line: line.update(ms=None), lambda line: line.update(type="other"),
+    lambda line: line.update(graph=[1]), lambda line: line.update(tree=None),
+    lambda line: line.update(ms=None), lambda line: line.update(type="other"),
 ])  # fmt: skip
 def test_a_line_that_is_no_round_is_named_with_its_number(tmp_path, change):
     folder = record_run(tmp_path, count=3)

@@ -310,4 +310,4 @@ def test_a_round_of_auto_that_asked_no_draft_has_nothing_to_grow_again():
 def test_counts_alone_cannot_be_asked():
     meta, steps, _ = run(0)
     with pytest.raises(InputError, match="counts alone"):
-        StepReplay(meta, [replace(steps[0], graph=None)], 0)
+        StepReplay(meta, [replace(steps[0], graph=step_of().graph)], 0)

@@ -39,7 +39,7 @@ def test_killed_at_any_moment_every_whole_round_is_there(tmp_path, kills, seed):
             assert [step.round for step in run.steps] == list(range(len(run.steps)))
             whole = (run.folder / "events.jsonl").read_bytes().count(b"\n") if run.steps else 0
             assert len(run.steps) + (run.end is not None) == whole
-            assert all(step.tree is not None and step.ms.total > 0 for step in run.steps)
+            assert all(step.detailed and step.ms.total > 0 for step in run.steps)
         assert all(run.status == "complete" for run in runs[1:])  # newest first: only it was going on
         interrupted += bool(runs and runs[0].status == "incomplete" and runs[0].steps)
         acknowledged = tmp_path / f"{number}.acknowledged"

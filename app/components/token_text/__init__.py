@@ -57,7 +57,7 @@ Column = list[float | None]
 @once
 def _about(step: RecordedStep) -> tuple[Column, Column, list[int | None]]:
     """The draft's log q, log p and rank among its siblings of each new token; None where there is none, or not kept."""
-    if step.graph is None:
+    if not step.detailed:
         none = [None] * len(step.new_tokens)
         return none, none, none
     tree, merges = step.tree, {edge: i for i, edge in enumerate(step.merges.edges)}
