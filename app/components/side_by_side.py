@@ -254,7 +254,7 @@ def _side(side: str, run: OpenRun, index: int, position: int) -> None:
     graph_view(graph_data(step, run=run.name, frame=Frame.of([step], GRAPH_HEIGHT), show_pruned=False, selected=node,
                           shown=Shown(manageable(step))),
                key=f"graph {side}", on_pick=lambda: _picked(side, round_shown))  # fmt: skip
-    st.html(as_html(tell(step, run.meta["spec"], node, run.before(step))))
+    st.html(as_html(tell(step, run.meta, node, run.before(step))))
 
 
 def _picked(side: str, round_shown: tuple[str, int]) -> None:
