@@ -7,8 +7,9 @@ from typing import Any
 import streamlit as st
 
 from analysis.explain import drafted_by
+from analysis.explorable import explorable_html
 from analysis.faces import GRAPH, Face, face
-from analysis.graph_export import explorable_html, graphml
+from analysis.graph_export import graphml
 from analysis.svg import LIGHT, Tones, svg
 from app.components.graph_view import Frame, Shown, graph_data
 from app.components.theme import follow_theme, page_tones

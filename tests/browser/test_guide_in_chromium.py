@@ -10,7 +10,7 @@ import pytest
 from browser.conftest import ROOT, idle, serve
 from fixtures.recorded import record_run
 
-from analysis.graph_export import explorable_html
+from analysis.explorable import explorable_html
 from analysis.svg import DARK, LIGHT
 from analysis.toy import toy_round
 from app.components.graph_view import Frame, graph_data

@@ -8,6 +8,7 @@ The round is the toy's with merges on one word (`analysis.toy`):
 """
 
 import base64
+import hashlib
 import io
 import json
 import math
@@ -19,8 +20,9 @@ from html.parser import HTMLParser
 import networkx as nx
 import pytest
 
+from analysis.explorable import explorable_html
 from analysis.faces import GRAPH, TREE, VERIFIED, face
-from analysis.graph_export import explorable_html, graphml
+from analysis.graph_export import graphml
 from analysis.svg import DARK, LIGHT, SOURCE_MARKS, svg
 from analysis.toy import SPEC, toy_round
 from app.components.graph_view import Frame, Shown, graph_data
@@ -162,39 +164,62 @@ def test_an_svg_names_in_its_legend_what_is_there_and_nothing_else():
 
 
 class Resources(HTMLParser):
-    """Addresses that a page would load, and the elements it is made of."""
+    """Addresses that a page would load, the elements it is made of, its policy, and its scripts by their type."""
 
     def __init__(self, page):
         super().__init__()
-        self.addresses, self.elements = [], []
+        self.addresses, self.elements, self.policy, self.scripts = [], [], "", {"": [], "application/json": []}
+        self._within = None  # the kind of script that is being read
         self.feed(page)
 
     def handle_starttag(self, tag, attributes):
         self.elements.append(tag)
         self.addresses += [value for name, value in attributes if name in ("src", "href", "srcset", "data", "action")]
+        named = dict(attributes)
+        if named.get("http-equiv") == "Content-Security-Policy":
+            self.policy = named["content"]
+        if tag == "script":
+            self._within = self.scripts[named.get("type", "")]
+            self._within.append("")
+
+    def handle_data(self, data):
+        if self._within is not None:
+            self._within[-1] += data
+
+    def handle_endtag(self, tag):
+        self._within = None
 
 
 def test_the_page_loads_nothing_and_says_that_nothing_may_be_loaded():
     page = explorable_html(picture(toy_round()), "round 1")
     assert Resources(page).addresses == []
-    assert "default-src 'none'" in page
+    assert "default-src 'none'" in Resources(page).policy
     assert "bootstrap" not in page
     assert not re.search(r"@import|url\(\s*['\"]?http", page)
 
 
+def test_two_scripts_may_run_which_the_policy_names_by_their_hash_and_no_other():
+    read = Resources(explorable_html(picture(toy_round()), "round 1"))
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in read.scripts[""]]
+    rules = dict(rule.strip().split(" ", 1) for rule in read.policy.split(";"))
+    assert rules["script-src"].split() == [f"'sha256-{one}'" for one in hashes] and len(hashes) == 2
+    assert rules["img-src"] == "data:"
+
+
 @nasty
-def test_the_page_has_the_same_elements_whatever_the_text(text):
-    harmless = Resources(explorable_html(picture(with_text("x")), "x")).elements
+def test_the_page_has_the_same_elements_and_scripts_whatever_the_text(text):
+    harmless = Resources(explorable_html(picture(with_text("x")), "x"))
     page = explorable_html(picture(with_text(text)), text[:40])
     page.encode()
-    assert Resources(page).elements == harmless
+    assert Resources(page).elements == harmless.elements
+    assert Resources(page).scripts[""] == harmless.scripts[""] and Resources(page).policy == harmless.policy
     assert len(page) < len(explorable_html(picture(toy_round()), "x")) + 2000  # a long text is cut
 
 
 def test_the_page_marks_what_was_looked_up_and_says_which_forward_brought_and_which_expanded_a_node():
     step, dog = looked_up()
-    made = re.search(r"nodes = new vis.DataSet\((\[.*?\])\);", explorable_html(picture(step), "round 1"), re.DOTALL)
-    shown = {node["id"]: node for node in json.loads(made[1])}
+    (drawn,) = Resources(explorable_html(picture(step), "round 1")).scripts["application/json"]
+    shown = {node["id"]: node for node in json.loads(drawn)["nodes"]}
     images = {name: base64.b64decode(node["image"].partition("base64,")[2]).decode() for name, node in shown.items()}
     assert {name for name, image in images.items() if SOURCE_MARKS["lookup"] in image} == {f"n{dog}"}
     assert "found in the text so far" in shown[f"n{dog}"]["title"]
