@@ -173,6 +173,16 @@ def test_after_every_round_row_i_is_token_i_of_the_text(target, stock, small_chu
             close(after[point], theirs[point][: len(after[point])])
 
 
+def test_logits_are_the_same_to_the_bit_whether_something_is_captured_or_not(target):
+    """So that a text depends in no near tie on what its drafter reads."""
+    answers = []
+    for points in ((), POINTS):
+        TargetPort(target).capture(points)
+        prefilled(target, [3, 1, 4, 1, 5, 9, 2, 6])
+        answers.append(target.forward([4, 5, 9, 2], [8, 9, 9, 8], torch.clone, rows=3, mask=TREE))
+    assert torch.equal(*answers)
+
+
 def test_what_is_captured_may_change_from_text_to_text(target, stock):
     """A recorded forward writes where its buffer was when it was recorded: it is not replayed for another."""
     port = TargetPort(target)
