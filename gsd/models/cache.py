@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from transformers import Cache
 from transformers.cache_utils import CacheLayerMixin
+
+Point = int | Literal["final"]  # before layer j; j = number of layers: behind the last; final: behind the last norm
+Taps = dict[Point, torch.Tensor]  # by point, hidden states [slots, E], views of the cache
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """The hidden states to store of every token: at which points, E numbers each."""
+
+    points: tuple[Point, ...]
+    width: int
+    dtype: torch.dtype
+    device: torch.device
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +72,26 @@ class KVCache(Cache):
     Layers of one shape and device share one buffer [2 x layers, H, S, D], so that compaction is
     one copy however many layers there are. Behind the `capacity` slots there is a `spare` one, which is written
     by what is to leave no trace and never valid.
+
+    Hidden states lie beside keys and values where somebody asks for them (`capture`): in one more buffer
+    [points, S, E], by the same slots, and compacted with them.
+
+    `moves` counts the allocations of keys and values, `captures` is the number of the buffer of hidden states, 0
+    where there is none: who keeps addresses compares them.
     """
 
     def __init__(self, shapes: list[LayerShape]) -> None:
         super().__init__(layers=[SlotLayer(self) for _ in shapes])
         self.length = 0
         self.capacity = 0
+        self.moves = 0
+        self.captures = 0
         self._shapes = shapes
         self._buffers: list[torch.Tensor] = []
+        self._wanted: Captured | None = None
+        self._held: Captured | None = None
+        self._hidden: torch.Tensor | None = None  # [points, S, E]
+        self._made = 0  # buffers of hidden states so far
 
     @property
     def spare(self) -> int:
@@ -80,7 +106,24 @@ class KVCache(Cache):
             self._buffers.clear()  # free the old before taking the new
             for layer in self.layers:
                 layer.keys = layer.values = None
+            self._hidden, self._held, self.captures = None, None, 0
             self._allocate(capacity)
+        if self._wanted != self._held:
+            self._hold_hidden()
+
+    def capture(self, captured: Captured | None) -> None:
+        """From the next `reset` on hold these hidden states; None: none."""
+        self._wanted = captured
+
+    def _hold_hidden(self) -> None:
+        """Room for the hidden states that are wanted now, in place of those before."""
+        self._hidden, self._held, self.captures = None, None, 0
+        if (wanted := self._wanted) is not None:
+            shape = len(wanted.points), self.capacity + 1, wanted.width
+            self._hidden = torch.zeros(shape, dtype=wanted.dtype, device=wanted.device)
+            self._held = wanted
+            self._made += 1
+            self.captures = self._made
 
     def clear(self) -> None:
         """Forget everything, for good: forwards of fixed shapes read old slots, too, and a NaN is not to be masked."""
@@ -99,6 +142,7 @@ class KVCache(Cache):
                 layer.is_initialized = True
             self._buffers.append(buffer)
         self.capacity = capacity
+        self.moves += 1
 
     def advance(self, count: int) -> None:
         """The forward wrote `count` slots behind the valid ones; they are valid now."""
@@ -110,6 +154,12 @@ class KVCache(Cache):
         views = buffer[:, :, start:stop].unbind(0)
         return zip(views[::2], views[1::2])
 
+    def taps(self, start: int, stop: int) -> Taps | None:
+        """The hidden states [stop - start, E] of these slots at each point, views; None where none are held."""
+        if self._hidden is None:
+            return None
+        return dict(zip(self._held.points, self._hidden[:, start:stop].unbind(0)))
+
     def keep(self, base: int, slots: list[int]) -> None:
         """Keep slots [0, base) and `base + s` for each s of `slots`, rising, moved up to follow them."""
         moved = next((i for i, slot in enumerate(slots) if slot != i), len(slots))
@@ -118,4 +168,7 @@ class KVCache(Cache):
             for buffer in self._buffers:
                 source = torch.tensor(slots[moved:], device=buffer.device) + base
                 buffer[:, :, start:stop] = buffer.index_select(2, source)
+            if self._hidden is not None:
+                source = torch.tensor(slots[moved:], device=self._hidden.device) + base
+                self._hidden[:, start:stop] = self._hidden.index_select(1, source)
         self.length = base + len(slots)

@@ -7,6 +7,7 @@ losslessly that way, `gsd.models.loading` refuses.
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import inspect
 import sys
@@ -21,9 +22,10 @@ from transformers import DynamicCache, PreTrainedModel
 
 from gsd.errors import ModelError
 from gsd.models.base import Counter, T, out_of_memory
-from gsd.models.cache import KVCache, LayerShape
-from gsd.models.lean import LeanDecoder, has_lean_forward
+from gsd.models.cache import KVCache, LayerShape, Taps
+from gsd.models.lean import KINDS, LeanDecoder, has_lean_forward
 from gsd.models.reads import marking_what_is_read
+from gsd.models.skipping import SkippingDecoder
 from gsd.models.static import Replay, StaticForwards
 from gsd.spec import ModelSpec
 
@@ -58,6 +60,7 @@ class HFModel:
                 f"{spec.source}: {type(model).__name__} has no head over a vocabulary; use a language model"
             )
         self.vocab_size: int = head.weight.shape[0]
+        self.hidden_size: int = head.weight.shape[1]  # of what the head takes
         self.context_length: int = getattr(config, "max_position_embeddings", None) or 1 << 20
         self.device = model.get_input_embeddings().weight.device  # of the inputs
         self.devices = sorted({weight.device for weight in model.parameters()}, key=str)
@@ -75,6 +78,11 @@ class HFModel:
         return isinstance(self.decoder, LeanDecoder)
 
     @property
+    def cache(self) -> KVCache:
+        """Keys and values of the text so far, to be read."""
+        return self._cache
+
+    @property
     def length(self) -> int:
         """Valid cache slots."""
         return self._cache.length
@@ -84,9 +92,15 @@ class HFModel:
         """Forget everything and hold room for `capacity` slots."""
         if self._static and capacity > self._cache.capacity:
             capacity = self._static.room(capacity)
-            self._static.forget()
         self._cache.reset(capacity)
         self.decoder.reserve(capacity)
+
+    def through(self, decoder: SkippingDecoder) -> HFModel:
+        """This model by another decoder, on the same cache; its forwards are counted apart."""
+        made = copy.copy(self)
+        made.decoder, made.counter = decoder, Counter()
+        made._static = self._static and self._static.of(decoder)
+        return made
 
     def convert(self, replace: Callable[[nn.Module], None]) -> None:
         """Let `replace` put other layers in the place of linear ones: quantised, or packed.
@@ -192,6 +206,16 @@ class StockDecoder(nn.Module):
         self._model = model
         self._takes_rows = "logits_to_keep" in inspect.signature(model.forward).parameters
 
+    @property
+    def embedding(self) -> nn.Module:
+        """The embedding layer, without what the model may add to it, as positions."""
+        return self._model.get_input_embeddings()
+
+    @property
+    def head(self) -> nn.Module:
+        """The head, without what the model may do to its logits."""
+        return self._model.get_output_embeddings()
+
     def reserve(self, positions: int) -> None:
         """Nothing to do: the model makes its own tables."""
 
@@ -200,20 +224,33 @@ class StockDecoder(nn.Module):
     ) -> torch.Tensor:
         """[N] tokens -> logits of the last `rows`, [rows, V]."""
         count = len(tokens)
-        options = {}
+        taps = cache.taps(cache.length, cache.length + count)
+        options = {} if taps is None else {"output_hidden_states": True}
         if self._takes_rows:
             # On a CPU indices, not a number: a slice is not contiguous, and the head would be copied whole to multiply
             # it. On a GPU a number: of a model divided between several the last layer is not where the tokens are.
             options["logits_to_keep"] = rows if rows == count or tokens.is_cuda else torch.arange(count - rows, count)
-        logits = self._model(
+        output = self._model(
             input_ids=tokens[None],
             position_ids=positions[None],
             attention_mask=mask,
             past_key_values=cache,
             use_cache=True,
             **options,
-        ).logits[0]
-        return logits[-rows:]
+        )
+        if taps is not None:
+            self._write(taps, output.hidden_states)
+        return output.logits[0][-rows:]
+
+    def _write(self, taps: Taps, hidden: tuple[torch.Tensor, ...] | None) -> None:
+        """Copy what the model says it computed on the way, [1, N, E] before each layer and behind the final norm."""
+        for point, row in taps.items():
+            place = -1 if point == "final" else point
+            if not hidden or hidden[place].shape[1:] != row.shape:
+                raise ModelError(
+                    f"{type(self._model).__name__} gives no hidden states: use a model of these kinds: {KINDS}"
+                )
+            row.copy_(hidden[place][0])
 
 
 def _return_freed_memory() -> None:

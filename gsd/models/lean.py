@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -30,9 +31,10 @@ from transformers import (
 )
 from transformers.cache_utils import DynamicLayer
 
-from gsd.models.cache import KVCache
+from gsd.models.cache import KVCache, Point, Taps
 
 MODELS = (LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM)
+KINDS = "Llama, Mistral, Qwen2, Qwen3"  # their names
 ROPE_TYPES = ("default", "linear", "llama3", "yarn")  # whose angles depend on the position alone
 _LINEAR = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 _OTHERS = {"input_layernorm", "self_attn", "post_attention_layernorm", "mlp", "act_fn"}
@@ -62,6 +64,13 @@ def _is_known(layer: nn.Module) -> bool:
     parts = {name: type(part) for named in children for name, part in named}
     known = _LINEAR | _OTHERS
     return set(parts) in (known, known | _HEAD_NORMS) and all(parts[name] is nn.Linear for name in _LINEAR)
+
+
+class Layer(Protocol):
+    """What a decoder runs one after the other."""
+
+    def forward(self, x: torch.Tensor, place: Place, new: KeysValues, valid: KeysValues) -> torch.Tensor:
+        """[N, E] -> [N, E]; see `LeanLayer.forward`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +111,35 @@ class LeanDecoder(nn.Module):
         first, second = sin.chunk(2, -1)
         self._angles = torch.stack((cos[0], torch.cat((-first, second), -1)[0]), 1)[:, :, None]
 
+    def rotary(self, positions: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cosines and sines of these positions, [N, D] each, as transformers has them: both halves alike."""
+        weight = self.embedding.weight
+        places = torch.tensor(positions, device=weight.device)
+        if max(positions, default=0) >= len(self._angles):  # the table stays where it is: recorded forwards read it
+            cos, sin = self._rotary(weight, places[None])
+            return cos[0], sin[0]
+        cos, signed = self._angles.index_select(0, places)[:, :, 0].unbind(1)
+        return cos, signed.chunk(2, -1)[1].repeat(1, 2)
+
     def forward(
-        self, tokens: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None, rows: int, cache: KVCache
+        self,
+        tokens: torch.Tensor,
+        positions: torch.Tensor,
+        mask: torch.Tensor | None,
+        rows: int,
+        cache: KVCache,
+        *,
+        layers: Sequence[Layer] | None = None,
     ) -> torch.Tensor:
         """Write the [N] tokens behind the cache's valid slots; give the logits of the last `rows`, [rows, V].
 
-        `mask` [1, 1, N, S] is added to the scores; `positions` [N] are below what was reserved.
+        `mask` [1, 1, N, S] is added to the scores; `positions` [N] are below what was reserved. `layers` stand in for
+        the decoder's own, see `gsd.models.skipping`.
         """
         start, stop = cache.length, cache.length + len(tokens)
         slots = zip(cache.span(start, stop), cache.span(0, stop))
-        return self.run(tokens, positions, None if mask is None else mask[0, 0], rows, slots)
+        flat = None if mask is None else mask[0, 0]
+        return self.run(tokens, positions, flat, rows, slots, taps=cache.taps(start, stop), layers=layers)
 
     def run(
         self,
@@ -121,20 +149,50 @@ class LeanDecoder(nn.Module):
         rows: int,
         cached: Iterable[tuple[KeysValues, KeysValues]],
         slots: torch.Tensor | None = None,
+        *,
+        taps: Taps | None = None,
+        layers: Sequence[Layer] | None = None,
     ) -> torch.Tensor:
         """[N] tokens -> logits of the last `rows`, [rows, V].
 
         `cached`: by layer, where new keys and values are written, and what is read. What is written are all of the
         former's slots, or those of indices `slots` [N]. `mask` [N, S] is added to the scores over the latter.
+        `taps`: by point, where hidden states are written, to all slots or those of `slots` alike.
         """
         cos, sin = self._angles.index_select(0, positions).unbind(1)
         if mask is not None:
             mask = mask.repeat_interleave(self.layers[0].group, 0)
         place = Place(cos, sin, mask, slots)
         x = self.embedding(tokens)  # [N, E]
-        for layer, (new, valid) in zip(self.layers, cached):
+        if taps is not None:
+            return self.head(self._tapped(x, place, layers or self.layers, cached, taps)[len(tokens) - rows :])
+        for layer, (new, valid) in zip(layers or self.layers, cached):
             x = layer.forward(x, place, new, valid)
         return self.head(self.norm(x[len(tokens) - rows :]))
+
+    def _tapped(
+        self,
+        x: torch.Tensor,
+        place: Place,
+        layers: Sequence[Layer],
+        cached: Iterable[tuple[KeysValues, KeysValues]],
+        taps: Taps,
+    ) -> torch.Tensor:
+        """[N, E] -> what the head takes of all N tokens; hidden states are written on the way."""
+
+        def write(point: Point, hidden: torch.Tensor) -> None:
+            if point in taps and place.slots is None:
+                taps[point].copy_(hidden)
+            elif point in taps:
+                taps[point].index_copy_(0, place.slots, hidden)
+
+        for j, (layer, (new, valid)) in enumerate(zip(layers, cached)):
+            write(j, x)
+            x = layer.forward(x, place, new, valid)
+        write(len(layers), x)
+        x = self.norm(x)
+        write("final", x)
+        return x
 
     def get_output_embeddings(self) -> nn.Module:
         """The head, by the name that transformers has for it."""
@@ -161,8 +219,15 @@ class LeanLayer(nn.Module):
 
     def forward(self, x: torch.Tensor, place: Place, new: KeysValues, valid: KeysValues) -> torch.Tensor:
         """[N, E] -> [N, E]; the new keys and values are written to `new`, all are read from `valid`."""
+        return self.perceive(self.attend(x, place, new, valid))
+
+    def attend(self, x: torch.Tensor, place: Place, new: KeysValues, valid: KeysValues) -> torch.Tensor:
+        """The first sublayer: what came in and what attention makes of it."""
         qkv = self.qkv.forward(self.attention_norm(x))
-        x = x + self.out.forward(self._attended(qkv, place, new, valid))
+        return x + self.out.forward(self._attended(qkv, place, new, valid))
+
+    def perceive(self, x: torch.Tensor) -> torch.Tensor:
+        """The second: what came in and what the perceptron makes of it."""
         gate, up = self.gate_up.forward(self.mlp_norm(x)).chunk(2, -1)
         return x + self.down.forward(F.silu(gate).mul_(up))
 

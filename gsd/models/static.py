@@ -17,6 +17,7 @@ import torch
 
 from gsd.models.cache import KVCache
 from gsd.models.lean import LeanDecoder
+from gsd.models.skipping import SkippingDecoder
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64, 128)  # tokens; more are run as they come, as launching then costs little
 FEWEST_SLOTS = 256  # that attention reads; then twice as many each, up to a step
@@ -37,13 +38,16 @@ class Shape:
 class StaticForwards:
     """The forwards of a `LeanDecoder` on a cache, in fixed shapes. `record` makes a replay of a function."""
 
-    def __init__(self, decoder: LeanDecoder, cache: KVCache, record: Callable[[Replay], Replay]) -> None:
+    def __init__(
+        self, decoder: LeanDecoder | SkippingDecoder, cache: KVCache, record: Callable[[Replay], Replay]
+    ) -> None:
         self._decoder, self._cache, self._record = decoder, cache, record
-        self._shapes: dict[tuple[int, int], Shape] = {}
+        self._shapes: dict[tuple[int, int, bool], Shape] = {}  # by tokens, slots, and whether hidden states are written
+        self._seen = cache.moves, cache.captures
 
-    def forget(self) -> None:
-        """Drop all shapes: the cache has moved."""
-        self._shapes.clear()
+    def of(self, decoder: SkippingDecoder) -> StaticForwards:
+        """The same for another decoder on this cache."""
+        return StaticForwards(decoder, self._cache, self._record)
 
     def takes(self, count: int) -> bool:
         """Whether forwards of so many tokens have a fixed shape."""
@@ -72,6 +76,7 @@ class StaticForwards:
 
         `mask` [N, T] bool says what is seen of the last T slots; None: all. The logits hold until the next forward.
         """
+        self._forget_what_moved()
         count, start = len(tokens), self._cache.length
         shape = self._shape(next(most for most in COUNTS if count <= most), self.read(start + count))
         padding = shape.index.shape[1] - count
@@ -80,14 +85,23 @@ class StaticForwards:
         shape.mask.copy_(_additive(mask, shape.mask, start, count))
         return lambda: self._replayed(shape)[count - rows : count]
 
+    def _forget_what_moved(self) -> None:
+        """Drop the shapes whose buffers are gone: all, or those that write hidden states."""
+        seen = self._cache.moves, self._cache.captures
+        if seen != self._seen:
+            stays = seen[0] == self._seen[0]
+            self._shapes = {key: shape for key, shape in self._shapes.items() if stays and not key[2]}
+            self._seen = seen
+
     def _shape(self, count: int, slots: int) -> Shape:
-        if (count, slots) not in self._shapes:
+        key = count, slots, self._cache.captures > 0
+        if key not in self._shapes:
             weight = self._decoder.embedding.weight
             with torch.inference_mode(False):  # to be written to in any mode
                 index = torch.zeros((3, count), dtype=torch.long, device=weight.device)
                 mask = torch.zeros((count, slots), dtype=weight.dtype, device=weight.device)
-            self._shapes[count, slots] = Shape(index, mask)
-        return self._shapes[count, slots]
+            self._shapes[key] = Shape(index, mask)
+        return self._shapes[key]
 
     def _replayed(self, shape: Shape) -> torch.Tensor:
         if shape.replay is None:
@@ -97,8 +111,9 @@ class StaticForwards:
     def _run(self, shape: Shape) -> torch.Tensor:
         """[N, V] logits of all tokens, the padded ones too."""
         tokens, positions, slots = shape.index
-        everywhere, read = self._cache.span(0, self._cache.spare + 1), self._cache.span(0, shape.mask.shape[1])
-        return self._decoder.run(tokens, positions, shape.mask, len(tokens), zip(everywhere, read), slots)
+        cache, end = self._cache, self._cache.spare + 1
+        cached = zip(cache.span(0, end), cache.span(0, shape.mask.shape[1]))
+        return self._decoder.run(tokens, positions, shape.mask, len(tokens), cached, slots, taps=cache.taps(0, end))
 
 
 def cuda_graphs(device: torch.device) -> Callable[[Replay], Replay]:
