@@ -39,7 +39,7 @@ _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} (.*)$", re.M)
 _NOTE = re.compile(r"^gsd: note: .*\n", re.M)  # of this machine: busy cores, slow choices
 _WILD = re.compile(
-    r"(?P<any>…)|(?P<run>20\d{6}T\d+Z-(?P<slug>[\w-]+)-[0-9a-f]{8})|(?P<time>\d+:\d\d\b)|(?P<number>-?\d[\d,]*\.\d+)"
+    r"(?P<any>…)|(?P<run>20\d{6}T\d+Z-(?P<slug>[\w-]+)-[0-9a-f]{8})|(?P<time>\d+:\d\d\b)|(?P<number>-?\d[\d,]*(?:\.\d+)+)"
 )
 
 
@@ -151,7 +151,7 @@ def _line_pattern(line: str) -> str:
         elif wild["run"]:
             made += rf"20\d{{6}}T\d+Z-{re.escape(wild['slug'])}-[0-9a-f]{{8}}"
         else:
-            made += r"\d+:\d\d" if wild["time"] else r"-?\d[\d,]*(?:\.\d+)?"
+            made += r"\d+:\d\d" if wild["time"] else r"-?\d[\d,]*(?:\.\d+)*"
         end = wild.end()
     return made + re.escape(line[end:])
 
