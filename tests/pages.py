@@ -156,9 +156,14 @@ def _line_pattern(line: str) -> str:
     return made + re.escape(line[end:])
 
 
+def outside_blocks(text: str) -> str:
+    """A page without its fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+
+
 def links(page: Path) -> list[str]:
     """Targets of a page's links and pictures that are not elsewhere on the web."""
-    text = re.sub(r"^```.*?^```$|`[^`\n]*`", "", page.read_text(), flags=re.M | re.S)
+    text = re.sub(r"`[^`\n]*`", "", outside_blocks(page.read_text()))
     return [target for target in _LINK.findall(text) if not re.match(r"[a-z]+:", target)]
 
 
@@ -171,5 +176,5 @@ def leads_somewhere(page: Path, target: str) -> bool:
 
 def _anchors(text: str) -> set[str]:
     """As GitHub names headings."""
-    prose = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in _HEADING.findall(prose)}
+    headings = _HEADING.findall(outside_blocks(text))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}

@@ -174,13 +174,13 @@ CSV = """
 ## In CSV files
 
 ```console
-$ gsd generate --pair tiny --prompt "def add(a, b):" --max-new-tokens 8
+$ gsd generate --pair tiny --prompt "def quicksort(items):" --max-new-tokens 8
 …
 $ gsd export runs/2* --csv tables/
 …
 $ head -2 tables/steps.csv | cut -d, -f 1-5
 "run","round","position","drafted_nodes","verified_nodes"
-"20261130T074759338434Z-prompt-0f15f1f6",0,6,12,12
+"20261130T074759338434Z-prompt-197c15ef",0,6,12,12
 ```
 
 Text is in quotes. Numbers, `true` and `false` are not. An empty cell is missing.
