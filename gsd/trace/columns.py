@@ -180,7 +180,7 @@ $ gsd export runs/2* --csv tables/
 …
 $ head -2 tables/steps.csv | cut -d, -f 1-5
 "run","round","position","drafted_nodes","verified_nodes"
-"20261130T074759338434Z-prompt-197c15ef",0,6,12,12
+"20261130T074759338434Z-prompt-f58e27ec",0,4,9,9
 ```
 
 Text is in quotes. Numbers, `true` and `false` are not. An empty cell is missing.
@@ -210,8 +210,8 @@ def tables_page() -> str:
     """docs/tables.md."""
     head = (
         "# The tables of a run\n\n"
-        "A run's folder has one Parquet file a table, under `tables/`. An export has one CSV file a table. What was not\n"
-        "recorded (`detail: counters`) gives empty tables. This page is written by `gsd/trace/columns.py`.\n" + CSV
+        "A run's folder has one Parquet file a table, under `tables/`. An export has one CSV file a table. What was\n"
+        "not recorded (`detail: counters`) gives empty tables. This page is written by `gsd/trace/columns.py`.\n" + CSV
     )
     return "\n".join([head, *(f"## {name}\n\n{described(columns)}\n" for name, columns in COLUMNS.items())])
 
