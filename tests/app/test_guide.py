@@ -117,7 +117,7 @@ def test_each_page_of_the_documentation_is_shown_by_itself(guide):
         assert text in [shown.value for shown in page.markdown]
         assert "not run:" not in text
         assert "images/" not in text
-        assert ".md)" not in text
+        assert not re.search(r"\]\((?!https:)", text)
 
 
 def test_it_says_how_to_cite_the_paper_and_the_software(guide):
