@@ -12,6 +12,9 @@ from analysis.definitions import METRICS_FILE
 TABLES_FILE = METRICS_FILE.with_name("tables.md")
 
 _TOPIC = re.compile(r"^## ", re.M)
+_ELSEWHERE = re.compile(r"(?<!!)\[([^\]]*)\]\((?![a-z]+:)[^)]*\)")  # a link to a file of the repository
+_NOT_SHOWN = re.compile(r"^(?:<!--.*?-->|!\[.*\]\(.*\))\n", re.M)  # words for tests, and pictures
+_PART = re.compile(r"^#{2,} (.*)$", re.M)
 _ROW = re.compile(r"^\| `(?P<column>\w+)` \| (?P<unit>.*?) \| (?P<meaning>.*) \|$", re.M)
 
 
@@ -23,6 +26,21 @@ def topics() -> dict[str, str]:
     for section in sections:
         heading, _, text = section.partition("\n")
         found[heading.partition(":")[0]] = text
+    return found
+
+
+@cache
+def pages() -> dict[str, str]:
+    """The other pages of docs/ by their title, as Markdown that stands by itself.
+
+    It has no pictures and no links to files. Its headings are bold lines, so that they are no anchors of a page.
+    """
+    found = {}
+    for file in sorted(METRICS_FILE.parent.glob("*.md")):
+        if file not in (METRICS_FILE, TABLES_FILE):
+            title, _, text = file.read_text(encoding="utf-8").partition("\n")
+            text = _ELSEWHERE.sub(r"\1", _NOT_SHOWN.sub("", text))
+            found[title.removeprefix("# ")] = _PART.sub(r"**\1**", text).strip()
     return found
 
 

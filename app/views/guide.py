@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from analysis.explain import as_html, explain, story
-from analysis.glossary import measures, topics
+from analysis.glossary import measures, pages, topics
 from analysis.svg import LEGEND, Tones, sample, svg
 from analysis.toy import PROMPT, SPEC, toy_round
 from app.components.graph_view import Frame, graph_data, graph_view
@@ -85,7 +85,7 @@ MARKS = {
     "merge": ("merge edge", "Leads to a node that was drafted elsewhere. Plain edges lead to a node's own children."),
 }  # fmt: skip
 CONTENTS = ("[What each setting does](#settings) · [How to read the pictures](#reading) · [Glossary](#glossary) · "
-            "[How to cite](#cite)")  # fmt: skip
+            "[Documentation](#documentation) · [How to cite](#cite)")  # fmt: skip
 assert MARKS.keys() == LEGEND.keys() | {"root"}
 PAPER = """@inproceedings{gong-etal-2024-graph,
   title     = {Graph-Structured Speculative Decoding},
@@ -113,6 +113,7 @@ def page() -> None:
     st.fragment(_miniature)()
     _reading(page_tones())
     _glossary()
+    st.fragment(_documentation)()
     _citing()
     write_address(session(), setting=st.session_state["setting"])
 
@@ -270,6 +271,15 @@ def _measures() -> None:
                                 "column": st.column_config.Column(width="medium"),
                                 "unit": st.column_config.Column(width="small"),
                                 "meaning": st.column_config.Column(width="large")})  # fmt: skip
+
+
+def _documentation() -> None:
+    """The pages of docs/, one at a time."""
+    st.header("Documentation", anchor="documentation")
+    names = list(pages())
+    name = st.pills("Page", names, default=names[0], key="docs page", required=True, label_visibility="collapsed")
+    with st.container(border=True):
+        st.markdown(pages()[name])
 
 
 def _citing() -> None:

@@ -172,23 +172,36 @@ def described(columns: dict[str, str]) -> str:
 CSV = """
 ## In CSV files
 
-Text stands in quotes, numbers and yes or no (`true`, `false`) do not, and an empty cell is missing. A spreadsheet
-would run a text that begins with `=`, `+`, `-` or `@` as a formula: such a text has an apostrophe in front, and so has
-one that begins with an apostrophe, a tab or a line break, and one that is empty. One apostrophe is to be taken off. So
-every value comes back as it was, tokens such as `nan`, `null`, `NA`, `007` and `-` among them:
+```console
+$ gsd generate --pair tiny --prompt "def quicksort(items):" --max-new-tokens 8
+…
+$ gsd export runs/2* --csv tables/
+…
+$ head -2 tables/steps.csv | cut -d, -f 1-5
+"run","round","position","drafted_nodes","verified_nodes"
+"20261130T074759338434Z-prompt-f58e27ec",0,4,9,9
+```
+
+Text is in quotes. Numbers, `true` and `false` are not. An empty cell is missing.
+
+A spreadsheet would run a text that begins with `=`, `+`, `-` or `@` as a formula. So such a text gets an apostrophe in
+front. So does a text that is empty, or begins with an apostrophe, a tab or a line break. Take off one apostrophe, and
+every value is as it was. That holds for tokens such as `nan`, `null`, `NA`, `007` and `-`, too:
 
 ```python
 from gsd.trace.csvfile import read_csv
 
-nodes = read_csv("tables/nodes.csv")  # a frame; or by pandas alone:
+nodes = read_csv("tables/nodes.csv")  # a frame; or with pandas alone:
+
+import pandas as pd
 
 cells = pd.read_csv("tables/nodes.csv", dtype="str", keep_default_na=False, na_values=[""])
 nodes = cells.apply(lambda column: column.str.removeprefix("'"))
 nodes["logq"] = pd.to_numeric(nodes["logq"])  # likewise the other numbers
 ```
 
-`--excel` begins each file with a byte-order mark, without which Excel takes UTF-8 for something else; both ways of
-reading pass over it.
+`--excel` begins each file with a byte-order mark. Without it Excel takes UTF-8 for something else. Both ways of reading
+skip it.
 """
 
 
@@ -196,8 +209,8 @@ def tables_page() -> str:
     """docs/tables.md."""
     head = (
         "# The tables of a run\n\n"
-        "One Parquet file a table under `tables/` of the run's folder, one CSV file a table in an export. What was\n"
-        "not recorded (`detail: counters`) gives empty tables. Written from `analysis/columns.py`.\n" + CSV
+        "A run's folder has one Parquet file a table, under `tables/`. An export has one CSV file a table. What was\n"
+        "not recorded (`detail: counters`) gives empty tables. This page is written by `gsd/trace/columns.py`.\n" + CSV
     )
     return "\n".join([head, *(f"## {name}\n\n{described(columns)}\n" for name, columns in COLUMNS.items())])
 

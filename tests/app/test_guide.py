@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from analysis.glossary import measures, topics
+from analysis.glossary import measures, pages, topics
 from analysis.svg import LEGEND, SOURCE_MARKS, sample
 from analysis.toy import toy_round
 
@@ -107,6 +107,19 @@ def test_the_glossary_is_the_documentation():
     assert "redundancy   = 1 − drafted / unrolled" in topics()["Overlap"]
 
 
+def test_each_page_of_the_documentation_is_shown_by_itself(guide):
+    """With no link that leads nowhere in the app, and without what only tests read."""
+    page = guide()
+    assert {"The command line", "Models", "Security", "Sweeps", "The trace"} <= set(pages())
+    for name, text in pages().items():
+        page.pills(key="docs page").set_value(name).run()
+        assert not page.exception
+        assert text in [shown.value for shown in page.markdown]
+        assert "not run:" not in text
+        assert "images/" not in text
+        assert not re.search(r"\]\((?!https:)", text)
+
+
 def test_it_says_how_to_cite_the_paper_and_the_software(guide):
     shown = " ".join(code.value for code in guide().code)
     assert "2407.16207" in shown
@@ -117,4 +130,4 @@ def test_its_contents_lead_to_every_part(guide):
     page = guide()
     contents = next(text.value for text in [*page.caption, *page.markdown] if "#settings" in text.value)
     anchors = [header.proto.anchor for header in page.header]
-    assert [f"(#{anchor})" in contents for anchor in anchors] == [True] * 4
+    assert [f"(#{anchor})" in contents for anchor in anchors] == [True] * 5

@@ -87,12 +87,13 @@ def test_what_is_left_out_has_the_defaults_of_a_run(sweep):
     assert run == type(run)(pair="tiny", target=run.target, draft=run.draft, prompt=run.prompt)
 
 
-def test_the_example_of_the_documentation_is_a_sweep_of_as_many_cells_as_it_says(tmp_path):
+@pytest.mark.parametrize("example, prompts", [(0, 2), (1, 20)])
+def test_an_example_of_the_documentation_is_a_sweep_of_as_many_cells_as_it_says(tmp_path, example, prompts):
     text = (ROOT / "docs" / "sweep.md").read_text()
-    (tmp_path / "sweep.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
-    (tmp_path / "prompts.jsonl").write_text('{"prompt": "a"}\n' * 10 + '{"prompt": "b"}\n' * 10)
+    (tmp_path / "sweep.yaml").write_text(text.split("```yaml\n")[example + 1].split("```")[0])
+    (tmp_path / "prompts.jsonl").write_text("".join(f'{{"prompt": "{n}"}}\n' for n in range(prompts)))
     cells = read_sweep(tmp_path / "sweep.yaml").cells()
-    assert f"makes {len(cells)} cells" in text
+    assert f"With {prompts} prompts this makes {len(cells)} cells" in text
 
 
 def test_none_is_no_merging_as_on_the_command_line(sweep):
