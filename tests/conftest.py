@@ -1,6 +1,11 @@
 """Shared by all tests: one thread, a quiet library, and the bundled pair loaded once."""
 
+import os
 import sys
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch: what a test starts shares the cores with the other workers
+    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["OMP_WAIT_POLICY"] = "passive"
 
 import pytest
 import torch
