@@ -70,7 +70,8 @@ def _draft(spec: MethodSettings) -> TokenGraph:
 
 def _verify(tree: FlatTree) -> list[int]:
     """Flat indices of the longest path that spells what the target writes."""
-    accepted, last = [], 0
+    accepted: list[int] = []
+    last = 0
     for i in range(1, len(tree)):  # a child always comes behind its parent
         if tree.parents[i] == last and WORDS[tree.tokens[i]] == TARGET[len(accepted)]:
             accepted.append(i)

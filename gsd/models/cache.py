@@ -24,6 +24,8 @@ class SlotLayer(CacheLayerMixin):
     """One layer's window into the cache's buffer: keys and values are views, [1, H, S, D]."""
 
     is_sliding = False
+    keys: torch.Tensor
+    values: torch.Tensor
 
     def __init__(self, owner: KVCache) -> None:
         super().__init__()
@@ -61,7 +63,8 @@ class KVCache(Cache):
     """
 
     def __init__(self, shapes: list[LayerShape]) -> None:
-        super().__init__(layers=[SlotLayer(self) for _ in shapes])
+        self._slots = [SlotLayer(self) for _ in shapes]
+        super().__init__(layers=list(self._slots))
         self.length = 0
         self.capacity = 0
         self._shapes = shapes
@@ -78,8 +81,8 @@ class KVCache(Cache):
         if capacity > self.capacity:
             self.capacity = 0  # until the new is there: it may not fit
             self._buffers.clear()  # free the old before taking the new
-            for layer in self.layers:
-                layer.keys = layer.values = None
+            for layer in self._slots:
+                layer.keys = layer.values = torch.empty(0)
             self._allocate(capacity)
 
     def clear(self) -> None:
@@ -90,7 +93,7 @@ class KVCache(Cache):
 
     def _allocate(self, capacity: int) -> None:
         for shape in dict.fromkeys(self._shapes):
-            layers = [layer for layer, own in zip(self.layers, self._shapes) if own == shape]
+            layers = [layer for layer, own in zip(self._slots, self._shapes) if own == shape]
             buffer = torch.zeros(
                 2 * len(layers), shape.heads, capacity + 1, shape.dim, dtype=shape.dtype, device=shape.device
             )

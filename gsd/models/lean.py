@@ -15,6 +15,7 @@ import copy
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -37,6 +38,7 @@ ROPE_TYPES = ("default", "linear", "llama3", "yarn")  # whose angles depend on t
 _LINEAR = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 _OTHERS = {"input_layernorm", "self_attn", "post_attention_layernorm", "mlp", "act_fn"}
 _HEAD_NORMS = {"q_norm", "k_norm"}
+Part = Any  # a layer of transformers' model, or a part of one: of several classes that share no type
 KeysValues = tuple[torch.Tensor, torch.Tensor]  # [H, slots, D] each, views of the cache
 
 
@@ -56,7 +58,7 @@ def has_lean_forward(model: PreTrainedModel) -> bool:
     )
 
 
-def _is_known(layer: nn.Module) -> bool:
+def _is_known(layer: Part) -> bool:
     """Whether a layer has the parts that `LeanLayer` computes, the linear ones whole, and no others."""
     children = (part.named_children() for part in (layer, layer.self_attn, layer.mlp))
     parts = {name: type(part) for named in children for name, part in named}
@@ -88,6 +90,7 @@ class LeanDecoder(nn.Module):
         body = model.model
         self.embedding = nn.Embedding.from_pretrained(body.embed_tokens.weight)
         self.layers = nn.ModuleList(LeanLayer(layer, model.config) for layer in body.layers)
+        self._group = model.config.num_attention_heads // model.config.num_key_value_heads
         self.norm = Norm(body.norm)
         self.head = _linear(model.lm_head.weight, model.lm_head.bias)
         self._rotary = copy.deepcopy(body.rotary_emb)
@@ -129,7 +132,7 @@ class LeanDecoder(nn.Module):
         """
         cos, sin = self._angles.index_select(0, positions).unbind(1)
         if mask is not None:
-            mask = mask.repeat_interleave(self.layers[0].group, 0)
+            mask = mask.repeat_interleave(self._group, 0)
         place = Place(cos, sin, mask, slots)
         x = self.embedding(tokens)  # [N, E]
         for layer, (new, valid) in zip(self.layers, cached):
@@ -147,7 +150,7 @@ class LeanLayer(nn.Module):
     A part's `forward` is called itself, as what a module's call does besides takes as long as a small operation.
     """
 
-    def __init__(self, layer: nn.Module, config: PreTrainedConfig) -> None:
+    def __init__(self, layer: Part, config: PreTrainedConfig) -> None:
         super().__init__()
         attention, mlp = layer.self_attn, layer.mlp
         self.heads, self.dim, self.scale = config.num_key_value_heads, attention.head_dim, attention.scaling
@@ -194,7 +197,7 @@ class Norm:
     A GPU has one kernel for it. On a CPU torch's own is a longer chain of small operations, of up to twice the time.
     """
 
-    def __init__(self, norm: nn.Module) -> None:
+    def __init__(self, norm: Part) -> None:
         self._weight, self._epsilon = norm.weight.clone(), norm.variance_epsilon
         self._scaled = norm.weight.float() * math.sqrt(len(norm.weight))  # √mean = length / √E
         self._least = torch.tensor(math.sqrt(len(norm.weight) * norm.variance_epsilon), device=norm.weight.device)
@@ -211,7 +214,9 @@ class Norm:
 class HeadNorm(nn.Module):
     """The norms of query and key heads, in one: the same but for their weights."""
 
-    def __init__(self, attention: nn.Module, heads: int, group: int) -> None:
+    weight: torch.Tensor
+
+    def __init__(self, attention: Part, heads: int, group: int) -> None:
         super().__init__()
         q, k = attention.q_norm, attention.k_norm
         self._shape, self._epsilon = q.weight.shape, q.variance_epsilon
@@ -230,7 +235,9 @@ def _rotate(x: torch.Tensor, place: Place) -> torch.Tensor:
 def _linear(weight: nn.Parameter, bias: nn.Parameter | None) -> nn.Linear:
     """A layer of its own on these weights."""
     made = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
-    made.weight, made.bias = weight, bias
+    made.weight = weight
+    if bias is not None:
+        made.bias = bias
     return made
 
 
@@ -239,5 +246,5 @@ def _fused(*linears: nn.Linear) -> nn.Linear:
     weight = nn.Parameter(torch.cat([linear.weight for linear in linears]), requires_grad=False)
     for linear, part in zip(linears, weight.split([linear.out_features for linear in linears])):
         linear.weight = nn.Parameter(part, requires_grad=False)
-    biases = [linear.bias for linear in linears if linear.bias is not None]
+    biases: list[torch.Tensor] = [linear.bias for linear in linears if linear.bias is not None]
     return _linear(weight, nn.Parameter(torch.cat(biases), requires_grad=False) if biases else None)
