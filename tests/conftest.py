@@ -20,6 +20,14 @@ settings.register_profile("gsd", deadline=None, derandomize=True, suppress_healt
 settings.load_profile("gsd")
 
 
+def pytest_collection_modifyitems(items):
+    """Tests of many examples do not count for coverage: tracing each line would double their time."""
+    for item in items:
+        many = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+        if many or {"parity", "statistical"} & set(item.path.parts):
+            item.add_marker("no_cover")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
     """What is kept in the user's folder between processes is neither read nor written by tests."""
