@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from gsd.errors import InputError
-from gsd.lab.means import Mean, geometric
+from gsd.lab.means import Mean, mean_of
 
 FEWEST_PROMPTS = 6  # with fewer, all ratios are on one side of 1 by chance in more than 1 of 20: 2 · 2⁻ⁿ > 0.05
 
@@ -39,7 +39,7 @@ class Comparison:
         ratio = f"geometric mean {self.ratio}, {prompts}"
         if len(self.ratios) < FEWEST_PROMPTS:
             return f"too few prompts to tell, at least {FEWEST_PROMPTS} are needed: {ratio}"
-        if self.ratio.low <= 1.0 <= self.ratio.high:
+        if (ends := self.ratio.ends) and ends[0] <= 1.0 <= ends[1]:
             return f"no difference shown: {ratio}"
         return f"{'higher' if self.ratio.value > 1.0 else 'lower'}: {ratio}"
 
@@ -57,7 +57,7 @@ def compare(candidate: Mapping[str, float], reference: Mapping[str, float]) -> C
     ours = np.array([candidate[prompt] for prompt in prompts], dtype=np.float64)  # [P]
     theirs = np.array([reference[prompt] for prompt in prompts], dtype=np.float64)  # [P]
     ratios = ours / theirs
-    return Comparison(geometric(ratios), float(ours.sum() / theirs.sum()), dict(zip(prompts, ratios.tolist())))
+    return Comparison(mean_of(ratios.tolist()), float(ours.sum() / theirs.sum()), dict(zip(prompts, ratios.tolist())))
 
 
 def ratios_by_prompt(compared: Comparison) -> pd.DataFrame:

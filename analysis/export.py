@@ -101,7 +101,7 @@ def readme() -> str:
 
 def _section(name: str, metric: Callable[..., pd.DataFrame], table: pd.DataFrame, described: dict[str, str]) -> str:
     """What one file of a metric holds, and its columns."""
-    about = " ".join(metric.__doc__.split("\n\n")[0].split())
+    about = " ".join((metric.__doc__ or "").split("\n\n")[0].split())
     return f"## {name}.csv\n\n{about}\n\n{columns.described({name: described[name] for name in table})}\n"
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.compare import Comparison, compare
 from gsd.errors import InputError
-from gsd.lab.means import geometric
+from gsd.lab.means import mean_of
 
 _FIGURES = ("mean_acceptance_length", "draft_forwards", "target_forwards", "overhead_ms_per_round", "matches",
             "prompts")  # fmt: skip
@@ -152,7 +152,7 @@ def _prompts(found: dict[str, Any]) -> pd.DataFrame:
 
 def _method(method: str, row: dict[str, Any]) -> dict[str, Any]:
     ratios = _known(row)
-    mean = geometric(ratios)
+    mean = mean_of(ratios)
     low, high = mean.ends or (math.nan, math.nan)
     return {"method": method, "drafts": row["mean_acceptance_length"] > 1, "speedup": mean.value,
             "low": low, "high": high, "worst": min(ratios), "best": max(ratios),

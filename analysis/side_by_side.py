@@ -59,7 +59,7 @@ def so_far(steps: Steps, index: int) -> dict[str, float]:
     totals = tally.totals() | {"merged": tally.merges}  # as a round calls them
     named = {"new_tokens": "tokens", "rounds": "rounds", "mean_acceptance_length": "mean acceptance length", **COUNTS,
              "wall_ms": "measured ms", "tokens_per_s": "tokens per second"}  # fmt: skip
-    return {words: float("nan") if totals[name] is None else totals[name] for name, words in named.items()}
+    return {words: float("nan") if (value := totals[name]) is None else value for name, words in named.items()}
 
 
 def differences(a: dict[str, float], b: dict[str, float]) -> pd.DataFrame:

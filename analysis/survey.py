@@ -111,6 +111,7 @@ class Survey:
 
     def advance(self) -> None:
         """Replay the next setting; the graphs that settings share are let go after the last."""
+        assert self._replayer is not None, "all settings are replayed"
         self._rows.append(tune(self._replayer, [self.settings[self.done]], self._costs))
         if self.finished:
             self._replayer = None

@@ -163,7 +163,7 @@ def _python(source: bytes) -> Iterator[_Span]:
     tree, count = longest_parsing(lines)
     starts = [0, *accumulate(map(len, lines))]
     yield 0, starts[count], "Module"
-    nodes: list[ast.AST] = [tree]
+    nodes: list[Any] = [tree]  # of which only some have a place
     for node in nodes:
         if hasattr(node, "lineno"):
             start, end = starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset

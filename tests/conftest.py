@@ -1,6 +1,11 @@
 """Shared by all tests: one thread, a quiet library, and the bundled pair loaded once."""
 
+import os
 import sys
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch: what a test starts shares the cores with the other workers
+    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["OMP_WAIT_POLICY"] = "passive"
 
 import pytest
 import torch
@@ -13,6 +18,14 @@ from gsd.testing import oracle
 torch.set_num_threads(1)  # faster for small models, and fair to other processes
 settings.register_profile("gsd", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("gsd")
+
+
+def pytest_collection_modifyitems(items):
+    """Tests of many examples do not count for coverage: tracing each line would double their time."""
+    for item in items:
+        many = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+        if many or {"parity", "statistical"} & set(item.path.parts):
+            item.add_marker("no_cover")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -73,8 +75,8 @@ def by_kind(table: pd.DataFrame, counts: pd.Series) -> go.Figure:
     made.add_heatmap(x=list(kinds.values()), y=[shown(method) for method in table.index], z=table.to_numpy(),
                      zmin=low, zmax=high, colorscale=SCALE, showscale=False, xgap=2, ygap=2,
                      hovertemplate="%{y} on %{x}: %{z:.2f}×<extra></extra>")  # fmt: skip
-    places = [(kinds[kind], shown(method)) for method, kind in cells.index]
-    made.add_scatter(**numbers(*zip(*places), cells, (low, high), "{:.2f}"))
+    across, down = [kinds[kind] for _, kind in cells.index], [shown(method) for method, _ in cells.index]
+    made.add_scatter(**numbers(across, down, cells, (low, high), "{:.2f}"))
     made.update_xaxes(showgrid=False, type="category")
     made.update_yaxes(showgrid=False, type="category", autorange="reversed")
     return made.update_layout(height=190 + 40 * len(table))
@@ -101,7 +103,7 @@ def _leader(bench: Bench) -> str:
     return f"{shown(first)}: {speedup:.2f}×, measured; no difference to {shown(second)} is shown"
 
 
-def _label(row: dict[str, object]) -> str:
+def _label(row: dict[str, Any]) -> str:
     """The prompt's name, and its kind where the name does not begin with it."""
     prompt, kind = str(row["prompt"]), row["kind"]
     return shown(prompt) if pd.isna(kind) or prompt.startswith(kind) else f"{shown(prompt)} · {shown(kind)}"

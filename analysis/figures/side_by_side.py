@@ -68,7 +68,7 @@ def _elapsed_title(rows: pd.DataFrame) -> str:
     """How much further the faster one is, at the last position that both reached."""
     common = rows.groupby("run")["end"].max().min()
     took = {run: part.loc[part["end"] >= common, "elapsed_ms"].iloc[0] for run, part in rows.groupby("run")}
-    faster, slower = sorted(took, key=took.get)
+    faster, slower = sorted(took, key=took.__getitem__)
     if not took[faster]:
         return "Measured time by position"
     return f"{slower} took {took[slower] / took[faster]:.2f}× as long as {faster} for {common:.0f} tokens, measured"

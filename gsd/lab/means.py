@@ -8,7 +8,7 @@ themselves it covers less (89 % of 95 with six prompts), and resampling the prom
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,8 +44,11 @@ def geometric(ratios: Iterable[float | None]) -> Mean | None:
     ratio that is not above 0, or not finite.
     """
     known = [ratio for ratio in ratios if ratio is not None]
-    if not known:
-        return None
+    return mean_of(known) if known else None
+
+
+def mean_of(known: Sequence[float]) -> Mean:
+    """The same of ratios that are all there, one at least."""
     if not all(0 < ratio < math.inf for ratio in known):
         raise ValueError(f"a ratio of {min(known):g}, of which there is no logarithm")
     logs = np.log(known)  # [P]

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import psutil
 import torch
@@ -19,6 +19,7 @@ from transformers import GenerationConfig, PreTrainedModel
 from gsd.config import RunSpec
 from gsd.decode.runner import Runner
 from gsd.errors import InputError, OutOfMemory
+from gsd.models.hf import input_device
 from gsd.models.loading import draft_device, load_stock
 from gsd.spec import ModelSpec, SamplingSpec
 
@@ -61,7 +62,9 @@ def plain_peer(sampling: SamplingSpec) -> str:
 def check_assistant(peer: str, spec: RunSpec) -> None:
     """Refuse a peer whose draft the run lacks: it would be another method under its name."""
     kind = PEERS[peer].assistant
-    if kind and spec.draft is None:
+    if kind is None:
+        return
+    if spec.draft is None:
         raise InputError(f"method {peer!r} needs a draft model: name one with --draft")
     if kind == "quantised" and spec.draft.quantization == "none":
         raise InputError(f"method {peer!r} quantises its draft like ours, and ours is whole: give --draft-quant")
@@ -93,14 +96,16 @@ class StockModels:
 
     @cached_property
     def _given(self) -> PreTrainedModel:
-        return self._load_draft(self._spec.draft.model_copy(update={"quantization": "none"}))
+        return self._load_draft({"quantization": "none"})
 
     @cached_property
     def _quantised(self) -> PreTrainedModel:
-        return self._load_draft(self._spec.draft)
+        return self._load_draft({})
 
-    def _load_draft(self, spec: ModelSpec) -> PreTrainedModel:
-        return self._load(spec, draft_device(self._spec.device), self._runner.draft.parameters)
+    def _load_draft(self, otherwise: dict[str, str]) -> PreTrainedModel:
+        spec, draft = self._spec.draft, self._runner.draft
+        assert spec is not None and draft is not None, "see `check_assistant`"
+        return self._load(spec.model_copy(update=otherwise), draft_device(self._spec.device), draft.parameters)
 
     def _load(self, spec: ModelSpec, device: str, parameters: int) -> PreTrainedModel:
         if self._runner.target.device.type == "cpu":  # where the system would end the process instead of refusing
@@ -119,7 +124,7 @@ class Peer:
     def __init__(self, stock: StockModels, name: str, spec: RunSpec, eos: frozenset[int]) -> None:
         self._length = PEERS[name].length
         self.assistant = stock.assistant(name)
-        self.target = stock.target
+        self.target: Any = stock.target  # its type does not say that it can `generate`
         self._seed = spec.sampling.seed
         ends = sorted(eos)
         self._config = GenerationConfig(
@@ -134,7 +139,7 @@ class Peer:
     @torch.inference_mode()
     def generate(self, prompt: list[int]) -> list[int]:
         """The new tokens, end-of-sequence included; the same ones each time."""
-        ids = torch.tensor([prompt], device=self.target.get_input_embeddings().weight.device)
+        ids = torch.tensor([prompt], device=input_device(self.target))
         if self.assistant is not None:
             self.assistant.generation_config = _drafting(self.assistant, self._length)
         torch.manual_seed(self._seed)

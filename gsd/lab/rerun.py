@@ -54,7 +54,7 @@ def rerun(run_folder: Path, runner: Runner) -> Comparison:
     Raises `InputError` where the run is not complete or was made with other models than `runner` holds.
     """
     recorded = read_run(run_folder)
-    if recorded.status != "complete":
+    if recorded.end is None or recorded.status != "complete":
         raise InputError(f"{run_folder}: the run is {recorded.status}; only a complete one can be compared")
     spec = build(RunSpec, as_settled(recorded.meta))
     meta = runner.meta(spec)

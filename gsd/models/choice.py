@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
@@ -23,6 +23,7 @@ VERIFIED = 12  # rows of a verification: what a round of 8 to 16 nodes costs mos
 DRAFTED = (1, 4)  # rows of most draft forwards
 FEW = 4  # rows that few bits take where nothing was measured
 GAIN = 1.1  # how much faster another way must be than the exact or the simpler one to be chosen
+Way = TypeVar("Way", bound=str)  # a number format, or how weights are laid out
 SLOW = 1.3  # how much slower what was asked for must be to be told of
 
 
@@ -74,11 +75,14 @@ class Table(Spec):
         """How a draft's weights can be held: a layer of odd size is for no kernel of few bits."""
         return ["none", *(kind for kind in FEW_BITS if kind in self.milliseconds)]
 
-    def whole(self, dtype: Dtype, packed: bool, rows: float) -> float | None:
-        """Whole weights as loading holds them: packed where that is asked for and possible. None: not measured."""
-        ways = [f"{dtype} {PACKED}"] * packed + [f"{dtype} {IN_ROWS}"]
-        found = next((way for way in ways if way in self.milliseconds), None)
-        return None if found is None else self.at(found, rows)
+    def whole(self, dtype: Dtype, packed: bool, rows: float) -> float:
+        """Whole weights as loading holds them: packed where that is asked for and possible. See `has`."""
+        way = f"{dtype} {PACKED}"
+        return self.at(way if packed and way in self.milliseconds else f"{dtype} {IN_ROWS}", rows)
+
+    def has(self, dtype: Dtype) -> bool:
+        """Whether whole weights of `dtype` were measured: those of `WHOLE` always are."""
+        return f"{dtype} {IN_ROWS}" in self.milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,8 @@ def draft_ms(table: Table, kind: Quantization, dtype: Dtype, packed: bool) -> fl
 
 def slow_dtype(table: Table, dtype: Dtype, packed: bool) -> str | None:
     """One line where verifications in `dtype` take much longer than in another; else None."""
+    if not table.has(dtype):
+        return None
     times = {other: table.whole(other, packed, VERIFIED) for other in dict.fromkeys((*WHOLE, dtype))}
     return _slow(table, "dtype {0}: verifications take about {2:.1f} times as long in it as in {1}", dtype, times)
 
@@ -139,6 +145,8 @@ def slow_quantization(table: Table, kind: Quantization, dtype: Dtype, packed: bo
 
 def slow_rows(table: Table, dtype: Dtype) -> str | None:
     """The same of weights that are left in rows."""
+    if not table.has(dtype):
+        return None
     times = {way: table.whole(dtype, way == PACKED, VERIFIED) for way in (IN_ROWS, PACKED)}
     return _slow(table, "weights {0}: verifications take about {2:.1f} times as long as with {1} ones", IN_ROWS, times)
 
@@ -153,16 +161,16 @@ def in_words(table: Table, packed: bool = True) -> str:
     return f"target {dtype}; draft {draft}"
 
 
-def _best(costs: dict[str, float]) -> str:
+def _best(costs: dict[Way, float]) -> Way:
     """The first, unless another is faster by `GAIN`; then the fastest."""
     first = next(iter(costs))
-    best = min(costs, key=costs.get)
+    best = min(costs, key=costs.__getitem__)
     return best if costs[first] > GAIN * costs[best] else first
 
 
-def _slow(table: Table, words: str, asked: str, times: dict[str, float]) -> str | None:
+def _slow(table: Table, words: str, asked: Way, times: dict[Way, float]) -> str | None:
     """`words` with what was asked for, the fastest, and the ratio of their times."""
-    best = min(times, key=times.get)
+    best = min(times, key=times.__getitem__)
     ratio = times[asked] / times[best]
     sets = ", ".join(table.key.instructions)
     return f"{words.format(asked, best, ratio)} on this CPU ({sets})" if ratio > SLOW else None

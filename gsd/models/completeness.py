@@ -58,7 +58,7 @@ def _may_be_unused(key: str, config: PreTrainedConfig) -> bool:
     more = getattr(text, "num_nextn_predict_layers", None) or getattr(text, "num_mtp_layers", None) or 0
     layer = _LAYER.search(key)
     count = getattr(text, "num_hidden_layers", 0)
-    return bool(layer) and count <= int(layer[2]) < count + more
+    return layer is not None and count <= int(layer[2]) < count + more
 
 
 def _way_out(missing: list[str], unexpected: list[str]) -> str:

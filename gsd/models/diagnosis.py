@@ -180,6 +180,8 @@ def _by_message(error: Exception, path: Path | None) -> str | None:
 def _kind(error: Exception, path: Path | None) -> str:
     """The type of model, as its configuration says."""
     try:
+        if path is None:
+            raise FileNotFoundError
         return str(json.loads((path / "config.json").read_text())["model_type"])
     except (OSError, ValueError, KeyError, TypeError):
         return str(error).partition("'")[2].partition("'")[0].rpartition(".")[2]

@@ -9,7 +9,7 @@ import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 MAGIC = b"GGUF"
 ALIGNMENT = 32  # unless the header has another
@@ -45,11 +45,11 @@ def _facts(file: BinaryIO) -> GgufFacts:
     if file.read(4) != MAGIC:
         raise NotWhole("no GGUF")
     _, tensors, keys = _take(file, "IQQ")
-    found = {}
+    found: dict[str, Any] = {}
     for _ in range(keys):
         key, (kind,) = _string(file), _take(file, "I")
         found[key] = _value(file, kind)
-    end = 0
+    end: int | None = 0
     for _ in range(tensors):
         _string(file)
         (axes,) = _take(file, "I")

@@ -62,7 +62,7 @@ class HFModel:
         self.vocab_size: int = head.weight.shape[0]
         self.hidden_size: int = head.weight.shape[1]  # of what the head takes
         self.context_length: int = getattr(config, "max_position_embeddings", None) or 1 << 20
-        self.device = model.get_input_embeddings().weight.device  # of the inputs
+        self.device = input_device(model)
         self.devices = sorted({weight.device for weight in model.parameters()}, key=str)
         self.dtype = model.dtype
         self.parameters: int = model.num_parameters()
@@ -70,7 +70,11 @@ class HFModel:
         with marking_what_is_read(model):
             self._cache = KVCache(_layer_shapes(model, spec))
         self.decoder = LeanDecoder(model) if lean and has_lean_forward(model) else StockDecoder(model)
-        self._static = StaticForwards(self.decoder, self._cache, record) if record and self.is_lean else None
+        self._static = (
+            StaticForwards(self.decoder, self._cache, record)
+            if record and isinstance(self.decoder, LeanDecoder)
+            else None
+        )
 
     @property
     def is_lean(self) -> bool:
@@ -196,6 +200,11 @@ class HFModel:
         }
 
 
+def input_device(model: PreTrainedModel) -> torch.device:
+    """Where the tokens go: of a model divided between several devices, that of its first layer."""
+    return next(model.get_input_embeddings().parameters()).device
+
+
 class StockDecoder(nn.Module):
     """transformers' own forward, as `LeanDecoder.forward` is called."""
 
@@ -267,12 +276,14 @@ def _name(dtype: torch.dtype) -> str:
 def _layer_shapes(model: PreTrainedModel, spec: ModelSpec) -> list[LayerShape]:
     """Ask the model itself what it caches, by one forward over one token."""
     cache = DynamicCache(config=model.config)
-    device = model.get_input_embeddings().weight.device
-    model(input_ids=torch.zeros(1, 1, dtype=torch.long, device=device), past_key_values=cache, use_cache=True)
+    model(
+        input_ids=torch.zeros(1, 1, dtype=torch.long, device=input_device(model)), past_key_values=cache, use_cache=True
+    )
     shapes = []
     for layer in cache.layers:
-        if not layer.is_initialized or layer.keys.shape != layer.values.shape:
+        keys, values = getattr(layer, "keys", None), getattr(layer, "values", None)
+        if keys is None or values is None or keys.shape != values.shape:
             raise ModelError(f"{spec.source}: {model.config.model_type} keeps no plain key-value cache in every layer")
-        _, heads, _, dim = layer.keys.shape
-        shapes.append(LayerShape(heads, dim, layer.keys.dtype, layer.keys.device))
+        _, heads, _, dim = keys.shape
+        shapes.append(LayerShape(heads, dim, keys.dtype, keys.device))
     return shapes

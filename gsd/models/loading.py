@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import (
@@ -189,7 +190,7 @@ def _refuse_offload(model: PreTrainedModel, spec: ModelSpec) -> None:
         )
 
 
-def _config(spec: ModelSpec, kwargs: dict[str, object]) -> PreTrainedConfig:
+def _config(spec: ModelSpec, kwargs: dict[str, Any]) -> PreTrainedConfig:
     """The model's configuration, or a refusal of what cannot be decoded."""
     with _refusals(spec):
         config = AutoConfig.from_pretrained(**kwargs)
@@ -207,7 +208,7 @@ def _read(spec: ModelSpec, device: str, dtype: Dtype, held: Held, *, lean: bool 
     with _refusals(spec):
         proof = prove(config, spec, lean=lean)
 
-    def load(**options: object) -> tuple[PreTrainedModel, dict]:
+    def load(**options: Any) -> Any:  # (model, report), as of `output_loading_info`
         return AutoModelForCausalLM.from_pretrained(
             **kwargs,
             **weights_options(kwargs),

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
+Loaded = TypeVar("Loaded")  # a model, or one and what loading it reports
 VOCABULARY = 64
 LAYERS = 2  # or as many as show every kind
 WINDOW = 5  # tokens; the proof's paths are longer
@@ -70,7 +71,7 @@ def build(small: PreTrainedConfig, *, trust: bool) -> PreTrainedModel:
     return model
 
 
-def with_attention(load: Callable[..., PreTrainedModel]) -> PreTrainedModel:
+def with_attention(load: Callable[..., Loaded]) -> Loaded:
     """What `load` gives with torch's fused attention, or where an architecture has no such, with the plain one."""
     try:
         return load(attn_implementation="sdpa")

@@ -8,11 +8,16 @@ kernels only when compiled, which a forward of ever-changing size is not.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import torch
 from torch import nn
 
 from gsd.errors import ModelError
 from gsd.models.choice import FEW
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 GROUP = 32  # inputs that share one int4 scale
 STEP = 16  # inputs that the int8 kernel, and outputs that the int4 kernel take together
@@ -26,6 +31,9 @@ BEST = 64  # outputs that pass
 
 class Int8Linear(nn.Module):
     """`y = x · (q · scale)ᵀ + b` with int8 q [out, in] and one scale per output."""
+
+    weight: torch.Tensor
+    scales: torch.Tensor
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
@@ -49,6 +57,9 @@ class Int8Linear(nn.Module):
 
 class Int4Linear(nn.Module):
     """`y = x · ((q − 8) · scale + zero)ᵀ + b` with int4 q, scale and zero per output and group of 32 inputs."""
+
+    packed: torch.Tensor
+    scales_and_zeros: torch.Tensor
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
@@ -113,7 +124,8 @@ def quantize(model: nn.Module, kind: str, rows: int = FEW) -> None:
     the head stay whole as well, for forwards of more than `rows` tokens.
     Raises `ModelError` where less than half of the weights could be replaced.
     """
-    head, whole, replaced = model.get_output_embeddings(), sum(weight.numel() for weight in model.parameters()), 0
+    head = cast("PreTrainedModel", model).get_output_embeddings()  # which our own decoder has as well
+    whole, replaced = sum(weight.numel() for weight in model.parameters()), 0
     parents = [module for module in model.modules() if any(type(child) is nn.Linear for child in module.children())]
     for parent in parents:
         for name, child in parent.named_children():

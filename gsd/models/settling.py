@@ -33,7 +33,8 @@ class Settled:
 def settle(target: ModelSpec, draft: ModelSpec | None, *, device: str, dtype: Dtype, packed: bool) -> Settled:
     """Choose what is auto; the dtype by the target's layers, as a verification is what a round costs most by."""
     on_cpu = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
-    notes, chosen = [], dtype
+    notes: list[str | None] = []
+    chosen = dtype
     tables = [_table(model, notes) if model and on_cpu else None for model in (target, draft)]
     if tables[0]:
         chosen = choice.best_dtype(tables[0], packed) if dtype == "auto" else dtype
@@ -66,7 +67,7 @@ def _table(spec: ModelSpec, notes: list[str | None]) -> Table | None:
     except ModelError as error:  # what is wrong with the model itself, loading it will say
         notes.append(f"what is fast on this CPU was not measured for {spec.source} ({error})")
         return None
-    return shape and table_of(shape)
+    return table_of(shape) if shape else None
 
 
 def typical_layer(spec: ModelSpec) -> Shape | None:

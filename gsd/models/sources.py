@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -18,7 +19,7 @@ HUB_TIMEOUT_S = 5
 ADAPTER = "adapter_config.json"
 
 
-def source_options(spec: ModelSpec) -> dict[str, object]:
+def source_options(spec: ModelSpec) -> dict[str, Any]:
     """Arguments of `from_pretrained` that say where the model is: hub id, folder or GGUF file."""
     path = located(spec)
     common = {"trust_remote_code": spec.trust_remote_code}
@@ -35,7 +36,7 @@ def source_options(spec: ModelSpec) -> dict[str, object]:
     return {"pretrained_model_name_or_path": str(path or spec.source), "revision": spec.revision, **common}
 
 
-def weights_options(kwargs: dict[str, object]) -> dict[str, object]:
+def weights_options(kwargs: dict[str, Any]) -> dict[str, Any]:
     """Arguments of `from_pretrained` for the weights, given those of `source_options`."""
     if "gguf_file" not in kwargs:
         return {"use_safetensors": True}  # pickled weights can run code

@@ -46,7 +46,7 @@ def check_pair(target: ModelSpec, draft: ModelSpec, target_tokenizer: Any, draft
 
 def _added_behind(tokenizer: Any, vocabulary: dict[str, int], common: set[str], last: int) -> list[str] | None:
     """The tokens not in `common`, by id; None where one of them was not added, or stands before the `last` common."""
-    own = sorted(vocabulary.keys() - common, key=vocabulary.get)
+    own = sorted(vocabulary.keys() - common, key=vocabulary.__getitem__)
     added = tokenizer.get_added_vocab()
     return own if all(token in added and vocabulary[token] > last for token in own) else None
 

@@ -25,7 +25,8 @@ def joined(texts: Iterable[str]) -> str:
     texts = list(texts)
     if not any(map(_PARTS.fullmatch, texts)):
         return "".join(texts)
-    data, read = b"".join(map(as_bytes, texts)), []
+    data = b"".join(map(as_bytes, texts))
+    read: list[str] = []
     while data:
         try:
             return "".join([*read, data.decode()])

@@ -88,6 +88,7 @@ def decision_columns(graph: TokenGraph, texts: Texts) -> dict[str, list]:
 
 def _tree(step: Step, texts: Texts) -> dict[str, list]:
     tree, choices = step.tree, step.choices
+    assert choices.logp is not None and choices.node_logp is not None, "a round is recorded in full or not at all"
     return {
         "token": tree.tokens,
         "text": texts(tree.tokens),

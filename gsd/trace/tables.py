@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +104,7 @@ def tables(run: RunTrace) -> dict[str, pa.Table]:
     return {name: _table(run.name, name, columns[name]) for name in NAMES}
 
 
-def _table(run: str, name: str, columns: dict[str, Sequence[Any]]) -> pa.Table:
+def _table(run: str, name: str, columns: dict[str, list[Any]]) -> pa.Table:
     schema = SCHEMAS[name]
     arrays = [pa.array(columns[field.name], field.type) for field in schema if field.name != "run"]
     return pa.Table.from_arrays([pa.repeat(pa.scalar(run), len(arrays[0])), *arrays], schema=schema)
@@ -115,9 +114,9 @@ def _runs(run: RunTrace) -> dict[str, list[Any]]:
     """One row. Settings are as the method reads them, `device` and `dtype` those of the target, not `auto`."""
     meta, spec, end = run.meta, run.meta["spec"], run.end
     drafting, sampling = spec["drafting"], SamplingSpec(**spec["sampling"])
-    ended = end is not None and end["status"] != "failed"  # a failed run has neither totals nor a whole text
-    totals = end["totals"] if ended else dict.fromkeys(_TOTALS)
-    baseline = (ended and end["baseline"]) or dict.fromkeys(_BASELINE)
+    ended = end if end and end["status"] != "failed" else None  # a failed run has neither totals nor a whole text
+    totals = ended["totals"] if ended else dict.fromkeys(_TOTALS)
+    baseline = (ended and ended["baseline"]) or dict.fromkeys(_BASELINE)
     row = {
         "created": meta["created"],
         "status": run.status,
@@ -128,7 +127,7 @@ def _runs(run: RunTrace) -> dict[str, list[Any]]:
         "prompt_id": spec["prompt"]["id"],
         "kind": spec["prompt"]["kind"],
         "prompt": spec["prompt"]["prompt"],
-        "text": end["text"] if ended else joined(text for step in run.steps for text in step.new_texts.raw),
+        "text": ended["text"] if ended else joined(text for step in run.steps for text in step.new_texts.raw),
         **{name: drafting.get(name) for name in _DRAFTING},
         **{name: getattr(sampling, name) for name in _SAMPLING},
         "max_new_tokens": spec["max_new_tokens"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
-PATIENCE_MS = 15_000  # on a slow machine
+PATIENCE_MS = 45_000  # on a slow machine that others use; what comes is not waited for any longer
 
 
 def serve(script: Path, folder: Path) -> Iterator[str]:
@@ -52,6 +53,34 @@ def idle(page) -> None:
 def stepper(page) -> None:
     """Wait until the arrow keys step: Streamlit loads what its buttons are made of after a page is said to be done."""
     page.locator('[class*="st-key-Next"] button').first.wait_for()
+
+
+def arrow(page, key: str, label: str, address: str) -> None:
+    """Press the arrow key of the button called `label`; the page's address then fits the pattern `address`.
+
+    A key is lost while its button is not drawn or does not listen yet. So it is pressed again, but only where the page
+    is at rest and its address is as it was: a key that was taken sets it to work.
+    """
+    button = page.locator(f'[class*="st-key-{label.replace(" ", "-")}"] button:enabled').first
+    for _ in range(4):
+        idle(page)
+        button.wait_for()
+        before = page.url
+        page.keyboard.press(key)
+        if _address_fits(page, address, seconds=10):
+            return
+        idle(page)
+        if page.url != before:
+            break
+    assert _address_fits(page, address, seconds=PATIENCE_MS // 1000), page.url
+
+
+def _address_fits(page, pattern: str, seconds: int) -> bool:
+    for _ in range(10 * seconds):
+        if re.search(pattern, page.url):
+            return True
+        page.wait_for_timeout(100)
+    return False
 
 
 def _wait_for(url: str, process: subprocess.Popen, log: str) -> None:

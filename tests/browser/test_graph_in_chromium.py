@@ -13,7 +13,6 @@ from gsd.trace.read import read_run
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect
-expect.set_options(timeout=15_000)
 LARGE = of_method(width=10, depth=12, frontier=40, merge_context=2, prob_threshold=0.0, sibling_threshold=0.0,
                   budget=200)  # fmt: skip
 LONG = of_method(width=3, depth=20, frontier=3, merge_context=0, prob_threshold=0.0, sibling_threshold=0.1, budget=64)

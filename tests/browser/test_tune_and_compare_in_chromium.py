@@ -5,7 +5,7 @@ import re
 from itertools import accumulate
 
 import pytest
-from browser.conftest import idle, stepper
+from browser.conftest import arrow, idle
 from fixtures.made_atlas import save_atlas
 from fixtures.recorded import record_run, run_spec
 from settings import of_method
@@ -14,7 +14,6 @@ from gsd.spec import SamplingSpec
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect
-expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +30,7 @@ def figures(page):
 def until_it_takes(page, act, figure):
     """Act, and act again where the page drew itself anew at that very moment."""
     for _ in range(5):
-        page.wait_for_selector('[data-test-script-state="notRunning"]')
+        idle(page)
         act()
         try:
             expect(figures(page)).to_contain_text(re.compile(figure), timeout=5_000)
@@ -51,10 +50,14 @@ def test_a_slider_moves_the_figures_and_a_click_on_a_map_moves_the_slider(page, 
     expect(page.locator(".st-key-chart-maps .heatmaplayer").first).to_be_visible()
     page.get_by_role("button", name="Defaults", exact=False).first.click()
     expect(figures(page)).to_contain_text(re.compile(r"Rounds\s*3"))
-    page.wait_for_selector('[data-test-script-state="notRunning"]')
-    cells = page.locator(".st-key-chart-maps .heatmaplayer").first.bounding_box()
-    cell = (cells["x"] + cells["width"] / 4, cells["y"] + 3 * cells["height"] / 4)
-    until_it_takes(page, lambda: page.mouse.click(*cell), r"Rounds\s*4")
+
+    def click_the_lowest_cell_to_the_left():
+        """Where it is now: what is drawn above the map moves it."""
+        expect(page.get_by_text("Replaying settings")).to_have_count(0)
+        cells = page.locator(".st-key-chart-maps .heatmaplayer").first.bounding_box()
+        page.mouse.click(cells["x"] + cells["width"] / 4, cells["y"] + 3 * cells["height"] / 4)
+
+    until_it_takes(page, click_the_lowest_cell_to_the_left, r"Rounds\s*4")
     page.wait_for_function("/width=1/.test(location.search) && /depth=1/.test(location.search)")
 
 
@@ -90,12 +93,8 @@ def test_two_runs_are_stepped_through_together_by_arrow_keys(page, address, fold
     stops = sorted({*ends(runs[0]), *ends(runs[1])})
     page.goto(f"{address}/compare?a={runs[0].name}&b={runs[1].name}&at={stops[0]}")
     expect(page.locator(".graph-view")).to_have_count(2, timeout=45_000)
-    page.wait_for_selector('[data-test-script-state="notRunning"]')
-    stepper(page)
-    page.keyboard.press("ArrowRight")
-    page.wait_for_function(f"/at={stops[1]}(&|$)/.test(location.search)")
-    page.keyboard.press("ArrowLeft")
-    page.wait_for_function(f"/at={stops[0]}(&|$)/.test(location.search)")
+    arrow(page, "ArrowRight", "Next end of a round", f"at={stops[1]}(&|$)")
+    arrow(page, "ArrowLeft", "Previous end of a round", f"at={stops[0]}(&|$)")
 
 
 def ends(folder):

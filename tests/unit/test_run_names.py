@@ -23,9 +23,17 @@ def run(tmp_path):
     return record_run(tmp_path / "runs")
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """A run that no test changes, and the files of its export."""
+    run = record_run(tmp_path_factory.mktemp("shared") / "runs")
+    return run, dict(csv_files([run]))
+
+
 @pytest.fixture(params=["again", "slash", "dots", "link", "relative"])
-def twice(request, run, tmp_path, monkeypatch):
-    """The run by its path, and once more by another way to write it."""
+def twice(request, shared, tmp_path, monkeypatch):
+    """The shared run by its path, and once more by another way to write it."""
+    run, _ = shared
     if request.param == "link":
         (tmp_path / "link").symlink_to(run, target_is_directory=True)
     monkeypatch.chdir(run.parent)
@@ -34,13 +42,14 @@ def twice(request, run, tmp_path, monkeypatch):
     return [run, ways[request.param]]
 
 
-def test_a_run_named_twice_is_taken_once(run, twice, tmp_path):
+def test_a_run_named_twice_is_taken_once(shared, twice, tmp_path):
+    run, once = shared
     assert distinct(twice) == [run]
+    alone, both = load([run]), load(twice)
     for name in NAMES:
-        assert len(query(twice, f"SELECT * FROM {name}")) == len(getattr(load(twice), name)) == len(
-            getattr(load([run]), name))  # fmt: skip
-    once, both = dict(csv_files([run])), dict(csv_files(twice))
-    assert both == once
+        rows = len(getattr(alone, name))
+        assert len(query(twice, f"SELECT * FROM {name}")) == len(getattr(both, name)) == rows
+    assert dict(csv_files(twice)) == once
     export_csv(twice, tmp_path / "csv")
     export_parquet(twice, tmp_path / "parquet")
     with zipfile.ZipFile(write_bundle(twice, tmp_path / "b.zip")) as bundle:

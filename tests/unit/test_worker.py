@@ -206,7 +206,9 @@ def test_it_exits_when_its_parent_is_gone_even_in_the_middle_of_a_run(talk, tmp_
 
 def test_decoding_gives_way_to_the_app_on_the_same_cores():
     """Ten steps of niceness below the process that starts it, and threads that wait asleep, as told before torch."""
-    say = "from gsd import worker; worker.give_way(); import os; print(os.nice(0), os.environ['OMP_WAIT_POLICY'])"
+    say = (
+        "from gsd.decode import worker; worker.give_way(); import os; print(os.nice(0), os.environ['OMP_WAIT_POLICY'])"
+    )
     free = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     done = subprocess.run([sys.executable, "-c", say], capture_output=True, text=True, check=True, env=free)
     assert done.stdout.split() == [str(min(os.nice(0) + worker.NICENESS, 19)), "passive"]
