@@ -155,7 +155,7 @@ def test_a_chosen_sequence_lists_its_merges_and_one_opens_in_the_graph(overlap, 
 
 
 def test_sequences_that_no_merge_caught_lead_to_nodes(overlap, tmp_path):
-    tree = record_run(tmp_path / "runs", drafting=GRAPH.model_copy(update={"method": "tree", "merge_context": None}))
+    tree = record_run(tmp_path / "runs", drafting=of_method(**{**GRAPH.model_dump(), "method": "tree"}))
     page = overlap(run=tree.name, tab="Sequences")
     assert page.button_group(key="sequences").value == "Drafted twice"
     assert any(
@@ -165,7 +165,7 @@ def test_sequences_that_no_merge_caught_lead_to_nodes(overlap, tmp_path):
 
 def test_forwards_are_saved_against_the_tree_of_the_same_settings(overlap, run, tmp_path):
     assert metrics(overlap(run=run.name))["Saved by merging"] == "–"
-    tree = record_run(tmp_path / "runs", count=8, drafting=GRAPH.model_copy(update={"method": "tree"}))
+    tree = record_run(tmp_path / "runs", count=8, drafting=of_method(**{**GRAPH.model_dump(), "method": "tree"}))
     whole, own = [read_run(folder).end["totals"]["draft_forwards"] for folder in (tree, run)]
     said = f"{abs(whole - own):,} {'fewer' if whole >= own else 'more'}"
     assert metrics(overlap(run=run.name))["Draft forwards"] == said
@@ -173,7 +173,7 @@ def test_forwards_are_saved_against_the_tree_of_the_same_settings(overlap, run, 
 
 def test_a_tree_behind_other_prompt_tokens_is_no_twin(overlap, run, tmp_path):
     """Of the same text a chat template made others, on another day."""
-    tree = record_run(tmp_path / "runs", count=8, drafting=GRAPH.model_copy(update={"method": "tree"}))
+    tree = record_run(tmp_path / "runs", count=8, drafting=of_method(**{**GRAPH.model_dump(), "method": "tree"}))
     head = json.loads((tree / "run.json").read_text())
     (tree / "run.json").write_text(json.dumps(head | {"prompt_tokens": [3, 14]}))
     assert metrics(overlap(run=run.name))["Saved by merging"] == "–"

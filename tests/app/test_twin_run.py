@@ -21,7 +21,7 @@ def opened(tmp_path, **changes):
 def test_the_twin_is_the_same_run_that_never_merges(tmp_path):
     run = opened(tmp_path)
     twin = twin_of(run)
-    assert twin.drafting.method == "tree"
+    assert twin.drafting == run_spec().drafting.model_copy(update={"merge_context": None})
     assert is_unmerged_twin(run.meta["spec"], twin.model_dump(mode="json"))
 
 
@@ -44,6 +44,6 @@ def test_overlap_decodes_it_where_its_figure_lacks_it(app, shared_client, tmp_pa
     page.run()
     assert not page.exception
     decoded = read_run(shared_client.job(job).folder)
-    assert decoded.meta["spec"]["drafting"] == run_spec().drafting.model_dump(mode="json") | {"method": "tree"}
+    assert decoded.meta["spec"]["drafting"] == run_spec().drafting.model_dump(mode="json") | {"merge_context": None}
     assert {metric.label: metric.value for metric in page.metric}["Draft forwards"].split()[1] in ("fewer", "more")
     assert "twin" not in [button.key for button in page.button]

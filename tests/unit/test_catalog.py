@@ -169,7 +169,7 @@ def spoilt(bundle, to, name, change):
 
 
 @pytest.mark.parametrize(("name", "old", "new", "words"), [
-    ("run.json", b'"method": "graph"', b'"method": "magic"', "magic"),
+    ("run.json", b'"max_new_tokens": 40', b'"max_new_tokens": -4', "max-new-tokens"),
     ("events.jsonl", b'"position":1,', b'"position":"x",', "not a trace"),
     ("events.jsonl", b'"text":["', b'"text":[7,"', "not a trace"),
     ("events.jsonl", b'"rounds":6', b'"rounds":7', "6 of 7 rounds"),
