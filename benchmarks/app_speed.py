@@ -81,7 +81,7 @@ def served(runs: Path, script: Path = ROOT / "app" / "main.py") -> Iterator[str]
 def decoded(runs: Path, settings: dict[str, str]) -> Path:
     """A run of the bundled pair."""
     options = [part for pair in settings.items() for part in pair]
-    subprocess.run([sys.executable, "-m", "cli.main", "generate", "--pair", "tiny", "--prompt", "class Stack:", "--out",
+    subprocess.run([sys.executable, "-m", "gsd", "generate", "--pair", "tiny", "--prompt", "class Stack:", "--out",
                     str(runs), *options], cwd=ROOT, check=True, capture_output=True)  # fmt: skip
     return max(runs.glob("*/run.json"), key=lambda path: path.stat().st_mtime).parent
 

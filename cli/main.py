@@ -1,4 +1,4 @@
-"""The command line: `gsd` or `python -m cli.main`. One file per family of commands.
+"""The command line: `gsd` or `python -m gsd`. One file per family of commands.
 
 Results go to standard output, everything else to standard error. Bad input ends with one line and
 exit code 2. torch is imported only by the commands that decode, as they begin to work.
@@ -79,7 +79,3 @@ def _told(message: str, code: int) -> int:
         print(f"gsd: {harmless(' '.join(message.split()))}", file=sys.stderr, flush=True)
     give_up_streams()
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -248,7 +248,7 @@ def test_resume_needs_a_file_of_calls(gsd, tmp_path):
 def test_a_benchmark_in_the_background_ends_when_it_is_told_to_and_goes_on_where_it_was(tmp_path, number):
     """As a shell's `&` starts it: with SIGINT ignored. SIGTERM comes twice, as `timeout` sends it."""
     file = tmp_path / "calls.csv"
-    command = [sys.executable, "-m", "cli.main", *asked(tmp_path, "--methods", "ar", "--json", "--csv", file)]
+    command = [sys.executable, "-m", "gsd", *asked(tmp_path, "--methods", "ar", "--json", "--csv", file)]
     command = [str(part) for part in command]
     process = subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True,
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))  # fmt: skip

@@ -81,7 +81,7 @@ def test_the_issue_command_runs_as_written(tmp_path):
         "--prob-threshold 0.05 --budget 32 --max-new-tokens 16 --temperature 0 --seed 0 --trace full --json"
     ).split()
     done = subprocess.run(
-        [sys.executable, "-m", "cli.main", *command, "--prompt", "def quicksort(items):", "--out", str(tmp_path)],
+        [sys.executable, "-m", "gsd", *command, "--prompt", "def quicksort(items):", "--out", str(tmp_path)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert json.loads(done.stdout).keys() >= GENERATE_KEYS
@@ -516,7 +516,7 @@ def test_help_and_pairs_load_no_torch():
 )
 def test_an_interrupt_ends_with_130_and_leaves_the_rounds_in_the_trace(tmp_path, number, before):
     """SIGTERM does as well; a shell's background job begins with SIGINT ignored."""
-    command = [sys.executable, "-m", "cli.main", "generate", "--prompt", "# 1\n", "--method", "ar",
+    command = [sys.executable, "-m", "gsd", "generate", "--prompt", "# 1\n", "--method", "ar",
                "--max-new-tokens", "2000", "--temperature", "2", "--out", tmp_path]  # fmt: skip
     process = subprocess.Popen([str(part) for part in command], stdout=PIPE, stderr=PIPE, text=True,
                                preexec_fn=lambda: signal.signal(signal.SIGINT, before))  # fmt: skip

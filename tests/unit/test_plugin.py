@@ -25,7 +25,7 @@ def installed(tmp_path_factory):
 
 
 def gsd(installed, folder, *command):
-    done = subprocess.run([sys.executable, "-m", "cli.main", *command], cwd=folder, env=installed, capture_output=True,
+    done = subprocess.run([sys.executable, "-m", "gsd", *command], cwd=folder, env=installed, capture_output=True,
                           text=True)  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -87,7 +87,7 @@ def test_one_that_is_broken_is_told_by_name_and_the_others_go_on(installed, tmp_
     (broken / "METADATA").write_text("Metadata-Version: 2.1\nName: gsd-broken\nVersion: 1\n")
     (broken / "entry_points.txt").write_text("[gsd.methods]\nbroken = nowhere:Broken\nar = gsd_pair:Pair\n")
     env = installed | {"PYTHONPATH": os.pathsep.join([installed["PYTHONPATH"], str(tmp_path)])}
-    done = subprocess.run([sys.executable, "-m", "cli.main", "generate", "--prompt", "x", "--method", "broken"],
+    done = subprocess.run([sys.executable, "-m", "gsd", "generate", "--prompt", "x", "--method", "broken"],
                           cwd=ROOT, env=env, capture_output=True, text=True)  # fmt: skip
     assert done.returncode == 2
     assert "method 'broken': nowhere:Broken does not load: ModuleNotFoundError" in done.stderr
