@@ -8,6 +8,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from settings import of_method
 from torch import nn
 from transformers import AutoModelForCausalLM, DynamicCache
 
@@ -17,8 +18,8 @@ from gsd.models.loading import load_model
 from gsd.models.pack import pack
 from gsd.models.pairs import PAIRS
 from gsd.models.port import TargetPort
-from gsd.spec import DraftSpec, ModelSpec
-from tests import oracle
+from gsd.spec import ModelSpec
+from gsd.testing import oracle
 from tests.models import CONFIGS, VOCABULARY, adapted, decode, half_agreeing, tokens_of
 from tests.recording import recorded
 
@@ -163,7 +164,7 @@ def test_after_every_round_row_i_is_token_i_of_the_text(target, stock, small_chu
         sizes.append({point: port.features(point).clone() for point in POINTS})
 
     target.keep = kept
-    spec = DraftSpec(method=method, width=3, depth=4, prob_threshold=0.0)
+    spec = of_method(method=method, width=3, depth=4, prob_threshold=0.0)
     text = prompt + tokens_of(decode(target, adapted(half_agreeing(stock)), prompt, spec, count=24))
     assert text[len(prompt) :] == oracle.generate(stock, prompt, 24)
     theirs = hidden_states(stock, text)

@@ -204,7 +204,7 @@ def test_other_counts_are_held_against_a_method_whose_work_is_fixed_alone(tmp_pa
     """The run is taken for one of `method` that verified a node more."""
 
     def change(head, lines):
-        head["spec"]["drafting"]["method"] = method
+        head["spec"]["drafting"] = of_method(**{**head["spec"]["drafting"], "method": method}).model_dump()
         lines[-1]["totals"]["verified_nodes"] += 1
 
     [run] = read_bundle(write_bundle([recorded], tmp_path / "b.zip"), tmp_path / "out")

@@ -226,5 +226,5 @@ def test_bad_input_is_one_line_that_names_it(gsd, atlas, prompts, arguments, wor
 def test_the_defaults_of_a_grid_are_those_of_generate(gsd, atlas):
     _, out, _ = gsd("tune", atlas, "--grid", "width=1,depth=2", "--json")
     (row,) = json.loads(out)["rows"]
-    defaults = of_method(width=1, depth=2).model_dump()
+    defaults = dict.fromkeys(SETTINGS) | of_method(width=1, depth=2).model_dump()
     assert {name: row[name] for name in SETTINGS} == defaults

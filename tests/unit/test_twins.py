@@ -16,7 +16,7 @@ def spec(**changes):
 
 
 def drafting(**changes):
-    return spec(drafting=MERGING.model_copy(update=changes))
+    return spec(drafting=of_method(**{**MERGING.model_dump(), **changes}))
 
 
 @pytest.mark.parametrize("changes", [{"method": "tree"}, {"merge_context": None},
@@ -42,20 +42,20 @@ def test_a_run_that_does_not_merge_has_no_twin():
 @pytest.mark.parametrize("changes", [{"sampling": SamplingSpec(seed=1)}, {"prompt": Prompt(prompt="other")},
                                      {"max_new_tokens": 41}])  # fmt: skip
 def test_another_prompt_or_sampling_is_none(changes):
-    tree = MERGING.model_copy(update={"method": "tree"})
+    tree = of_method(**{**MERGING.model_dump(), "method": "tree"})
     assert is_unmerged_twin(drafting(), spec(drafting=tree))
     assert not is_unmerged_twin(drafting(), spec(drafting=tree, **changes))
 
 
 def test_names_and_detail_do_not_matter():
-    tree = spec(drafting=MERGING.model_copy(update={"method": "tree"}), detail="counters",
+    tree = spec(drafting=of_method(**{**MERGING.model_dump(), "method": "tree"}), detail="counters",
                 prompt=Prompt(id="other", prompt=run_spec().prompt.prompt, kind="code"))  # fmt: skip
     assert is_unmerged_twin(drafting(), tree)
 
 
 def test_saved_is_the_twin_minus_the_run(tmp_path):
     graph = record_run(tmp_path, drafting=MERGING)
-    tree = record_run(tmp_path, drafting=MERGING.model_copy(update={"method": "tree", "merge_context": None}))
+    tree = record_run(tmp_path, drafting=of_method(**{**MERGING.model_dump(), "method": "tree"}))
     runs = load([graph, tree]).runs.set_index("run")
     saved = merging_saved(runs.reset_index(), graph.name, tree.name)
     for name in COUNTS:
