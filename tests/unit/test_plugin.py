@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,8 +20,9 @@ PAGE = (ROOT / "docs" / "methods.md").read_text()
 def installed(tmp_path_factory):
     """The environment of a process that has the package."""
     folder = tmp_path_factory.mktemp("site")
+    package = shutil.copytree(PACKAGE, tmp_path_factory.mktemp("package") / "pair")  # building writes beside the source
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index",
-                    "--target", folder, PACKAGE], check=True, capture_output=True, text=True)  # fmt: skip
+                    "--target", folder, package], check=True, capture_output=True, text=True)  # fmt: skip
     return os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
 
 
