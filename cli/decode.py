@@ -13,7 +13,8 @@ from cli.output import console, end_with_broken_lines, load, note, print_json, p
 from gsd.config import RunSpec
 from gsd.decode.prompts import BrokenLine, PromptFile
 from gsd.errors import InputError, PromptError
-from gsd.methods import METHODS, Need
+from gsd.methods import METHODS
+from gsd.methods.base import Need
 from gsd.models.pairs import chosen_models
 from gsd.spec import SamplingSpec, build
 from gsd.trace.writer import check_writable

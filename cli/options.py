@@ -19,7 +19,7 @@ from gsd.methods import (
     Method,
     MethodSettings,
     known,
-    method,
+    method_named,
     preset,
     settings_of,
     unread_words,
@@ -136,7 +136,7 @@ def drafting(preset_name: str | None, name: str | None, given: Mapping[str, Any]
 
     `option` is what the names of those that were given stand behind.
     """
-    one = method(name or USUAL)
+    one = method_named(name or USUAL)
     if unread := given.keys() - settings_of(one).keys():
         raise InputError(unread_words(one, min(unread), option))
     return build(one.Settings, {**_of_preset(preset_name, one), **given})

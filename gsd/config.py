@@ -16,13 +16,14 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
-from gsd.methods import METHODS, MethodSettings, Need, as_recorded, drafting
+from gsd.methods import METHODS, MethodSettings, drafting, settings_as_recorded
+from gsd.methods.base import Need
 from gsd.spec import Dtype, ModelSpec, Prompt, SamplingSpec, Spec
 
 
 def _settings(given: object) -> object:
     """Settings by the method that they name; whether that is installed is asked where it is to run."""
-    return as_recorded(given) if isinstance(given, dict) else given
+    return settings_as_recorded(given) if isinstance(given, dict) else given
 
 
 Drafting = Annotated[SerializeAsAny[MethodSettings], BeforeValidator(_settings)]

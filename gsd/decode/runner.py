@@ -22,8 +22,7 @@ from gsd.drafting.base import Parts
 from gsd.errors import GsdError, InputError
 from gsd.machine.crowd import crowd
 from gsd.machine.environment import hardware
-from gsd.methods import BASELINE, Method, drafting
-from gsd.methods import method as method_of
+from gsd.methods import BASELINE, Method, drafting, method_named
 from gsd.models.hf import HFModel
 from gsd.models.loading import draft_device, load_model, load_tokenizer
 from gsd.models.settling import Settled, settle
@@ -185,7 +184,7 @@ class Runner:
         """The engine's own steps for a tokenised prompt, for those who want neither trace nor text."""
         detail = spec.detail == "full"
         settings = spec.drafting
-        method = method_of(settings.method)
+        method = method_named(settings.method)
         drafter = method.drafter(settings, self._parts(method, record=detail))
         engine = Engine(self.target, drafter, method.rule(settings), spec.sampling, detail=detail)
         begin = (lambda: Continuation(self._texts, prompt, spec.stop)) if spec.stop else None
@@ -296,7 +295,7 @@ class Runner:
         decoded = self.as_decoded(spec)
         return {
             "spec": decoded.model_dump(mode="json"),
-            "method": method_of(spec.drafting.method).described(),
+            "method": method_named(spec.drafting.method).described(),
             "digest": decoded.digest(),
             "asked_digest": spec.digest(),
             "target": self.target.describe(),

@@ -62,7 +62,7 @@ BROKEN: dict[str, str] = {name: why for name, why in _found.items() if isinstanc
 PRESETS: dict[str, Mapping[str, Any]] = dict(METHODS[USUAL].presets)
 
 
-def method(name: object) -> Method:
+def method_named(name: object) -> Method:
     """A method by name; raises `InputError` with those that there are."""
     if name in METHODS:
         return METHODS[name]
@@ -76,9 +76,9 @@ def drafting(method: str = USUAL, *, options: bool = True, **settings: Any) -> M
 
     drafting("graph", width=3, depth=5)
     """
-    chosen = _method(method)
+    chosen = method_named(method)
     if unread := settings.keys() - chosen.Settings.model_fields.keys():
-        raise InputError(f"{unread_words(chosen, min(unread), '--' if options else '')}")
+        raise InputError(unread_words(chosen, min(unread), "--" if options else ""))
     return build(chosen.Settings, settings, options=options)
 
 
@@ -87,15 +87,12 @@ def read_by(values: Mapping[str, Any], *, options: bool = True) -> MethodSetting
 
     Those of other methods are left out; a name that no method knows is refused.
     """
-    chosen = _method(values.get("method", USUAL))
+    chosen = method_named(values.get("method", USUAL))
     own = {name: value for name, value in values.items() if name in settings_of(chosen) or name not in known()}
-    return drafting(chosen.name, options=options, **{k: v for k, v in own.items() if k != "method"})
+    return drafting(chosen.name, options=options, **{name: value for name, value in own.items() if name != "method"})
 
 
-_method = method
-
-
-def as_recorded(values: Mapping[str, Any]) -> MethodSettings:
+def settings_as_recorded(values: Mapping[str, Any]) -> MethodSettings:
     """The settings of a recording, whose method need not be installed."""
     if isinstance(name := values.get("method", USUAL), str) and name not in METHODS:
         return build(ForeignSettings, dict(values), options=False)
@@ -128,17 +125,3 @@ def preset(name: str) -> dict[str, Any]:
     if name not in PRESETS:
         raise InputError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}")
     return dict(PRESETS[name])
-
-
-__all__ = [
-    "BASELINE",
-    "METHODS",
-    "PRESETS",
-    "USUAL",
-    "Method",
-    "MethodSettings",
-    "Need",
-    "drafting",
-    "method",
-    "read_by",
-]
