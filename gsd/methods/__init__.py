@@ -16,7 +16,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from gsd.errors import InputError
-from gsd.methods.base import ForeignSettings, Method, MethodSettings, Need
+from gsd.methods.base import ForeignSettings, Method, MethodSettings
 from gsd.methods.setting import Setting, settings_in
 from gsd.spec import build
 
