@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from analysis.graphs import tree_edges
 from analysis.load import Frames
-from analysis.steps import tree_edges
 
 BINS = 10  # of q, equally wide
 RATES = {
@@ -98,8 +98,8 @@ def acceptance_lengths(frames: Frames) -> pd.DataFrame:
 
     Their mean, Σ length · share, is the run's `mean_acceptance_length`.
     """
-    steps = frames.steps[["run", "accepted"]].merge(frames.runs[_ABOUT], on="run")
-    counted = steps.assign(length=steps["accepted"] + 1).groupby([*_ABOUT, "length"], dropna=False)
+    rounds = frames.rounds[["run", "accepted"]].merge(frames.runs[_ABOUT], on="run")
+    counted = rounds.assign(length=rounds["accepted"] + 1).groupby([*_ABOUT, "length"], dropna=False)
     rows = counted.size().rename("rounds").reset_index()
     return rows.assign(share=rows["rounds"] / rows.groupby("run")["rounds"].transform("sum"))
 

@@ -17,7 +17,7 @@ from gsd.decode.recorded import as_settled
 from gsd.errors import InputError, TraceError
 from gsd.spec import build
 from gsd.trace.read import READABLE, as_of_today, other_version
-from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.recorded_round import RecordedRound
 
 TITLE = "title.txt"  # beside what was recorded, which stays as it is
 MOST_TITLE = 80  # characters
@@ -95,7 +95,7 @@ def run_info(head: Head) -> RunInfo:
         last = _last_event(head.folder / "events.jsonl")
         if last is None:
             return RunInfo(head, INCOMPLETE, "no round was finished", size, tokens=0, rounds=0)
-        return _ended(head, last, size) if last["type"] == "end" else _going(head, RecordedStep.of(last), size)
+        return _ended(head, last, size) if last["type"] == "end" else _going(head, RecordedRound.of(last), size)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         return RunInfo(head, UNREADABLE, f"events.jsonl cannot be read: {_line(error)}", size)
 
@@ -153,10 +153,10 @@ def _ended(head: Head, end: dict[str, Any], size: int) -> RunInfo:
                    totals.get("mean_acceptance_length"), totals.get("tokens_per_s"))  # fmt: skip
 
 
-def _going(head: Head, step: RecordedStep, size: int) -> RunInfo:
+def _going(head: Head, round_: RecordedRound, size: int) -> RunInfo:
     """The last round tells how far the run is: its position counts the prompt and all tokens before it."""
     prompt = json.loads((head.folder / "run.json").read_bytes())["prompt_tokens"]
-    rounds, tokens = step.round + 1, step.position + len(step.new_tokens) - (len(prompt) - 1)
+    rounds, tokens = round_.number + 1, round_.position + len(round_.new_tokens) - (len(prompt) - 1)
     why = "no end line: it was cut off, or another program is writing it"
     return RunInfo(head, INCOMPLETE, why, size, "", tokens, rounds, tokens / rounds)
 

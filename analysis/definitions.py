@@ -48,7 +48,7 @@ def _sections() -> list[tuple[str, str]]:
 
 
 def _full_names(heading: str) -> list[str]:
-    """The names in a heading; `_by_run` behind `redundancy_by_step` is short for `redundancy_by_run`."""
+    """The names in a heading; `_by_run` behind `redundancy_by_round` is short for `redundancy_by_run`."""
     names = _NAMES.findall(heading)
     return [names[0].split("_by_")[0] + name if name.startswith("_by_") else name for name in names]
 

@@ -1,4 +1,4 @@
-"""What happened to one thing in the graph of a round, in words. HTML; texts of tokens come escaped from the step."""
+"""What happened to one thing in the graph of a round, in words. HTML; texts of tokens come escaped from the round."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from analysis.sources import is_found, matched_tokens
 from analysis.words import percent
 from gsd.drafting.graph import tree_path
 from gsd.trace.parts import GraphColumns
-from gsd.trace.recorded_step import AFTER_END, RecordedStep
+from gsd.trace.recorded_round import AFTER_END, RecordedRound
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +42,29 @@ def _share(logp: float | None) -> float:
     return 0.0 if logp is None else math.exp(logp)
 
 
-def explain(step: RecordedStep, meta: dict[str, Any], id: str, before: Sequence[int] = ()) -> Explanation | None:
+def explain(round_: RecordedRound, meta: dict[str, Any], id: str, before: Sequence[int] = ()) -> Explanation | None:
     """Explain `n7`, `m2`, `c5`, `h3` or `b` of a round; None where the round has no such thing.
 
-    `step` holds its graph, `meta` the run's run.json, `before` the ids of the text up to
+    `round_` holds its graph, `meta` the run's run.json, `before` the ids of the text up to
     the round's root, as far as it is known.
     """
     kind, number = id[:1], id[1:]
-    if id == "b" and step.bonus:
-        return _bonus(step)
+    if id == "b" and round_.bonus:
+        return _bonus(round_)
     index = int(number) if number.isdecimal() else -1
-    sizes = {"n": len(step.graph), "m": len(step.merges), "c": len(step.decisions), "h": len(step.tree.leaves)}
+    sizes = {"n": len(round_.graph), "m": len(round_.merges), "c": len(round_.decisions), "h": len(round_.tree.leaves)}
     if not 0 <= index < sizes.get(kind, 0):
         return None
     if kind == "n":
-        return _node(step, drafted_by(meta), index, before)
+        return _node(round_, drafted_by(meta), index, before)
     if kind == "h":
-        return _hypothesis(step, drafted_by(meta), index)
-    return _merge(step, drafted_by(meta), index) if kind == "m" else _candidate(step, drafted_by(meta), index)
+        return _hypothesis(round_, drafted_by(meta), index)
+    return _merge(round_, drafted_by(meta), index) if kind == "m" else _candidate(round_, drafted_by(meta), index)
 
 
-def tell(step: RecordedStep, meta: dict[str, Any], id: str | None, before: Sequence[int] = ()) -> Explanation:
+def tell(round_: RecordedRound, meta: dict[str, Any], id: str | None, before: Sequence[int] = ()) -> Explanation:
     """What is selected, or else what happened in the round."""
-    return explain(step, meta, id or "", before) or story(step, meta)
+    return explain(round_, meta, id or "", before) or story(round_, meta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,49 +95,49 @@ def drafted_by(meta: dict[str, Any]) -> Drafted:
     return Drafted(meta["spec"]["drafting"], sources, reasons, told["judges"])
 
 
-def story(step: RecordedStep, meta: dict[str, Any]) -> Explanation:
+def story(round_: RecordedRound, meta: dict[str, Any]) -> Explanation:
     """What happened in a round, from the draft to the target's own token."""
     settings = drafted_by(meta)
-    if not step.drafted_nodes:
+    if not round_.drafted_nodes:
         why = settings.reasons["undrafted"]
         return Explanation("Nothing was drafted", [f"{why} The target's forward gave one token, its own.".strip()])
-    drafted = _proposed(step, settings)
-    if step.merged:
-        unrolled = _counted(unrolled_nodes(step, settings.depth), "node")
-        drafted += (f" {_counted(step.merged, 'candidate')} merged into a node already there; unrolled, each path "
+    drafted = _proposed(round_, settings)
+    if round_.merged:
+        unrolled = _counted(unrolled_nodes(round_, settings.depth), "node")
+        drafted += (f" {_counted(round_.merged, 'candidate')} merged into a node already there; unrolled, each path "
                     f"for itself, the graph holds {unrolled}.")  # fmt: skip
-    if not step.verified_nodes:
-        return Explanation(_gain(step), [drafted, settings.reasons["none verified"],
-                                         _end_of_walk(step, settings)])  # fmt: skip
-    verified = f"The target looked at <b>{_raw(step.verified_nodes)}</b> in one forward"
-    verified += ", a merged node once for each path to it" if step.merged else ""
+    if not round_.verified_nodes:
+        return Explanation(_gain(round_), [drafted, settings.reasons["none verified"],
+                                         _end_of_walk(round_, settings)])  # fmt: skip
+    verified = f"The target looked at <b>{_raw(round_.verified_nodes)}</b> in one forward"
+    verified += ", a merged node once for each path to it" if round_.merged else ""
     budget = settings.values.get("budget")
-    verified += f"; the budget of {budget} allows no more." if step.verified_nodes == budget else "."
-    return Explanation(_gain(step), [drafted, verified, _end_of_walk(step, settings)])
+    verified += f"; the budget of {budget} allows no more." if round_.verified_nodes == budget else "."
+    return Explanation(_gain(round_), [drafted, verified, _end_of_walk(round_, settings)])
 
 
-def _proposed(step: RecordedStep, settings: Drafted) -> str:
+def _proposed(round_: RecordedRound, settings: Drafted) -> str:
     """How many nodes there were, and who brought them."""
-    sources = Counter(step.graph.sources)
+    sources = Counter(round_.graph.sources)
     said = []
-    if step.graph.levels:
-        times = f"{'in' if settings.estimates else 'on'} {_counted(step.graph.levels, settings.reasons['asked'])}"
+    if round_.graph.levels:
+        times = f"{'in' if settings.estimates else 'on'} {_counted(round_.graph.levels, settings.reasons['asked'])}"
         said.append(f"The draft proposed <b>{_counted(sources['draft'], 'node')}</b> {times}.")
     said += [f"<b>{_counted(sources[source], 'node')}</b> {'was' if sources[source] == 1 else 'were'} found {where}."
              for source, where in settings.sources.items() if sources[source]]  # fmt: skip
     return " ".join(said)
 
 
-def _gain(step: RecordedStep) -> str:
-    accepted, bonus = len(step.accepted), " and one of the target's own" if step.bonus else ""
+def _gain(round_: RecordedRound) -> str:
+    accepted, bonus = len(round_.accepted), " and one of the target's own" if round_.bonus else ""
     return f"{_counted(accepted, 'drafted token')} accepted{bonus}" if accepted else "No drafted token accepted"
 
 
-def _end_of_walk(step: RecordedStep, settings: Drafted) -> str:
+def _end_of_walk(round_: RecordedRound, settings: Drafted) -> str:
     """Why the accepted path ended where it did."""
-    tree, last = step.tree, step.last
+    tree, last = round_.tree, round_.last
     offered = [i for i, parent in enumerate(tree.parents) if parent == last]
-    if not step.bonus:
+    if not round_.bonus:
         return "The text ended there."
     wanted = f"{tree.choice_texts.html[last]} (p = {percent(tree.choice_logp[last])})"
     place = "At the root" if last == 0 else f"After {tree.texts.html[last]}"
@@ -150,33 +150,33 @@ def _end_of_walk(step: RecordedStep, settings: Drafted) -> str:
             f"{tree.texts.html[best]} ({share}).")  # fmt: skip
 
 
-def _node(step: RecordedStep, settings: Drafted, node: int, before: Sequence[int]) -> Explanation:
-    graph = step.graph
+def _node(round_: RecordedRound, settings: Drafted, node: int, before: Sequence[int]) -> Explanation:
+    graph = round_.graph
     if node == 0:
         text = "The last committed token. Everything drafted in this round continues from here."
         return Explanation(f"{graph.texts.html[0]} <i>root</i>", [text])
-    outcome = fates(step, face(step))[node]
-    q = step.draft_logq[node]
+    outcome = fates(round_, face(round_))[node]
+    q = round_.draft_logq[node]
     found = is_found(graph.sources[node])
     paragraphs = [
         f"Node {node}, depth {_raw(graph.depths[node])}, token id {_raw(graph.tokens[node])}. "
-        f"{_found(step, settings, node, before) if found else ''}{_drafted(step, node, q)}",
-        _why_there(step, settings, node),
-        *_merges_into(step, settings, node),
-        *_verification(step, settings, node),
+        f"{_found(round_, settings, node, before) if found else ''}{_drafted(round_, node, q)}",
+        _why_there(round_, settings, node),
+        *_merges_into(round_, settings, node),
+        *_verification(round_, settings, node),
     ]
     measures: dict[str, float | None] = {"estimate": graph.logq[node]} if found else {}
     measures |= {} if q is None else {"q": q}
     measures |= {"path estimate" if _looked_up_before(graph, node) else "path q": graph.path_logq[node]}
-    flat = face(step).flat[node]
+    flat = face(round_).flat[node]
     if flat >= 0:
-        measures["p"] = step.tree.target_logp[flat]
+        measures["p"] = round_.tree.target_logp[flat]
     return Explanation(f"{graph.texts.html[node]} <i>{outcome}</i>", paragraphs, measures)
 
 
-def _found(step: RecordedStep, settings: Drafted, node: int, before: Sequence[int]) -> str:
+def _found(round_: RecordedRound, settings: Drafted, node: int, before: Sequence[int]) -> str:
     """Where a node was looked up, and what that was held to be worth."""
-    graph = step.graph
+    graph = round_.graph
     source, start = graph.sources[node], node
     while graph.sources[start] in (source, "lookup"):  # what was rejected is looked up last, and runs along
         start = graph.parents[start]
@@ -191,14 +191,14 @@ def _found(step: RecordedStep, settings: Drafted, node: int, before: Sequence[in
             f"{percent(graph.logq[node])}. ")  # fmt: skip
 
 
-def _drafted(step: RecordedStep, node: int, q: float | None) -> str:
+def _drafted(round_: RecordedRound, node: int, q: float | None) -> str:
     """What the draft said of a node."""
-    graph = step.graph
+    graph = round_.graph
     parent, found = graph.parents[node], is_found(graph.sources[node])
     if q is not None:
         asked = "Asked afterwards, " if found else ""
         return (f"{asked}{'after' if asked else 'After'} {graph.texts.html[parent]} the draft gave it "
-                f"<b>q = {percent(q)}</b>{_rank(step, parent, graph.tokens[node])}.")  # fmt: skip
+                f"<b>q = {percent(q)}</b>{_rank(round_, parent, graph.tokens[node])}.")  # fmt: skip
     if graph.expanded[parent]:
         return f"Asked afterwards, the draft did not think of it after {graph.texts.html[parent]}."
     return "The draft was not asked about it."
@@ -211,17 +211,17 @@ def _looked_up_before(graph: GraphColumns, node: int) -> bool:
     return node > 0
 
 
-def _rank(step: RecordedStep, parent: int, token: int) -> str:
+def _rank(round_: RecordedRound, parent: int, token: int) -> str:
     """Which choice of the draft a candidate was; candidates stand by falling q."""
-    decisions = step.decisions
+    decisions = round_.decisions
     row = [decisions.tokens[i] for i, one in enumerate(decisions.parents)
            if one == parent and decisions.kinds[i] != "capped"]  # fmt: skip
     return f", its choice number {row.index(token) + 1} of {len(row)}" if token in row else ""
 
 
-def _why_there(step: RecordedStep, settings: Drafted, node: int) -> str:
+def _why_there(round_: RecordedRound, settings: Drafted, node: int) -> str:
     """How the candidate became a node, and whether it was expanded."""
-    decisions = step.decisions
+    decisions = round_.decisions
     own = [i for i, n in enumerate(decisions.nodes) if n == node and decisions.kinds[i] != "merged"]
     kinds = {decisions.kinds[i]: i for i in own}
     sentences = []
@@ -234,30 +234,30 @@ def _why_there(step: RecordedStep, settings: Drafted, node: int) -> str:
     elif "capped" in kinds:
         sentences.append(f"Not expanded: it was not among the {settings.values['frontier']} most probable nodes of its "
                          "level (frontier).")  # fmt: skip
-    elif step.graph.expanded[node]:
+    elif round_.graph.expanded[node]:
         sentences.append("Added as a new node and expanded: the draft went on from here.")
     else:
         sentences.append(settings.reasons["unexpanded"])
     return " ".join(sentences)
 
 
-def _merges_into(step: RecordedStep, settings: Drafted, node: int) -> list[str]:
-    merges, texts = step.merges, step.graph.texts.html
+def _merges_into(round_: RecordedRound, settings: Drafted, node: int) -> list[str]:
+    merges, texts = round_.merges, round_.graph.texts.html
     if node not in merges.nodes:
         return []
-    shared = shared_by_merges(step, settings.depth)
+    shared = shared_by_merges(round_, settings.depth)
     return [
         f"<b>Merged into it:</b> a candidate of {texts[merges.parents[i]]} (node {_raw(merges.parents[i])}, "
-        f"q = {percent(merges.logq[i])}): {_agreed(step, i)}. {_shared(shared[i])} "
+        f"q = {percent(merges.logq[i])}): {_agreed(round_, i)}. {_shared(shared[i])} "
         f"{_shift(merges.depth_shifts[i])}"
         for i, target in enumerate(merges.nodes)
         if target == node
     ]
 
 
-def _agreed(step: RecordedStep, index: int) -> str:
+def _agreed(round_: RecordedRound, index: int) -> str:
     """Which tokens made a candidate be a node already there."""
-    merges = step.merges
+    merges = round_.merges
     tokens = len(merges.ngrams[index])
     same = "same token" if tokens == 1 else f"same last {tokens} tokens"
     return f"{same} {merges.ngram_texts.html[index]}"
@@ -271,17 +271,17 @@ def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _verification(step: RecordedStep, settings: Drafted, node: int) -> list[str]:
-    tree = step.tree
+def _verification(round_: RecordedRound, settings: Drafted, node: int) -> list[str]:
+    tree = round_.tree
     copies = [i for i, n in enumerate(tree.nodes) if n == node]
     if not copies:
         return [settings.reasons["unverified"]]
     count = "" if len(copies) == 1 else f"It stands in the verified tree {len(copies)} times, once for each way to it. "
-    accepted = [i for i in copies if i in step.reached]
-    became, drawn = step.verdicts, face(step).flat[node]
-    contested = [i for i in copies if tree.parents[i] in step.reached and became[i] != AFTER_END]
+    accepted = [i for i in copies if i in round_.reached]
+    became, drawn = round_.verdicts, face(round_).flat[node]
+    contested = [i for i in copies if tree.parents[i] in round_.reached and became[i] != AFTER_END]
     if became[drawn] == AFTER_END:
-        return [f"{count}<b>After the end:</b> the text had ended here, with {tree.texts.html[step.last]}. So it was "
+        return [f"{count}<b>After the end:</b> the text had ended here, with {tree.texts.html[round_.last]}. So it was "
                 "neither accepted nor rejected."]  # fmt: skip
     if accepted:
         flat = accepted[0]
@@ -299,33 +299,33 @@ def _verification(step: RecordedStep, settings: Drafted, node: int) -> list[str]
             f"{percent(tree.target_logp[drawn])}."]  # fmt: skip
 
 
-def _merge(step: RecordedStep, settings: Drafted, index: int) -> Explanation:
-    merges, texts = step.merges, step.graph.texts.html
+def _merge(round_: RecordedRound, settings: Drafted, index: int) -> Explanation:
+    merges, texts = round_.merges, round_.graph.texts.html
     parent, node = merges.parents[index], merges.nodes[index]
-    tree = step.tree
+    tree = round_.tree
     flat = [i for i, merged in enumerate(tree.merged)
             if merged and tree.nodes[i] == node and tree.nodes[tree.parents[i]] == parent]  # fmt: skip
     if not flat:
         outcome = "No copy behind this edge was verified."
-    elif set(flat) & set(step.accepted):
+    elif set(flat) & set(round_.accepted):
         outcome = "<b>The accepted path went through it.</b>"
     else:
         outcome = "Its copy was verified, but the accepted path did not go through it."
-    shared = shared_by_merges(step, settings.depth)[index]
+    shared = shared_by_merges(round_, settings.depth)[index]
     measures: dict[str, float | None] = {"q": merges.logq[index]}
     if flat:
         measures["p"] = tree.target_logp[flat[0]]
     return Explanation(f"{texts[parent]} ⇢ {texts[node]} <i>merge edge</i>", [
-        f"The candidate {texts[node]} after node {parent}{_rank(step, parent, step.graph.tokens[node])}, was "
-        f"merged into <b>node {node}</b>: {_agreed(step, index)}.",
+        f"The candidate {texts[node]} after node {parent}{_rank(round_, parent, round_.graph.tokens[node])}, was "
+        f"merged into <b>node {node}</b>: {_agreed(round_, index)}.",
         f"{_shared(shared)} {_shift(merges.depth_shifts[index])} {outcome}",
     ], measures)  # fmt: skip
 
 
-def _hypothesis(step: RecordedStep, settings: Drafted, index: int) -> Explanation:
-    tree = step.tree
+def _hypothesis(round_: RecordedRound, settings: Drafted, index: int) -> Explanation:
+    tree = round_.tree
     nodes = tree.hypotheses[index]
-    accepted = sum(i in step.accepted for i in nodes)
+    accepted = sum(i in round_.accepted for i in nodes)
     crossing = sum(tree.merged[i] for i in nodes)
     text = "".join(tree.texts.html[i] for i in nodes)
     merges = f", {_counted(crossing, 'merge edge')} among them" if crossing else ""
@@ -335,7 +335,7 @@ def _hypothesis(step: RecordedStep, settings: Drafted, index: int) -> Explanatio
     else:
         at, other = nodes[accepted - 1] if accepted else 0, nodes[accepted]
         followed = f"The target followed it for <b>{_counted(accepted, 'token')}</b>. Then "
-        ended = step.verdicts[other] == AFTER_END
+        ended = round_.verdicts[other] == AFTER_END
         said.append(f"{followed}the text ended." if ended else f"{followed}it wanted "
                     f"{tree.choice_texts.html[at]} (p = {percent(tree.choice_logp[at])}), not "
                     f"{tree.texts.html[other]} (p = {percent(tree.target_logp[other])}).")  # fmt: skip
@@ -343,8 +343,8 @@ def _hypothesis(step: RecordedStep, settings: Drafted, index: int) -> Explanatio
         "estimate" if settings.estimates else "path q": tree.logq[nodes[-1]]})  # fmt: skip
 
 
-def _candidate(step: RecordedStep, settings: Drafted, index: int) -> Explanation:
-    decisions = step.decisions
+def _candidate(round_: RecordedRound, settings: Drafted, index: int) -> Explanation:
+    decisions = round_.decisions
     value, limit = percent(decisions.values[index]), percent(decisions.limits[index])
     if decisions.rules[index] == "sibling":
         reason = (
@@ -352,19 +352,19 @@ def _candidate(step: RecordedStep, settings: Drafted, index: int) -> Explanation
         )
     else:
         reason = f"{value} is below the limit of {limit}."
-    parent, rule = step.graph.texts.html[decisions.parents[index]], _raw(decisions.rules[index])
+    parent, rule = round_.graph.texts.html[decisions.parents[index]], _raw(decisions.rules[index])
     return Explanation(f"{decisions.texts.html[index]} <i>pruned</i>", [
         f"A candidate after {parent}, dropped by the {rule} rule: {reason}"])  # fmt: skip
 
 
-def _bonus(step: RecordedStep) -> Explanation:
-    verified = step.verified_nodes > 0
-    nothing = f"Nothing was {'verified' if step.drafted_nodes else 'drafted'} in this round"
+def _bonus(round_: RecordedRound) -> Explanation:
+    verified = round_.verified_nodes > 0
+    nothing = f"Nothing was {'verified' if round_.drafted_nodes else 'drafted'} in this round"
     cost = ("It costs no forward: the one that verified the draft gave it, too." if verified
             else f"{nothing}, so its forward gave this one token.")  # fmt: skip
     word = "bonus" if verified else "the target's own"
-    p = percent(step.tree.choice_logp[step.last])
-    return Explanation(f"{step.new_texts.html[-1]} <i>{word}</i>",
+    p = percent(round_.tree.choice_logp[round_.last])
+    return Explanation(f"{round_.new_texts.html[-1]} <i>{word}</i>",
                        [f"The target's own token after the accepted path, p = {p}. {cost}"])  # fmt: skip
 
 

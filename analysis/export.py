@@ -73,7 +73,7 @@ def from_events(frames: Frames, traces: Sequence[RunTrace]) -> dict[str, pd.Data
         [syntax.committed_tokens(run, syntax.language_of(run)) for run in traces] or [_no_tokens()], ignore_index=True
     )
     return {
-        "speedup_by_step": speed.speedup_by_step(frames, timed),
+        "speedup_by_round": speed.speedup_by_round(frames, timed),
         "committed_tokens": tokens,
         "drafted_by_syntax": syntax.drafted_by_syntax(tokens),
     }
@@ -93,7 +93,7 @@ def readme() -> str:
         for name, metric in module.METRICS.items():
             parts.append(_section(name, metric, metric(empty), module.COLUMNS))
     made = from_events(empty, [])
-    for module, metric in ((speed, speed.speedup_by_step), (syntax, syntax.committed_tokens),
+    for module, metric in ((speed, speed.speedup_by_round), (syntax, syntax.committed_tokens),
                            (syntax, syntax.drafted_by_syntax)):  # fmt: skip
         parts.append(_section(metric.__name__, metric, made[metric.__name__], module.COLUMNS))
     return "\n".join(parts)

@@ -15,7 +15,7 @@ from functools import cache
 from gsd.drafting.graph import tree_path
 from gsd.drafting.tree import FlatTree, flatten
 from gsd.trace.parts import TreeColumns
-from gsd.trace.recorded_step import RecordedStep, once
+from gsd.trace.recorded_round import RecordedRound, once
 
 TREE, GRAPH, VERIFIED = "tree", "graph", "verified"
 NOT_VERIFIED = "not verified"
@@ -73,52 +73,52 @@ class Face:
         return names
 
 
-def face(step: RecordedStep, name: str = GRAPH, depth: int = 0) -> Face:
+def face(round_: RecordedRound, name: str = GRAPH, depth: int = 0) -> Face:
     """One face of a round that holds its graph (`detail: full`), made once.
 
     `depth`: the levels that a tree may have, as the run's settings say; the other faces need none.
     """
     if name == TREE:
-        return _tree(step, depth)
-    return _graph(step) if name == GRAPH else _verified(step)
+        return _tree(round_, depth)
+    return _graph(round_) if name == GRAPH else _verified(round_)
 
 
 @once
-def _graph(step: RecordedStep) -> Face:
-    graph, tree = step.graph, step.tree
+def _graph(round_: RecordedRound) -> Face:
+    graph, tree = round_.graph, round_.tree
     count = len(graph.parents)
     flat = [-1] * count
-    for i in (*reversed(range(len(tree.nodes))), *step.accepted):  # the accepted copy, or else the likeliest
+    for i in (*reversed(range(len(tree.nodes))), *round_.accepted):  # the accepted copy, or else the likeliest
         flat[tree.nodes[i]] = i
-    joins = [(parent, node, merge) for merge, (parent, node) in enumerate(step.merges.edges)]
-    spine = [0, *(tree.nodes[i] for i in step.accepted)]
+    joins = [(parent, node, merge) for merge, (parent, node) in enumerate(round_.merges.edges)]
+    spine = [0, *(tree.nodes[i] for i in round_.accepted)]
     return Face(GRAPH, list(range(count)), graph.parents, [-1] * count, [False] * count, flat, graph.path_logq,
                 [0] * count, joins, spine, count - 1)  # fmt: skip
 
 
 @once
-def _verified(step: RecordedStep) -> Face:
-    tree = step.tree
+def _verified(round_: RecordedRound) -> Face:
+    tree = round_.tree
     unrolled = FlatTree(tree.tokens, tree.parents, tree.depths, tree.nodes, tree.merged, tree.logq)
-    edges, copies = _behind_merges(step, unrolled)
+    edges, copies = _behind_merges(round_, unrolled)
     count = len(unrolled)
     return Face(VERIFIED, unrolled.nodes, unrolled.parents, edges, copies, list(range(count)), unrolled.logq,
-                [0] * count, [], [0, *step.accepted], count - 1)  # fmt: skip
+                [0] * count, [], [0, *round_.accepted], count - 1)  # fmt: skip
 
 
 @once
-def _tree(step: RecordedStep, depth: int) -> Face:
-    unrolled = flatten(_Unrollable(step.graph.tokens, step.graph.parents, step.out_edges()), MOST_UNROLLED, depth)
-    edges, copies = _behind_merges(step, unrolled)
-    flat = _places_in(step.tree, unrolled)
-    spine = [i for i, place in enumerate(flat) if place in step.reached]
+def _tree(round_: RecordedRound, depth: int) -> Face:
+    unrolled = flatten(_Unrollable(round_.graph.tokens, round_.graph.parents, round_.out_edges()), MOST_UNROLLED, depth)
+    edges, copies = _behind_merges(round_, unrolled)
+    flat = _places_in(round_.tree, unrolled)
+    spine = [i for i, place in enumerate(flat) if place in round_.reached]
     return Face(TREE, unrolled.nodes, unrolled.parents, edges, copies, flat, unrolled.logq, [0] * len(unrolled), [],
-                spine, unrolled_nodes(step, depth))  # fmt: skip
+                spine, unrolled_nodes(round_, depth))  # fmt: skip
 
 
-def _behind_merges(step: RecordedStep, tree: FlatTree) -> tuple[list[int], list[bool]]:
+def _behind_merges(round_: RecordedRound, tree: FlatTree) -> tuple[list[int], list[bool]]:
     """The merge by which each node is reached, and whether it is a copy."""
-    number = {edge: i for i, edge in enumerate(step.merges.edges)}
+    number = {edge: i for i, edge in enumerate(round_.merges.edges)}
     edges, copies = [-1], [False]
     for i in range(1, len(tree)):
         parent = tree.parents[i]
@@ -146,12 +146,12 @@ class _Unrollable:
     out_edges: list[list[tuple[int, float]]]
 
 
-def route(drawn: Face, step: RecordedStep, leaf: int) -> list[int]:
+def route(drawn: Face, round_: RecordedRound, leaf: int) -> list[int]:
     """What is drawn of the way from the root to a leaf of the verified tree."""
-    path = [0, *tree_path(step.tree.parents, leaf)]
+    path = [0, *tree_path(round_.tree.parents, leaf)]
     if drawn.name == GRAPH:
         at = {node: i for i, node in enumerate(drawn.nodes)}
-        wanted = [step.tree.nodes[i] for i in path]
+        wanted = [round_.tree.nodes[i] for i in path]
     else:
         at = {place: i for i, place in enumerate(drawn.flat) if place >= 0}
         wanted = path
@@ -159,22 +159,22 @@ def route(drawn: Face, step: RecordedStep, leaf: int) -> list[int]:
 
 
 @once
-def unrolled_nodes(step: RecordedStep, depth: int) -> int:
+def unrolled_nodes(round_: RecordedRound, depth: int) -> int:
     """Nodes of the graph unrolled: every way through it down to `depth`, the root not counted."""
-    return _below(step)(0, depth)
+    return _below(round_)(0, depth)
 
 
 @once
-def shared_by_merges(step: RecordedStep, depth: int) -> list[int]:
+def shared_by_merges(round_: RecordedRound, depth: int) -> list[int]:
     """For each merge edge the nodes of the continuation it shares, its own among them, down to `depth`."""
-    below, depths, merges = _below(step), step.graph.depths, step.merges
+    below, depths, merges = _below(round_), round_.graph.depths, round_.merges
     left = [depth - depths[parent] - 1 for parent in merges.parents]
     return [1 + below(node, room) if room >= 0 else 0 for node, room in zip(merges.nodes, left)]
 
 
-def _below(step: RecordedStep) -> Callable[[int, int], int]:
+def _below(round_: RecordedRound) -> Callable[[int, int], int]:
     """(node, levels left) -> nodes of the unrolled graph below the node."""
-    edges = step.out_edges()
+    edges = round_.out_edges()
 
     @cache
     def below(node: int, left: int) -> int:
@@ -226,7 +226,7 @@ def only(whole: Face, shown: list[int]) -> Face:
     )
 
 
-def fates(step: RecordedStep, one: Face) -> list[str]:
+def fates(round_: RecordedRound, one: Face) -> list[str]:
     """What verification made of each node of a face: root, accepted, rejected, after the end, or not verified."""
-    became = step.verdicts
+    became = round_.verdicts
     return [became[flat] if flat >= 0 else NOT_VERIFIED for flat in one.flat]

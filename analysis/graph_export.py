@@ -10,10 +10,10 @@ import networkx as nx
 from analysis.faces import Face, fates
 from analysis.sources import is_found
 from analysis.svg import legal
-from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.recorded_round import RecordedRound
 
 
-def graphml(step: RecordedStep, drawn: Face) -> str:
+def graphml(round_: RecordedRound, drawn: Face) -> str:
     """A face of a round as GraphML.
 
     Nodes: `node` (graph node), `token` (id), `text`, `depth` (in the graph), `source` and `forward` (docs/trace.md),
@@ -22,12 +22,12 @@ def graphml(step: RecordedStep, drawn: Face) -> str:
     of a merge `ngram` (the tokens that matched, as text) and `depth_shift`. Probabilities are no logarithms.
     Characters that XML cannot hold stand as `\\u0000`.
     """
-    graph, merges, said = step.graph, step.merges, step.draft_logq
+    graph, merges, said = round_.graph, round_.merges, round_.draft_logq
     made, names = nx.DiGraph(), drawn.ids()
-    for name, node, flat, fate in zip(names, drawn.nodes, drawn.flat, fates(step, drawn)):
+    for name, node, flat, fate in zip(names, drawn.nodes, drawn.flat, fates(round_, drawn)):
         shares = {"q": said[node], "path_q": graph.path_logq[node],
                   "estimate": graph.logq[node] if is_found(graph.sources[node]) else None,
-                  "p": step.tree.target_logp[flat] if flat > 0 else None}  # fmt: skip
+                  "p": round_.tree.target_logp[flat] if flat > 0 else None}  # fmt: skip
         made.add_node(name, node=node, token=graph.tokens[node], text=_kept(graph.texts.raw[node]),
                       depth=graph.depths[node], source=graph.sources[node], forward=graph.forwards[node], fate=fate,
                       **_known(shares))  # fmt: skip

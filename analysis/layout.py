@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from analysis.faces import GRAPH, Face, face, only, with_needed
 from gsd.trace.parts import DecisionColumns
-from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.recorded_round import RecordedRound
 
 ABOVE, BELOW = -1, 1
 
@@ -38,17 +38,17 @@ class Layout:
     stands: dict[int, int]  # graph node -> index of the drawn one: where it was drafted, or else its first copy
 
 
-def layout(step: RecordedStep, drawn: Face | None = None) -> Layout:
+def layout(round_: RecordedRound, drawn: Face | None = None) -> Layout:
     """Lay out a face of one round, by default its graph; it must hold one (`detail: full`)."""
-    drawn = drawn or face(step, GRAPH)
+    drawn = drawn or face(round_, GRAPH)
     columns = _columns(drawn.parents, drawn.joins)
     rows = _Rows(drawn.parents, columns, drawn.spine).place()
     nodes = [Place(column, row) for column, row in zip(columns, rows)]
-    walked_whole = len(drawn.spine) == len(step.accepted) + 1
-    bonus = Place(columns[drawn.spine[-1]] + 1, 0) if step.bonus and walked_whole else None
+    walked_whole = len(drawn.spine) == len(round_.accepted) + 1
+    bonus = Place(columns[drawn.spine[-1]] + 1, 0) if round_.bonus and walked_whole else None
     stands = _stands(drawn)
     at = {node: nodes[i] for node, i in stands.items()}
-    return Layout(nodes, _pruned(step.decisions, at, {*nodes, bonus}), bonus, drawn.spine, stands)
+    return Layout(nodes, _pruned(round_.decisions, at, {*nodes, bonus}), bonus, drawn.spine, stands)
 
 
 @dataclass(frozen=True, slots=True)

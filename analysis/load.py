@@ -24,7 +24,7 @@ class Frames:
     """The seven tables as pandas frames; rows of a run stand in the order of the runs asked for."""
 
     runs: pd.DataFrame
-    steps: pd.DataFrame
+    rounds: pd.DataFrame
     nodes: pd.DataFrame
     edges: pd.DataFrame
     merges: pd.DataFrame
@@ -116,9 +116,11 @@ def tables_of(folder: Path) -> dict[str, pa.Table]:
 def _check_whole(run: RunTrace) -> None:
     """Raise `TraceError` for a run that ended and yet lacks rounds: its averages would be wrong."""
     totals = run.end and run.end["totals"]
-    if totals and totals["rounds"] != len(run.steps):
+    if totals and totals["rounds"] != len(run.rounds):
         notes = "; ".join(run.notes) or "lines are missing"
-        raise TraceError(f"{run.folder}: {len(run.steps)} of {totals['rounds']} rounds can be read ({notes}); rerun it")
+        raise TraceError(
+            f"{run.folder}: {len(run.rounds)} of {totals['rounds']} rounds can be read ({notes}); rerun it"
+        )
 
 
 def parquet_files(folder: Path) -> dict[str, Path] | None:

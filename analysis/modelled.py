@@ -14,7 +14,7 @@ from gsd.errors import InputError
 from gsd.lab.cost import Costs
 from gsd.trace.parts import GraphColumns, Milliseconds
 from gsd.trace.read import RunTrace
-from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.recorded_round import RecordedRound
 
 PHASES = ("draft", "verify", "engine")
 COLUMNS = {
@@ -77,7 +77,7 @@ def unlike(meta: dict[str, Any], other: dict[str, Any]) -> str | None:
     return ", ".join(f"{key} {there[key]}, not {here[key]}" for key in apart) or None
 
 
-def modelled_by_step(run: RunTrace, costs: Costs) -> pd.DataFrame:
+def modelled_by_round(run: RunTrace, costs: Costs) -> pd.DataFrame:
     """Measured and modelled milliseconds of every round and phase: run, status, round, phase, measured_ms, modelled_ms.
 
     modelled: draft = Σ draft curve at the tokens of each draft forward, all that is committed and not cached among
@@ -86,16 +86,16 @@ def modelled_by_step(run: RunTrace, costs: Costs) -> pd.DataFrame:
     counts alone.
     """
     pending, rows = len(run.meta["prompt_tokens"]), []
-    for step in run.steps:
-        if not step.detailed:
+    for round_ in run.rounds:
+        if not round_.detailed:
             raise InputError("this run recorded counts alone; decode it in full detail to model its rounds")
-        forwards = draft_forwards(pending, _level_sizes(step.graph))
-        fed = step.verified_nodes + (1 if step.round else len(run.meta["prompt_tokens"]))
+        forwards = draft_forwards(pending, _level_sizes(round_.graph))
+        fed = round_.verified_nodes + (1 if round_.number else len(run.meta["prompt_tokens"]))
         own = costs.overhead
-        engine = own.round_ms + own.level_ms * len(forwards) + own.node_ms * step.drafted_nodes
+        engine = own.round_ms + own.level_ms * len(forwards) + own.node_ms * round_.drafted_nodes
         modelled = (float(costs.draft.at(forwards).sum()), float(costs.target.at(fed)), engine)
-        rows += [(step.round, phase, *times) for phase, *times in zip(PHASES, _measured(step.ms), modelled)]
-        pending = (0 if forwards else pending) + len(step.new_tokens) - _cached(step)
+        rows += [(round_.number, phase, *times) for phase, *times in zip(PHASES, _measured(round_.ms), modelled)]
+        pending = (0 if forwards else pending) + len(round_.new_tokens) - _cached(round_)
     made = pd.DataFrame(rows, columns=["round", "phase", "measured_ms", "modelled_ms"])
     made.insert(0, "run", run.name)
     made.insert(1, "status", run.status)
@@ -103,8 +103,8 @@ def modelled_by_step(run: RunTrace, costs: Costs) -> pd.DataFrame:
 
 
 def modelled_speedup(run: RunTrace, rows: pd.DataFrame, costs: Costs) -> float:
-    """Modelled milliseconds of plain decoding over those of the run's rounds; `rows` are `modelled_by_step` of it."""
-    new = sum(len(step.new_tokens) for step in run.steps)
+    """Modelled milliseconds of plain decoding over those of the run's rounds; `rows` are `modelled_by_round` of it."""
+    new = sum(len(round_.new_tokens) for round_ in run.rounds)
     plain = costs.plain_run_ms(len(run.meta["prompt_tokens"]), new)
     return plain / rows["modelled_ms"].sum()
 
@@ -118,6 +118,6 @@ def _level_sizes(graph: GraphColumns) -> list[int]:
     return [graph.forwards.count(number) for number in range(1, graph.levels + 1)]
 
 
-def _cached(step: RecordedStep) -> int:
-    expanded = {node for node, was in enumerate(step.graph.expanded) if was}
-    return cached_nodes(step.accepted, step.tree.merged, step.tree.nodes, expanded)
+def _cached(round_: RecordedRound) -> int:
+    expanded = {node for node, was in enumerate(round_.graph.expanded) if was}
+    return cached_nodes(round_.accepted, round_.tree.merged, round_.tree.nodes, expanded)

@@ -1,8 +1,8 @@
-"""How much the hypotheses of a step share, and what merging makes of it. Formulas: docs/metrics.md.
+"""How much the hypotheses of a round share, and what merging makes of it. Formulas: docs/metrics.md.
 
 Frame functions over `analysis.load.Frames`: tidy rows by run, the run's kind and status among them;
-`pool` puts rows of several runs together, complete ones only. A *step* is one round of one run with
-its graph recorded (`detail: full`); other rounds have no rows. N-grams are counted on what was
+`pool` puts rows of several runs together, complete ones only. Rounds whose graph was not recorded
+(`detail: counters`) have no rows. N-grams are counted on what was
 drafted: a merged candidate is no node, so overlap is largest on unmerged trees, and what merging
 took out of it shows as redundancy instead.
 """
@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pandas as pd
 
+from analysis.graphs import Graphs, graphs_of, tree_edges
 from analysis.load import Frames
-from analysis.steps import Steps, steps_of, tree_edges
 
 ORDERS = (1, 2, 3, 4, 5)
 TOP = 20  # recurring sequences listed per run and n
@@ -35,11 +35,11 @@ COLUMNS = {
     "n": "tokens: length of the n-gram",
     "depth": "tokens: depth of the node that ends the n-gram, the root's children having 1",
     "occurrences": "nodes: drafted nodes of depth >= n, each ending one n-gram of drafted tokens",
-    "shared": "nodes: those whose n-gram also ends at an unrelated node of the same step",
+    "shared": "nodes: those whose n-gram also ends at an unrelated node of the same round",
     "overlap": "share: shared / occurrences",
     "rank": "index: place among its parent's candidates by q, from 0",
     "text": "text: the n-gram's tokens, decoded one by one",
-    "count": "nodes: nodes ending the sequence that also ends at an unrelated node of their step",
+    "count": "nodes: nodes ending the sequence that also ends at an unrelated node of their round",
     "rounds": "count: rounds in which it does",
     "in_rounds": "indices: those rounds, separated by spaces",
     "context": "tokens: matched before the merged token; empty for tree edges, which match none",
@@ -67,32 +67,32 @@ _ABOUT = ["run", "kind", "status"]
 _FATE = ["tested", "accepted", "continued"]
 
 
-def redundancy_by_step(frames: Frames) -> pd.DataFrame:
-    """1 - drafted / unrolled of every step: the share of the unrolled graph that is further copies of drafted nodes.
+def redundancy_by_round(frames: Frames) -> pd.DataFrame:
+    """1 - drafted / unrolled of every round: the share of the unrolled graph that is further copies of drafted nodes.
 
     copies(root) = 1, copies(n) = sum of copies(p) over the parents p of n by tree and merge edges;
     unrolled = sum of copies(n) over n other than the root. 0 where nothing merged.
     """
-    steps = steps_of(frames)
-    merge_parent, merge_node = (steps.rows(frames.merges, column) for column in ("parent", "node"))
-    drafted = steps.per_step(~steps.is_root).astype(np.int64)
-    unrolled = steps.per_step(np.where(steps.is_root, 0.0, _copies(steps, merge_parent, merge_node)))
-    counts = steps.table[["run", "round"]].assign(
+    graphs = graphs_of(frames)
+    merge_parent, merge_node = (graphs.rows(frames.merges, column) for column in ("parent", "node"))
+    drafted = graphs.per_round(~graphs.is_root).astype(np.int64)
+    unrolled = graphs.per_round(np.where(graphs.is_root, 0.0, _copies(graphs, merge_parent, merge_node)))
+    counts = graphs.table[["run", "round"]].assign(
         drafted=drafted,
         unrolled=unrolled,
         extra_copies=unrolled - drafted,
-        merges=np.bincount(steps.step[merge_parent], minlength=len(steps.table)),
+        merges=np.bincount(graphs.round[merge_parent], minlength=len(graphs.table)),
     )
     return _about(_divided(counts), frames)
 
 
 def redundancy_by_run(frames: Frames) -> pd.DataFrame:
-    """1 - drafted / unrolled of every run, both summed over its steps first."""
-    return _summed(redundancy_by_step(frames), _ABOUT)
+    """1 - drafted / unrolled of every run, both summed over its rounds first."""
+    return _summed(redundancy_by_round(frames), _ABOUT)
 
 
-def ngram_overlap_by_step(frames: Frames) -> pd.DataFrame:
-    """shared / occurrences of every step and n; what counts says `_occurrences`."""
+def ngram_overlap_by_round(frames: Frames) -> pd.DataFrame:
+    """shared / occurrences of every round and n; what counts says `_occurrences`."""
     return _summed(_occurrences(frames), [*_ABOUT, "round", "n"])
 
 
@@ -102,7 +102,7 @@ def ngram_overlap_by_depth(frames: Frames) -> pd.DataFrame:
 
 
 def ngram_overlap_by_run(frames: Frames) -> pd.DataFrame:
-    """shared / occurrences of every run and n, both summed over its steps first."""
+    """shared / occurrences of every run and n, both summed over its rounds first."""
     return _summed(_occurrences(frames), [*_ABOUT, "n"])
 
 
@@ -118,17 +118,17 @@ def ngram_overlap_by_kind(frames: Frames) -> pd.DataFrame:
 def recurring_sequences(frames: Frames) -> pd.DataFrame:
     """The `TOP` most frequent shared n-grams of every run and n, as text, with the rounds where they recur.
 
-    Only nodes that count as shared are counted (see `_occurrences`), over all steps of the run; of
+    Only nodes that count as shared are counted (see `_occurrences`), over all rounds of the run; of
     equally frequent sequences the one in more rounds comes first, then the one drafted earlier.
     """
-    steps = steps_of(frames)
-    run = pd.factorize(steps.table["run"])[0][steps.step]
-    within_step, across_steps = _ngrams(steps, steps.step), _ngrams(steps, run)
+    graphs = graphs_of(frames)
+    run = pd.factorize(graphs.table["run"])[0][graphs.round]
+    within_round, across_rounds = _ngrams(graphs, graphs.round), _ngrams(graphs, run)
     found = []
-    for n, step_ids, run_ids in zip(ORDERS, within_step, across_steps):
-        rows = np.flatnonzero(_has_unrelated_twin(steps, step_ids, n))
-        top = _top(steps, rows, run_ids[rows])
-        found.append(top.assign(n=n, text=_texts(frames, steps, top.pop("row").to_numpy(), n)))
+    for n, round_ids, run_ids in zip(ORDERS, within_round, across_rounds):
+        rows = np.flatnonzero(_has_unrelated_twin(graphs, round_ids, n))
+        top = _top(graphs, rows, run_ids[rows])
+        found.append(top.assign(n=n, text=_texts(frames, graphs, top.pop("row").to_numpy(), n)))
     listed = _about(pd.concat(found, ignore_index=True), frames)
     return _in_order(listed[[*_ABOUT, "n", "text", "count", "rounds", "in_rounds"]], frames, ["n"])
 
@@ -158,16 +158,16 @@ def pool(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return summed
 
 
-def _copies(steps: Steps, merge_parent: np.ndarray, merge_node: np.ndarray) -> np.ndarray:
-    """[N] copies of every node in its unrolled graph; all steps at once, a node once all its parents are counted."""
-    drafted = np.flatnonzero(~steps.is_root)
-    source, target = np.append(steps.parent[drafted], merge_parent), np.append(drafted, merge_node)
+def _copies(graphs: Graphs, merge_parent: np.ndarray, merge_node: np.ndarray) -> np.ndarray:
+    """[N] copies of every node in its unrolled graph; all rounds at once, a node once all its parents are counted."""
+    drafted = np.flatnonzero(~graphs.is_root)
+    source, target = np.append(graphs.parent[drafted], merge_parent), np.append(drafted, merge_node)
     order = np.argsort(source, kind="stable")
     source, target = source[order], target[order]
-    out = np.searchsorted(source, np.arange(len(steps.step) + 1))  # edges of row r: out[r] up to out[r + 1]
-    waiting = np.bincount(target, minlength=len(steps.step))
-    copies = steps.is_root.astype(np.float64)
-    ready = np.flatnonzero(steps.is_root)
+    out = np.searchsorted(source, np.arange(len(graphs.round) + 1))  # edges of row r: out[r] up to out[r + 1]
+    waiting = np.bincount(target, minlength=len(graphs.round))
+    copies = graphs.is_root.astype(np.float64)
+    ready = np.flatnonzero(graphs.is_root)
     while ready.size:
         count = out[ready + 1] - out[ready]
         edges = np.repeat(out[ready] - np.cumsum(count) + count, count) + np.arange(count.sum())
@@ -179,54 +179,54 @@ def _copies(steps: Steps, merge_parent: np.ndarray, merge_node: np.ndarray) -> n
 
 
 def _occurrences(frames: Frames) -> pd.DataFrame:
-    """How many nodes end an n-gram and how many of those are shared, by step, n and depth.
+    """How many nodes end an n-gram and how many of those are shared, by round, n and depth.
 
     A node of depth >= n ends one n-gram: its own token and those of its n - 1 nearest ancestors
     along tree edges, drafted tokens only (neither the root's nor the text before it). It is shared
-    if the same n-gram also ends at another node of the step that is neither its ancestor nor its
+    if the same n-gram also ends at another node of the round that is neither its ancestor nor its
     descendant along tree edges.
     """
-    steps = steps_of(frames)
+    graphs = graphs_of(frames)
     counted = []
-    for n, ids in zip(ORDERS, _ngrams(steps, steps.step)):
+    for n, ids in zip(ORDERS, _ngrams(graphs, graphs.round)):
         ends = np.flatnonzero(ids >= 0)
-        rows = pd.DataFrame({"step": steps.step[ends], "depth": steps.depth[ends],
-                             "shared": _has_unrelated_twin(steps, ids, n)[ends]})  # fmt: skip
-        groups = rows.groupby(["step", "depth"])["shared"]
+        rows = pd.DataFrame({"graph": graphs.round[ends], "depth": graphs.depth[ends],
+                             "shared": _has_unrelated_twin(graphs, ids, n)[ends]})  # fmt: skip
+        groups = rows.groupby(["graph", "depth"])["shared"]
         counted.append(groups.agg(occurrences="size", shared="sum").reset_index().assign(n=n))
-    counts = pd.concat(counted, ignore_index=True).sort_values(["step", "n", "depth"], kind="stable")
-    return _about(counts.join(steps.table[["run", "round"]], on="step"), frames)
+    counts = pd.concat(counted, ignore_index=True).sort_values(["graph", "n", "depth"], kind="stable")
+    return _about(counts.join(graphs.table[["run", "round"]], on="graph"), frames)
 
 
-def _ngrams(steps: Steps, scope: np.ndarray) -> Iterator[np.ndarray]:
+def _ngrams(graphs: Graphs, scope: np.ndarray) -> Iterator[np.ndarray]:
     """For each n: [N] the same number for the same n-gram of the same `scope` [N], -1 above depth n."""
-    ids, size = scope, int(steps.token.max(initial=0)) + 1
+    ids, size = scope, int(graphs.token.max(initial=0)) + 1
     for n in ORDERS:
-        ends = np.flatnonzero(steps.depth >= n)
+        ends = np.flatnonzero(graphs.depth >= n)
         longer = np.full(len(ids), -1)
-        longer[ends] = pd.factorize(ids[steps.parent[ends]] * size + steps.token[ends])[0]
+        longer[ends] = pd.factorize(ids[graphs.parent[ends]] * size + graphs.token[ends])[0]
         yield longer
         ids = longer
 
 
-def _has_unrelated_twin(steps: Steps, ids: np.ndarray, n: int) -> np.ndarray:
+def _has_unrelated_twin(graphs: Graphs, ids: np.ndarray, n: int) -> np.ndarray:
     """[N] bool: more nodes carry the node's id than itself, its ancestors and its descendants."""
     carriers = np.bincount(ids[ids >= 0], minlength=1)[ids] * (ids >= 0)
     kin = np.ones(len(ids), dtype=np.int64)
     rows = np.flatnonzero(carriers > 1)
-    ancestors = steps.parent[rows]
+    ancestors = graphs.parent[rows]
     while rows.size:  # one level up for all that are left
         same = ids[ancestors] == ids[rows]
         kin[rows[same]] += 1
         np.add.at(kin, ancestors[same], 1)
-        below = steps.depth[ancestors] > n
-        rows, ancestors = rows[below], steps.parent[ancestors[below]]
+        below = graphs.depth[ancestors] > n
+        rows, ancestors = rows[below], graphs.parent[ancestors[below]]
     return carriers > kin
 
 
-def _top(steps: Steps, rows: np.ndarray, ids: np.ndarray) -> pd.DataFrame:
+def _top(graphs: Graphs, rows: np.ndarray, ids: np.ndarray) -> pd.DataFrame:
     """The listed sequences of one n, `row` being a node that ends each; `ids` name the n-grams that `rows` end."""
-    ends = steps.table[["run", "round"]].iloc[steps.step[rows]].assign(id=ids, row=rows)
+    ends = graphs.table[["run", "round"]].iloc[graphs.round[rows]].assign(id=ids, row=rows)
     seen = ends.groupby("id").agg(run=("run", "first"), row=("row", "first"), count=("row", "size"),
                                   rounds=("round", "nunique"))  # fmt: skip
     seen = seen.sort_values(["count", "rounds", "row"], ascending=[False, False, True])
@@ -236,12 +236,12 @@ def _top(steps: Steps, rows: np.ndarray, ids: np.ndarray) -> pd.DataFrame:
     return seen.assign(in_rounds=in_rounds)
 
 
-def _texts(frames: Frames, steps: Steps, rows: np.ndarray, n: int) -> list[str]:
+def _texts(frames: Frames, graphs: Graphs, rows: np.ndarray, n: int) -> list[str]:
     """The texts of the n-grams that end at `rows`."""
     words = []
     for _ in range(n):
         words.append(frames.nodes["text"].iloc[rows])
-        rows = steps.parent[rows]
+        rows = graphs.parent[rows]
     return ["".join(reversed(parts)) for parts in zip(*words)]
 
 
@@ -290,9 +290,9 @@ def _in_order(rows: pd.DataFrame, frames: Frames, by: list[str]) -> pd.DataFrame
 METRICS: dict[str, Callable[[Frames], pd.DataFrame]] = {
     metric.__name__: metric
     for metric in (
-        redundancy_by_step,
+        redundancy_by_round,
         redundancy_by_run,
-        ngram_overlap_by_step,
+        ngram_overlap_by_round,
         ngram_overlap_by_depth,
         ngram_overlap_by_run,
         ngram_overlap_by_kind,

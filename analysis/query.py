@@ -49,6 +49,7 @@ def _make_views(
             found = f"read_parquet({_literals(files[name])}, filename = true)"
             parts.append(f"SELECT * EXCLUDE filename REPLACE (parse_path(filename, 'system')[-3] AS run) FROM {found}")
         connection.execute(f"CREATE VIEW {name} AS {' UNION ALL '.join(parts)}")
+    connection.execute("CREATE VIEW steps AS SELECT * FROM rounds")  # its name up to schema 3
 
 
 def _close_off(connection: duckdb.DuckDBPyConnection, files: list[str]) -> None:

@@ -62,7 +62,7 @@ class TextReplay:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class WholeRound:
     """One round in full. `recorded`: the node of `drafted`, the atlas's tree, behind each node of `graph`."""
 
     graph: TokenGraph
@@ -94,7 +94,7 @@ class Replayer:
                     wanted.setdefault(number, {}).setdefault(at, set()).update(nodes)
         return wanted
 
-    def step(self, number: int, at: int, spec: MethodSettings) -> Step | None:
+    def round(self, number: int, at: int, spec: MethodSettings) -> WholeRound | None:
         """The round of text `number` that starts behind its first `at` tokens; None where a node is wanted."""
         text = self.atlas.texts[number]
         depth = self._depth(text, at, spec)
@@ -104,7 +104,7 @@ class Replayer:
         if levels is None:
             return None
         tree = graph.flattened(levels, _budget(spec), text.room(at) - 1)
-        return Step(regrowth.graph, tree, _walk(tree, text, at), regrowth.recorded, text.trees[at])
+        return WholeRound(regrowth.graph, tree, _walk(tree, text, at), regrowth.recorded, text.trees[at])
 
     def _depth(self, text: AtlasText, at: int, spec: MethodSettings) -> int:
         """How deep a draft goes there, as in the engine."""
@@ -166,7 +166,7 @@ class _Graph:
             if self.wanted:
                 return None
             self._frontiers.append(one.frontier)
-            one.step()
+            one.grow()
             self._nodes.append(len(one.graph))
             self._merges.append(len(one.graph.merges))
         return min(depth, len(self._frontiers))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.recorded_round import RecordedRound
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,12 @@ class Landmarks:
     shortest: int | None
 
 
-def landmarks(steps: Sequence[RecordedStep]) -> Landmarks:
+def landmarks(rounds: Sequence[RecordedRound]) -> Landmarks:
     """The rounds to jump to; of a run that recorded counts alone there are no rejections to tell."""
-    gain = [(len(step.accepted), -step.drafted_nodes) for step in steps]
+    gain = [(len(round_.accepted), -round_.drafted_nodes) for round_ in rounds]
     return Landmarks(
-        [i for i, step in enumerate(steps) if "merge" in step.origins],
-        [i for i, step in enumerate(steps) if step.rejected],
+        [i for i, round_ in enumerate(rounds) if "merge" in round_.origins],
+        [i for i, round_ in enumerate(rounds) if round_.rejected],
         gain.index(max(gain)) if gain else None,
         gain.index(min(gain)) if gain else None,
     )

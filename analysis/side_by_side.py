@@ -13,49 +13,49 @@ from typing import Any
 
 import pandas as pd
 
-from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.recorded_round import RecordedRound
 from gsd.trace.records import Tally
 
-Steps = Sequence[RecordedStep]
+Rounds = Sequence[RecordedRound]
 COUNTS = {"draft_forwards": "draft forwards", "target_forwards": "target forwards", "drafted_nodes": "drafted nodes",
           "verified_nodes": "verified nodes", "merged": "merges"}  # fmt: skip
 
 
-def ends(steps: Steps) -> list[int]:
+def ends(rounds: Rounds) -> list[int]:
     """New tokens that are committed after each round."""
-    return list(accumulate(len(step.new_tokens) for step in steps))
+    return list(accumulate(len(round_.new_tokens) for round_ in rounds))
 
 
-def round_at(steps: Steps, position: int) -> int:
+def round_at(rounds: Rounds, position: int) -> int:
     """Index of the round that committed the `position`-th new token; the last one where the text is shorter."""
-    return min(bisect_left(ends(steps), position), len(steps) - 1)
+    return min(bisect_left(ends(rounds), position), len(rounds) - 1)
 
 
-def divergence(a: Steps, b: Steps) -> int | None:
+def divergence(a: Rounds, b: Rounds) -> int | None:
     """New tokens that both texts have in common before they differ; None where one begins with the other."""
     pairs = zip(_committed(a), _committed(b))
     return next((count for count, (one, other) in enumerate(pairs) if one != other), None)
 
 
-def boundaries(a: Steps, b: Steps) -> list[int]:
-    """Positions at which a round of either run ends, in order: what one steps through."""
+def boundaries(a: Rounds, b: Rounds) -> list[int]:
+    """Positions at which a round of either run ends, in order: what one goes through."""
     return sorted({*ends(a), *ends(b)})
 
 
-def lanes(a: Steps, b: Steps) -> pd.DataFrame:
+def lanes(a: Rounds, b: Rounds) -> pd.DataFrame:
     """A row for each round of both.
 
     `run` (A or B), `round` (from 0, as in the trace), `start` and `end` (positions), counts, `elapsed_ms`.
     """
-    rows = [row for run, steps in (("A", a), ("B", b)) for row in _lane(run, steps)]
+    rows = [row for run, rounds in (("A", a), ("B", b)) for row in _lane(run, rounds)]
     return pd.DataFrame(rows, columns=["run", "round", "start", "end", "accepted", *COUNTS, "ms", "elapsed_ms"])
 
 
-def so_far(steps: Steps, index: int) -> dict[str, float]:
+def so_far(rounds: Rounds, index: int) -> dict[str, float]:
     """What the rounds up to that one took in all, by words: counts, and measured milliseconds."""
     tally = Tally()
-    for step in steps[: index + 1]:
-        tally.add_recorded(step)
+    for round_ in rounds[: index + 1]:
+        tally.add_recorded(round_)
     totals = tally.totals() | {"merged": tally.merges}  # as a round calls them
     named = {"new_tokens": "tokens", "rounds": "rounds", "mean_acceptance_length": "mean acceptance length", **COUNTS,
              "wall_ms": "measured ms", "tokens_per_s": "tokens per second"}  # fmt: skip
@@ -70,17 +70,17 @@ def differences(a: dict[str, float], b: dict[str, float]) -> pd.DataFrame:
     return table
 
 
-def _lane(run: str, steps: Steps) -> list[dict[str, Any]]:
+def _lane(run: str, rounds: Rounds) -> list[dict[str, Any]]:
     rows, start, elapsed = [], 0, 0.0
-    for index, step in enumerate(steps):
-        end, elapsed = start + len(step.new_tokens), elapsed + step.ms.total
-        counts = {name: getattr(step, name) for name in COUNTS}
-        rows.append({"run": run, "round": index, "start": start, "end": end, "accepted": len(step.accepted),
-                     **counts, "ms": step.ms.total, "elapsed_ms": elapsed})  # fmt: skip
+    for index, round_ in enumerate(rounds):
+        end, elapsed = start + len(round_.new_tokens), elapsed + round_.ms.total
+        counts = {name: getattr(round_, name) for name in COUNTS}
+        rows.append({"run": run, "round": index, "start": start, "end": end, "accepted": len(round_.accepted),
+                     **counts, "ms": round_.ms.total, "elapsed_ms": elapsed})  # fmt: skip
         start = end
     return rows
 
 
-def _committed(steps: Steps) -> Iterator[tuple[int, str]]:
+def _committed(rounds: Rounds) -> Iterator[tuple[int, str]]:
     """Each new token and its text."""
-    return ((token, text) for step in steps for token, text in zip(step.new_tokens, step.new_texts.raw))
+    return ((token, text) for round_ in rounds for token, text in zip(round_.new_tokens, round_.new_texts.raw))

@@ -1,4 +1,4 @@
-"""How alike the hypotheses of a step are, pair by pair. Formulas: docs/metrics.md.
+"""How alike the hypotheses of a round are, pair by pair. Formulas: docs/metrics.md.
 
 A hypothesis is the way from the root (not counted) to a leaf of the verified tree; merging does not
 shorten it, as the tree is the unrolled graph. Two hypotheses that fork late share their first tokens
@@ -31,10 +31,10 @@ _CHUNK = 1 << 13  # pairs compared at a time: what a processor's cache holds
 
 
 def hypothesis_pairs(frames: Frames) -> pd.DataFrame:
-    """Every pair of hypotheses of every step: lcs_ratio = LCS(a, b) / max(|a|, |b|), jaccard = |A ∩ B| / |A ∪ B|.
+    """Every pair of hypotheses of every round: lcs_ratio = LCS(a, b) / max(|a|, |b|), jaccard = |A ∩ B| / |A ∪ B|.
 
     LCS is the length of the longest common subsequence (order kept, gaps allowed); A and B are the
-    sets of the tokens of a and b. A step of H hypotheses has H (H - 1) / 2 rows.
+    sets of the tokens of a and b. A round of H hypotheses has H (H - 1) / 2 rows.
     """
     hypotheses = frames.hypotheses
     left, right = _pairs(hypotheses)
@@ -69,7 +69,7 @@ def similarity_matrix(pairs: pd.DataFrame, run: str, round: int, measure: str = 
 
 
 def _pairs(hypotheses: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the left and of the right hypothesis of each pair; the rows of a step stand together."""
+    """Rows of the left and of the right hypothesis of each pair; the rows of a round stand together."""
     first = np.flatnonzero(hypotheses["hypothesis"].to_numpy() == 0)
     sizes = np.diff(np.append(first, len(hypotheses)))
     corners = {size: np.triu_indices(size, k=1) for size in set(sizes.tolist())}

@@ -46,34 +46,34 @@ def ar_ms_per_token(run: RunTrace) -> float:
     return totals["wall_ms"] / totals["new_tokens"]
 
 
-def speedup_by_step(frames: Frames, ar_ms: Mapping[str, float]) -> pd.DataFrame:
-    """Per-step and cumulative measured speed-up of the runs named in `ar_ms` (run -> ms a token of `ar`).
+def speedup_by_round(frames: Frames, ar_ms: Mapping[str, float]) -> pd.DataFrame:
+    """Per-round and cumulative measured speed-up of the runs named in `ar_ms` (run -> ms a token of `ar`).
 
     speedup(r) = new_tokens(r) · ar_ms / total_ms(r); so far: both sums up to r first. Runs that are not in
     `ar_ms` have no rows. The prompt's own forward is in the first round, and spread over all tokens in `ar`.
     """
-    steps = frames.steps.loc[frames.steps["run"].isin(list(ar_ms)), ["run", "round", "new_tokens", "total_ms"]]
-    plain = steps["new_tokens"] * steps["run"].map(ar_ms).astype(float)
-    sums = steps.assign(ar_ms=plain).groupby("run")[["new_tokens", "total_ms", "ar_ms"]].cumsum()
-    rows = steps.assign(
+    rounds = frames.rounds.loc[frames.rounds["run"].isin(list(ar_ms)), ["run", "round", "new_tokens", "total_ms"]]
+    plain = rounds["new_tokens"] * rounds["run"].map(ar_ms).astype(float)
+    sums = rounds.assign(ar_ms=plain).groupby("run")[["new_tokens", "total_ms", "ar_ms"]].cumsum()
+    rows = rounds.assign(
         ar_ms=plain,
-        speedup=plain / steps["total_ms"],
+        speedup=plain / rounds["total_ms"],
         tokens_so_far=sums["new_tokens"],
         speedup_so_far=sums["ar_ms"] / sums["total_ms"],
     )
     return frames.runs[_ABOUT].merge(rows, on="run")
 
 
-def time_by_phase_and_step(frames: Frames) -> pd.DataFrame:
+def time_by_phase_and_round(frames: Frames) -> pd.DataFrame:
     """Milliseconds of every phase of every round, and their share of the round. The phases sum up to its total."""
-    rows = _phases(frames, ["run", "round"], frames.steps)
+    rows = _phases(frames, ["run", "round"], frames.rounds)
     rows["share"] = rows["ms"] / rows.groupby(["run", "round"])["ms"].transform("sum")
     return rows
 
 
 def time_by_phase(frames: Frames) -> pd.DataFrame:
     """Milliseconds of every phase of every run, in all and a token, and their share of the run's rounds."""
-    sums = frames.steps.groupby("run", sort=False).sum(numeric_only=True).reset_index()
+    sums = frames.rounds.groupby("run", sort=False).sum(numeric_only=True).reset_index()
     rows = _phases(frames, ["run", "new_tokens"], sums)
     rows["ms_per_token"] = rows["ms"] / rows["new_tokens"]
     rows["share"] = rows["ms"] / rows.groupby("run")["ms"].transform("sum")
@@ -89,5 +89,5 @@ def _phases(frames: Frames, by: list[str], times: pd.DataFrame) -> pd.DataFrame:
 
 METRICS: dict[str, Callable[[Frames], pd.DataFrame]] = {
     "time_by_phase": time_by_phase,
-    "time_by_phase_and_step": time_by_phase_and_step,
+    "time_by_phase_and_round": time_by_phase_and_round,
 }

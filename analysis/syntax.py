@@ -96,7 +96,7 @@ def language_of(run: RunTrace) -> str:
 
 
 def _fenced(run: RunTrace) -> str | None:
-    text = b"".join(map(as_bytes, (text for step in run.steps for text in step.new_texts.raw)))
+    text = b"".join(map(as_bytes, (text for round_ in run.rounds for text in round_.new_texts.raw)))
     tags = (found.group(1).decode().lower() for found in re.finditer(rb"^```[ ]*(\w+)", text, re.M))
     named = {tag: language for language, tags in LANGUAGES.items() for tag in tags}
     return next((named[tag] for tag in tags if tag in named), None)
@@ -116,11 +116,11 @@ def drafted_by_syntax(tokens: pd.DataFrame) -> pd.DataFrame:
 
 def _tokens(run: RunTrace) -> dict[str, list[Any]]:
     rows: dict[str, list[Any]] = {"round": [], "token": [], "text": [], "origin": []}
-    for step in run.steps:
-        rows["round"] += [step.round] * len(step.new_tokens)
-        rows["token"] += step.new_tokens
-        rows["text"] += step.new_texts.raw
-        rows["origin"] += step.origins
+    for round_ in run.rounds:
+        rows["round"] += [round_.number] * len(round_.new_tokens)
+        rows["token"] += round_.new_tokens
+        rows["text"] += round_.new_texts.raw
+        rows["origin"] += round_.origins
     return rows
 
 

@@ -12,7 +12,7 @@ from gsd.drafting.graph import ROOT, TokenGraph
 from gsd.drafting.tree import FlatTree, flatten
 from gsd.methods import MethodSettings, drafting
 from gsd.trace.parts import Record
-from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.recorded_round import RecordedRound
 from gsd.trace.records import decision_columns, graph_columns, merge_columns
 
 # After a word: the words that the draft thinks of, with q, the likeliest first.
@@ -39,14 +39,14 @@ SPEC = drafting(width=3, depth=4, frontier=6, merge_context=0, sibling_threshold
 NO_TIME = dict.fromkeys(("draft", "verify", "grow", "flatten", "commit", "other", "total"), 0.0)
 
 
-def toy_round(spec: MethodSettings = SPEC) -> RecordedStep:
+def toy_round(spec: MethodSettings = SPEC) -> RecordedRound:
     """The toy's first round as if it had been recorded; it took no time."""
     graph = _draft(spec)
     tree = flatten(graph, spec.budget, len(TARGET) - 1)
     accepted = _verify(tree)
     behind = [any(tree.merged[j] for j in accepted[: i + 1]) for i in range(len(accepted))]
     new = [WORDS.index(word) for word in TARGET[: len(accepted) + 1]]
-    return RecordedStep.of({
+    return RecordedRound.of({
         "round": 0, "position": 0, "graph": graph_columns(graph, _texts), "merges": merge_columns(graph, _texts),
         "decisions": decision_columns(graph, _texts), "tree": _tree(tree), "accepted": accepted, "new_tokens": new,
         "new_texts": [WORDS[word] for word in new],

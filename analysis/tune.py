@@ -203,7 +203,7 @@ def command(recorded: dict[str, Any], text: AtlasText, row: dict[str, Any]) -> s
     asked.pop("draw", None)  # no option: what runs anew is drawn as this version draws
     usual = {name: RunSpec.model_fields[name].default for name in _DECODING} | SamplingSpec().model_dump()
     given = [*_models(recorded), *_options(asked, usual)]
-    given += ["--in-rows"] if recorded.get("packed") is False else []
+    given += ["--unpacked"] if recorded.get("packed") is False else []
     given += ["--raw"] if text.chat is False else []
     given += ["--prompt", text.given] if text.given is not None else []
     return " ".join(filter(None, ["gsd generate", shlex.join(given), to_paste(row)]))

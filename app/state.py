@@ -1,4 +1,4 @@
-"""What a browser session has open, and its address: `?run=&step=&node=`."""
+"""What a browser session has open, and its address: `?run=&round=&node=`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from gsd.decode.recorded import as_settled
 from gsd.errors import InputError, TraceError
 from gsd.spec import build
 from gsd.trace.form import check_run
-from gsd.trace.read import EventTail, as_step, read_run
-from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.read import EventTail, as_round, read_run
+from gsd.trace.recorded_round import RecordedRound
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class OpenRun:
     folder: Path
     meta: dict[str, Any]
     tail: EventTail
-    steps: list[RecordedStep] = field(default_factory=list)
+    rounds: list[RecordedRound] = field(default_factory=list)
     end: dict[str, Any] | None = None
 
     @classmethod
@@ -51,29 +51,29 @@ class OpenRun:
             if event["type"] == "end":
                 self.end = event
             else:
-                self.steps.append(as_step(event, self.folder, len(self.steps) + 1))
+                self.rounds.append(as_round(event, self.folder, len(self.rounds) + 1))
 
-    def before(self, step: RecordedStep) -> list[int]:
+    def before(self, round_: RecordedRound) -> list[int]:
         """Ids of the tokens up to a round's root, prompt included."""
-        new = (token for one in self.steps for token in one.new_tokens)
-        return [*self.meta["prompt_tokens"], *new][: step.position + 1]
+        new = (token for one in self.rounds for token in one.new_tokens)
+        return [*self.meta["prompt_tokens"], *new][: round_.position + 1]
 
-    def telling_step(self) -> int | None:
+    def telling_round(self) -> int | None:
         """The round to look at first: where the accepted path crossed a merge edge, and then the longest path."""
-        weights = [("merge" in step.origins, len(step.accepted)) for step in self.steps]
+        weights = [("merge" in round_.origins, len(round_.accepted)) for round_ in self.rounds]
         return weights.index(max(weights)) if weights else None
 
 
 @dataclass(slots=True)
 class Session:
-    """One browser tab's state. `step` None follows the newest round of a live run."""
+    """One browser tab's state. `round` None follows the newest round of a live run."""
 
     run: OpenRun | None = None
-    step: int | None = None
+    round: int | None = None
     node: str | None = None
     jobs: list[str] = field(default_factory=list)  # runs that were asked for in one go
     following: bool = False  # each of them is opened as it starts; not once another run was opened by hand
-    before: tuple[OpenRun, int | None, str | None] | None = None  # run, step and node until one of them has started
+    before: tuple[OpenRun, int | None, str | None] | None = None  # run, round and node until one of them has started
     problem: str = ""  # why the run asked for could not be opened
 
 
@@ -90,7 +90,7 @@ def session() -> Session:
 def open_run(name: str) -> None:
     """Open a run by its folder's name, one of those under the runs folder or a sample, and no other."""
     state = st.session_state["session"]
-    state.run, state.step, state.node, state.problem, state.following = None, None, None, "", False
+    state.run, state.round, state.node, state.problem, state.following = None, None, None, "", False
     state.before = None
     entry = find(name)
     if entry is None:
@@ -101,13 +101,13 @@ def open_run(name: str) -> None:
     except TraceError as error:
         state.problem = str(error)
         return
-    state.step = state.run.telling_step()
+    state.round = state.run.telling_round()
 
 
 def follow(folder: Path) -> None:
     """Open the run that has just started, at its newest round; one that is gone again is said to be."""
     state = st.session_state["session"]
-    state.run, state.step, state.node, state.problem, state.before = None, None, None, "", None
+    state.run, state.round, state.node, state.problem, state.before = None, None, None, "", None
     try:
         state.run = OpenRun.read(folder)
     except TraceError as error:
@@ -117,22 +117,22 @@ def follow(folder: Path) -> None:
 def await_runs(jobs: list[str]) -> None:
     """Show these runs as they start, in place of what is open; `go_back` where none of them does."""
     state = session()
-    state.before = (state.run, state.step, state.node) if state.run else None
-    state.run, state.step, state.node, state.problem = None, None, None, ""
+    state.before = (state.run, state.round, state.node) if state.run else None
+    state.run, state.round, state.node, state.problem = None, None, None, ""
     state.jobs, state.following = jobs, True
 
 
 def go_back() -> None:
     """Open again what was open before the runs that were asked for, none of which has come to its first round."""
     state = session()
-    (state.run, state.step, state.node), state.before = state.before, None
+    (state.run, state.round, state.node), state.before = state.before, None
 
 
 def write_address(state: Session, **more: str | None) -> None:
-    """Make the address say what is shown, and whatever `more` a view needs. A live run that is followed has no step."""
+    """Make the address say what is shown, and whatever `more` a view needs. A followed live run has no round."""
     wanted = {
         "run": state.run.name if state.run else None,
-        "step": None if state.step is None else str(state.step + 1),
+        "round": None if state.round is None else str(state.round + 1),
         "node": state.node,
         **more,
     }
@@ -142,7 +142,7 @@ def write_address(state: Session, **more: str | None) -> None:
 
 
 def _go_where_the_address_says(state: Session) -> None:
-    step = st.query_params.get("step", "")
-    if state.run and step.isdecimal() and 1 <= int(step) <= len(state.run.steps):
-        state.step = int(step) - 1
+    round_ = st.query_params.get("round", st.query_params.get("step", ""))  # as older addresses call it
+    if state.run and round_.isdecimal() and 1 <= int(round_) <= len(state.run.rounds):
+        state.round = int(round_) - 1
         state.node = st.query_params.get("node")

@@ -37,7 +37,7 @@ class Held:
 
     quantization: str = "int4"
     packed: bool = True
-    lean: bool = True
+    native: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,9 @@ VARIANTS: dict[str, Variant] = {
     "fixed settings (graph)": Variant(Held(), drafting()),
     "draft in 8 bits": Variant(Held(quantization="int8"), _auto()),
     "draft whole": Variant(Held(quantization="none"), _auto()),
-    "weights in rows": Variant(Held(packed=False), _auto()),
-    "transformers' forward": Variant(Held(lean=False), _auto()),
-    "none of them": Variant(Held("none", packed=False, lean=False), drafting()),
+    "weights unpacked": Variant(Held(packed=False), _auto()),
+    "transformers' forward": Variant(Held(native=False), _auto()),
+    "none of them": Variant(Held("none", packed=False, native=False), drafting()),
 }
 
 
@@ -111,9 +111,9 @@ def _runner(chosen: PairSpec, how: Held, dtype: str) -> Runner:
     draft = ModelSpec(**chosen.draft.model_dump() | {"quantization": how.quantization})
     held = []
     for spec in (chosen.target, draft):
-        key = (spec, how.packed, how.lean)
+        key = (spec, how.packed, how.native)
         if key not in _models:
-            _models[key] = load_model(spec, "cpu", dtype, packed=how.packed, lean=how.lean)
+            _models[key] = load_model(spec, "cpu", dtype, packed=how.packed, native=how.native)
         held.append(_models[key])
     return Runner(*held, load_tokenizer(chosen.target))
 

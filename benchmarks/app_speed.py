@@ -88,8 +88,8 @@ def decoded(runs: Path, settings: dict[str, str]) -> Path:
 
 def nodes(run: Path) -> dict[str, int]:
     """Drafted nodes of a run's rounds."""
-    steps = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
-    drafted = [step["drafted_nodes"] for step in steps if step["type"] == "step"]
+    rounds = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    drafted = [round_["drafted_nodes"] for round_ in rounds if round_["type"] == "round"]
     return {"least": min(drafted), "median": int(statistics.median(drafted)), "most": max(drafted)}
 
 
@@ -120,7 +120,7 @@ def timed(page: Page, what: str, act: Callable[[], None]) -> float:
 
 def opened(page: Page, address: str, run: Path) -> None:
     """The Graph view on a run's second round."""
-    page.goto(f"{address}/graph?run={run.name}&step=2")
+    page.goto(f"{address}/graph?run={run.name}&round=2")
     page.wait_for_selector(".graph-view .node")
     page.wait_for_timeout(SETTLE_MS)
 
@@ -197,10 +197,10 @@ def tokens_per_s(run: Path, act: Callable[[], Any]) -> float:
     """New tokens a second while something is done; the run must not end meanwhile."""
     before, started = len(events(run)), time.perf_counter()
     act()
-    steps, seconds = events(run)[before:], time.perf_counter() - started
-    if not steps or any(step["type"] == "end" for step in steps):
+    rounds, seconds = events(run)[before:], time.perf_counter() - started
+    if not rounds or any(round_["type"] == "end" for round_ in rounds):
         raise SystemExit("the run ended before the measurement did: repeat less")
-    return round(sum(len(step["new_tokens"]) for step in steps) / seconds, 1)
+    return round(sum(len(round_["new_tokens"]) for round_ in rounds) / seconds, 1)
 
 
 def while_decoding(chromium: Browser, page: Page, address: str, shown: Path, repeats: int) -> dict[str, Any]:
@@ -209,10 +209,10 @@ def while_decoding(chromium: Browser, page: Page, address: str, shown: Path, rep
     run = start_long_run(other, address, shown.parent)
     opened(page, address, shown)
 
-    def step() -> None:
+    def round_() -> None:
         report["step_100_nodes_while_decoding"] = repeated(lambda i: stepped(page, i), repeats)
 
-    report["tokens_per_s_looked_at"] = tokens_per_s(run, step)
+    report["tokens_per_s_looked_at"] = tokens_per_s(run, round_)
     for one in (page, other):
         one.goto("about:blank")
     report["tokens_per_s_alone"] = tokens_per_s(run, lambda: time.sleep(ALONE_S))

@@ -31,7 +31,7 @@ SHAPES = {
 }
 ROWS = (1, 2, 4, 8, 16, 32, 256)
 HELD: dict[str, Callable[[nn.Linear], nn.Module]] = {
-    "in rows": lambda linear: linear,
+    "unpacked": lambda linear: linear,
     "packed": PackedLinear,
     "int8": Int8Linear,
     "int4": Int4Linear,

@@ -88,8 +88,8 @@ class Peak:
 
 def _overheads(runner: Runner, spec: RunSpec, prompt: list[int]) -> list[float]:
     """Milliseconds outside the models' forwards of each round but the first."""
-    steps = list(runner.steps(spec, prompt))[1:]
-    return [step.times.total - step.times.draft - step.times.verify for step in steps]
+    rounds = list(runner.rounds(spec, prompt))[1:]
+    return [round_.times.total - round_.times.draft - round_.times.verify for round_ in rounds]
 
 
 def _tensor_bytes() -> int:

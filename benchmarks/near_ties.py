@@ -22,7 +22,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from benchmarks.common import add_out, add_prompts, parser, positive, prompts_of, run_spec, told, write
 from gsd.decode.runner import Runner
-from gsd.lab.peers import StockModels
+from gsd.lab.external import StockModels
 from gsd.machine.environment import machine
 from gsd.methods import drafting
 from gsd.models.hf import HFModel

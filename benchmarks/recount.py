@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.common import told
 from gsd.errors import InputError
-from gsd.lab.bench import best_peer, plain_peer
+from gsd.lab.bench import best_external, plain_external
 from gsd.lab.bench.rows import BASELINE, mean_keys, means_by_kind, ratios
 from gsd.lab.bench.store import COLUMNS, COUNTS, result_of
 from gsd.spec import SamplingSpec
@@ -45,9 +45,9 @@ def counted(result: Result, calls: Path) -> Result:
     found = _rows(calls)
     by_prompt = {one: result_of([row for row in found if row["prompt"] == one], methods) for one in ids}
     results, kinds = list(by_prompt.values()), [one["kind"] for one in result["prompts"]]
-    plain = plain_peer(SamplingSpec(**result["settings"]["sampling"]))
+    plain = plain_external(SamplingSpec(**result["settings"]["sampling"]))
     rows = {name: row | ratios(name, results, kinds, plain) for name, row in result["methods"].items()}
-    return _made(result, rows) | {"best_peer": best_peer(results)}
+    return _made(result, rows) | {"best_external": best_external(results)}
 
 
 def _rows(file: Path) -> list[dict[str, Any]]:
@@ -76,7 +76,7 @@ def regarded(result: Result, file: Path) -> Result:
             **mean_keys("speedup", row["speedups"]),
             **mean_keys("speedup_over_transformers", row["speedups_over_transformers"]),
             "speedup_over_transformers_worst": min(row["speedups_over_transformers"]),
-            **mean_keys("over_best_peer", []),  # its ratios by prompt were not kept
+            **mean_keys("over_best_external", []),  # its ratios by prompt were not kept
             "by_kind": means_by_kind(row["speedups"], kinds),
             "by_kind_over_transformers": means_by_kind(row["speedups_over_transformers"], kinds),
         }

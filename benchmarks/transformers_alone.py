@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM
 from benchmarks.common import add_out, add_prompts, ends, over_prompts, parser, prompts_of, run_spec, told, write
 from gsd.decode.runner import Runner
 from gsd.errors import InputError
-from gsd.lab.peers import PEERS, Peer, StockModels
+from gsd.lab.external import EXTERNAL, External, StockModels
 from gsd.machine.environment import machine
 from gsd.methods import drafting
 from gsd.models.places import located
@@ -42,7 +42,7 @@ def main() -> None:
     for prompt in [prompts[0], *prompts]:  # the first once more, to warm up
         ids = runner.encode(prompt)
         for way in WAYS:
-            benchmarks = Peer(stock, way, spec, runner.eos).generate
+            benchmarks = External(stock, way, spec, runner.eos).generate
             documented = _documented(way, target, draft, given.max_new_tokens)
             ratios[way].append(_ratio(benchmarks, documented, ids, given.repeats))
     report = {way: over_prompts(found[1:]) for way, found in ratios.items()}
@@ -59,7 +59,7 @@ def _as_documented(model: ModelSpec, dtype: torch.dtype) -> torch.nn.Module:
 def _documented(way: str, target: torch.nn.Module, draft: torch.nn.Module, new_tokens: int) -> Decode:
     """A call of `generate` with the options of a way, and none of the checkpoint's own law."""
     options = {"hf-greedy": {}, "hf-assisted": {"assistant_model": draft},
-               "hf-lookup": {"prompt_lookup_num_tokens": PEERS["hf-lookup"].lookup}}[way]  # fmt: skip
+               "hf-lookup": {"prompt_lookup_num_tokens": EXTERNAL["hf-lookup"].lookup}}[way]  # fmt: skip
 
     def decode(prompt: list[int]) -> list[int]:
         ids = torch.tensor([prompt])

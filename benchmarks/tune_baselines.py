@@ -22,7 +22,7 @@ from benchmarks.common import add_prompts, parser, positive, prompts_of, run_spe
 from gsd.config import RunSpec
 from gsd.decode.runner import Runner
 from gsd.lab.bench import measure, summary
-from gsd.lab.peers import PEERS, check_assistant
+from gsd.lab.external import EXTERNAL, check_assistant
 from gsd.machine.environment import machine
 from gsd.methods import PRESETS, MethodSettings, drafting
 
@@ -67,7 +67,7 @@ def contenders(spec: RunSpec, methods: list[str], count: int, seed: int) -> dict
         if method in GRIDS:
             chosen |= drawn(method, count, seed)
             continue
-        for name in PEERS:
+        for name in EXTERNAL:
             if _family(name) == method:
                 check_assistant(name, spec)
                 chosen[name] = plain
@@ -91,7 +91,7 @@ def report(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
 def main() -> None:
     """Measure and print."""
     options = _options()
-    ways = [way for way in WAYS if options.draft_quant != "none" or PEERS[way].assistant != "quantised"]
+    ways = [way for way in WAYS if options.draft_quant != "none" or EXTERNAL[way].assistant != "quantised"]
     methods = options.methods.split(",") if options.methods else [*GRIDS, *ways]
     if unknown := [method for method in methods if method not in (*GRIDS, *WAYS)]:
         raise SystemExit(f"unknown methods {', '.join(unknown)}; choose among {', '.join((*GRIDS, *WAYS))}")
@@ -122,9 +122,9 @@ def _options() -> argparse.Namespace:
 
 
 def _family(setting: str) -> str:
-    """The method of a setting's name; a peer's lengths are one family."""
+    """The method of a setting's name; an external method's lengths are one family."""
     method = setting.partition(" ")[0]
-    return method.rstrip("0123456789").rstrip("-") if method in PEERS else method
+    return method.rstrip("0123456789").rstrip("-") if method in EXTERNAL else method
 
 
 def _said(point: dict[str, Any]) -> str:

@@ -69,7 +69,7 @@ def bench(
     Transformers decodes with models as it loads them, so the target is in memory twice.
     """
     from gsd.lab.bench import methods_to_run
-    from gsd.lab.peers import PEERS, check_assistant
+    from gsd.lab.external import EXTERNAL, check_assistant
 
     sampling = build(SamplingSpec, {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed})
     names = methods_to_run([name.strip() for name in methods.split(",") if name.strip()], sampling)
@@ -81,7 +81,7 @@ def bench(
     for own in drafting.values():
         build(RunSpec, {**shared, "drafting": own})  # each must be able to run with these models
     spec = build(RunSpec, {**shared, "drafting": drafting[BASELINE]})
-    for name in PEERS.keys() & names:
+    for name in EXTERNAL.keys() & names:
         check_assistant(name, spec)
     if resume and csv is None:
         raise InputError("--resume goes on with the calls that a --csv holds: name that file")
@@ -112,11 +112,11 @@ class _Benchmark:
     def run(self, outputs: _Outputs) -> None:
         """Measure prompt by prompt, then report; what is measured when the user interrupts is reported, too."""
         from gsd.lab.bench.store import Kept
-        from gsd.lab.peers import PEERS, check_assistant
+        from gsd.lab.external import EXTERNAL, check_assistant
 
         runner = load(self.spec)
         self.spec = runner.as_decoded(self.spec)
-        for name in PEERS.keys() & self.drafting.keys():
+        for name in EXTERNAL.keys() & self.drafting.keys():
             check_assistant(name, self.spec)  # again: whether the draft is quantised may have been left to be measured
         ids = self._encoded(runner)
         setup = self._setup(runner, ids)
@@ -171,12 +171,12 @@ class _Benchmark:
         return f"{best} is fastest, {ratios[best]:.2f} × {BASELINE}" if best else f"{BASELINE} failed"
 
     def _end(self, kept: Kept) -> None:
-        """Name the lines that were left out; a failure of one of our own methods is a fault, a peer's a result."""
-        from gsd.lab.peers import PEERS
+        """Name the lines that were left out. One of our own methods that fails is a fault, an external one a result."""
+        from gsd.lab.external import EXTERNAL
 
         end_with_broken_lines(self.file)
         failed = {name for result in kept.results.values() for name in result.failures}
-        if failed - PEERS.keys():
+        if failed - EXTERNAL.keys():
             raise typer.Exit(1)
 
     def _encoded(self, runner: Runner) -> list[list[int]]:
@@ -206,7 +206,7 @@ class _Benchmark:
 
     def _setup(self, runner: Runner, ids: list[list[int]]) -> dict[str, Any]:
         """What a result was measured with and on; calls with another setup are not put together with it."""
-        from gsd.lab.peers import PEERS
+        from gsd.lab.external import EXTERNAL
         from gsd.machine.environment import machine
 
         prompts = [[one.id, one.kind, tokens] for one, tokens in zip(self.file.prompts, ids)]
@@ -217,26 +217,26 @@ class _Benchmark:
                          "target": runner.target.describe(),
                          "draft": runner.draft.describe() if runner.draft else None,
                          "methods": list(self.drafting),
-                         "drafting": {name: _as_read(own) for name, own in self.drafting.items() if name not in PEERS},
+                         "drafting": {name: _as_read(it) for name, it in self.drafting.items() if name not in EXTERNAL},
                          "prompts_digest": sha256(json.dumps(prompts).encode()).hexdigest()},
             "machine": machine(runner.target.devices),
         }  # fmt: skip
 
     def _report(self, kept: Kept, setup: dict[str, Any]) -> dict[str, Any]:
-        from gsd.lab.bench import best_peer, plain_peer, summary
+        from gsd.lab.bench import best_external, plain_external, summary
         from gsd.lab.bench.rows import BASELINE
 
         numbers = sorted(kept.results)
         results = [kept.results[number] for number in numbers]
         measured = [self.file.prompts[number] for number in numbers]
         return {
-            "methods": summary(results, [one.kind for one in measured], plain_peer(self.spec.sampling)),
+            "methods": summary(results, [one.kind for one in measured], plain_external(self.spec.sampling)),
             "prompts": [{"id": one.id, "kind": one.kind} for one in measured],
             "prompts_given": len(self.file.prompts),
             "complete": len(measured) == len(self.file.prompts),
             "baseline": BASELINE,
             "mean": "geometric",
-            "best_peer": best_peer(results),
+            "best_external": best_external(results),
             **setup,
             "skipped": [asdict(line) for line in self.file.broken],
         }
@@ -254,12 +254,12 @@ class _Benchmark:
 
 
 def _drafting(names: list[str], preset_name: str | None, settings: list[str]) -> dict[str, MethodSettings]:
-    """Settings of each method: those for all, then its own. A peer's are not used.
+    """Settings of each method: those for all, then its own. An external method's are not used.
 
     A method whose name fixes settings (`paper`) takes only its own on top, not those for all.
     """
     from gsd.lab.bench import OWN
-    from gsd.lab.peers import PEERS
+    from gsd.lab.external import EXTERNAL
 
     shared: dict[str, str] = {}
     own: dict[str, dict[str, str]] = {name: {} for name in names}
@@ -268,14 +268,14 @@ def _drafting(names: list[str], preset_name: str | None, settings: list[str]) ->
         method, dot, name = option.rpartition(".")
         if not equals or (dot and method not in own):
             raise InputError(f"--set {setting!r}: give OPTION=VALUE or METHOD.OPTION=VALUE with a method that is run")
-        if name == "method" or method in PEERS:
+        if name == "method" or method in EXTERNAL:
             raise InputError(f"--set {setting!r}: only the draft settings of our own methods can be set")
         (own[method] if dot else shared)[name.replace("-", "_")] = value
     if unknown := shared.keys() - known().keys():
         raise InputError(f"--set {min(unknown)}: no method reads it; there are {', '.join(known())}")
     made = {}
     for name in names:
-        fixed = dict(OWN[BASELINE] if name in PEERS else OWN[name])
+        fixed = dict(OWN[BASELINE] if name in EXTERNAL else OWN[name])
         method = fixed.pop("method")
         if fixed or name in PRESETS:
             made[name] = options.drafting(None, method, {**fixed, **own[name]}, f"--set {name}.")

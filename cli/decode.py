@@ -102,12 +102,12 @@ class _Decoding:
         tokens = 0
         with progress("tokens", spec.max_new_tokens) as advance:
 
-            def on_step(record: dict[str, Any]) -> None:
+            def on_round(record: dict[str, Any]) -> None:
                 nonlocal tokens
                 tokens += len(record["new_tokens"])
                 advance(to=tokens)
 
-            self._done.append((spec, runner.run(spec, out, on_step=on_step, baseline=baseline)))
+            self._done.append((spec, runner.run(spec, out, on_round=on_round, baseline=baseline)))
 
     def _run_file(self, runner: Runner, out: Path | None, *, baseline: bool) -> None:
         """The prompts of a file: each moves the bar on, and one that cannot be decoded is left out."""

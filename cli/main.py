@@ -18,7 +18,7 @@ from cli.benchmark import bench
 from cli.decode import generate
 from cli.inspect import doctor, pairs
 from cli.output import CLOSED_PIPE, give_up_streams, harmless, prepare_streams
-from cli.runs import export, query, replay
+from cli.runs import export, query, rerun
 from cli.signals import interruptible
 from cli.sweeping import sweep
 from cli.tuning import calibrate, probe, tune
@@ -27,10 +27,13 @@ from gsd.machine.crowd import settle_waits
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 INTERRUPTED = 130  # what typer makes of Ctrl-C
-COMMANDS = (generate, bench, sweep, export, query, replay, probe, calibrate, tune, pairs, doctor)
+COMMANDS = (generate, bench, sweep, export, query, rerun, probe, calibrate, tune, pairs, doctor)
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="GSD lab: graph-structured speculative decoding.")
 for command in COMMANDS:
     app.command()(command)
+# What was called otherwise before goes on working.
+app.command("replay", hidden=True)(rerun)
+FORMER = {"--in-rows": "--unpacked"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     settle_waits()
     prepare_streams()
     try:
-        code = _run(given or ["--help"])
+        code = _run([FORMER.get(one, one) for one in given] or ["--help"])
     except (GsdError, TyperException) as error:
         message = error.format_message() if isinstance(error, TyperException) else str(error)
         return _told(message, error.exit_code)

@@ -64,7 +64,7 @@ DtypeName = Annotated[
 Packed = Annotated[
     bool,
     typer.Option(
-        "--packed/--in-rows",
+        "--packed/--unpacked",
         help="Lay weights out for the CPU's matrix kernels: faster, same text but for near ties in bfloat16.",
     ),
 ]

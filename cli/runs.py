@@ -1,4 +1,4 @@
-"""`gsd export`, `gsd query`, `gsd replay`: what runs hold, for others, and whether it comes out the same again."""
+"""`gsd export`, `gsd query`, `gsd rerun`: what runs hold, for others, and whether it comes out the same again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def export(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
     csv: Annotated[Path | None, typer.Option("--csv", help="Folder for tables, metrics and their columns.")] = None,
     parquet: Annotated[Path | None, typer.Option("--parquet", help="Folder for the tables.")] = None,
-    bundle: Annotated[Path | None, typer.Option("--bundle", help="Zip file that `gsd replay` can run again.")] = None,
+    bundle: Annotated[Path | None, typer.Option("--bundle", help="Zip file that `gsd rerun` can run again.")] = None,
     excel: Excel = False,
     as_json: Json = False,
 ) -> None:
@@ -68,7 +68,7 @@ def query(
         print_table(list(answer.columns), [list(map(str, row)) for row in shown.itertuples(index=False)])
 
 
-def replay(
+def rerun(
     bundle: Annotated[Path, typer.Argument(help="Zip file of `gsd export --bundle`.")],
     named: Load = None,
     trust_remote_code: TrustNamed = False,

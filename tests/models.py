@@ -20,12 +20,12 @@ from transformers import (
 from gsd.decode.engine import Engine
 from gsd.decode.stops import StopRules
 from gsd.drafting.base import Drafter, Parts
-from gsd.drafting.pace import Pace
+from gsd.drafting.planner import Planner
 from gsd.methods import METHODS, MethodSettings
 from gsd.models.base import LanguageModel
 from gsd.models.hf import HFModel
 from gsd.spec import ModelSpec, SamplingSpec
-from gsd.trace.step import Step
+from gsd.trace.round import Round
 
 VOCABULARY = 40
 _SIZES = {
@@ -75,7 +75,7 @@ def adapted(model: PreTrainedModel, name: str = "random") -> HFModel:
     return HFModel(model, ModelSpec(source=name))
 
 
-class StillPace(Pace):
+class StillPlanner(Planner):
     """Costs and rate that no clock moves, so that method auto drafts the same again."""
 
     def __init__(self, rate: float = 0.02) -> None:
@@ -96,23 +96,28 @@ class StillPace(Pace):
 
 
 def make_drafter(
-    draft: LanguageModel | None, settings: MethodSettings, *, vocab_size: int, record: bool, pace: Pace | None = None
+    draft: LanguageModel | None,
+    settings: MethodSettings,
+    *,
+    vocab_size: int,
+    record: bool,
+    planner: Planner | None = None,
 ) -> Drafter:
-    """A method's drafter; `pace` is its memory, where it has one."""
-    return METHODS[settings.method].drafter(settings, Parts(None, draft, vocab_size, record, pace))
+    """A method's drafter; `planner` is its memory, where it has one."""
+    return METHODS[settings.method].drafter(settings, Parts(None, draft, vocab_size, record, planner))
 
 
 def decode(
     target: HFModel, draft: HFModel, prompt: list[int], spec: MethodSettings, sampling: SamplingSpec | None = None,
     count: int = 24, *, detail: bool = True, stops: StopRules | None = None,
-) -> list[Step]:  # fmt: skip
-    """All steps of one text."""
-    drafter = make_drafter(draft, spec, vocab_size=target.vocab_size, record=detail, pace=StillPace())
+) -> list[Round]:  # fmt: skip
+    """All rounds of one text."""
+    drafter = make_drafter(draft, spec, vocab_size=target.vocab_size, record=detail, planner=StillPlanner())
     rule = METHODS[spec.method].rule(spec)
     engine = Engine(target, drafter, rule, sampling or SamplingSpec(), detail=detail)
     return list(engine.decode(prompt, stops or StopRules(count)))
 
 
-def tokens_of(steps: list[Step]) -> list[int]:
+def tokens_of(rounds: list[Round]) -> list[int]:
     """The emitted tokens."""
-    return [token for step in steps for token in step.new_tokens]
+    return [token for round_ in rounds for token in round_.new_tokens]

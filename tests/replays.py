@@ -31,9 +31,9 @@ def random_settings(dice: random.Random, bounds: Bounds) -> MethodSettings:
 def really(runner: Runner, spec: RunSpec) -> tuple[dict[str, int], list[int]]:
     """Counts of a real run, and the accepted tokens of each round."""
     tally, accepted = Tally(), []
-    for step in runner.steps(spec, runner.encode(spec.prompt)):
-        tally.add(step)
-        accepted.append(len(step.accepted))
+    for round_ in runner.rounds(spec, runner.encode(spec.prompt)):
+        tally.add(round_)
+        accepted.append(len(round_.accepted))
     return {name: getattr(tally, name) for name in COUNTS}, accepted
 
 

@@ -35,7 +35,7 @@ def cost_curves(rows: pd.DataFrame) -> go.Figure:
     return made.update_yaxes(rangemode="tozero")
 
 
-def modelled_by_step(rows: pd.DataFrame) -> go.Figure:
+def modelled_by_round(rows: pd.DataFrame) -> go.Figure:
     """Measured and modelled milliseconds of every round of one run."""
     sums = _some(rows).groupby("round")[["measured_ms", "modelled_ms"]].sum()
     made = figure(_ratio(rows), status_of(rows), "round", "time (ms)")
@@ -77,6 +77,6 @@ def _some(rows: pd.DataFrame) -> pd.DataFrame:
 
 FIGURES: dict[str, Callable[[pd.DataFrame], go.Figure]] = {
     "cost_curves": cost_curves,
-    "modelled_by_step": modelled_by_step,
+    "modelled_by_round": modelled_by_round,
     "modelled_by_phase": modelled_by_phase,
 }

@@ -44,7 +44,7 @@ MOST_LINEAR = 20  # times as many unrolled as drafted nodes, for both to be seen
 _SHARE_OF_NGRAMS = "shared n-grams (% of n-grams)"
 
 
-def redundancy_by_step(rows: pd.DataFrame) -> go.Figure:
+def redundancy_by_round(rows: pd.DataFrame) -> go.Figure:
     """Nodes in every round of one run: those drafted, and those that its unrolled graph holds."""
     _check_one_run(rows)
     rows = _drafted(rows)
@@ -79,7 +79,7 @@ def redundancy_by_run(rows: pd.DataFrame) -> go.Figure:
     return made.update_xaxes(type="category")
 
 
-def ngram_overlap_by_step(rows: pd.DataFrame) -> go.Figure:
+def ngram_overlap_by_round(rows: pd.DataFrame) -> go.Figure:
     """Share of n-grams that recur in another hypothesis in every round of one run, a line for each n."""
     _check_one_run(rows)
     return _lines_by_n(rows, "round", figure(_overlap_title(rows), status_of(rows), "round", _SHARE_OF_NGRAMS))
@@ -323,9 +323,9 @@ def _count(number: int, noun: str) -> str:
 FIGURES: dict[str, Callable[..., go.Figure]] = {
     made.__name__: made
     for made in (
-        redundancy_by_step,
+        redundancy_by_round,
         redundancy_by_run,
-        ngram_overlap_by_step,
+        ngram_overlap_by_round,
         ngram_overlap_by_depth,
         ngram_overlap_by_run,
         ngram_overlap_by_kind,

@@ -32,7 +32,7 @@ from gsd.errors import InputError
 _FILLS = dict(zip(PHASES, zip((ORANGE, ACCEPTED, BONUS, MERGED, SKY, GREY), ("/", "", "x", "\\", ".", "-"))))
 
 
-def speedup_by_step(rows: pd.DataFrame) -> go.Figure:
+def speedup_by_round(rows: pd.DataFrame) -> go.Figure:
     """Measured speed-up of every round of one run, and of the run so far."""
     _check_one_run(rows)
     slower = (rows["speedup"] < 1).sum()
@@ -52,7 +52,7 @@ def speedup_by_step(rows: pd.DataFrame) -> go.Figure:
     return whole_ticks(made.update_yaxes(rangemode="tozero"), rows["round"])
 
 
-def time_by_phase_and_step(rows: pd.DataFrame) -> go.Figure:
+def time_by_phase_and_round(rows: pd.DataFrame) -> go.Figure:
     """Measured milliseconds by phase of every round of one run, stacked."""
     _check_one_run(rows)
     sums = rows.groupby("phase")["ms"].sum()
@@ -135,8 +135,8 @@ def _fill(phase: str) -> dict[str, object]:
 
 
 FIGURES: dict[str, Callable[[pd.DataFrame], go.Figure]] = {
-    "speedup_by_step": speedup_by_step,
+    "speedup_by_round": speedup_by_round,
     "speedup_so_far": speedup_so_far,
-    "time_by_phase_and_step": time_by_phase_and_step,
+    "time_by_phase_and_round": time_by_phase_and_round,
     "time_by_phase": time_by_phase,
 }

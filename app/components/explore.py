@@ -14,7 +14,7 @@ from analysis.svg import LIGHT, Tones, svg
 from app.components.graph_view import Frame, Shown, graph_data
 from app.components.theme import follow_theme, page_tones
 from app.state import OpenRun
-from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.recorded_round import RecordedRound
 
 EXPLORER_HEIGHT = 620  # pixels
 _STYLE = """
@@ -55,15 +55,15 @@ _png_button = st.components.v2.component(
 )
 
 
-def downloads(step: RecordedStep, run: OpenRun, face_name: str = GRAPH) -> None:
+def downloads(round_: RecordedRound, run: OpenRun, face_name: str = GRAPH) -> None:
     """One row of buttons: a face of a round that holds its graph, as files for a page, a paper or other tools."""
-    drawn = face(step, face_name, drafted_by(run.meta).depth)
-    picture, title = _picture(step, drawn), f"Round {step.round + 1} of {run.name}, {face_name}"
-    name = f"{run.name}-round-{step.round + 1}-{face_name}"
+    drawn = face(round_, face_name, drafted_by(run.meta).depth)
+    picture, title = _picture(round_, drawn), f"Round {round_.number + 1} of {run.name}, {face_name}"
+    name = f"{run.name}-round-{round_.number + 1}-{face_name}"
     files = [
         ("HTML", "html", "text/html", lambda: _page(picture, title, LIGHT),
          "A page of its own that works offline: drag nodes, zoom, hover."),
-        ("GraphML", "graphml", "application/xml", lambda: graphml(step, drawn),
+        ("GraphML", "graphml", "application/xml", lambda: graphml(round_, drawn),
          "For networkx, igraph, Gephi: tokens, source, q, path q, p and fate of each node, edges with q and n-gram."),
         ("SVG", "svg", "image/svg+xml", lambda: svg(picture, title), "The picture on white, for papers and slides."),
     ]  # fmt: skip
@@ -74,9 +74,9 @@ def downloads(step: RecordedStep, run: OpenRun, face_name: str = GRAPH) -> None:
         _png_button(data={"svg": svg(picture, title), "name": f"{name}.png"}, key="download png", width="content")
 
 
-def explorable(step: RecordedStep) -> None:
+def explorable(round_: RecordedRound) -> None:
     """A round's graph in a frame of its own: its nodes can be dragged and hang on springs."""
-    page = _page(_picture(step, face(step)), f"Round {step.round + 1}", page_tones())
+    page = _page(_picture(round_, face(round_)), f"Round {round_.number + 1}", page_tones())
     follow_theme()
     st.iframe(page, height=EXPLORER_HEIGHT, alt="The graph of this round, to drag about")
 
@@ -87,6 +87,6 @@ def _page(picture: dict[str, Any], title: str, tones: Tones) -> str:
     return explorable_html(picture, title, tones)
 
 
-def _picture(step: RecordedStep, drawn: Face) -> dict[str, Any]:
+def _picture(round_: RecordedRound, drawn: Face) -> dict[str, Any]:
     """All of a face, with nothing selected."""
-    return graph_data(step, run="", frame=Frame.of([step]), show_pruned=False, selected=None, shown=Shown(drawn))
+    return graph_data(round_, run="", frame=Frame.of([round_]), show_pruned=False, selected=None, shown=Shown(drawn))

@@ -9,17 +9,17 @@ import streamlit as st
 from analysis.faces import Face
 from analysis.layout import Room, fitted
 from app.state import OpenRun, session
-from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.recorded_round import RecordedRound
 
 
-def folded(run: OpenRun, step: RecordedStep, whole: Face, room: Room, also: Iterable[int] = ()) -> Face:
+def folded(run: OpenRun, round_: RecordedRound, whole: Face, room: Room, also: Iterable[int] = ()) -> Face:
     """As much of a face as there is room for, with what was opened, what is selected and the graph nodes `also`.
 
     All of it if asked for.
     """
-    if _wanted_whole(run, step):
+    if _wanted_whole(run, round_):
         return whole
-    return fitted(whole, room, _opened(run, step), [*also, *needed(session().node)])
+    return fitted(whole, room, _opened(run, round_), [*also, *needed(session().node)])
 
 
 def needed(node: str | None) -> list[int]:
@@ -27,12 +27,12 @@ def needed(node: str | None) -> list[int]:
     return [int(node[1:])] if node and node[:1] == "n" and node[1:].isdecimal() else []
 
 
-def open_branch(run: OpenRun, step: RecordedStep, id: str) -> None:
+def open_branch(run: OpenRun, round_: RecordedRound, id: str) -> None:
     """Draw what hangs behind the node of that id, too; `+n7` is the pick that asks for it."""
-    _opened(run, step).add(id.removeprefix("+"))
+    _opened(run, round_).add(id.removeprefix("+"))
 
 
-def say_folded(run: OpenRun, step: RecordedStep, drawn: Face) -> None:
+def say_folded(run: OpenRun, round_: RecordedRound, drawn: Face) -> None:
     """How many nodes there are besides those drawn, and the way to see them."""
     if not drawn.hidden:
         return
@@ -40,18 +40,18 @@ def say_folded(run: OpenRun, step: RecordedStep, drawn: Face) -> None:
         shown = drawn.whole - drawn.hidden
         st.caption(f"{shown:,} of {drawn.whole:,} nodes drawn, the likeliest that fit; **+** opens what hangs behind "
                    "one.", width="content")  # fmt: skip
-        if not _wanted_whole(run, step):
+        if not _wanted_whole(run, round_):
             st.button("Draw all", key="draw all", type="tertiary", icon=":material/expand_all:", on_click=_want_whole,
-                      args=(run.name, step.round), help="As a tree, at most the 1,000 likeliest.")  # fmt: skip
+                      args=(run.name, round_.number), help="As a tree, at most the 1,000 likeliest.")  # fmt: skip
 
 
-def _opened(run: OpenRun, step: RecordedStep) -> set[str]:
+def _opened(run: OpenRun, round_: RecordedRound) -> set[str]:
     """The branches of a round that were opened by a click."""
-    return st.session_state.setdefault("opened", {}).setdefault((run.name, step.round), set())
+    return st.session_state.setdefault("opened", {}).setdefault((run.name, round_.number), set())
 
 
-def _wanted_whole(run: OpenRun, step: RecordedStep) -> bool:
-    return st.session_state.get("whole") == (run.name, step.round)
+def _wanted_whole(run: OpenRun, round_: RecordedRound) -> bool:
+    return st.session_state.get("whole") == (run.name, round_.number)
 
 
 def _want_whole(run: str, round: int) -> None:

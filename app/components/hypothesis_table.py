@@ -10,17 +10,17 @@ import streamlit as st
 from analysis.hypotheses import hypothesis_frame
 from analysis.words import PERCENT
 from app.components.rows import table_height
-from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.recorded_round import RecordedRound
 from gsd.trace.texts import visible
 
 END = " ┃ "  # of the accepted part
 
 
 def hypothesis_table(
-    step: RecordedStep, *, selected: int | None, key: str, on_pick: Callable[[list[int]], None]
+    round_: RecordedRound, *, selected: int | None, key: str, on_pick: Callable[[list[int]], None]
 ) -> None:
     """Draw the table, one hypothesis marked; a pick calls `on_pick` with the hypotheses in the order of the rows."""
-    frame = hypothesis_frame(step)
+    frame = hypothesis_frame(round_)
     order = frame["hypothesis"].tolist()
     st.session_state[key] = {"selection": {"rows": [order.index(selected)] if selected is not None else []}}
     shown = pd.DataFrame({

@@ -25,8 +25,8 @@ def figures(run: OpenRun) -> dict[str, Any]:
     if run.end and run.end["totals"]:
         return run.end["totals"]
     tally = Tally()
-    for step in run.steps:
-        tally.add_recorded(step)
+    for round_ in run.rounds:
+        tally.add_recorded(round_)
     return tally.totals()
 
 

@@ -12,21 +12,21 @@ import streamlit as st
 from analysis.faces import face, fates
 from analysis.words import PERCENT
 from app.components.rows import table_height
-from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.recorded_round import RecordedRound
 
 
-def node_frame(step: RecordedStep) -> pd.DataFrame:
+def node_frame(round_: RecordedRound) -> pd.DataFrame:
     """One row per graph node: token, fate, depth, q, p, path q, source, merge edges into it, copies verified."""
-    graph, tree = step.graph, step.tree
+    graph, tree = round_.graph, round_.tree
     nodes = range(len(graph))
-    target = {node: tree.target_logp[i] for node, i in enumerate(face(step).flat) if i > 0}
-    merges, copies = Counter(step.merges.nodes), Counter(tree.nodes)
+    target = {node: tree.target_logp[i] for node, i in enumerate(face(round_).flat) if i > 0}
+    merges, copies = Counter(round_.merges.nodes), Counter(tree.nodes)
     return pd.DataFrame({
         "node": list(nodes),
         "token": graph.texts.visible,
-        "fate": fates(step, face(step)),
+        "fate": fates(round_, face(round_)),
         "depth": graph.depths,
-        "q": [None if logq is None else math.exp(logq) for logq in step.draft_logq],
+        "q": [None if logq is None else math.exp(logq) for logq in round_.draft_logq],
         "p": [_share(target[node]) if node in target else None for node in nodes],
         "path_q": [_share(logq) for logq in graph.path_logq],
         "source": graph.sources,
@@ -35,10 +35,10 @@ def node_frame(step: RecordedStep) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def node_table(step: RecordedStep, *, selected: int | None, key: str, on_pick: Callable[[], None]) -> None:
+def node_table(round_: RecordedRound, *, selected: int | None, key: str, on_pick: Callable[[], None]) -> None:
     """Draw the table with the selected node's row marked; picking a row calls `on_pick`."""
     st.session_state[key] = {"selection": {"rows": [] if selected is None else [selected]}}
-    share, frame = {"format": PERCENT}, node_frame(step)
+    share, frame = {"format": PERCENT}, node_frame(round_)
     frame[["q", "path_q", "p"]] *= 100
     st.dataframe(
         frame, key=key, on_select=on_pick, selection_mode="single-row", hide_index=True,

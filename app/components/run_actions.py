@@ -100,8 +100,8 @@ def _pin(name: str | None) -> None:
 
 def _address(run: OpenRun) -> dict[str, str]:
     state = session()
-    step = {} if state.step is None else {"step": str(state.step + 1)}
-    return {"run": run.name, **step, **({"node": state.node} if state.node else {})}
+    shown = {} if state.round is None else {"round": str(state.round + 1)}
+    return {"run": run.name, **shown, **({"node": state.node} if state.node else {})}
 
 
 def _flat(meta: dict[str, Any]) -> dict[str, Any]:

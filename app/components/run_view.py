@@ -15,11 +15,11 @@ from app.components.graph_view import SMALL, Frame, Shown, graph_data, graph_vie
 from app.components.metrics import metrics
 from app.components.node_table import node_table
 from app.components.run_actions import changes, compared_with, run_actions
-from app.components.stepper import go, round_line, shown_step, step_buttons
+from app.components.stepper import go, round_buttons, round_line, shown_round
 from app.components.token_text import text_data, token_text
 from app.state import OpenRun, Session, session
 from gsd.methods import METHODS, settings_of
-from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.recorded_round import RecordedRound
 
 STAGE_HEIGHT = 420  # pixels of the graph beside the text, at most
 HINT = '<p class="hint">Click a node or a dashed merge edge to read about it. ← and → step through the rounds.</p>'
@@ -31,18 +31,20 @@ def run_view(*, live: bool) -> None:
     state = session()
     run = state.run
     _head(run, live)
-    index = shown_step(state)
+    index = shown_round(state)
     with st.container(key="opened-run"), st.container(key="stage"):
         with st.container(key="stage-text"):
-            token_text(text_data(run.name, run.meta["spec"]["prompt"]["prompt"], run.steps, selected=index, live=live),
+            token_text(text_data(run.name, run.meta["spec"]["prompt"]["prompt"], run.rounds, selected=index, live=live),
                        key=TEXT, on_pick=_pick_round)  # fmt: skip
-        if run.steps:
+        if run.rounds:
             with st.container(key="stage-round"):
                 _round(state, run, index)
         with st.container(key="stage-figures"):
             _figures(run)
-    if run.steps and run.steps[index].detailed:
-        node_table(run.steps[index], selected=_selected_row(state.node, run.steps[index]), key=TABLE, on_pick=_pick_row)
+    if run.rounds and run.rounds[index].detailed:
+        node_table(
+            run.rounds[index], selected=_selected_row(state.node, run.rounds[index]), key=TABLE, on_pick=_pick_row
+        )
 
 
 def _figures(run: OpenRun) -> None:
@@ -54,7 +56,7 @@ def _figures(run: OpenRun) -> None:
 
 def _head(run: OpenRun, live: bool) -> None:
     spec = run.meta["spec"]
-    new = sum(len(step.new_tokens) for step in run.steps)
+    new = sum(len(round_.new_tokens) for round_ in run.rounds)
     parts = [f"{new:,} of at most {spec['max_new_tokens']:,} tokens", *drafted_with(spec["drafting"]),
              spec["pair"] or spec["target"]["source"], f"temperature {spec['sampling']['temperature']:g}",
              run.meta["target"]["device"], run.meta["target"]["dtype"]]  # fmt: skip
@@ -105,35 +107,35 @@ def _condition(run: OpenRun, live: bool) -> None:
 def _round(state: Session, run: OpenRun, index: int) -> None:
     """The graph of a round, and below it what is selected, or else the round, in words."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="stepper"):
-        step_buttons(run, index)
+        round_buttons(run, index)
         round_line(run, index)
     _graph(run, index)
-    step = run.steps[index]
-    if step.detailed:
-        found = explain(step, run.meta, state.node or "", run.before(step))
-        st.html(as_html(found) if found else as_html(story(step, run.meta)) + HINT)
+    round_ = run.rounds[index]
+    if round_.detailed:
+        found = explain(round_, run.meta, state.node or "", run.before(round_))
+        st.html(as_html(found) if found else as_html(story(round_, run.meta)) + HINT)
 
 
 def _graph(run: OpenRun, index: int) -> None:
     """The graph of one round; a click selects (`session().node`)."""
-    step = run.steps[index]
-    if not step.detailed:
+    round_ = run.rounds[index]
+    if not round_.detailed:
         st.info("This run recorded counts and times only, so there is no graph. Tick “Record every node” before a run.")
         return
-    drawn = folded(run, step, face(step), SMALL)
+    drawn = folded(run, round_, face(round_), SMALL)
     graph_view(
-        graph_data(step, run=run.name, frame=Frame.of([step], STAGE_HEIGHT), selected=session().node,
+        graph_data(round_, run=run.name, frame=Frame.of([round_], STAGE_HEIGHT), selected=session().node,
                    show_pruned=st.session_state.get("show_pruned", False), shown=Shown(drawn)),
         key=GRAPH, on_pick=_pick_in_graph,
     )  # fmt: skip
-    say_folded(run, step, drawn)
+    say_folded(run, round_, drawn)
 
 
-def _selected_row(node: str | None, step: RecordedStep) -> int | None:
+def _selected_row(node: str | None, round_: RecordedRound) -> int | None:
     """The table's row of a selected graph node; other things have none."""
     if node is None or not node.startswith("n") or not node[1:].isdecimal():
         return None
-    return int(node[1:]) if int(node[1:]) < len(step.graph) else None
+    return int(node[1:]) if int(node[1:]) < len(round_.graph) else None
 
 
 def _pick_round() -> None:
@@ -144,10 +146,10 @@ def _pick_round() -> None:
 def _pick_in_graph() -> None:
     """A selection holds the round still, so that a live run does not draw over it."""
     state = session()
-    state.step = shown_step(state)
+    state.round = shown_round(state)
     if picked := st.session_state[GRAPH].get("pick"):
         if (picked["id"] or "").startswith("+"):
-            open_branch(state.run, state.run.steps[state.step], picked["id"])
+            open_branch(state.run, state.run.rounds[state.round], picked["id"])
         else:
             state.node = picked["id"]
 
@@ -156,6 +158,6 @@ def _pick_row() -> None:
     state = session()
     rows = st.session_state[TABLE]["selection"]["rows"]
     row = rows[0] if rows else None
-    if row == _selected_row(state.node, state.run.steps[shown_step(state)]):
+    if row == _selected_row(state.node, state.run.rounds[shown_round(state)]):
         return  # nobody clicked: a table whose rows change with the round says again what it was told
-    state.step, state.node = shown_step(state), None if row is None else f"n{row}"
+    state.round, state.node = shown_round(state), None if row is None else f"n{row}"

@@ -11,13 +11,13 @@ import streamlit as st
 
 from analysis.load import Frames, of_round
 from analysis.words import plain
-from app.components.stepper import round_line, shown_step, step_buttons
+from app.components.stepper import round_buttons, round_line, shown_round
 from app.library import entries, frames, labels, version
 from app.state import OpenRun, session
 from gsd.errors import TraceError
 
-Kind = Literal["step", "run", "runs"]
-WORDS: dict[Kind, str] = {"step": "This round", "run": "This run", "runs": "Several runs"}
+Kind = Literal["round", "run", "runs"]
+WORDS: dict[Kind, str] = {"round": "This round", "run": "This run", "runs": "Several runs"}
 WHOLE_RUN: Kind = "run"  # unless chosen otherwise
 SCOPE, RUNS, TAB = "scope", "runs", "tab"  # names in the address; the first two are widget keys as well
 KEPT_TABLES = 256
@@ -47,7 +47,7 @@ class Scope:
         return cls(kind, names, round, part, version(names), marked)
 
     def whole(self) -> Scope:
-        """All rounds of the runs, that of a step marked among them."""
+        """All rounds of the runs, that of a round marked among them."""
         return Scope.of(self.kind, self.names, marked=self.round)
 
     def together(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -69,11 +69,11 @@ def scope_bar(run: OpenRun) -> Scope:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="scope-bar"):
         kind = st.segmented_control("Scope", WORDS, key=SCOPE, format_func=WORDS.get, required=True,
                                     persist_state="session", label_visibility="collapsed")  # fmt: skip
-        if kind == "step" and run.steps:
-            step_buttons(run, shown_step(session()))
-            round_line(run, shown_step(session()))
+        if kind == "round" and run.rounds:
+            round_buttons(run, shown_round(session()))
+            round_line(run, shown_round(session()))
     names = _several(run) if kind == "runs" else (run.name,)
-    round = run.steps[shown_step(session())].round if kind == "step" and run.steps else None
+    round = run.rounds[shown_round(session())].number if kind == "round" and run.rounds else None
     try:
         return Scope.of(kind, names, round)
     except TraceError as error:

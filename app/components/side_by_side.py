@@ -59,9 +59,9 @@ def pick_two() -> Pair | None:
 
 def side_by_side(a: OpenRun, b: OpenRun) -> None:
     """Both texts as lanes of rounds, both rounds at the chosen position, and what they took up to there."""
-    rows = lanes(a.steps, b.steps)
+    rows = lanes(a.rounds, b.rounds)
     same = _prompt(a).given() == _prompt(b).given() and a.meta["prompt_tokens"] == b.meta["prompt_tokens"]
-    differ_at = divergence(a.steps, b.steps) if same else 0
+    differ_at = divergence(a.rounds, b.rounds) if same else 0
     _place_slider(a, b)
     _tell(a, b, same, differ_at)
     chart(figures.rounds(rows, st.session_state[POSITION], differ_at), rows, name="rounds", on_pick=_take_block)
@@ -152,7 +152,7 @@ def _read(a: str, b: str) -> Pair | None:
         except TraceError as error:
             st.error(plain(f"{side}: {error}"))
             return None
-        if not run.steps:
+        if not run.rounds:
             st.info(f"{side} has no round yet. Choose another run.")
             return None
         found.append(run)
@@ -161,7 +161,7 @@ def _read(a: str, b: str) -> Pair | None:
 
 def _place_slider(a: OpenRun, b: OpenRun) -> None:
     """At first in the middle of the text, or where the address says; never beyond the longer text."""
-    last = max(ends(a.steps)[-1], ends(b.steps)[-1])
+    last = max(ends(a.rounds)[-1], ends(b.rounds)[-1])
     asked = st.query_params.get("at", "")
     start = int(asked) if asked.isdecimal() else st.session_state.get("kept position", last // 2)
     wanted = st.session_state.get(POSITION, start)
@@ -170,7 +170,7 @@ def _place_slider(a: OpenRun, b: OpenRun) -> None:
 
 def _navigation(a: OpenRun, b: OpenRun) -> Place:
     """The slider over positions, and from one end of a round to the next by arrow keys."""
-    stops = boundaries(a.steps, b.steps)
+    stops = boundaries(a.rounds, b.rounds)
     position = st.session_state[POSITION]
     before = max((stop for stop in stops if stop < position), default=None)
     behind = min((stop for stop in stops if stop > position), default=None)
@@ -182,7 +182,7 @@ def _navigation(a: OpenRun, b: OpenRun) -> Place:
         st.slider("Position in the text", 1, max(stops[-1], 2), key=POSITION,
                   help="New tokens committed. Both runs are shown in the round that committed this one.")  # fmt: skip
     st.session_state["kept position"] = position
-    return Place(position, round_at(a.steps, position), round_at(b.steps, position))
+    return Place(position, round_at(a.rounds, position), round_at(b.rounds, position))
 
 
 def _go(position: int) -> None:
@@ -227,34 +227,34 @@ def _span(text: str) -> str:
 
 
 def _tokens(run: OpenRun) -> list[str]:
-    return [text for step in run.steps for text in step.new_texts.raw]
+    return [text for round_ in run.rounds for text in round_.new_texts.raw]
 
 
 def _side(side: str, run: OpenRun, index: int, position: int) -> None:
     """One run's round at the position: its words, the tokens up to there, its graph."""
-    step = run.steps[index]
+    round_ = run.rounds[index]
     drafting = run.meta["spec"]["drafting"]
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f"**{side}** · {plain(find(run.name).label)}", width="content")
         if st.button("Graph", key=f"large {side}", icon=":material/account_tree:", type="tertiary",
                      help="This round, large."):  # fmt: skip
-            open_in_graph(run.name, step.round)
-    status, last = run.end["status"] if run.end else "incomplete", ends(run.steps)[-1]
+            open_in_graph(run.name, round_.number)
+    status, last = run.end["status"] if run.end else "incomplete", ends(run.rounds)[-1]
     words = [] if status == "complete" else [f"This run is {status}."]
     words += [f"Its text ends at position {last}; the last round is shown."] if position > last else []
     if words:
         st.caption(" ".join(words))
-    round_line(run, index, f"{drafting['method']}: {outcome(step)}, {step.ms.total:,.1f} ms")
-    if not step.detailed:
+    round_line(run, index, f"{drafting['method']}: {outcome(round_)}, {round_.ms.total:,.1f} ms")
+    if not round_.detailed:
         st.info("This run recorded counts and times only, so there is no graph.")
         return
     round_shown = (run.name, index)
     shown_for, node = st.session_state.get(f"picked {side}", (round_shown, None))
     node = node if shown_for == round_shown else None
-    graph_view(graph_data(step, run=run.name, frame=Frame.of([step], GRAPH_HEIGHT), show_pruned=False, selected=node,
-                          shown=Shown(manageable(step))),
+    frame, shown = Frame.of([round_], GRAPH_HEIGHT), Shown(manageable(round_))
+    graph_view(graph_data(round_, run=run.name, frame=frame, show_pruned=False, selected=node, shown=shown),
                key=f"graph {side}", on_pick=lambda: _picked(side, round_shown))  # fmt: skip
-    st.html(as_html(tell(step, run.meta, node, run.before(step))))
+    st.html(as_html(tell(round_, run.meta, node, run.before(round_))))
 
 
 def _picked(side: str, round_shown: tuple[str, int]) -> None:
@@ -277,12 +277,12 @@ def _table(a: OpenRun, b: OpenRun, place: Place, columns: list[str] | None = Non
     """What both took as sums over their rounds; `columns` where not all can be told."""
     with st.container(border=True):
         whole = st.segmented_control("Up to", ["here", "the end"], key="compare up to", default="here", required=True)
-        at = (place.a, place.b) if whole == "here" else (len(a.steps) - 1, len(b.steps) - 1)
-        table = differences(so_far(a.steps, at[0]), so_far(b.steps, at[1]))
+        at = (place.a, place.b) if whole == "here" else (len(a.rounds) - 1, len(b.rounds) - 1)
+        table = differences(so_far(a.rounds, at[0]), so_far(b.rounds, at[1]))
         table = table[columns] if columns else table
         number = st.column_config.NumberColumn(format="%.4g")
         st.dataframe(table, key="differences", hide_index=True, placeholder="–", height="content",
                      column_config={name: number for name in table.columns[1:]})  # fmt: skip
         if columns is None:
-            uneven = whole != "here" and ends(a.steps)[-1] != ends(b.steps)[-1]
+            uneven = whole != "here" and ends(a.rounds)[-1] != ends(b.rounds)[-1]
             st.caption(f"{DIFFERENCES}{UNEVEN if uneven else ''}")

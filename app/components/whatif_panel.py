@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from analysis.step_whatif import Changed, Counts, StepReplay, Uncovered
+from analysis.round_whatif import Changed, Counts, RoundReplay, Uncovered
 from analysis.words import plain, setting
 from app.state import OpenRun
 from gsd.errors import InputError
@@ -30,15 +30,15 @@ OF_AUTO = (
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _replay(name: str, index: int, rounds: int, _run: OpenRun) -> StepReplay:
+def _replay(name: str, index: int, rounds: int, _run: OpenRun) -> RoundReplay:
     """`rounds`: a run that grows says more of how its text goes on."""
-    return StepReplay(_run.meta, _run.steps, index)
+    return RoundReplay(_run.meta, _run.rounds, index)
 
 
 def what_if(run: OpenRun, index: int) -> Changed | None:
     """Draw the controls and their effect; None where nothing differs from the recording or it cannot say."""
     try:
-        replay = _replay(run.name, index, len(run.steps), run)
+        replay = _replay(run.name, index, len(run.rounds), run)
     except InputError as error:
         st.info(plain(str(error)))
         return None
@@ -59,7 +59,7 @@ def what_if(run: OpenRun, index: int) -> Changed | None:
     return found if covered and not (replay.as_recorded and spec == replay.start) else None
 
 
-def _controls(place: str, replay: StepReplay) -> MethodSettings:
+def _controls(place: str, replay: RoundReplay) -> MethodSettings:
     """Sliders, by default where the run had them."""
     chosen: dict[str, Any] = {}
     spec = replay.start

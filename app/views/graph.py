@@ -9,8 +9,8 @@ import streamlit as st
 from analysis.explain import Explanation, as_html, drafted_by, explain, story
 from analysis.faces import GRAPH, TREE, VERIFIED, Face, face, fates, route
 from analysis.hypotheses import through
+from analysis.round_whatif import Changed
 from analysis.rounds import Landmarks, after, landmarks
-from analysis.step_whatif import Changed
 from app.components.explore import downloads, explorable
 from app.components.folded import folded, needed, open_branch, say_folded
 from app.components.graph_view import Frame, Shown, graph_data, large_graph_view, room_of
@@ -18,11 +18,11 @@ from app.components.hypothesis_table import hypothesis_table
 from app.components.node_table import node_table
 from app.components.page import head, opened
 from app.components.round_strip import round_strip, strip_data
-from app.components.stepper import go, outcome, round_line, shown_step, step_buttons
+from app.components.stepper import go, outcome, round_buttons, round_line, shown_round
 from app.components.whatif_panel import what_if
 from app.engine_client import engine
 from app.state import OpenRun, Session, session, write_address
-from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.recorded_round import RecordedRound
 
 LIVE_EVERY_S = 1.0
 HEIGHT = "clamp(380px, calc(100vh - 450px), 900px)"  # at most what the window leaves below head, strip and buttons
@@ -49,12 +49,12 @@ def _round(live: bool) -> None:
     run.poll()
     if live and (run.end or not engine().writing(run.folder)):
         st.rerun()  # nothing more will come
-    if not run.steps:
+    if not run.rounds:
         st.info("This run has no round yet.")
         return
-    index = shown_step(state)
+    index = shown_round(state)
     chosen = _navigation(run, index)
-    if not run.steps[index].detailed:
+    if not run.rounds[index].detailed:
         st.info("This run recorded counts and times only, so there is no graph to see. Tick “Record every node” in the "
                 "Playground before a run, or open a sample above.")  # fmt: skip
     else:
@@ -68,25 +68,25 @@ def _round(live: bool) -> None:
 
 def _navigation(run: OpenRun, index: int) -> str:
     """The strip of rounds, the buttons, and the switch of faces, which is returned."""
-    round_strip(strip_data(run.name, run.steps, index), key=STRIP, on_pick=_pick_round)
+    round_strip(strip_data(run.name, run.rounds, index), key=STRIP, on_pick=_pick_round)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="stepper"):
-        step_buttons(run, index)
-        _jumps(_landmarks(run.name, len(run.steps), run), index)
+        round_buttons(run, index)
+        _jumps(_landmarks(run.name, len(run.rounds), run), index)
         st.space("stretch")
         with st.container(horizontal=True, width="content", key="toggles"):
             _toggles()
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="faces"):
         chosen = _face()
-        recorded = st.session_state["what_if"] and run.steps[index].detailed
+        recorded = st.session_state["what_if"] and run.rounds[index].detailed
         if not st.session_state["what_if"]:
-            _say_alike(run.steps[index])
-        round_line(run, index, f"as recorded: {outcome(run.steps[index])}" if recorded else None)
+            _say_alike(run.rounds[index])
+        round_line(run, index, f"as recorded: {outcome(run.rounds[index])}" if recorded else None)
     return chosen
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
 def _landmarks(name: str, rounds: int, _run: OpenRun) -> Landmarks:
-    return landmarks(_run.steps[:rounds])
+    return landmarks(_run.rounds[:rounds])
 
 
 def _jumps(marks: Landmarks, index: int) -> None:
@@ -119,9 +119,9 @@ def _face() -> str:
                                 label_visibility="collapsed")  # fmt: skip
 
 
-def _say_alike(step: RecordedStep) -> None:
+def _say_alike(round_: RecordedRound) -> None:
     """Of a round that looks the same in all its faces."""
-    if step.detailed and step.drafted_nodes == step.verified_nodes > 0 and not step.merged:
+    if round_.detailed and round_.drafted_nodes == round_.verified_nodes > 0 and not round_.merged:
         st.caption("No merge, all verified: the faces are alike.", width="content")
 
 
@@ -133,49 +133,49 @@ def _depth(run: OpenRun) -> int:
 
 
 def _picture(state: Session, run: OpenRun, index: int, chosen: str) -> None:
-    step, changed = run.steps[index], None
+    round_, changed = run.rounds[index], None
     with st.container(key="picture"):
         left, right = st.columns([13, 6], gap="medium")
     with right, st.container(key="beside"):
         if st.session_state["what_if"]:
             with st.container(border=True, key="settings"):
                 changed = what_if(run, index)
-        st.html(as_html(_words(state, run, step, changed)))
+        st.html(as_html(_words(state, run, round_, changed)))
     with left:
-        _draw(state, run, changed.step if changed else step, chosen, changed)
+        _draw(state, run, changed.round if changed else round_, chosen, changed)
 
 
-def _draw(state: Session, run: OpenRun, step: RecordedStep, chosen: str, changed: Changed | None) -> None:
-    whole = face(step, chosen, _depth(run))
+def _draw(state: Session, run: OpenRun, round_: RecordedRound, chosen: str, changed: Changed | None) -> None:
+    whole = face(round_, chosen, _depth(run))
     if changed:  # what is drawn as recorded, so that it stays where it is, and what is new
         gained = [node for node, mark in enumerate(changed.marks) if mark == "gained"]
-        kept = [*_drawn_as_recorded(run, step, chosen), *gained]
-        drawn = folded(run, step, whole, replace(room_of(PICTURE), nodes=0), kept)
+        kept = [*_drawn_as_recorded(run, round_, chosen), *gained]
+        drawn = folded(run, round_, whole, replace(room_of(PICTURE), nodes=0), kept)
     else:
-        drawn = folded(run, step, whole, room_of(PICTURE))
-    path = [] if changed and not needed(state.node) else _path(drawn, step, state.node)
+        drawn = folded(run, round_, whole, room_of(PICTURE))
+    path = [] if changed and not needed(state.node) else _path(drawn, round_, state.node)
     large_graph_view(
-        graph_data(step, run=run.name, frame=Frame.of([step], HEIGHT), selected=state.node,
+        graph_data(round_, run=run.name, frame=Frame.of([round_], HEIGHT), selected=state.node,
                    show_pruned=st.session_state["show_pruned"] and changed is None,
                    shown=Shown(drawn, changed.marks if changed else (), path)),
         key=PICTURE, on_pick=_pick_in_picture,
     )  # fmt: skip
-    say_folded(run, step, drawn)
+    say_folded(run, round_, drawn)
 
 
-def _drawn_as_recorded(run: OpenRun, step: RecordedStep, chosen: str) -> list[int]:
-    recorded = next(one for one in run.steps if one.round == step.round)
+def _drawn_as_recorded(run: OpenRun, round_: RecordedRound, chosen: str) -> list[int]:
+    recorded = next(one for one in run.rounds if one.round == round_.number)
     return folded(run, recorded, face(recorded, chosen, _depth(run)), room_of(PICTURE)).nodes
 
 
-def _path(drawn: Face, step: RecordedStep, node: str | None) -> list[int]:
+def _path(drawn: Face, round_: RecordedRound, node: str | None) -> list[int]:
     """What to bring out: the hypothesis selected, or the way to the node selected, as far as it is drawn."""
     kind, number = (node or " ")[0], (node or "")[1:]
     if not number.isdecimal():
         return []
     if kind == "h":
-        ends = step.tree.leaves
-        return route(drawn, step, ends[int(number)]) if int(number) < len(ends) else []
+        ends = round_.tree.leaves
+        return route(drawn, round_, ends[int(number)]) if int(number) < len(ends) else []
     found = [i for i, one in enumerate(drawn.nodes) if kind == "n" and one == int(number)]
     path = found[:1]
     while path and path[-1]:
@@ -183,25 +183,25 @@ def _path(drawn: Face, step: RecordedStep, node: str | None) -> list[int]:
     return path[::-1]
 
 
-def _words(state: Session, run: OpenRun, step: RecordedStep, changed: Changed | None) -> Explanation:
+def _words(state: Session, run: OpenRun, round_: RecordedRound, changed: Changed | None) -> Explanation:
     """What is selected, or else the round; under other settings first what they change about it."""
-    meta, node, before = run.meta, state.node or "", run.before(step)
-    found = explain(step, meta, node, before)
+    meta, node, before = run.meta, state.node or "", run.before(round_)
+    found = explain(round_, meta, node, before)
     if changed and needed(node):
         found = _under_changed(changed, *needed(node), found) or found
     elif changed and node[:1] in ("m", "b"):  # merge edges and the bonus are those drawn
-        found = explain(changed.step, meta, node)
-    told = story(step, meta)
+        found = explain(changed.round, meta, node)
+    told = story(round_, meta)
     return found or (replace(told, heading=f"As recorded: {told.heading}") if st.session_state["what_if"] else told)
 
 
 def _under_changed(changed: Changed, node: int, found: Explanation | None) -> Explanation | None:
-    graph = changed.step.graph
+    graph = changed.round.graph
     if node >= len(graph):
         return None
     found = found or Explanation(f"{graph.texts.html[node]} <i>not in the recording</i>", [],
                                  {"q": graph.logq[node], "path q": graph.path_logq[node]})  # fmt: skip
-    fate = "not drafted" if changed.marks[node] == "lost" else fates(changed.step, face(changed.step))[node]
+    fate = "not drafted" if changed.marks[node] == "lost" else fates(changed.round, face(changed.round))[node]
     return replace(found, paragraphs=[f"<b>With the settings above: {fate}.</b>", *found.paragraphs])
 
 
@@ -209,27 +209,27 @@ def _under_changed(changed: Changed, node: int, found: Explanation | None) -> Ex
 
 
 def _below(state: Session, run: OpenRun, index: int, chosen: str) -> None:
-    step = run.steps[index]
+    round_ = run.rounds[index]
     hypotheses, nodes, more = st.tabs(["Hypotheses", "Nodes", "Explore and download"], key="tables", on_change="rerun")
     if hypotheses.open:
         with hypotheses:
-            hypothesis_table(step, selected=_hypothesis(step, state.node), key=HYPOTHESES, on_pick=_pick_hypothesis)
+            hypothesis_table(round_, selected=_hypothesis(round_, state.node), key=HYPOTHESES, on_pick=_pick_hypothesis)
     if nodes.open:
         with nodes:
             row = needed(state.node)
-            known = row[0] if row and row[0] < len(step.graph) else None
-            node_table(step, selected=known, key=NODES, on_pick=_pick_node)
+            known = row[0] if row and row[0] < len(round_.graph) else None
+            node_table(round_, selected=known, key=NODES, on_pick=_pick_node)
     if more.open:
         with more:
-            downloads(step, run, chosen)
-            explorable(step)
+            downloads(round_, run, chosen)
+            explorable(round_)
 
 
-def _hypothesis(step: RecordedStep, node: str | None) -> int | None:
+def _hypothesis(round_: RecordedRound, node: str | None) -> int | None:
     """The table's row: the hypothesis selected, or the likeliest that holds the node selected."""
     if node and node[:1] == "h" and node[1:].isdecimal():
-        return int(node[1:]) if int(node[1:]) < len(step.tree.leaves) else None
-    return through(step, wanted[0]) if (wanted := needed(node)) and wanted[0] else None
+        return int(node[1:]) if int(node[1:]) < len(round_.tree.leaves) else None
+    return through(round_, wanted[0]) if (wanted := needed(node)) and wanted[0] else None
 
 
 # --- what was picked; each holds the round still, so that a live run does not draw over it
@@ -237,7 +237,7 @@ def _hypothesis(step: RecordedStep, node: str | None) -> int | None:
 
 def _hold() -> Session:
     state = session()
-    state.step = shown_step(state)
+    state.round = shown_round(state)
     return state
 
 
@@ -251,7 +251,7 @@ def _pick_in_picture() -> None:
     if picked := st.session_state[PICTURE].get("pick"):
         id = picked["id"]
         if id and id.startswith("+"):
-            open_branch(state.run, state.run.steps[state.step], id)
+            open_branch(state.run, state.run.rounds[state.round], id)
         else:
             state.node = id
 
@@ -260,7 +260,7 @@ def _pick_hypothesis(order: list[int]) -> None:
     """The table tells its selection as well where a node marked it; that is no pick of the hypothesis."""
     state = _hold()
     rows = st.session_state[HYPOTHESES]["selection"]["rows"]
-    marked = _hypothesis(state.run.steps[state.step], state.node)
+    marked = _hypothesis(state.run.rounds[state.round], state.node)
     if rows and order[rows[0]] != marked:
         state.node = f"h{order[rows[0]]}"
     elif not rows and state.node and state.node.startswith("h"):

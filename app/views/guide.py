@@ -21,7 +21,7 @@ from app.components.token_text import ORIGINS, text_data, token_text
 from app.state import session, write_address
 from gsd import __version__
 from gsd.methods import METHODS, MethodSettings, known
-from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.recorded_round import RecordedRound
 
 HERE = Path(__file__).parent
 SMALL = SPEC.model_copy(update={"width": 2, "depth": 3})  # of the picture; the miniature uses all of the toy
@@ -156,13 +156,13 @@ def _image(drawn: str, said: str = "") -> str:
     )
 
 
-def _picture(step: RecordedStep, picked: str | None = None, *, pruned: bool = False) -> dict[str, Any]:
-    return graph_data(step, run=TOY, frame=ROOM, show_pruned=pruned, selected=picked)
+def _picture(round_: RecordedRound, picked: str | None = None, *, pruned: bool = False) -> dict[str, Any]:
+    return graph_data(round_, run=TOY, frame=ROOM, show_pruned=pruned, selected=picked)
 
 
-def _undecided(step: RecordedStep) -> dict[str, Any]:
+def _undecided(round_: RecordedRound) -> dict[str, Any]:
     """The round's graph before the target has seen it."""
-    picture = _picture(replace(step, bonus=False))
+    picture = _picture(replace(round_, bonus=False))
     picture["nodes"]["kind"] = [kind if kind == "root" else "unverified" for kind in picture["nodes"]["kind"]]
     picture["edges"]["walked"] = [False] * len(picture["edges"]["walked"])
     return picture
@@ -184,13 +184,13 @@ def _miniature() -> None:
                                  format_func=lambda value: "off" if value is None else f"{value:g}")  # fmt: skip
         st.markdown(f"{setting.help} {setting.watch}")
     spec = SPEC.model_copy(update={name: value})
-    step = toy_round(spec)
+    round_ = toy_round(spec)
     with right:
-        _figures(step)
+        _figures(round_)
         picked = _picked()
-        graph_view(_picture(step, picked, pruned=True), key=TOY, on_pick=lambda: None)
+        graph_view(_picture(round_, picked, pruned=True), key=TOY, on_pick=lambda: None)
     with left:
-        _words(step, spec, picked)
+        _words(round_, spec, picked)
 
 
 def _chosen() -> str:
@@ -201,12 +201,12 @@ def _chosen() -> str:
                     format_func=lambda name: SETTINGS[name].label)  # fmt: skip
 
 
-def _figures(step: RecordedStep) -> None:
+def _figures(round_: RecordedRound) -> None:
     """What the setting costs and brings, beside what the toy's own settings do."""
     usual = toy_round()
     with st.container(key="toy-figures"):
         for label, (field, help) in FIGURES.items():
-            now, before = (_count(getattr(one, field)) for one in (step, usual))
+            now, before = (_count(getattr(one, field)) for one in (round_, usual))
             st.metric(label, now, f"{now - before:+d}" if now != before else None, delta_color="off", help=help)
 
 
@@ -218,11 +218,11 @@ def _picked() -> str | None:
     return (st.session_state.get(TOY, {}).get("pick") or {}).get("id")
 
 
-def _words(step: RecordedStep, spec: MethodSettings, picked: str | None) -> None:
+def _words(round_: RecordedRound, spec: MethodSettings, picked: str | None) -> None:
     """What was clicked in the miniature, or else its story."""
     meta = {"spec": {"drafting": spec.model_dump()}, "method": METHODS[spec.method].described()}
-    found = explain(step, meta, picked) if picked else None
-    st.html(as_html(found or story(step, meta)))
+    found = explain(round_, meta, picked) if picked else None
+    st.html(as_html(found or story(round_, meta)))
 
 
 # --- how to read

@@ -19,7 +19,7 @@ from analysis.words import plain
 from app.components.page import head, opened
 from app.components.panels import grid, panel
 from app.components.scope import Scope, address, scope_bar, sections
-from app.components.stepper import open_in_graph, shown_step
+from app.components.stepper import open_in_graph, shown_round
 from app.components.theme import follow_theme
 from app.components.twin_run import twin_run
 from app.library import entries, find, frames, labels
@@ -55,7 +55,7 @@ def page() -> None:
 
 
 def _why_nothing_drafted(scope: Scope) -> str:
-    if scope.frames.steps.empty:
+    if scope.frames.rounds.empty:
         return "no round has been recorded yet."
     return ("the run recorded counts and times only. Tick “Record every node” in the Playground before a run, or "
             "choose another run above.")  # fmt: skip
@@ -64,13 +64,13 @@ def _why_nothing_drafted(scope: Scope) -> str:
 def _headline(run: OpenRun, scope: Scope) -> None:
     """What the rest of the page explains: counts summed over rounds and runs, then divided."""
     tables = [scope.together(scope.table(metric)) for metric in (
-        overlap.redundancy_by_step, overlap.ngram_overlap_by_step, overlap.merges_by_context)]  # fmt: skip
+        overlap.redundancy_by_round, overlap.ngram_overlap_by_round, overlap.merges_by_context)]  # fmt: skip
     drafted = tables[0][["drafted", "unrolled", "extra_copies"]].sum()
     grams = tables[1].query("n == 3")[["shared", "occurrences"]].sum()
     with st.container(horizontal=True, border=True, key="figures"):
         copies = f"{drafted['extra_copies']:,.0f} of {drafted['unrolled']:,.0f} nodes"
-        redundancy = f"{formula('redundancy_by_step')}\n{UNLIMITED}"
-        overlapping = formula("ngram_overlap_by_step")
+        redundancy = f"{formula('redundancy_by_round')}\n{UNLIMITED}"
+        overlapping = formula("ngram_overlap_by_round")
         st.metric("Redundancy, unrolled without limit", _percent(drafted["extra_copies"], drafted["unrolled"]),
                   help=redundancy, delta_description=copies)  # fmt: skip
         st.metric("3-gram overlap", _percent(grams["shared"], grams["occurrences"]), help=overlapping,
@@ -153,15 +153,15 @@ def _shares(run: OpenRun, scope: Scope) -> None:
             panel(scope, "ngram_overlap_by_run")
             panel(scope, "ngram_overlap_by_kind")
         else:
-            panel(scope.whole(), "redundancy_by_step")
-            panel(scope.whole(), "ngram_overlap_by_step")
+            panel(scope.whole(), "redundancy_by_round")
+            panel(scope.whole(), "ngram_overlap_by_round")
         panel(scope, "ngram_overlap_by_depth")
 
 
 def _why_flat(scope: Scope) -> str | None:
     """In place of charts that would all lie on their axis: next to no merges, and no two tokens that recur."""
-    grams = scope.table(overlap.ngram_overlap_by_step).query("n == 2")["shared"].sum()
-    merges, drafted = scope.table(overlap.redundancy_by_step)[["merges", "drafted"]].sum()
+    grams = scope.table(overlap.ngram_overlap_by_round).query("n == 2")["shared"].sum()
+    merges, drafted = scope.table(overlap.redundancy_by_round)[["merges", "drafted"]].sum()
     if not drafted:
         return "This run drafted nothing."
     if grams or merges > HARDLY * drafted:
@@ -296,22 +296,22 @@ def _fate(row: Any) -> str:
 
 def _hypotheses(run: OpenRun, scope: Scope) -> None:
     """How alike the hypotheses of one round are, and what they say."""
-    if not run.steps:
+    if not run.rounds:
         st.info("The open run has no round yet.", icon=":material/info:")
         return
     if scope.kind == "runs":
         st.info("Hypotheses are compared within one round: choose *This round* above.", icon=":material/info:")
         return
-    index = shown_step(session())
-    step = run.steps[index]
-    one = Scope.of("step", (run.name,), step.round)
-    if scope.kind != "step":
+    index = shown_round(session())
+    round_ = run.rounds[index]
+    one = Scope.of("round", (run.name,), round_.number)
+    if scope.kind != "round":
         st.caption(f"Round {index + 1} of the open run. Choose *This round* above to go through the rounds.")
     measure = st.segmented_control("Similarity", list(MEASURES), default="lcs_ratio", key="measure", required=True,
                                    format_func={"lcs_ratio": "Common subsequence", "jaccard": "Common tokens"}.get,
                                    label_visibility="collapsed", help=formula("hypothesis_pairs"))  # fmt: skip
     with grid("hypotheses"):
-        panel(one, "hypothesis_pairs", run=run.name, round=step.round + 1, measure=measure)
+        panel(one, "hypothesis_pairs", run=run.name, round=round_.number + 1, measure=measure)
         with st.container(border=True, gap="small", key="chart-box hypotheses"):
             st.html('<div class="chart-title"><b>The hypotheses</b><span>paths of the verified tree from the root to a '
                     "leaf; numbered as in the matrix</span></div>")  # fmt: skip

@@ -47,15 +47,15 @@ def page() -> None:
 
 def _adopt(client: EngineClient, state: Session) -> None:
     """Take up what is still going, after a reload, in a second tab or from another view: the run that is open, or the
-    job that the address names, with all that was asked for in one go with it. Where the address has no step, each is
+    job that the address names, with all that was asked for in one go with it. Where the address has no round, each is
     followed.
     """
     writing = client.writing(state.run.folder) if state.run else None
     if state.jobs and (writing is None or client.current(state.jobs).pending):
         return
     state.jobs = client.batch(writing.id if writing else st.query_params.get(JOB, ""))
-    if state.jobs and "step" not in st.query_params:
-        state.step, state.following = None, True
+    if state.jobs and "round" not in st.query_params:
+        state.round, state.following = None, True
 
 
 def _memory(client: EngineClient) -> None:
@@ -86,8 +86,8 @@ def _result(drawn_for: Job | None, headed: OpenRun | None) -> None:
     if state.run:
         state.run.poll()
     if drawn_for and (job.id, job.state, job.held) != (drawn_for.id, drawn_for.state, drawn_for.held):
-        if not job.pending and state.following and state.run and state.step is None:
-            state.step = state.run.telling_step()
+        if not job.pending and state.following and state.run and state.round is None:
+            state.round = state.run.telling_round()
         st.rerun()
     if state.run is not headed:
         st.rerun()
@@ -129,16 +129,16 @@ def _job_line(client: EngineClient, job: Job, state: Session) -> None:
 
 def _decoding(run: OpenRun, job: Job) -> None:
     """How much of the text there is; once it is whole, how long what comes behind it is going."""
-    new, most = sum(len(step.new_tokens) for step in run.steps), run.meta["spec"]["max_new_tokens"]
+    new, most = sum(len(round_.new_tokens) for round_ in run.rounds), run.meta["spec"]["max_new_tokens"]
     paused = ":material/pause: Paused · " if job.held else ""
-    if run.steps and run.steps[-1].stop:
+    if run.rounds and run.rounds[-1].stop:
         written = (run.folder / "events.jsonl").stat().st_mtime
         measuring = job.baseline and run.end is None
         doing = ("measuring the baseline: the text is decoded several times more, by `ar` and by this method in turn"
                  if measuring else "writing its tables")  # fmt: skip
         waiting(f"{paused}All {new:,} tokens are there · {doing}", time.time() - written)
     else:
-        st.progress(new / most, f"{paused}Round {len(run.steps)} · {new:,} of at most {most:,} tokens")
+        st.progress(new / most, f"{paused}Round {len(run.rounds)} · {new:,} of at most {most:,} tokens")
 
 
 def _batch(jobs: list[Job]) -> None:
@@ -191,9 +191,9 @@ def _empty(samples: list[Entry]) -> None:
 def _preview(name: str) -> dict:
     """The graph of a sample's most telling round."""
     run = OpenRun.read(next(entry.folder for entry in entries() if entry.name == name))
-    step = run.steps[run.telling_step()]
-    return graph_data(step, run=run.name, frame=Frame.of([step]), show_pruned=False, selected=None,
-                      shown=Shown(manageable(step)))  # fmt: skip
+    round_ = run.rounds[run.telling_round()]
+    return graph_data(round_, run=run.name, frame=Frame.of([round_]), show_pruned=False, selected=None,
+                      shown=Shown(manageable(round_)))  # fmt: skip
 
 
 def _open_at_node(name: str) -> None:

@@ -132,7 +132,7 @@ def _actions(ticked: Sequence[Line]) -> None:
     st.download_button(
         "Export", lambda: _bundle(ticked), _bundle_name(ticked), "application/zip", key="export", on_click="ignore",
         icon=":material/download:", disabled=not readable, help="One file with the traces, their tables and metrics as "
-        "CSV, settings and versions. Import it here or elsewhere, or run it again with `gsd replay`.")  # fmt: skip
+        "CSV, settings and versions. Import it here or elsewhere, or run it again with `gsd rerun`.")  # fmt: skip
     if st.button("Delete", key="delete", icon=":material/delete:", disabled=not deletable,
                  help="Asks first. Samples and runs that are being written stay."):  # fmt: skip
         _delete(deletable, len(ticked) - len(deletable))
@@ -209,7 +209,7 @@ def _delete_now(lines: Sequence[Line]) -> None:
         except GsdError as error:
             errors.append(str(error))
     if state.run and state.run.name in gone:
-        state.run, state.step, state.node, state.following = None, None, None, False
+        state.run, state.round, state.node, state.following = None, None, None, False
     _tell(f"Deleted {_runs(len(gone))}." if gone else "", errors)
 
 

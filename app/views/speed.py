@@ -14,7 +14,7 @@ import streamlit as st
 
 from analysis import speed
 from analysis.definitions import definition, formula
-from analysis.modelled import cost_curves, difference, modelled_by_step, modelled_speedup, unlike
+from analysis.modelled import cost_curves, difference, modelled_by_round, modelled_speedup, unlike
 from analysis.syntax import LANGUAGES, committed_tokens, drafted_by_syntax, written_in
 from analysis.words import plain
 from app.components.metrics import COLD, CUT, NO_BASELINE, cold, warm, warm_baseline
@@ -44,7 +44,7 @@ def page() -> None:
     run = opened()
     follow_theme()
     scope = scope_bar(run)
-    if scope.frames.steps.empty:
+    if scope.frames.rounds.empty:
         st.info("No round has been recorded yet.", icon=":material/info:")
     else:
         _headline(scope)
@@ -56,8 +56,8 @@ def page() -> None:
 
 def _headline(scope: Scope) -> None:
     """What the rest of the page explains, in five figures: of several runs the complete ones together."""
-    steps, columns = scope.together(scope.frames.steps), COLUMNS["runs"]
-    sums, runs = steps.sum(numeric_only=True), steps["run"].nunique()
+    rounds, columns = scope.together(scope.frames.rounds), COLUMNS["runs"]
+    sums, runs = rounds.sum(numeric_only=True), rounds["run"].nunique()
     with st.container(horizontal=True, border=True, key="figures"):
         _measured_speedup(scope)
         _modelled_speedup(scope)
@@ -65,10 +65,10 @@ def _headline(scope: Scope) -> None:
         st.metric("Tokens per second", _ratio(1e3 * sums["new_tokens"], sums["total_ms"], "{:,.1f}"),
                   help=columns["tokens_per_s"] + (f".{COLD}" if baseline else ""),
                   delta_description=_of(runs, "cold run") if runs > 1 else baseline and cold(baseline))  # fmt: skip
-        length = mean_acceptance_length(sums["accepted"], len(steps))
+        length = mean_acceptance_length(sums["accepted"], len(rounds))
         st.metric("Mean acceptance length", "–" if length is None else f"{length:.2f}",
                   help=f"{columns['mean_acceptance_length']}.{CUT}",
-                  delta_description=_of(len(steps), "round"))  # fmt: skip
+                  delta_description=_of(len(rounds), "round"))  # fmt: skip
         st.metric("Acceptance rate", _ratio(sums["accepted"], sums["verified_nodes"], "{:.1%}"),
                   help=columns["draft_acceptance_rate"],
                   delta_description=_of(int(sums["verified_nodes"]), "verified node"))  # fmt: skip
@@ -113,7 +113,7 @@ def _measured_speedup(scope: Scope) -> None:
         st.metric(label, "–", help=f"Not known: {HOW_TO_GET_A_BASELINE}", delta_description=NO_BASELINE)
         return
     st.metric("Recorded round, cold", _ratio(rows["ar_ms"].sum(), rows["total_ms"].sum(), "{:.2f}×"),
-              delta_description="measured", help=definition("speedup_by_step"))  # fmt: skip
+              delta_description="measured", help=definition("speedup_by_round"))  # fmt: skip
 
 
 def _warm_by_method(scope: Scope) -> dict[str, list[float]]:
@@ -132,7 +132,7 @@ def _baseline(name: str) -> dict[str, Any] | None:
 
 def _modelled_speedup(scope: Scope) -> None:
     """By cost curves of the run's own models; where there are none, why not."""
-    label, help = "Speed-up, modelled", formula("modelled_by_step")
+    label, help = "Speed-up, modelled", formula("modelled_by_round")
     if scope.kind != "run":
         st.metric(label, "–", help=help, delta_description="of one whole run")
         return
@@ -141,14 +141,14 @@ def _modelled_speedup(scope: Scope) -> None:
         st.metric(label, "–", help=f"{help}\n{_why_no_curves(run)}", delta_description="no curves of its models")
         return
     try:
-        rows = modelled_by_step(run, found[1])
+        rows = modelled_by_round(run, found[1])
     except InputError as error:
         st.metric(label, "–", help=f"{help}\n{error}", delta_description="counts alone")
         return
     apart = unlike(run.meta, {"machine": found[1].machine})
     help += f"\n{UNLIKE} {plain(apart)}." if apart else ""
     st.metric(label, f"{modelled_speedup(run, rows, found[1]):.2f}×", help=help,
-              delta_description=f"{_of(len(run.steps), 'round')}, curves of {found[0]}")  # fmt: skip
+              delta_description=f"{_of(len(run.rounds), 'round')}, curves of {found[0]}")  # fmt: skip
 
 
 def _why_no_curves(run: RunTrace) -> str:
@@ -165,13 +165,13 @@ def _time(scope: Scope) -> None:
     rows = _speedups(scope.whole())
     with grid("time"):
         if scope.kind != "runs":
-            panel(scope.whole(), "time_by_phase_and_step")
-        name = "speedup_so_far" if scope.kind == "runs" else "speedup_by_step"
+            panel(scope.whole(), "time_by_phase_and_round")
+        name = "speedup_so_far" if scope.kind == "runs" else "speedup_by_round"
         if rows.empty:
             nothing(name, "No speed-up can be drawn: " + HOW_TO_GET_A_BASELINE)
         else:
             panel(scope.whole(), name, rows=rows)
-        if scope.kind != "step":
+        if scope.kind != "round":
             panel(scope, "time_by_phase")
 
 
@@ -179,7 +179,7 @@ def _acceptance(scope: Scope) -> None:
     """How many drafted tokens the target took, and where."""
     with grid("acceptance"):
         panel(scope, "acceptance_lengths")
-        if scope.kind != "step":
+        if scope.kind != "round":
             panel(scope, "acceptance_rates")
         panel(scope, "acceptance_by_depth")
         panel(scope, "acceptance_by_rank")
@@ -193,7 +193,7 @@ def _draft(scope: Scope) -> None:
         if scope.kind == "runs":
             panel(scope, "acceptance_by_kind")
             panel(scope, "acceptance_by_run")
-    if scope.kind != "step":
+    if scope.kind != "round":
         _syntax(scope)
 
 
@@ -228,21 +228,21 @@ def _costs(scope: Scope) -> None:
     with grid("costs"):
         panel(scope, "cost_curves", rows=cost_curves(known[chosen].costs))
         if scope.kind == "runs":
-            nothing("modelled_by_step", "Choose one run above to see its measured times beside the modelled ones.")
+            nothing("modelled_by_round", "Choose one run above to see its measured times beside the modelled ones.")
         elif apart := difference(_trace(scope.names[0]).meta, known[chosen].meta):
-            nothing("modelled_by_step", f"These curves are not of the open run's models and machine: {plain(apart)}. "
+            nothing("modelled_by_round", f"These curves are not of the open run's models and machine: {plain(apart)}. "
                     "Open a run of the atlas's pair, or make an atlas of this one with gsd probe.")  # fmt: skip
         else:
             if apart := unlike(_trace(scope.names[0]).meta, known[chosen].meta):
                 st.caption(f"{UNLIKE} {plain(apart)}.")
             draw("modelled_by_phase")
             if scope.kind == "run":
-                draw("modelled_by_step")
+                draw("modelled_by_round")
 
 
 def _modelled_chart(scope: Scope, costs: Costs, name: str) -> None:
     try:
-        rows = modelled_by_step(_trace(scope.names[0]), costs)
+        rows = modelled_by_round(_trace(scope.names[0]), costs)
     except InputError as error:
         nothing(name, plain(str(error)))
         return
@@ -252,9 +252,9 @@ def _modelled_chart(scope: Scope, costs: Costs, name: str) -> None:
 
 
 def _speedups(scope: Scope) -> pd.DataFrame:
-    """Rows of `speedup_by_step` of those runs in the scope that timed `ar` themselves."""
+    """Rows of `speedup_by_round` of those runs in the scope that timed `ar` themselves."""
     times = {name: speed.ar_ms_per_token(_trace(name)) for name in scope.names if _baseline(name)}
-    return speed.speedup_by_step(scope.frames, times)
+    return speed.speedup_by_round(scope.frames, times)
 
 
 def _trace(name: str) -> RunTrace:

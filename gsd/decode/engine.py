@@ -18,7 +18,7 @@ from gsd.drafting.tree import FlatTree
 from gsd.errors import PromptError
 from gsd.models.base import Counter, LanguageModel, catch_up
 from gsd.spec import SamplingSpec
-from gsd.trace.step import Step, Times
+from gsd.trace.round import Round, Times
 from gsd.verifying.base import Rule, Verdict
 from gsd.verifying.sampling import Choices
 
@@ -35,7 +35,7 @@ class Engine:
         self._sampling = sampling
         self._detail = detail
 
-    def decode(self, prompt: list[int], stops: StopRules) -> Iterator[Step]:
+    def decode(self, prompt: list[int], stops: StopRules) -> Iterator[Round]:
         """Yield one `Step` a round until a stop rule holds. Closing the iterator cancels.
 
         Raises `PromptError` where the prompt leaves no room for a token.
@@ -46,13 +46,13 @@ class Engine:
         rounds = 0
         while stop is None:
             with torch.inference_mode():  # entered anew each round, as a caller's own code runs in between
-                step = self._round(rounds, committed, stops)
-            committed += step.new_tokens
-            stop = step.stop
+                round_ = self._round(rounds, committed, stops)
+            committed += round_.new_tokens
+            stop = round_.stop
             rounds += 1
-            yield step
+            yield round_
 
-    def _round(self, number: int, committed: list[int], stops: StopRules) -> Step:
+    def _round(self, number: int, committed: list[int], stops: StopRules) -> Round:
         """Draft, flatten, forward, verify, commit."""
         target, drafter = self._target, self._drafter
         clock = _Clock(target.counter, drafter.counter)
@@ -69,8 +69,8 @@ class Engine:
         target.keep(base, [i - 1 for i in accepted])
         drafter.observe(tree, accepted, new_tokens)
         clock.mark("commit")
-        return Step(
-            round=number,
+        return Round(
+            number=number,
             position=len(committed) - 1,
             graph=graph,
             tree=tree,

@@ -23,13 +23,15 @@ from gsd.errors import GsdError, InputError
 from gsd.machine.crowd import crowd
 from gsd.machine.environment import hardware
 from gsd.methods import BASELINE, Method, drafting, method_named
+from gsd.methods.base import Need
 from gsd.models.hf import HFModel
 from gsd.models.loading import draft_device, load_model, load_tokenizer
+from gsd.models.port import TargetPort
 from gsd.models.settling import Settled, settle
 from gsd.models.vocabulary import Shared, check_pair
 from gsd.spec import Dtype, ModelSpec, Prompt
-from gsd.trace.records import FirstChoices, Tally, step_record
-from gsd.trace.step import Step
+from gsd.trace.records import FirstChoices, Tally, round_record
+from gsd.trace.round import Round
 from gsd.trace.writer import TraceWriter
 
 BASELINE_REPEATS = 3
@@ -81,6 +83,7 @@ class Runner:
             draft.vocab_size = min(draft.vocab_size, shared.tokens)
         self._texts = TokenTexts(tokenizer)
         self._memories: dict[str, Any] = {}  # by method, what it learned of this pair
+        self._port: TargetPort | None = None  # made for the first method that reads the target
 
     @classmethod
     def load(
@@ -146,14 +149,14 @@ class Runner:
         *,
         prompt: list[int] | None = None,
         on_start: Callable[[Path], None] | None = None,
-        on_step: Callable[[dict], None] | None = None,
+        on_round: Callable[[dict], None] | None = None,
         cancelled: Callable[[], bool] = lambda: False,
         baseline: bool = False,
     ) -> RunResult:
         """Decode `spec.prompt` and write its trace under `out` (None: no trace).
 
         `prompt`: the tokens that it became when it was recorded, where those are to be decoded again.
-        `on_step` gets each step record, off the clock. With `baseline` the text, once there, is decoded
+        `on_round` gets each round's record, off the clock. With `baseline` the text, once there, is decoded
         `BASELINE_REPEATS` times more by this method and by `ar` in turn, and the speed-up is measured.
         """
         self._require_draft(spec)
@@ -167,7 +170,7 @@ class Runner:
             written = Continuation(self._texts, prompt)
             try:
                 decoded = self._decode(
-                    spec, prompt, cancelled, lambda step: self._publish(step, spec, written, writer, on_step)
+                    spec, prompt, cancelled, lambda round_: self._publish(round_, spec, written, writer, on_round)
                 )
             except Exception as error:
                 self._record_failure(writer, error)
@@ -180,8 +183,8 @@ class Runner:
                 result = self._result(spec, prompt, decoded, compared, writer)
             return result
 
-    def steps(self, spec: RunSpec, prompt: list[int]) -> Iterator[Step]:
-        """The engine's own steps for a tokenised prompt, for those who want neither trace nor text."""
+    def rounds(self, spec: RunSpec, prompt: list[int]) -> Iterator[Round]:
+        """The engine's own rounds for a tokenised prompt, for those who want neither trace nor text."""
         detail = spec.detail == "full"
         settings = spec.drafting
         method = method_named(settings.method)
@@ -199,20 +202,25 @@ class Runner:
         """What this pair has for a drafter of `method`."""
         if method.name not in self._memories:
             self._memories[method.name] = method.memory()
-        return Parts(None, self.draft, self.target.vocab_size, record, self._memories[method.name])
+        if Need.TARGET in method.needs and self._port is None:
+            self._port = TargetPort(self.target)
+        if self._port:
+            self._port.capture(())  # what the last drafter asked for
+        port = self._port if Need.TARGET in method.needs else None
+        return Parts(port, self.draft, self.target.vocab_size, record, self._memories[method.name])
 
     def _decode(
-        self, spec: RunSpec, prompt: list[int], cancelled: Callable[[], bool], publish: Callable[[Step], None]
+        self, spec: RunSpec, prompt: list[int], cancelled: Callable[[], bool], publish: Callable[[Round], None]
     ) -> _Decoded:
         """Run the loop to its end or until `cancelled`, which is asked after every round."""
         tally, first, tokens, stop = Tally(), FirstChoices(greedy=spec.sampling.temperature == 0.0), [], "cancelled"
-        for step in self.steps(spec, prompt):
-            tally.add(step)
-            first.add(step)
-            tokens += step.new_tokens
-            publish(step)
-            if step.stop or cancelled():
-                stop = step.stop or stop
+        for round_ in self.rounds(spec, prompt):
+            tally.add(round_)
+            first.add(round_)
+            tokens += round_.new_tokens
+            publish(round_)
+            if round_.stop or cancelled():
+                stop = round_.stop or stop
                 break
         return _Decoded(tokens, tally.totals(), stop, tuple(filter(None, [first.note()])))
 
@@ -238,16 +246,16 @@ class Runner:
         return RunResult(run, folder, text, decoded.tokens, decoded.totals, status, stop, compared, decoded.notes)
 
     def _publish(
-        self, step: Step, spec: RunSpec, written: Continuation, writer: TraceWriter | None, on_step: Callable | None
+        self, round_: Round, spec: RunSpec, written: Continuation, writer: TraceWriter | None, on_round: Callable | None
     ) -> None:
-        if writer is None and on_step is None:
+        if writer is None and on_round is None:
             return
-        new_texts = [written.add(token) for token in step.new_tokens]
-        record = step_record(step, self._texts.all, new_texts, detail=spec.detail == "full")
+        new_texts = [written.add(token) for token in round_.new_tokens]
+        record = round_record(round_, self._texts.all, new_texts, detail=spec.detail == "full")
         if writer:
-            writer.step(record)
-        if on_step:
-            on_step(record)
+            writer.round(record)
+        if on_round:
+            on_round(record)
 
     def _compare(
         self, spec: RunSpec, prompt: list[int], decoded: _Decoded, cancelled: Callable[[], bool]
@@ -322,5 +330,5 @@ class Runner:
         }
 
 
-def _ignore(_: Step) -> None:
+def _ignore(_: Round) -> None:
     """For decoding of which only the result is wanted."""

@@ -1,7 +1,7 @@
 """Drafting with no setting to choose: what is likely to pay for its time is drafted and verified, and no more.
 
 The graph grows best-first instead of level by level: each draft forward expands the nodes that the walk
-most probably reaches, in whatever depth, as long as `Pace` says that it pays. So a sure draft runs on in
+most probably reaches, in whatever depth, as long as `Planner` says that it pays. So a sure draft runs on in
 a long chain and an unsure one branches; where no draft pays, none is made. Continuations found in the text
 so far (if asked for, among rejected hypotheses, too) are attached before the draft is asked, behind the text and then
 behind what is likely to follow each node that was asked, and compete with its own: a draft forward of some nodes in a
@@ -16,8 +16,8 @@ from gsd.drafting.base import Parts
 from gsd.drafting.graph import ROOT, TokenGraph, tree_path
 from gsd.drafting.lookup import LONGEST_MATCH, Lookup
 from gsd.drafting.model_fed import ModelFed
-from gsd.drafting.pace import LARGEST, Pace
-from gsd.drafting.settings import PacedSettings
+from gsd.drafting.planner import LARGEST, Planner
+from gsd.drafting.settings import PlannedSettings
 from gsd.drafting.tree import FlatTree, flatten
 
 MOST_FORWARDS = 32  # of the draft, in one round
@@ -32,9 +32,9 @@ CATCHING_UP = 32  # tokens of the text in a round's first draft forward, beyond 
 class AutoDrafter(ModelFed):
     """Asks a draft model, and others; depth, frontier and budget follow from costs and calibrated acceptance."""
 
-    def __init__(self, parts: Parts, settings: PacedSettings) -> None:
+    def __init__(self, parts: Parts, settings: PlannedSettings) -> None:
         super().__init__(parts, settings)
-        self._pace: Pace = parts.memory
+        self._planner: Planner = parts.memory
         self._sources = {name: Lookup() for name in ("lookup", "history") if getattr(settings, name)}
         self._read = 0  # committed tokens in the index
         self._first = True  # whether the round is the text's first, whose target forward takes the prompt along
@@ -55,7 +55,7 @@ class AutoDrafter(ModelFed):
     def draft(self, committed: list[int], max_depth: int) -> TokenGraph:
         """Grow best-first while it pays, at most `max_depth` deep, by the draft as far as its context reaches."""
         max_depth = min(max_depth, self.settings.depth)
-        self._pace.begin()
+        self._planner.begin()
         graph = self._graph = self._new_graph(committed)
         self._edges, self._reach, self._found, self._asked = [], [], {}, {}
         self._typical, self._first = not self._first, False
@@ -63,7 +63,7 @@ class AutoDrafter(ModelFed):
         self._estimate(graph, [ROOT, *self._look_up(graph, ROOT, committed, min(LONGEST_FOUND, max_depth))])
         depth = min(max_depth, self._model.context_length - len(committed))
         nodes = self._worthwhile(graph, depth)
-        self._trying = not nodes and depth > 0 and self._pace.overdue
+        self._trying = not nodes and depth > 0 and self._planner.overdue
         if self._trying:
             nodes = [ROOT]
         while nodes and graph.forwards_made < MOST_FORWARDS:
@@ -75,7 +75,7 @@ class AutoDrafter(ModelFed):
     def flatten(self, graph: TokenGraph, max_depth: int) -> FlatTree:
         """The nodes, most probably reached first, whose verification pays."""
         tree = flatten(graph, min(self.settings.budget, LARGEST - 1), max_depth, edges=self._edges.__getitem__)
-        return tree.first(self._pace.worth_verifying(tree.logq[1:]))
+        return tree.first(self._planner.worth_verifying(tree.logq[1:]))
 
     def observe(self, tree: FlatTree, accepted: list[int], new_tokens: list[int]) -> None:
         """Keep the cache true, and learn from what the target picked behind every node that it reached."""
@@ -85,14 +85,14 @@ class AutoDrafter(ModelFed):
         if "history" in self._sources:
             self._remember(tree, accepted)
         if self._trying:
-            self._pace.tried(any(tree.nodes[i] not in self._found for i in accepted))
+            self._planner.tried(any(tree.nodes[i] not in self._found for i in accepted))
         elif self._asked:
-            self._pace.drafted_as_planned()
+            self._planner.drafted_as_planned()
         else:
-            self._pace.idle()
+            self._planner.idle()
         if self._typical:
             found = sum(self._only_found(tree.nodes[i]) for i in accepted)
-            self._pace.end(len(tree), len(new_tokens), found=2 * found > len(new_tokens))
+            self._planner.end(len(tree), len(new_tokens), found=2 * found > len(new_tokens))
 
     def _only_found(self, node: int) -> bool:
         """Whether a node was looked up where the draft was not asked, which may have said the same."""
@@ -111,7 +111,7 @@ class AutoDrafter(ModelFed):
             found = source.find(text, most)
             if found is None:
                 continue
-            trust = [math.log(self._pace.found[name].estimate(found.matched + i)) for i in range(len(found.tokens))]
+            trust = [math.log(self._planner.found[name].estimate(found.matched + i)) for i in range(len(found.tokens))]
             for i, node in enumerate(graph.attach(found.tokens, trust, name, behind)):
                 self._found.setdefault(node, (name, found.matched + i))
                 attached.append(node)
@@ -132,7 +132,7 @@ class AutoDrafter(ModelFed):
         expanded, depths = graph.expanded, graph.depths
         open_nodes = [node for node in range(len(graph)) if not expanded[node] and depths[node] < depth]
         nodes = sorted(open_nodes, key=self._reach.__getitem__, reverse=True)[:TOGETHER]
-        return nodes[: self._pace.worth_expanding([self._gain(node) for node in nodes])]
+        return nodes[: self._planner.worth_expanding([self._gain(node) for node in nodes])]
 
     def _gain(self, node: int) -> float:
         """Tokens that expanding `node` may bring: the walk gets there, and goes on to none of the children it has.
@@ -142,22 +142,22 @@ class AutoDrafter(ModelFed):
         """
         reach = math.exp(self._reach[node])
         if not self._edges[node]:
-            return reach * self._pace.hit
+            return reach * self._planner.hit
         there = min(sum(math.exp(logp) for _, logp in self._edges[node]), 1.0)
-        return reach * max(self._pace.hit - there, 0.0) + (1 - there) * self._pace.beyond(reach)
+        return reach * max(self._planner.hit - there, 0.0) + (1 - there) * self._planner.beyond(reach)
 
     def _ask(self, graph: TokenGraph, nodes: list[int], committed: list[int]) -> None:
         """Expand `nodes` in one draft forward."""
         before = self._model.length
         if nodes[0] == ROOT and len(committed) - before > CATCHING_UP:
             self._typical = False
-        self._pace.begin_forward()
+        self._planner.begin_forward()
         candidates = self._expand(graph, nodes, committed)
         graph.grow(nodes, candidates.tokens, candidates.logq, self.settings)
         for node, tokens, logq in zip(nodes, candidates.tokens, candidates.logq):
             self._asked[node] = dict(zip(tokens, logq))
         self._estimate(graph, nodes)
-        self._pace.end_forward(self._model.length - before)
+        self._planner.end_forward(self._model.length - before)
 
     def _estimate(self, graph: TokenGraph, nodes: list[int]) -> None:
         """Estimate the edges out of `nodes`, and how probably the walk reaches what hangs on them."""
@@ -180,13 +180,13 @@ class AutoDrafter(ModelFed):
     def _share(self, graph: TokenGraph, node: int, child: int) -> float:
         """How probably the target picks `child` behind `node`."""
         found = self._found.get(child) if graph.parents[child] == node else None
-        trust = self._pace.found[found[0]].estimate(found[1]) if found else 0.0
+        trust = self._planner.found[found[0]].estimate(found[1]) if found else 0.0
         if node not in self._asked:
             return trust
         q = math.exp(self._asked[node].get(graph.tokens[child], -math.inf))
         if not self.settings.calibrated:
             return max(q, trust, LEAST)
-        return self._pace.confirmed.estimate(_agreed(q, trust)) if found else self._pace.drafted.estimate(q)
+        return self._planner.confirmed.estimate(_agreed(q, trust)) if found else self._planner.drafted.estimate(q)
 
     def _learn(self, node: int, picked: int) -> None:
         """The walk reached `node`, and the target picked this token there."""
@@ -196,15 +196,15 @@ class AutoDrafter(ModelFed):
             came_true |= hit
             found = self._found.get(child) if graph.parents[child] == node else None
             if found:
-                trust = self._pace.found[found[0]]
+                trust = self._planner.found[found[0]]
                 if asked is not None:
                     q = math.exp(asked.get(graph.tokens[child], -math.inf))
-                    self._pace.confirmed.learn(_agreed(q, trust.estimate(found[1])), hit)
+                    self._planner.confirmed.learn(_agreed(q, trust.estimate(found[1])), hit)
                 trust.learn(found[1], hit)
             elif asked is not None:
-                self._pace.drafted.learn(math.exp(asked[graph.tokens[child]]), hit)
+                self._planner.drafted.learn(math.exp(asked[graph.tokens[child]]), hit)
         if asked is not None:
-            self._pace.learn_hit(came_true)
+            self._planner.learn_hit(came_true)
 
     def _remember(self, tree: FlatTree, accepted: list[int]) -> None:
         """Index the longest hypothesis that was verified and not accepted to its end."""

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Parts:
     """What a drafter may draft with.
 
-    `target`      what it may read of the target; None where its method does not ask for it
+    `target`      what it may read of the target; None where its method does not need it. Hidden states are asked for
+                  when the drafter is made: by then nothing of the text is computed
     `draft`       the draft model; None where none is loaded
     `vocab_size`  the target's: no other token is proposed
     `record`      keep every decision

@@ -74,7 +74,7 @@ class LevelSettings(Spec):
         return None if merge_context == "none" else merge_context
 
 
-class PacedSettings(LevelSettings):
+class PlannedSettings(LevelSettings):
     """No rule but the costs: what cannot pay is neither expanded nor verified."""
 
     width: Literal[6] = 6

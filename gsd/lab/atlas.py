@@ -22,7 +22,7 @@ from gsd.errors import InputError, TraceError
 from gsd.methods import METHODS, MethodSettings
 from gsd.trace.read import READABLE, as_of_today, other_version
 
-SCHEMA = 3  # as of traces, whose settings it repeats
+SCHEMA = 4  # as of traces, whose settings it repeats
 # What a file that is no atlas leads to.
 _FOREIGN = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, pa.ArrowException)
 PARTS = "text-*.parquet"  # texts recorded since the atlas was last saved, one file each
@@ -111,7 +111,7 @@ class Regrowth:
         needed = (self.recorded[node] for node in self.frontier)
         return [node for node in needed if self._tree.first_child[node] < 0]
 
-    def step(self) -> None:
+    def grow(self) -> None:
         """Grow one level; nothing of it may be `wanted`."""
         tree, graph, recorded, width = self._tree, self.graph, self.recorded, self._width
         starts = [tree.first_child[recorded[node]] for node in self.frontier]

@@ -18,7 +18,7 @@ from gsd.machine.environment import machine
 from gsd.methods import BASELINE, drafting
 from gsd.models.hf import HFModel
 from gsd.spec import SamplingSpec
-from gsd.trace.step import Step
+from gsd.trace.round import Round
 from gsd.verifying.sampling import pick
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128)  # tokens of a forward
@@ -120,20 +120,20 @@ def _engine(runner: Runner, spec: RunSpec) -> tuple[Overhead, float]:
     rows, own_ms, plain_ms = [], [], 0.0
     for settings in ENGINE_SETTINGS:
         repeats = _repeats(runner, spec.model_copy(update={"drafting": settings, "detail": "counters"}), prompt)
-        rows += [(1.0, step.draft_forwards, len(step.graph) - 1) for step in repeats[0]]
-        own_ms += np.median([[_own_ms(step) for step in steps] for steps in repeats], axis=0).tolist()
+        rows += [(1.0, round_.draft_forwards, len(round_.graph) - 1) for round_ in repeats[0]]
+        own_ms += np.median([[_own_ms(round_) for round_ in rounds] for rounds in repeats], axis=0).tolist()
         if settings.method == BASELINE:
-            plain_ms = float(np.median([step.times.total for steps in repeats for step in steps]))
+            plain_ms = float(np.median([round_.times.total for rounds in repeats for round_ in rounds]))
     return Overhead(*_not_negative(np.array(rows), np.array(own_ms))), plain_ms
 
 
-def _repeats(runner: Runner, spec: RunSpec, prompt: list[int]) -> list[list[Step]]:
+def _repeats(runner: Runner, spec: RunSpec, prompt: list[int]) -> list[list[Round]]:
     """The rounds of a run behind its first, which holds the prompt, warm and repeated."""
-    return [list(runner.steps(spec, prompt))[1:] for _ in range(1 + ENGINE_REPEATS)][1:]
+    return [list(runner.rounds(spec, prompt))[1:] for _ in range(1 + ENGINE_REPEATS)][1:]
 
 
-def _own_ms(step: Step) -> float:
-    return step.times.total - step.times.draft - step.times.verify
+def _own_ms(round_: Round) -> float:
+    return round_.times.total - round_.times.draft - round_.times.verify
 
 
 def _not_negative(rows: np.ndarray, values: np.ndarray) -> list[float]:

@@ -53,7 +53,7 @@ class Prober(ModelFed):
             wanted = sorted({node for one in narrower for node in one.wanted()})
             _add(tree, wanted, self._expand(tree, wanted, committed))
             for one in narrower:
-                one.step()
+                one.grow()
         self._model.keep(self._base, [])
         return tree
 
@@ -92,7 +92,7 @@ def probe_text(runner: Runner, spec: RunSpec, bounds: Bounds) -> AtlasText:
     """
     prompt = runner.encode(spec.prompt)
     plain = spec.model_copy(update={"drafting": drafting(BASELINE), "detail": "counters"})
-    tokens = [token for step in runner.steps(plain, prompt) for token in step.new_tokens]
+    tokens = [token for round_ in runner.rounds(plain, prompt) for token in round_.new_tokens]
     capacity = min(len(prompt) + spec.max_new_tokens, runner.target.context_length)
     one = spec.prompt
     text = AtlasText(one.id, one.kind, prompt, tokens, runner.token_texts(tokens), capacity, given=one.prompt,

@@ -61,7 +61,7 @@ def rerun(run_folder: Path, runner: Runner) -> Comparison:
     _check_models(recorded, meta)
     prompt = _prompt_tokens(recorded)
     now = runner.run(spec, None, prompt=prompt)
-    before = [token for step in recorded.steps for token in step.new_tokens]
+    before = [token for round_ in recorded.rounds for token in round_.new_tokens]
     totals = recorded.end["totals"]
     return Comparison(
         run=recorded.name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from gsd.drafting.settings import PacedSettings
+from gsd.drafting.settings import PlannedSettings
 from gsd.methods.base import Method, MethodSettings, Need
 
 if TYPE_CHECKING:
@@ -37,19 +37,19 @@ class Auto(Method):
         "none verified": "None was likely to pay for the time that its verification takes.",
     }
 
-    class Settings(PacedSettings, MethodSettings):
+    class Settings(PlannedSettings, MethodSettings):
         """Where to look beside the draft."""
 
         method: Literal["auto"] = "auto"
 
     def drafter(self, settings: Any, parts: Parts) -> Drafter:
-        """The paced drafter."""
+        """The planned drafter."""
         from gsd.drafting.auto import AutoDrafter
 
         return AutoDrafter(parts, settings)
 
     def memory(self) -> Any:
         """What forwards cost, and how drafts fared."""
-        from gsd.drafting.pace import Pace
+        from gsd.drafting.planner import Planner
 
-        return Pace()
+        return Planner()

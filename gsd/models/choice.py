@@ -1,6 +1,6 @@
 """How weights are best held on a CPU: chosen from what its products take, `gsd.models.weighing`. No torch.
 
-A *way* is how a linear layer's weights are held: a number format, packed for the CPU's matrix kernels or in rows, or
+A *way* is how a linear layer's weights are held: a number format, packed for the CPU's matrix kernels or unpacked, or
 few bits. Which way is fast hangs on the instructions that a processor has: with AVX-512 BF16 bfloat16 halves the time
 of float32, with AVX2 alone it takes four times as long for eight rows.
 """
@@ -17,7 +17,7 @@ from gsd.spec import Dtype, Quantization, Spec
 
 WHOLE: tuple[Dtype, ...] = ("float32", "bfloat16")  # what `auto` chooses from; float16 has no fast kernels on most CPUs
 FEW_BITS: tuple[Quantization, ...] = ("int8", "int4")
-PACKED, IN_ROWS = "packed", "in rows"
+PACKED, UNPACKED = "packed", "unpacked"
 ROWS = (1, 4, 16)  # that are measured
 VERIFIED = 12  # rows of a verification: what a round of 8 to 16 nodes costs most by
 DRAFTED = (1, 4)  # rows of most draft forwards
@@ -56,7 +56,7 @@ class Table(Spec):
     @field_validator("milliseconds")
     @classmethod
     def _all_rows(cls, found: dict[str, dict[int, float]]) -> dict[str, dict[int, float]]:
-        lacking = {f"float32 {IN_ROWS}", f"bfloat16 {IN_ROWS}"} - found.keys()
+        lacking = {f"float32 {UNPACKED}", f"bfloat16 {UNPACKED}"} - found.keys()
         if lacking or any(tuple(times) != ROWS for times in found.values()):
             raise ValueError(f"ways {', '.join(sorted(lacking)) or 'all'}, each with rows {ROWS}, are wanted")
         return found
@@ -78,11 +78,11 @@ class Table(Spec):
     def whole(self, dtype: Dtype, packed: bool, rows: float) -> float:
         """Whole weights as loading holds them: packed where that is asked for and possible. See `has`."""
         way = f"{dtype} {PACKED}"
-        return self.at(way if packed and way in self.milliseconds else f"{dtype} {IN_ROWS}", rows)
+        return self.at(way if packed and way in self.milliseconds else f"{dtype} {UNPACKED}", rows)
 
     def has(self, dtype: Dtype) -> bool:
         """Whether whole weights of `dtype` were measured: those of `WHOLE` always are."""
-        return f"{dtype} {IN_ROWS}" in self.milliseconds
+        return f"{dtype} {UNPACKED}" in self.milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +144,11 @@ def slow_quantization(table: Table, kind: Quantization, dtype: Dtype, packed: bo
 
 
 def slow_rows(table: Table, dtype: Dtype) -> str | None:
-    """The same of weights that are left in rows."""
+    """The same of weights that are left unpacked."""
     if not table.has(dtype):
         return None
-    times = {way: table.whole(dtype, way == PACKED, VERIFIED) for way in (IN_ROWS, PACKED)}
-    return _slow(table, "weights {0}: verifications take about {2:.1f} times as long as with {1} ones", IN_ROWS, times)
+    times = {way: table.whole(dtype, way == PACKED, VERIFIED) for way in (UNPACKED, PACKED)}
+    return _slow(table, "weights {0}: verifications take about {2:.1f} times as long as with {1} ones", UNPACKED, times)
 
 
 def in_words(table: Table, packed: bool = True) -> str:

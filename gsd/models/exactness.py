@@ -48,18 +48,18 @@ class Proof:
     key: str | None = None
 
 
-def prove(config: PreTrainedConfig, spec: ModelSpec, *, lean: bool) -> Proof:
+def prove(config: PreTrainedConfig, spec: ModelSpec, *, native: bool) -> Proof:
     """Prove it with a miniature, unless it is proven. Raises `ModelError` with the reason where it does not hold.
 
     Not proven, with no error, is what cannot be made small: `prove_loaded` is to be asked.
     """
     try:
         small = miniature(config)
-        key = None if spec.trust_remote_code else _key(small, lean=lean)
+        key = None if spec.trust_remote_code else _key(small, native=native)
         if key is not None and _is_known(key):
             return Proof(True, key)
         model = build(small, trust=spec.trust_remote_code)
-        reason = fault(HFModel(model, spec, lean=lean))
+        reason = fault(HFModel(model, spec, native=native))
     except GsdError:
         raise
     except Exception:  # whatever a cut configuration makes a foreign model raise: the whole one will tell
@@ -182,10 +182,10 @@ def _refuse(reason: str | None, config: PreTrainedConfig, spec: ModelSpec) -> No
         )
 
 
-def _key(small: PreTrainedConfig, *, lean: bool) -> str:
+def _key(small: PreTrainedConfig, *, native: bool) -> str:
     """What a proof holds for: the cut configuration, which all sizes of a family share, and what computes it."""
     settings = {name: value for name, value in small.to_dict().items() if name not in ("dtype", "_name_or_path")}
-    versions = [PROOF, gsd.__version__, transformers.__version__, torch.__version__, lean]
+    versions = [PROOF, gsd.__version__, transformers.__version__, torch.__version__, native]
     return hashlib.sha256(json.dumps([settings, versions], sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -1,7 +1,7 @@
 """Hugging Face causal models behind the `LanguageModel` protocol.
 
 Tree attention is an explicit 4-D mask, positions are given, and the cache is ours. Models of the Llama kind
-go through a forward of our own (`gsd.models.lean`), all others through their own. Whatever cannot be decoded
+go through a forward of our own (`gsd.models.native`), all others through their own. Whatever cannot be decoded
 losslessly that way, `gsd.models.loading` refuses.
 """
 
@@ -23,7 +23,7 @@ from transformers import DynamicCache, PreTrainedModel
 from gsd.errors import ModelError
 from gsd.models.base import Counter, T, out_of_memory
 from gsd.models.cache import KVCache, LayerShape, Taps
-from gsd.models.lean import KINDS, LeanDecoder, has_lean_forward
+from gsd.models.native import KINDS, NativeDecoder, has_native_forward
 from gsd.models.reads import marking_what_is_read
 from gsd.models.skipping import SkippingDecoder
 from gsd.models.static import Replay, StaticForwards
@@ -38,8 +38,8 @@ LESS_MEMORY = (
 class HFModel:
     """A transformers causal model with a preallocated cache. See `LanguageModel` for the contract.
 
-    The revision of `spec` is the commit that was loaded, None where there is no such thing. `lean` false keeps to
-    transformers' own forward. Either way `model` goes on working, until `convert`. `record` lets lean forwards of
+    The revision of `spec` is the commit that was loaded, None where there is no such thing. `native` false keeps to
+    transformers' own forward. Either way `model` goes on working, until `convert`. `record` lets native forwards of
     few tokens be recorded and replayed, see `gsd.models.static`.
     """
 
@@ -48,7 +48,7 @@ class HFModel:
         model: PreTrainedModel,
         spec: ModelSpec,
         *,
-        lean: bool = True,
+        native: bool = True,
         record: Callable[[Replay], Replay] | None = None,
     ) -> None:
         self.model = model.eval().requires_grad_(False)  # nothing is recorded, in inference mode or not
@@ -69,17 +69,17 @@ class HFModel:
         self.counter = Counter()
         with marking_what_is_read(model):
             self._cache = KVCache(_layer_shapes(model, spec))
-        self.decoder = LeanDecoder(model) if lean and has_lean_forward(model) else StockDecoder(model)
+        self.decoder = NativeDecoder(model) if native and has_native_forward(model) else StockDecoder(model)
         self._static = (
             StaticForwards(self.decoder, self._cache, record)
-            if record and isinstance(self.decoder, LeanDecoder)
+            if record and isinstance(self.decoder, NativeDecoder)
             else None
         )
 
     @property
-    def is_lean(self) -> bool:
-        """Whether forwards are those of `gsd.models.lean`."""
-        return isinstance(self.decoder, LeanDecoder)
+    def is_native(self) -> bool:
+        """Whether forwards are those of `gsd.models.native`."""
+        return isinstance(self.decoder, NativeDecoder)
 
     @property
     def cache(self) -> KVCache:
@@ -109,11 +109,11 @@ class HFModel:
     def convert(self, replace: Callable[[nn.Module], None]) -> None:
         """Let `replace` put other layers in the place of linear ones: quantised, or packed.
 
-        A lean model's `.model` loses its weights, which would be held twice; its configuration stays. What is left
+        A native model's `.model` loses its weights, which would be held twice; its configuration stays. What is left
         of weights that lie in a mapped file is copied out of it: as long as one does, all that was read stays resident.
         """
-        converted = self.decoder if self.is_lean else self.model
-        if self.is_lean:
+        converted = self.decoder if self.is_native else self.model
+        if self.is_native:
             self.model.to("meta")
         replace(converted)
         for left in converted.parameters():
@@ -206,7 +206,7 @@ def input_device(model: PreTrainedModel) -> torch.device:
 
 
 class StockDecoder(nn.Module):
-    """transformers' own forward, as `LeanDecoder.forward` is called."""
+    """transformers' own forward, as `NativeDecoder.forward` is called."""
 
     kind = "transformers"
 

@@ -47,7 +47,7 @@ def load_model(
     device: str = "auto",
     dtype: Dtype = "auto",
     *,
-    lean: bool = True,
+    native: bool = True,
     packed: bool = False,
     recorded: bool = True,
     held: Held = Held(),  # noqa: B008
@@ -56,18 +56,18 @@ def load_model(
 
     `device` auto: all CUDA devices there are, else the CPU. `dtype` auto: bfloat16 on CUDA (float16 where the
     device computes no bfloat16), float32 on the CPU. A quantised model's other weights are as `held`
-    says. `lean` false keeps to transformers' own forward. `packed` lays whole weights out for the CPU, where that is
+    says. `native` false keeps to transformers' own forward. `packed` lays whole weights out for the CPU, where that is
     possible.
-    `recorded` lets a GPU replay lean forwards of few tokens as graphs.
+    `recorded` lets a GPU replay native forwards of few tokens as graphs.
     """
-    read = _read(spec, device, dtype, held, lean=lean)
+    read = _read(spec, device, dtype, held, native=native)
     model = read.model
     with _refusals(spec):
         packs = packed and can_pack(model)
         known = spec.model_copy(update={"revision": commit(spec, model.config)})
         record = cuda_graphs(model.device) if recorded and model.device.type == "cuda" else None
         try:
-            loaded = HFModel(model, known, lean=lean, record=record)
+            loaded = HFModel(model, known, native=native, record=record)
         except (TypeError, ValueError, LookupError, AttributeError) as error:  # its forward wants more than text
             raise ModelError(
                 f"{spec.source}: {type(model).__name__} cannot go on from tokens and a cache alone "
@@ -199,14 +199,14 @@ def _config(spec: ModelSpec, kwargs: dict[str, Any]) -> PreTrainedConfig:
     return config
 
 
-def _read(spec: ModelSpec, device: str, dtype: Dtype, held: Held, *, lean: bool = False) -> _Read:
+def _read(spec: ModelSpec, device: str, dtype: Dtype, held: Held, *, native: bool = False) -> _Read:
     """Configuration, checks, then weights, in the dtype in which they are computed with."""
     device_map = _device_map(device)
     torch_dtype = _torch_dtype(held.dtype if spec.quantization != "none" else dtype, device_map)
     kwargs = source_options(spec)
     config = _config(spec, kwargs)
     with _refusals(spec):
-        proof = prove(config, spec, lean=lean)
+        proof = prove(config, spec, native=native)
 
     def load(**options: Any) -> Any:  # (model, report), as of `output_loading_info`
         return AutoModelForCausalLM.from_pretrained(

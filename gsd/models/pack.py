@@ -1,7 +1,7 @@
 """Weights laid out for the CPU's matrix kernels, once, when a model is loaded.
 
 A product of few rows is bound by reading the weights. oneDNN reads them 1.3 to 2.3 times as fast in its own layout
-as in rows (benchmarks/); left in rows they are read that way, or laid out anew, in every forward.
+as in rows (benchmarks/); unpacked they are read that way, or laid out anew, in every forward.
 """
 
 from __future__ import annotations

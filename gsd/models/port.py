@@ -22,14 +22,14 @@ from gsd.errors import InputError, ModelError
 from gsd.models.base import LanguageModel
 from gsd.models.cache import Captured, Point
 from gsd.models.hf import HFModel
-from gsd.models.lean import KINDS, KeysValues, LeanDecoder
+from gsd.models.native import KINDS, KeysValues, NativeDecoder
 from gsd.models.skipping import SkippingDecoder
 
 
 class TargetPort:
     """A read-only handle on a target. What it gives are the target's own weights and views of its cache.
 
-    All of it works for the kinds of models that have a forward of ours (`HFModel.is_lean`). Of any other there are
+    All of it works for the kinds of models that have a forward of ours (`HFModel.is_native`). Of any other there are
     `embed`, `head` and `keys_values`, and features up to the last layer and behind the final norm; the rest raises
     `ModelError`.
     """
@@ -44,7 +44,7 @@ class TargetPort:
 
     def norm(self, hidden: torch.Tensor) -> torch.Tensor:
         """The final norm of each row, [N, E] -> [N, E]."""
-        return self._lean("its final norm").norm(hidden)
+        return self._native("its final norm").norm(hidden)
 
     def head(self, hidden: torch.Tensor) -> torch.Tensor:
         """Logits of hidden states behind the final norm, [N, E] -> [N, V].
@@ -59,7 +59,7 @@ class TargetPort:
         A head x [D] at position i is turned to `x · cos[i] + rotate_half(x) · sin[i]`, where `rotate_half` of halves
         (a, b) is (−b, a). The target's cached keys are turned so already.
         """
-        return self._lean("its rotary tables").rotary(list(positions))
+        return self._native("its rotary tables").rotary(list(positions))
 
     def keys_values(self, layer: int) -> KeysValues:
         """Keys, rotated already, and values of a layer in the valid slots: views [H, S, D], until the next forward."""
@@ -79,7 +79,7 @@ class TargetPort:
                 f"{self._layers}, or final"
             )
         if self._layers in points:
-            self._lean("its last layer's output before the norm")
+            self._native("its last layer's output before the norm")
         ordered = (*sorted(point for point in set(points) if point != "final"), *({"final"} & set(points)))
         model = self._model
         model.cache.capture(Captured(ordered, model.hidden_size, model.dtype, model.device) if ordered else None)
@@ -106,16 +106,16 @@ class TargetPort:
         Hold on to what this returns: on a GPU its forwards are recorded anew for each. Raises `InputError` where the
         target has no such layer.
         """
-        decoder = self._lean("a part of its layers")
+        decoder = self._native("a part of its layers")
         if odd := [layer for layer in (*attention, *mlp) if layer not in range(self._layers)]:
             raise InputError(
                 f"layer {odd[0]!r} cannot be skipped: {self._model.spec.source} has layers 0 to {self._layers - 1}"
             )
         return self._model.through(SkippingDecoder(decoder, frozenset(attention), frozenset(mlp)))
 
-    def _lean(self, wanted: str) -> LeanDecoder:
+    def _native(self, wanted: str) -> NativeDecoder:
         """The decoder, where it is one whose parts are known."""
-        if isinstance(self._model.decoder, LeanDecoder):
+        if isinstance(self._model.decoder, NativeDecoder):
             return self._model.decoder
         raise ModelError(
             f"{self._model.spec.source}: of a {type(self._model.model).__name__} that runs by transformers' own "

@@ -1,4 +1,4 @@
-"""A lean decoder with some of its sublayers left out, on the same weights, tables and cache.
+"""A native decoder with some of its sublayers left out, on the same weights, tables and cache.
 
 Without the attention of layer 1 and the perceptron of layer 2 a decoder of four layers runs 0, the second half of 1,
 the first half of 2, and 3. A layer whose attention is left out reads and writes no keys and values.
@@ -13,19 +13,19 @@ import torch
 from torch import nn
 
 from gsd.models.cache import KVCache, Taps
-from gsd.models.lean import KeysValues, LeanDecoder, LeanLayer, Place
+from gsd.models.native import KeysValues, NativeDecoder, NativeLayer, Place
 
 
 @dataclass(frozen=True, slots=True)
 class PartialLayer:
     """A layer of which only one sublayer runs, or none."""
 
-    layer: LeanLayer
+    layer: NativeLayer
     attention: bool
     mlp: bool
 
     def forward(self, x: torch.Tensor, place: Place, new: KeysValues, valid: KeysValues) -> torch.Tensor:
-        """[N, E] -> [N, E], as `LeanLayer.forward`."""
+        """[N, E] -> [N, E], as `NativeLayer.forward`."""
         if self.attention:
             x = self.layer.attend(x, place, new, valid)
         return self.layer.perceive(x) if self.mlp else x
@@ -34,9 +34,9 @@ class PartialLayer:
 class SkippingDecoder:
     """`whole` without the attention and the perceptrons of these layers. What is made of `whole` later shows here."""
 
-    kind = LeanDecoder.kind
+    kind = NativeDecoder.kind
 
-    def __init__(self, whole: LeanDecoder, attention: Collection[int], mlp: Collection[int]) -> None:
+    def __init__(self, whole: NativeDecoder, attention: Collection[int], mlp: Collection[int]) -> None:
         self._whole = whole
         self._layers = [
             PartialLayer(layer, j not in attention, j not in mlp) if j in attention or j in mlp else layer
@@ -55,7 +55,7 @@ class SkippingDecoder:
     def __call__(
         self, tokens: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None, rows: int, cache: KVCache
     ) -> torch.Tensor:
-        """See `LeanDecoder.forward`."""
+        """See `NativeDecoder.forward`."""
         return self._whole.forward(tokens, positions, mask, rows, cache, layers=self._layers)
 
     def run(
@@ -69,5 +69,5 @@ class SkippingDecoder:
         *,
         taps: Taps | None = None,
     ) -> torch.Tensor:
-        """See `LeanDecoder.run`."""
+        """See `NativeDecoder.run`."""
         return self._whole.run(tokens, positions, mask, rows, cached, slots, taps=taps, layers=self._layers)

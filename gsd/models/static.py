@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from gsd.models.cache import KVCache
-from gsd.models.lean import LeanDecoder
+from gsd.models.native import NativeDecoder
 from gsd.models.skipping import SkippingDecoder
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64, 128)  # tokens; more are run as they come, as launching then costs little
@@ -36,10 +36,10 @@ class Shape:
 
 
 class StaticForwards:
-    """The forwards of a `LeanDecoder` on a cache, in fixed shapes. `record` makes a replay of a function."""
+    """The forwards of a `NativeDecoder` on a cache, in fixed shapes. `record` makes a replay of a function."""
 
     def __init__(
-        self, decoder: LeanDecoder | SkippingDecoder, cache: KVCache, record: Callable[[Replay], Replay]
+        self, decoder: NativeDecoder | SkippingDecoder, cache: KVCache, record: Callable[[Replay], Replay]
     ) -> None:
         self._decoder, self._cache, self._record = decoder, cache, record
         self._shapes: dict[tuple[int, int, bool], Shape] = {}  # by tokens, slots, and whether hidden states are written

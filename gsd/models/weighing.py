@@ -22,7 +22,7 @@ from torch import nn
 
 from gsd.machine.crowd import crowd
 from gsd.machine.environment import CACHE_VARIABLE, cache_folder, instruction_sets, processor
-from gsd.models.choice import FEW_BITS, IN_ROWS, PACKED, ROWS, Key, Shape, Table
+from gsd.models.choice import FEW_BITS, PACKED, ROWS, UNPACKED, Key, Shape, Table
 from gsd.models.pack import PackedLinear, can_pack
 from gsd.models.quantize import GROUP, STEP, Int4Linear, Int8Linear
 
@@ -109,7 +109,7 @@ def _held(inputs: int, outputs: int) -> Iterator[tuple[str, nn.Module, torch.dty
         dtype = getattr(torch, name)
         linear = nn.Linear(inputs, outputs, bias=False, device="meta")
         linear.weight = nn.Parameter(weight.to(dtype, copy=True), requires_grad=False)
-        yield f"{name} {IN_ROWS}", linear, dtype
+        yield f"{name} {UNPACKED}", linear, dtype
         if can_pack(linear):
             yield f"{name} {PACKED}", PackedLinear(linear), dtype
         if name == "bfloat16":

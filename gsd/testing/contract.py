@@ -3,8 +3,8 @@
     class TestPair(MethodContract):
         method = Pair()
 
-Texts are decoded with tables in place of networks, so that plain decoding is known exactly. A random test says how
-often a right method fails it.
+Texts are decoded with tables in place of networks, so that plain decoding is known exactly. A method that reads the
+target (`Need.TARGET`) gets small random networks. A random test says how often a right method fails it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import product
 from typing import Any, ClassVar
 
@@ -22,12 +23,17 @@ from gsd.decode.engine import Engine
 from gsd.decode.stops import StopRules
 from gsd.drafting.base import Drafter, Parts
 from gsd.methods.base import Method, MethodSettings, Need
-from gsd.models.base import LanguageModel
+from gsd.models.hf import HFModel
+from gsd.models.port import TargetPort
 from gsd.spec import Keeps, SamplingSpec
-from gsd.testing import oracle
-from gsd.testing.table_model import TableModel, plain_text, random_table, table_pair
-from gsd.trace.records import step_record
-from gsd.trace.step import Step
+from gsd.testing import oracle, table_model
+from gsd.testing.networks import network_pair
+from gsd.testing.table_model import TableModel, random_table, table_pair
+from gsd.trace.records import round_record
+from gsd.trace.round import Round
+
+Target = TableModel | HFModel
+Pair = tuple[TableModel, TableModel] | tuple[HFModel, HFModel]
 
 ALARM = 1e-6  # odds that a right method fails one test of a law
 TEXTS = 40  # random pairs of tables, and prompts, in each test of texts
@@ -46,9 +52,9 @@ class MethodContract:
     method: ClassVar[Method]
     values: ClassVar[Mapping[str, Any]] = {}
 
-    def pair(self, vocabulary: int, seed: int) -> tuple[TableModel, TableModel]:
-        """A target and a draft that agree often; for a method that reads more of a target, name models that have it."""
-        return table_pair(vocabulary, seed)
+    def pair(self, vocabulary: int, seed: int) -> Pair:
+        """A target and a draft that agree often."""
+        return (network_pair if Need.TARGET in self.method.needs else table_pair)(vocabulary, seed)
 
     def settings(self) -> MethodSettings:
         """Those that the tests decode with."""
@@ -68,8 +74,10 @@ class MethodContract:
             sampling = SAMPLINGS[seed % len(SAMPLINGS)]
             target, draft = self.pair(2 + seed % 5, seed)
             prompt = [token % target.vocab_size for token in range(seed, seed + 1 + seed % 4)]
-            tokens = [token for step in self._decode(target, draft, prompt, sampling, 14) for token in step.new_tokens]
-            assert tokens == plain_text(target.table, prompt, 14, sampling), f"seed {seed}"
+            tokens = [
+                token for round_ in self._decode(target, draft, prompt, sampling, 14) for token in round_.new_tokens
+            ]
+            assert tokens == plain_text(target, prompt, 14, sampling), f"seed {seed}"
 
     def test_its_law_is_the_target_s(self) -> None:
         """Of one that keeps text or law: chi-square of three tokens. A right one fails once in a million runs."""
@@ -79,8 +87,8 @@ class MethodContract:
         found: Counter[tuple[int, ...]] = Counter()
         for seed in range(DRAWS):
             sampling = SamplingSpec(temperature=1.0, seed=seed)
-            steps = self._decode(target, draft, [1, 2], sampling, 3)
-            found[tuple(token for step in steps for token in step.new_tokens)] += 1
+            rounds = self._decode(target, draft, [1, 2], sampling, 3)
+            found[tuple(token for round_ in rounds for token in round_.new_tokens)] += 1
         law = exact_law(target, [1, 2], SamplingSpec(temperature=1.0), 3)
         observed, expected = zip(*((found[text], DRAWS * share) for text, share in law.items()))
         assert stats.chisquare(observed, expected).pvalue > ALARM
@@ -90,73 +98,83 @@ class MethodContract:
         target, draft = self.pair(5, 3)
         drafter = self._drafter(target, draft)
         before = draft.counter.forwards
-        steps = list(self._steps(target, drafter, [1, 2, 3], SamplingSpec(), StopRules(30)))
-        assert all(step.target_forwards == 1 for step in steps)
-        assert all(len(step.tree) - 1 <= drafter.slots for step in steps)
+        rounds = list(self._rounds(target, drafter, [1, 2, 3], SamplingSpec(), StopRules(30)))
+        assert all(round_.target_forwards == 1 for round_ in rounds)
+        assert all(len(round_.tree) - 1 <= drafter.slots for round_ in rounds)
         if Need.DRAFT in self.method.needs:
-            assert sum(step.draft_forwards for step in steps) == draft.counter.forwards - before
+            assert sum(round_.draft_forwards for round_ in rounds) == draft.counter.forwards - before
 
     def test_nothing_comes_after_the_end_of_the_text(self) -> None:
         """Neither past an end token that was drafted, nor past the last token that was asked for."""
         target, draft = self.pair(4, 7)
-        free = plain_text(target.table, [1, 2], 24, SamplingSpec())
+        free = plain_text(target, [1, 2], 24, SamplingSpec())
         end = free[len(free) // 2]
         stops = StopRules(24, frozenset({end}))
-        steps = list(self._steps(target, self._drafter(target, draft), [1, 2], SamplingSpec(), stops))
-        tokens = [token for step in steps for token in step.new_tokens]
+        rounds = list(self._rounds(target, self._drafter(target, draft), [1, 2], SamplingSpec(), stops))
+        tokens = [token for round_ in rounds for token in round_.new_tokens]
         assert tokens == free[: free.index(end) + 1] or self.method.keeps != Keeps.TEXT
-        assert tokens.index(end) == len(tokens) - 1 and steps[-1].stop == "eos"
+        assert tokens.index(end) == len(tokens) - 1 and rounds[-1].stop == "eos"
 
     def test_a_text_that_was_broken_off_leaves_nothing_behind(self) -> None:
         """The next one is as if it were the first."""
         target, draft = self.pair(5, 11)
         drafter = self._drafter(target, draft)
-        broken = self._steps(target, drafter, [4, 3, 2, 1], SamplingSpec(), StopRules(30))
+        broken = self._rounds(target, drafter, [4, 3, 2, 1], SamplingSpec(), StopRules(30))
         next(broken)
         broken.close()
-        steps = self._steps(target, drafter, [1, 2], SamplingSpec(), StopRules(12))
-        tokens = [token for step in steps for token in step.new_tokens]
-        assert tokens == plain_text(target.table, [1, 2], 12, SamplingSpec()) or self.method.keeps != Keeps.TEXT
+        rounds = self._rounds(target, drafter, [1, 2], SamplingSpec(), StopRules(12))
+        tokens = [token for round_ in rounds for token in round_.new_tokens]
+        assert tokens == plain_text(target, [1, 2], 12, SamplingSpec()) or self.method.keeps != Keeps.TEXT
 
     def test_its_trace_is_whole(self) -> None:
         """Every round becomes a record of plain values, whose nodes come from sources that the method has named."""
         target, draft = self.pair(5, 13)
         known = {"root", *self.method.sources}
-        for step in self._decode(target, draft, [1, 2, 3], SamplingSpec(), 20):
-            record = step_record(step, _texts, _texts(step.new_tokens), detail=True)
+        for round_ in self._decode(target, draft, [1, 2, 3], SamplingSpec(), 20):
+            record = round_record(round_, _texts, _texts(round_.new_tokens), detail=True)
             assert json.loads(json.dumps(record, allow_nan=False)) == record
             assert set(record["graph"]["source"]) <= known
             assert len(record["new_tokens"]) == len(record["accepted"]) + record["bonus"]
 
     def _decode(
-        self, target: LanguageModel, draft: LanguageModel, prompt: list[int], sampling: SamplingSpec, count: int
-    ) -> list[Step]:
-        return list(self._steps(target, self._drafter(target, draft), prompt, sampling, StopRules(count)))
+        self, target: Target, draft: Target, prompt: list[int], sampling: SamplingSpec, count: int
+    ) -> list[Round]:
+        return list(self._rounds(target, self._drafter(target, draft), prompt, sampling, StopRules(count)))
 
-    def _drafter(self, target: LanguageModel, draft: LanguageModel) -> Drafter:
-        parts = Parts(None, draft, target.vocab_size, record=True, memory=self.method.memory())
+    def _drafter(self, target: Target, draft: Target) -> Drafter:
+        port = TargetPort(target) if Need.TARGET in self.method.needs else None
+        parts = Parts(port, draft, target.vocab_size, record=True, memory=self.method.memory())
         return self.method.drafter(self.settings(), parts)
 
-    def _steps(
-        self, target: LanguageModel, drafter: Drafter, prompt: list[int], sampling: SamplingSpec, stops: StopRules
-    ) -> Iterator[Step]:
+    def _rounds(
+        self, target: Target, drafter: Drafter, prompt: list[int], sampling: SamplingSpec, stops: StopRules
+    ) -> Iterator[Round]:
         engine = Engine(target, drafter, self.method.rule(self.settings()), sampling, detail=True)
         return engine.decode(prompt, stops)
 
 
-def exact_law(
-    target: TableModel, prompt: list[int], sampling: SamplingSpec, count: int
-) -> dict[tuple[int, ...], float]:
+def plain_text(target: Target, prompt: list[int], count: int, sampling: SamplingSpec) -> list[int]:
+    """What plain decoding writes, without a cache or a mask."""
+    return oracle.written(partial(_logits_after, target), prompt, count, sampling)
+
+
+def exact_law(target: Target, prompt: list[int], sampling: SamplingSpec, count: int) -> dict[tuple[int, ...], float]:
     """The probability of every continuation of `count` tokens."""
     law = {}
     for text in product(range(target.vocab_size), repeat=count):
         before, share = list(prompt), 1.0
         for token in text:
-            logits = target.table[before[-2], before[-1]].numpy()
-            share *= float(oracle.law(np.array(logits), sampling)[token])
+            share *= float(oracle.law(_logits_after(target, before), sampling)[token])
             before.append(token)
         law[text] = share
     return law
+
+
+def _logits_after(target: Target, text: list[int]) -> np.ndarray:
+    """The target's logits [V] behind a text."""
+    if isinstance(target, TableModel):
+        return table_model.logits_after(target.table, text)
+    return oracle.logits_after(target.model, text)
 
 
 def _texts(tokens: list[int]) -> list[str]:

@@ -6,9 +6,12 @@ Slow and obvious on purpose; the engine must emit the same tokens.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
+from transformers import PreTrainedModel
 
 from gsd.spec import SamplingSpec
 
@@ -63,12 +66,33 @@ def next_token(logits: np.ndarray, spec: SamplingSpec, position: int) -> int:
 
 
 @torch.inference_mode()
-def generate(model, prompt: list[int], count: int, spec: SamplingSpec = GREEDY, eos: frozenset = frozenset()):
+def logits_after(model: PreTrainedModel, text: list[int]) -> np.ndarray:
+    """Logits [V] of the token that follows, by transformers' own forward over the whole text."""
+    return model(input_ids=torch.tensor([text]), use_cache=False).logits[0, -1].float().numpy()
+
+
+def generate(
+    model: PreTrainedModel,
+    prompt: list[int],
+    count: int,
+    spec: SamplingSpec = GREEDY,
+    eos: frozenset[int] = frozenset(),
+) -> list[int]:
     """`count` new tokens, or fewer where one of `eos` comes."""
+    return written(partial(logits_after, model), prompt, count, spec, eos)
+
+
+def written(
+    after: Callable[[list[int]], np.ndarray],
+    prompt: list[int],
+    count: int,
+    spec: SamplingSpec = GREEDY,
+    eos: frozenset[int] = frozenset(),
+) -> list[int]:
+    """The same of any law: `after` gives the logits [V] behind a text."""
     tokens = list(prompt)
     for _ in range(count):
-        logits = model(input_ids=torch.tensor([tokens]), use_cache=False).logits[0, -1].float().numpy()
-        tokens.append(next_token(logits, spec, len(tokens)))
+        tokens.append(next_token(after(tokens), spec, len(tokens)))
         if tokens[-1] in eos:
             break
     return tokens[len(prompt) :]

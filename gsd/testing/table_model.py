@@ -6,12 +6,14 @@ token one whole text, positions 0, 1, 2 … up to its own: a wrong mask cannot p
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 
 from gsd.models.base import Counter
 from gsd.spec import SamplingSpec
-from gsd.testing.oracle import next_token
+from gsd.testing.oracle import written
 
 GREEDY = SamplingSpec()
 
@@ -68,9 +70,11 @@ def table_pair(vocabulary: int, seed: int, noise: float = 0.7) -> tuple[TableMod
     return TableModel(table), TableModel(table + noise * random_table(vocabulary, seed + 1, 1.0))
 
 
+def logits_after(table: torch.Tensor, text: list[int]) -> np.ndarray:
+    """Logits [V] of the token that follows, by one look-up."""
+    return table[text[-2] if len(text) > 1 else 0, text[-1]].numpy()
+
+
 def plain_text(table: torch.Tensor, prompt: list[int], count: int, spec: SamplingSpec = GREEDY) -> list[int]:
-    """The oracle of a table: one look-up a token."""
-    text = list(prompt)
-    for _ in range(count):
-        text.append(next_token(table[text[-2] if len(text) > 1 else 0, text[-1]].numpy(), spec, len(text)))
-    return text[len(prompt) :]
+    """The oracle of a table."""
+    return written(partial(logits_after, table), prompt, count, spec)

@@ -72,7 +72,7 @@ _RUNS = {
     "speedup": "ratio: measured tokens/s over those of ar, median; empty without a baseline",
     "matches_baseline": "yes/no: the tokens are those of ar; empty without a baseline",
 }
-_STEPS = {
+_ROUNDS = {
     "position": "index: of the last committed token, from the start of the prompt",
     "drafted_nodes": "nodes: added to the graph, the root not counted",
     "verified_nodes": "nodes: in the flattened tree, the root not counted",
@@ -153,7 +153,7 @@ _HYPOTHESES = {
 }
 COLUMNS: dict[str, dict[str, str]] = {
     "runs": _RUN | _RUNS,
-    "steps": _ROUND | _STEPS,
+    "rounds": _ROUND | _ROUNDS,
     "nodes": _ROUND | _NODES,
     "edges": _ROUND | _EDGES,
     "merges": _ROUND | _MERGES,
@@ -177,7 +177,7 @@ $ gsd generate --pair tiny --prompt "def quicksort(items):" --max-new-tokens 8
 …
 $ gsd export runs/2* --csv tables/
 …
-$ head -2 tables/steps.csv | cut -d, -f 1-5
+$ head -2 tables/rounds.csv | cut -d, -f 1-5
 "run","round","position","drafted_nodes","verified_nodes"
 "20261130T074759338434Z-prompt-f58e27ec",0,4,9,9
 ```

@@ -16,7 +16,7 @@ from gsd.errors import TraceError
 from gsd.methods.base import REASONS
 from gsd.trace.parts import DecisionColumns, GraphColumns, MergeColumns, Milliseconds, TreeColumns
 from gsd.trace.read import UNREADABLE, RunTrace
-from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.recorded_round import RecordedRound
 from gsd.trace.texts import Texts
 
 MOST_NODES = 1 << 17  # of a round; a graph of the widest settings that pays has some hundreds
@@ -44,12 +44,12 @@ def check_run(run: RunTrace, *, whole: bool = True) -> RunTrace:
         place = "run.json"
         _check_head(run.meta)
         before, position = -1, len(run.meta["prompt_tokens"]) - 1
-        for number, step in enumerate(run.steps, 1):
+        for number, round_ in enumerate(run.rounds, 1):
             place = f"round {number} of events.jsonl"
-            _check_step(step)
-            gap = (step.round - before - 1, step.position - position)
+            _check_round(round_)
+            gap = (round_.number - before - 1, round_.position - position)
             _need(gap == (0, 0) or (not whole and min(gap) >= 0), "it does not follow from what is before")
-            before, position = step.round, step.position + len(step.new_tokens)
+            before, position = round_.number, round_.position + len(round_.new_tokens)
         if run.end is not None:
             place = "the end line"
             _check_end(run.end)
@@ -59,22 +59,22 @@ def check_run(run: RunTrace, *, whole: bool = True) -> RunTrace:
     return run
 
 
-def _check_step(step: RecordedStep) -> None:
+def _check_round(round_: RecordedRound) -> None:
     """One round by itself."""
-    _need(_is_count(step.round) and _is_count(step.position), "round or position is no count")
+    _need(_is_count(round_.number) and _is_count(round_.position), "round or position is no count")
     for name in ("drafted_nodes", "verified_nodes", "merged", "draft_forwards", "target_forwards"):
-        _need(_is_count(getattr(step, name)), f"{name} is no count")
-    _need(all(_is_number(getattr(step.ms, one.name)) for one in fields(Milliseconds)), "ms are no milliseconds")
-    _need(step.stop is None or _is_word(step.stop), "stop is no word")
-    _columns(vars(step), "the new tokens", {"new_tokens": _is_count, "new_texts": _is_text, "origins": _is_word})
-    accepted, bonus = step.accepted, step.bonus
+        _need(_is_count(getattr(round_, name)), f"{name} is no count")
+    _need(all(_is_number(getattr(round_.ms, one.name)) for one in fields(Milliseconds)), "ms are no milliseconds")
+    _need(round_.stop is None or _is_word(round_.stop), "stop is no word")
+    _columns(vars(round_), "the new tokens", {"new_tokens": _is_count, "new_texts": _is_text, "origins": _is_word})
+    accepted, bonus = round_.accepted, round_.bonus
     _need(isinstance(bonus, bool) and isinstance(accepted, list), "accepted or bonus is none")
-    _need(len(step.new_tokens) == len(accepted) + bonus, "accepted and new tokens do not go together")
-    if step.detailed:
-        _check_graph(step.graph, step.merges, step.decisions)
-        _check_tree(step.tree, step.graph, step.merges, accepted)
+    _need(len(round_.new_tokens) == len(accepted) + bonus, "accepted and new tokens do not go together")
+    if round_.detailed:
+        _check_graph(round_.graph, round_.merges, round_.decisions)
+        _check_tree(round_.tree, round_.graph, round_.merges, accepted)
     else:
-        _need(not (step.merges or step.decisions or step.tree), "a round without a graph has merges or a tree")
+        _need(not (round_.merges or round_.decisions or round_.tree), "a round without a graph has merges or a tree")
         _need(all(map(_is_count, accepted)), "accepted are no nodes")
 
 

@@ -11,10 +11,11 @@ from typing import Any
 
 from gsd.errors import TraceError
 from gsd.methods import METHODS, read_by
-from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.recorded_round import RecordedRound
 
-SCHEMA = 3
-READABLE = (1, 2, SCHEMA)
+SCHEMA = 4
+READABLE = (1, 2, 3, SCHEMA)
+LINES = ("round", "step")  # what the line of a round is called; up to schema 3 it was a step
 UNREADABLE = "an unreadable line"  # so begins the note of one that was dropped
 
 
@@ -24,7 +25,7 @@ class RunTrace:
 
     folder: Path
     meta: dict[str, Any]
-    steps: list[RecordedStep]
+    rounds: list[RecordedRound]
     end: dict[str, Any] | None
     notes: list[str] = field(default_factory=list)
 
@@ -64,16 +65,16 @@ def read_run(folder: str | os.PathLike[str]) -> RunTrace:
     if tail.torn:
         notes.append(f"a torn last line of {tail.torn} bytes was dropped")
     end = events.pop() if events and events[-1]["type"] == "end" else None
-    steps = [as_step(event, folder, number) for number, event in enumerate(events, 1)]
-    return RunTrace(folder, meta, steps, end, notes)
+    rounds = [as_round(event, folder, number) for number, event in enumerate(events, 1)]
+    return RunTrace(folder, meta, rounds, end, notes)
 
 
-def as_step(event: dict[str, Any], folder: Path, number: int) -> RecordedStep:
+def as_round(event: dict[str, Any], folder: Path, number: int) -> RecordedRound:
     """One event of a run as its round `number`, from 1. Raises `TraceError` where it is none."""
     try:
-        if event["type"] != "step":
+        if event["type"] not in LINES:
             raise TypeError(f"its type is {event['type']!r}")
-        return RecordedStep.of(event)
+        return RecordedRound.of(event)
     except (LookupError, TypeError, AttributeError, RecursionError) as error:
         raise TraceError(f"{folder}: not a trace of gsd (round {number} of events.jsonl: "
                          f"{type(error).__name__}: {str(error)[:200]}); leave it out") from None  # fmt: skip
@@ -85,7 +86,7 @@ def as_of_today(meta: dict[str, Any], schema: int) -> dict[str, Any]:
     In schema 1 tokens were drawn by an inverse cumulative law, which was not said, as there was no other way. Up to
     schema 2 drafting had the settings of all methods; those that its method does not read are left out.
     """
-    if schema == SCHEMA:
+    if schema >= 3:
         return meta
     spec = meta["spec"]
     sampling = spec["sampling"]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from gsd.drafting.graph import TokenGraph
 
 if TYPE_CHECKING:
-    from gsd.trace.recorded_step import RecordedStep
-    from gsd.trace.step import Step
+    from gsd.trace.recorded_round import RecordedRound
+    from gsd.trace.round import Round
 
 ENOUGH = 64  # first choices, before a draft is judged by them
 AT_CHANCE = 0.05  # of them taken, or less: chance takes one in the size of the vocabulary, any real draft one in four
@@ -19,27 +19,27 @@ LEAST_LOGP = math.log(0.5)
 Texts = Callable[[list[int]], list[str]]  # of several tokens, each on its own
 
 
-def step_record(step: Step, texts: Texts, new_texts: list[str], *, detail: bool) -> dict[str, Any]:
-    """One `step` line; `new_texts` are those of its new tokens where they stand."""
+def round_record(round_: Round, texts: Texts, new_texts: list[str], *, detail: bool) -> dict[str, Any]:
+    """One `round` line; `new_texts` are those of its new tokens where they stand."""
     return {
-        "round": step.round,
-        "position": step.position,
-        "graph": graph_columns(step.graph, texts) if detail else None,
-        "merges": merge_columns(step.graph, texts) if detail else None,
-        "decisions": decision_columns(step.graph, texts) if detail else None,
-        "tree": _tree(step, texts) if detail else None,
-        "accepted": step.accepted,
-        "new_tokens": step.new_tokens,
+        "round": round_.number,
+        "position": round_.position,
+        "graph": graph_columns(round_.graph, texts) if detail else None,
+        "merges": merge_columns(round_.graph, texts) if detail else None,
+        "decisions": decision_columns(round_.graph, texts) if detail else None,
+        "tree": _tree(round_, texts) if detail else None,
+        "accepted": round_.accepted,
+        "new_tokens": round_.new_tokens,
         "new_texts": new_texts,
-        "origins": _origins(step),
-        "bonus": len(step.new_tokens) > len(step.accepted),
-        "drafted_nodes": len(step.graph) - 1,
-        "verified_nodes": len(step.tree) - 1,
-        "merged": len(step.graph.merges),
-        "draft_forwards": step.draft_forwards,
-        "target_forwards": step.target_forwards,
-        "ms": {**asdict(step.times), "total": step.times.total},
-        "stop": step.stop,
+        "origins": _origins(round_),
+        "bonus": len(round_.new_tokens) > len(round_.accepted),
+        "drafted_nodes": len(round_.graph) - 1,
+        "verified_nodes": len(round_.tree) - 1,
+        "merged": len(round_.graph.merges),
+        "draft_forwards": round_.draft_forwards,
+        "target_forwards": round_.target_forwards,
+        "ms": {**asdict(round_.times), "total": round_.times.total},
+        "stop": round_.stop,
     }
 
 
@@ -86,8 +86,8 @@ def decision_columns(graph: TokenGraph, texts: Texts) -> dict[str, list]:
     }
 
 
-def _tree(step: Step, texts: Texts) -> dict[str, list]:
-    tree, choices = step.tree, step.choices
+def _tree(round_: Round, texts: Texts) -> dict[str, list]:
+    tree, choices = round_.tree, round_.choices
     assert choices.logp is not None and choices.node_logp is not None, "a round is recorded in full or not at all"
     return {
         "token": tree.tokens,
@@ -104,15 +104,15 @@ def _tree(step: Step, texts: Texts) -> dict[str, list]:
     }
 
 
-def _origins(step: Step) -> list[str]:
+def _origins(round_: Round) -> list[str]:
     """Where each new token came from: its source, but behind a merge edge everything is owed to the merge."""
     origins = []
     merged = False
-    for i in step.accepted:
-        merged = merged or step.tree.merged[i]
-        origins.append("merge" if merged else step.graph.sources[step.tree.nodes[i]])
-    if len(step.new_tokens) > len(origins):
-        origins.append("bonus" if len(step.tree) > 1 else "target")
+    for i in round_.accepted:
+        merged = merged or round_.tree.merged[i]
+        origins.append("merge" if merged else round_.graph.sources[round_.tree.nodes[i]])
+    if len(round_.new_tokens) > len(origins):
+        origins.append("bonus" if len(round_.tree) > 1 else "target")
     return origins
 
 
@@ -133,35 +133,35 @@ class Tally:
     draft_ms: float = 0.0
     verify_ms: float = 0.0
 
-    def add(self, step: Step) -> None:
+    def add(self, round_: Round) -> None:
         """Count one round."""
-        self.new_tokens += len(step.new_tokens)
+        self.new_tokens += len(round_.new_tokens)
         self.rounds += 1
-        self.draft_forwards += step.draft_forwards
-        self.target_forwards += step.target_forwards
-        self.drafted_nodes += len(step.graph) - 1
-        self.verified_nodes += len(step.tree) - 1
-        self.merges += len(step.graph.merges)
-        self.accepted += len(step.accepted)
-        self.longest_path += max(step.tree.depths)
-        self.wall_ms += step.times.total
-        self.draft_ms += step.times.draft
-        self.verify_ms += step.times.verify
+        self.draft_forwards += round_.draft_forwards
+        self.target_forwards += round_.target_forwards
+        self.drafted_nodes += len(round_.graph) - 1
+        self.verified_nodes += len(round_.tree) - 1
+        self.merges += len(round_.graph.merges)
+        self.accepted += len(round_.accepted)
+        self.longest_path += max(round_.tree.depths)
+        self.wall_ms += round_.times.total
+        self.draft_ms += round_.times.draft
+        self.verify_ms += round_.times.verify
 
-    def add_recorded(self, step: RecordedStep) -> None:
+    def add_recorded(self, round_: RecordedRound) -> None:
         """Count one round as it was read back; one of counts alone does not say its longest path."""
-        self.new_tokens += len(step.new_tokens)
+        self.new_tokens += len(round_.new_tokens)
         self.rounds += 1
-        self.draft_forwards += step.draft_forwards
-        self.target_forwards += step.target_forwards
-        self.drafted_nodes += step.drafted_nodes
-        self.verified_nodes += step.verified_nodes
-        self.merges += step.merged
-        self.accepted += len(step.accepted)
-        self.longest_path += max(step.tree.depths, default=0)
-        self.wall_ms += step.ms.total
-        self.draft_ms += step.ms.draft
-        self.verify_ms += step.ms.verify
+        self.draft_forwards += round_.draft_forwards
+        self.target_forwards += round_.target_forwards
+        self.drafted_nodes += round_.drafted_nodes
+        self.verified_nodes += round_.verified_nodes
+        self.merges += round_.merged
+        self.accepted += len(round_.accepted)
+        self.longest_path += max(round_.tree.depths, default=0)
+        self.wall_ms += round_.ms.total
+        self.draft_ms += round_.ms.draft
+        self.verify_ms += round_.ms.verify
 
     def totals(self) -> dict[str, float | int | None]:
         """Counts, rates and times; a rate without a denominator is None."""
@@ -190,16 +190,16 @@ class FirstChoices:
     asked: int = 0
     picked: int = 0
 
-    def add(self, step: Step) -> None:
+    def add(self, round_: Round) -> None:
         """Count one round: the root, and what was accepted behind it."""
-        tree, choices = step.tree, step.choices
+        tree, choices = round_.tree, round_.choices
         first: dict[int, int] = {}  # flat node -> its likeliest drafted child
         for child in range(1, len(tree)):
-            if step.graph.sources[tree.nodes[child]] == "draft":
+            if round_.graph.sources[tree.nodes[child]] == "draft":
                 parent = tree.parents[child]
                 if parent not in first or tree.logq[child] > tree.logq[first[parent]]:
                     first[parent] = child
-        for node in (0, *step.accepted):
+        for node in (0, *round_.accepted):
             if node in first and (self.greedy or (choices.logp and choices.logp[node] > LEAST_LOGP)):
                 self.asked += 1
                 self.picked += tree.tokens[first[node]] == choices.tokens[node]

@@ -16,10 +16,10 @@ from gsd.spec import SamplingSpec
 from gsd.trace.parts import TreeColumns
 from gsd.trace.pieces import joined
 from gsd.trace.read import RunTrace
-from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.recorded_round import RecordedRound
 from gsd.trace.texts import Texts
 
-NAMES = ("runs", "steps", "nodes", "edges", "merges", "decisions", "hypotheses")
+NAMES = ("runs", "rounds", "nodes", "edges", "merges", "decisions", "hypotheses")
 
 _KINDS = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
 _DRAFTING = {"method": pa.string(), **{name: _KINDS[setting.kind] for name, setting in known().items()}}
@@ -35,7 +35,7 @@ _TOTALS = {
 }  # fmt: skip
 _BASELINE = {"speedup": pa.float64(), "matches_baseline": pa.bool_()}
 _PHASES = ("draft", "verify", "grow", "flatten", "commit", "other", "total")
-_STEP_COUNTS = ("drafted_nodes", "verified_nodes", "draft_forwards", "target_forwards")
+_ROUND_COUNTS = ("drafted_nodes", "verified_nodes", "draft_forwards", "target_forwards")
 
 _COLUMNS: dict[str, dict[str, pa.DataType]] = {
     "runs": {
@@ -45,7 +45,7 @@ _COLUMNS: dict[str, dict[str, pa.DataType]] = {
         "draft_quant": pa.string(), "packed": pa.bool_(), "processor": pa.string(), "threads": pa.int64(),
         "niceness": pa.int64(), "waits": pa.string(), "detail": pa.string(), **_TOTALS, **_BASELINE,
     },
-    "steps": {
+    "rounds": {
         **dict.fromkeys(("round", "position", "drafted_nodes", "verified_nodes", "merges", "accepted",
                          "new_tokens"), pa.int64()),
         "text": pa.string(), "stop": pa.string(), "draft_forwards": pa.int64(), "target_forwards": pa.int64(),
@@ -91,10 +91,10 @@ def write_tables(run: RunTrace, folder: Path) -> None:
 
 def tables(run: RunTrace) -> dict[str, pa.Table]:
     """The tables of one run, finished or not; what was not recorded gives empty tables of the same schema."""
-    detailed = [step for step in run.steps if step.detailed]
+    detailed = [round_ for round_ in run.rounds if round_.detailed]
     columns = {
         "runs": _runs(run),
-        "steps": _steps(run.steps),
+        "rounds": _rounds(run.rounds),
         "nodes": _nodes(detailed),
         "edges": _edges(detailed),
         "merges": _merges(detailed),
@@ -127,7 +127,7 @@ def _runs(run: RunTrace) -> dict[str, list[Any]]:
         "prompt_id": spec["prompt"]["id"],
         "kind": spec["prompt"]["kind"],
         "prompt": spec["prompt"]["prompt"],
-        "text": ended["text"] if ended else joined(text for step in run.steps for text in step.new_texts.raw),
+        "text": ended["text"] if ended else joined(text for round_ in run.rounds for text in round_.new_texts.raw),
         **{name: drafting.get(name) for name in _DRAFTING},
         **{name: getattr(sampling, name) for name in _SAMPLING},
         "max_new_tokens": spec["max_new_tokens"],
@@ -148,43 +148,43 @@ def _held(meta: dict[str, Any], spec: dict[str, Any]) -> str:
     return meta["draft"].get("quantization") or spec["draft"].get("quantization", "none")
 
 
-def _steps(steps: list[RecordedStep]) -> dict[str, list[Any]]:
+def _rounds(rounds: list[RecordedRound]) -> dict[str, list[Any]]:
     return {
-        "round": [step.round for step in steps],
-        "position": [step.position for step in steps],
-        **{name: [getattr(step, name) for step in steps] for name in _STEP_COUNTS},
-        "merges": [step.merged for step in steps],
-        "accepted": [len(step.accepted) for step in steps],
-        "new_tokens": [len(step.new_tokens) for step in steps],
-        "text": [joined(step.new_texts.raw) for step in steps],
-        "stop": [step.stop for step in steps],
-        **{f"{phase}_ms": [getattr(step.ms, phase) for step in steps] for phase in _PHASES},
+        "round": [round_.number for round_ in rounds],
+        "position": [round_.position for round_ in rounds],
+        **{name: [getattr(round_, name) for round_ in rounds] for name in _ROUND_COUNTS},
+        "merges": [round_.merged for round_ in rounds],
+        "accepted": [len(round_.accepted) for round_ in rounds],
+        "new_tokens": [len(round_.new_tokens) for round_ in rounds],
+        "text": [joined(round_.new_texts.raw) for round_ in rounds],
+        "stop": [round_.stop for round_ in rounds],
+        **{f"{phase}_ms": [getattr(round_.ms, phase) for round_ in rounds] for phase in _PHASES},
     }
 
 
-def _gather(steps: list[RecordedStep], parts: list[Any], names: dict[str, str]) -> dict[str, list[Any]]:
-    """Columns of one part of every step, end to end, with the round of each row; `names`: table's -> part's."""
+def _gather(rounds: list[RecordedRound], parts: list[Any], names: dict[str, str]) -> dict[str, list[Any]]:
+    """Columns of one part of every round, end to end, with the round of each row; `names`: table's -> part's."""
     columns: dict[str, list[Any]] = {"round": [], **{name: [] for name in names}}
-    for step, part in zip(steps, parts):
-        columns["round"] += [step.round] * len(part)
+    for round_, part in zip(rounds, parts):
+        columns["round"] += [round_.number] * len(part)
         for name, own in names.items():
             column = getattr(part, own)
             columns[name] += column.raw if isinstance(column, Texts) else column
     return columns
 
 
-def _nodes(steps: list[RecordedStep]) -> dict[str, list[Any]]:
+def _nodes(rounds: list[RecordedRound]) -> dict[str, list[Any]]:
     names = {"token": "tokens", "text": "texts", "parent": "parents", "depth": "depths", "logq": "logq",
              "path_logq": "path_logq", "source": "sources", "expanded": "expanded"}  # fmt: skip
     own = ("node", "rank", "verified", "target_logp", "tested", "accepted")
-    columns = _gather(steps, [step.graph for step in steps], names) | {name: [] for name in own}
-    for step in steps:
-        nodes, tree = range(len(step.graph)), step.tree
-        copies, tested = Counter(tree.nodes), {tree.nodes[i] for i in step.tested}
-        accepted = {tree.nodes[i] for i in step.accepted}
+    columns = _gather(rounds, [round_.graph for round_ in rounds], names) | {name: [] for name in own}
+    for round_ in rounds:
+        nodes, tree = range(len(round_.graph)), round_.tree
+        copies, tested = Counter(tree.nodes), {tree.nodes[i] for i in round_.tested}
+        accepted = {tree.nodes[i] for i in round_.accepted}
         target_logp = _best_target_logp(tree)
         columns["node"] += nodes
-        columns["rank"] += step.node_ranks
+        columns["rank"] += round_.node_ranks
         columns["verified"] += [copies[node] for node in nodes]
         columns["target_logp"] += [target_logp.get(node) for node in nodes]
         columns["tested"] += [node in tested for node in nodes]
@@ -201,13 +201,13 @@ def _best_target_logp(tree: TreeColumns) -> dict[int, float]:
     return best
 
 
-def _edges(steps: list[RecordedStep]) -> dict[str, list[Any]]:
+def _edges(rounds: list[RecordedRound]) -> dict[str, list[Any]]:
     """Tree edges of a round, then its merge edges."""
     columns: dict[str, list[Any]] = {"round": [], "parent": [], "node": [], "kind": [], "logq": []}
-    for step in steps:
-        graph, merges = step.graph, step.merges
+    for round_ in rounds:
+        graph, merges = round_.graph, round_.merges
         tree_edges, merge_edges = len(graph) - 1, len(merges)
-        columns["round"] += [step.round] * (tree_edges + merge_edges)
+        columns["round"] += [round_.number] * (tree_edges + merge_edges)
         columns["parent"] += graph.parents[1:] + merges.parents
         columns["node"] += [*range(1, tree_edges + 1), *merges.nodes]
         columns["kind"] += ["tree"] * tree_edges + ["merge"] * merge_edges
@@ -215,40 +215,40 @@ def _edges(steps: list[RecordedStep]) -> dict[str, list[Any]]:
     return columns
 
 
-def _merges(steps: list[RecordedStep]) -> dict[str, list[Any]]:
+def _merges(rounds: list[RecordedRound]) -> dict[str, list[Any]]:
     names = {"parent": "parents", "node": "nodes", "logq": "logq", "depth_shift": "depth_shifts",
              "ngram_text": "ngram_texts"}  # fmt: skip
     own = ("context", "rank", "tested", "accepted", "accepted_behind")
-    columns = _gather(steps, [step.merges for step in steps], names) | {name: [] for name in own}
-    for step in steps:
-        edges, walked = step.merges.edges, step.walked_merges
-        tested = {step.tree.edge(i) for i in step.tested if step.tree.merged[i]}
-        columns["context"] += [len(ngram) - 1 for ngram in step.merges.ngrams]
-        columns["rank"] += step.merge_ranks
+    columns = _gather(rounds, [round_.merges for round_ in rounds], names) | {name: [] for name in own}
+    for round_ in rounds:
+        edges, walked = round_.merges.edges, round_.walked_merges
+        tested = {round_.tree.edge(i) for i in round_.tested if round_.tree.merged[i]}
+        columns["context"] += [len(ngram) - 1 for ngram in round_.merges.ngrams]
+        columns["rank"] += round_.merge_ranks
         columns["tested"] += [edge in tested for edge in edges]
         columns["accepted"] += [edge in walked for edge in edges]
         columns["accepted_behind"] += [walked.get(edge) for edge in edges]
     return columns
 
 
-def _hypotheses(steps: list[RecordedStep]) -> dict[str, list[Any]]:
+def _hypotheses(rounds: list[RecordedRound]) -> dict[str, list[Any]]:
     """One row a leaf of the flattened tree, in flat order; a tree of the root alone has none."""
     rows: dict[str, list[Any]] = {name: [] for name in _COLUMNS["hypotheses"]}
-    for step in steps:
-        tree = step.tree
+    for round_ in rounds:
+        tree = round_.tree
         for hypothesis, path in enumerate(tree.hypotheses):
             row = {
-                "round": step.round, "hypothesis": hypothesis, "leaf": path[-1], "length": len(path),
+                "round": round_.number, "hypothesis": hypothesis, "leaf": path[-1], "length": len(path),
                 "text": joined(tree.texts.raw[i] for i in path), "tokens": [tree.tokens[i] for i in path],
                 "logq": tree.logq[path[-1]], "merged": any(tree.merged[i] for i in path),
-                "accepted": sum(i in step.reached for i in path),
+                "accepted": sum(i in round_.reached for i in path),
             }  # fmt: skip
             for name, value in row.items():
                 rows[name].append(value)
     return rows
 
 
-def _decisions(steps: list[RecordedStep]) -> dict[str, list[Any]]:
+def _decisions(rounds: list[RecordedRound]) -> dict[str, list[Any]]:
     names = {"parent": "parents", "token": "tokens", "text": "texts", "logq": "logq", "kind": "kinds",
              "node": "nodes", "rule": "rules", "value": "values", "limit": "limits"}  # fmt: skip
-    return _gather(steps, [step.decisions for step in steps], names)
+    return _gather(rounds, [round_.decisions for round_ in rounds], names)

@@ -35,9 +35,9 @@ class TraceWriter:
             partial.rename(self.folder / "run.json")
             self._events = (self.folder / "events.jsonl").open("a", encoding="ascii")
 
-    def step(self, record: dict[str, Any]) -> None:
+    def round(self, record: dict[str, Any]) -> None:
         """Append one round."""
-        self._line({"type": "step", **record})
+        self._line({"type": "round", **record})
 
     def end(self, record: dict[str, Any]) -> None:
         """Append the closing line, then write `tables/`."""

@@ -25,7 +25,7 @@ engine().close()
 print(json.dumps({
     "problems": [str(one.value) for one in (*page.exception, *page.error)],
     "method": run.meta["spec"]["drafting"]["method"], "status": run.end["status"],
-    "tokens": sum(len(step.new_tokens) for step in run.steps), "kinds": sent["graph"]["nodes"]["kind"],
+    "tokens": sum(len(round_.new_tokens) for round_ in run.rounds), "kinds": sent["graph"]["nodes"]["kind"],
     "figures": [metric.value for metric in page.metric],
 }))
 """

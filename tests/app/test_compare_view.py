@@ -48,7 +48,7 @@ def two(tmp_path):
 
 def new_tokens(folder):
     lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
-    return [len(line["new_tokens"]) for line in lines if line["type"] == "step"]
+    return [len(line["new_tokens"]) for line in lines if line["type"] == "round"]
 
 
 def test_with_nothing_to_compare_the_page_says_what_to_choose(compare, monkeypatch, tmp_path):
@@ -201,7 +201,7 @@ def test_a_side_s_round_is_opened_in_the_graph_view(compare, two):
     page.button(key="large B").click().run()
     assert not page.exception
     state, counts = page.session_state["session"], list(accumulate(new_tokens(two[1])))
-    assert (state.run.name, state.step) == (two[1].name, next(i for i, end in enumerate(counts) if end >= 9))
+    assert (state.run.name, state.round) == (two[1].name, next(i for i, end in enumerate(counts) if end >= 9))
 
 
 def test_the_leaderboard_draws_what_comes_with_the_code(compare):

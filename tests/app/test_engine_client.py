@@ -78,7 +78,7 @@ def test_a_crash_is_told_with_the_last_output_and_the_next_run_works(client, tmp
     assert done.state == "crashed"
     assert "signal 9" in done.error
     assert done.output == "about to die\n"
-    assert len(read_run(done.folder).steps) == 2
+    assert len(read_run(done.folder).rounds) == 2
     assert ended(client, submit(client, tmp_path)).state == "finished"
 
 

@@ -47,7 +47,7 @@ def run(tmp_path):
 
 
 def recorded(run):
-    return read_run(run).steps
+    return read_run(run).rounds
 
 
 def test_without_a_run_the_samples_are_offered_and_one_opens(graph):
@@ -69,7 +69,7 @@ def test_every_sample_opens_in_every_face(graph):
 
 
 def test_the_address_names_round_face_and_node(graph, run):
-    page = graph(run=run.name, step="2", node="n1", face="verified")
+    page = graph(run=run.name, round="2", node="n1", face="verified")
     drawn = data_of(page, "graph")
     assert drawn["key"] == f"{run.name}:1"
     assert len(drawn["nodes"]["id"]) == len(recorded(run)[1].tree.nodes) + 1
@@ -79,23 +79,23 @@ def test_the_address_names_round_face_and_node(graph, run):
 
 
 def test_without_a_selection_the_round_is_told(graph, run):
-    page = graph(run=run.name, step="1")
+    page = graph(run=run.name, round="1")
     assert "The draft proposed" in html_of(page)
 
 
 def test_the_strip_has_a_bar_for_each_round_and_the_buttons_step(graph, run):
-    page = graph(run=run.name, step="2")
-    steps = recorded(run)
+    page = graph(run=run.name, round="2")
+    rounds = recorded(run)
     strip = data_of(page, "round_strip")
-    assert strip["accepted"] == [len(step.accepted) for step in steps]
+    assert strip["accepted"] == [len(round_.accepted) for round_ in rounds]
     assert strip["selected"] == 1
     page.button(key="Next round").click().run()
     assert data_of(page, "round_strip")["selected"] == 2
 
 
 def test_jumps_go_to_the_longest_and_the_worst_round(graph, run):
-    page = graph(run=run.name, step="1")
-    accepted = [len(step.accepted) for step in recorded(run)]
+    page = graph(run=run.name, round="1")
+    accepted = [len(round_.accepted) for round_ in recorded(run)]
     page.button(key="jump Longest path").click().run()
     assert accepted[data_of(page, "round_strip")["selected"]] == max(accepted)
     assert page.button(key="jump Longest path").disabled
@@ -104,13 +104,13 @@ def test_jumps_go_to_the_longest_and_the_worst_round(graph, run):
 
 
 def test_a_hypothesis_is_brought_out_and_explained(graph, run):
-    page = graph(run=run.name, step="1", node="h0")
+    page = graph(run=run.name, round="1", node="h0")
     assert "Hypothesis 1" in html_of(page)
     assert len(data_of(page, "graph")["path"]) >= 2
 
 
 def test_other_settings_are_replayed_at_once_and_reset(graph, run):
-    page = graph(run=run.name, step="1")
+    page = graph(run=run.name, round="1")
     page.toggle(key="what_if").set_value(True).run()
     before = data_of(page, "graph")["nodes"]
     assert set(before["mark"]) == {""}
@@ -124,7 +124,7 @@ def test_other_settings_are_replayed_at_once_and_reset(graph, run):
 
 
 def test_while_what_if_is_on_what_is_told_of_the_recording_is_marked_as_such(graph, run):
-    page = graph(run=run.name, step="1")
+    page = graph(run=run.name, round="1")
     assert "s recorded: " not in html_of(page)
     page.toggle(key="what_if").set_value(True).run()
     page.slider(key=f"what if {run.name} depth").set_value(1).run()
@@ -133,7 +133,7 @@ def test_while_what_if_is_on_what_is_told_of_the_recording_is_marked_as_such(gra
 
 
 def test_thresholds_are_set_as_finely_as_presets_have_them(graph, run):
-    page = graph(run=run.name, step="1")
+    page = graph(run=run.name, round="1")
     page.toggle(key="what_if").set_value(True).run()
     slider = page.slider(key=f"what if {run.name} prob_threshold")
     assert (slider.step, slider.proto.format) == (0.001, "%.3f")
@@ -141,7 +141,7 @@ def test_thresholds_are_set_as_finely_as_presets_have_them(graph, run):
 
 def test_of_a_round_of_auto_it_is_told_what_fixed_settings_would_have_done(graph, tmp_path):
     run = record_run(tmp_path / "runs", drafting=of_method(method="auto"))
-    page = graph(run=run.name, step="3")
+    page = graph(run=run.name, round="3")
     page.toggle(key="what_if").set_value(True).run()
     page.slider(key=f"what if {run.name} 2 depth").set_value(1).run()
     page.slider(key=f"what if {run.name} 2 prob_threshold").set_value(0.0).run()
@@ -154,7 +154,7 @@ def test_of_a_round_of_auto_it_is_told_what_fixed_settings_would_have_done(graph
 
 @pytest.mark.parametrize("node", ["n1", "m0", "b", "h0", "c0"])
 def test_whatever_is_selected_is_told_under_other_settings_too(graph, run, node):
-    page = graph(run=run.name, step="1", node=node)
+    page = graph(run=run.name, round="1", node=node)
     page.toggle(key="what_if").set_value(True).run()
     page.slider(key=f"what if {run.name} budget").set_value(60).run()
     page.slider(key=f"what if {run.name} depth").set_value(2).run()
@@ -165,17 +165,17 @@ def test_whatever_is_selected_is_told_under_other_settings_too(graph, run, node)
 
 def test_a_node_beyond_the_budget_is_called_not_verified_wherever_it_is_told(graph, tmp_path):
     run = record_run(tmp_path / "runs", count=1, drafting=of_method(width=4, depth=4, prob_threshold=0.0, budget=4))
-    [step] = recorded(run)
-    node = next(i for i in range(len(step.graph.tokens)) if i not in step.tree.nodes)
-    page = graph(run=run.name, step="1", node=f"n{node}")
+    [round_] = recorded(run)
+    node = next(i for i in range(len(round_.graph.tokens)) if i not in round_.tree.nodes)
+    page = graph(run=run.name, round="1", node=f"n{node}")
     drawn = data_of(page, "graph")["nodes"]
     assert drawn["tip"][drawn["id"].index(f"n{node}")].startswith("not verified")
     assert "<i>not verified</i>" in html_of(page)
-    assert node_frame(step)["fate"][node] == "not verified"
+    assert node_frame(round_)["fate"][node] == "not verified"
 
 
 def test_what_the_recording_does_not_hold_is_not_guessed(graph, run):
-    page = graph(run=run.name, step="1")
+    page = graph(run=run.name, round="1")
     page.toggle(key="what_if").set_value(True).run()
     page.select_slider(key=f"what if {run.name} merge_context").set_value(None).run()
     page.slider(key=f"what if {run.name} prob_threshold").set_value(0.0).run()
@@ -190,7 +190,7 @@ def test_what_the_recording_does_not_hold_is_not_guessed(graph, run):
 
 def test_of_a_large_round_the_likeliest_are_drawn_and_it_is_said(graph, tmp_path):
     run = record_run(tmp_path / "runs", count=2, drafting=LARGE)
-    page = graph(run=run.name, step="1")
+    page = graph(run=run.name, round="1")
     drafted = recorded(run)[0].drafted_nodes
     assert drafted > 200
     drawn = data_of(page, "graph")["nodes"]
@@ -201,8 +201,8 @@ def test_of_a_large_round_the_likeliest_are_drawn_and_it_is_said(graph, tmp_path
     assert sum(id.startswith("n") for id in data_of(page, "graph")["nodes"]["id"]) == drafted + 1
 
 
-@pytest.mark.parametrize("address", [{"step": "99"}, {"step": "x"}, {"step": "1", "node": "n999"}, {"node": "<b>"},
-                                     {"step": "1", "node": "h99"}, {"step": "1", "face": "<b>"}])  # fmt: skip
+@pytest.mark.parametrize("address", [{"round": "99"}, {"round": "x"}, {"round": "1", "node": "n999"}, {"node": "<b>"},
+                                     {"round": "1", "node": "h99"}, {"round": "1", "face": "<b>"}])  # fmt: skip
 def test_an_address_of_nothing_shows_the_run_all_the_same(graph, run, address):
     page = graph(run=run.name, **address)
     assert not page.exception
@@ -228,14 +228,14 @@ def drawn_with(method, name=GRAPH):
     spec = run_spec(drafting=of_method(method=method, width=3, depth=4, frontier=8, merge_context=0,
                                         prob_threshold=0.01))  # fmt: skip
     for made in itertools.islice(rounds(spec), 8):
-        step = made.step
-        yield step, graph_data(step, run="r", frame=Frame(6, 300), show_pruned=True, selected=None,
-                               shown=Shown(face(step, name, 6)))  # fmt: skip
+        round_ = made.round
+        yield round_, graph_data(round_, run="r", frame=Frame(6, 300), show_pruned=True, selected=None,
+                               shown=Shown(face(round_, name, 6)))  # fmt: skip
 
 
 def test_level_by_level_a_node_comes_with_the_forward_of_its_depth():
-    for step, drawn in drawn_with("graph"):
-        depth = step.graph.depths
+    for round_, drawn in drawn_with("graph"):
+        depth = round_.graph.depths
         count = len(depth)
         assert drawn["nodes"]["drafted_in"][:count] == depth
         ends = dict(zip(drawn["nodes"]["id"], drawn["nodes"]["drafted_in"]))
@@ -245,14 +245,14 @@ def test_level_by_level_a_node_comes_with_the_forward_of_its_depth():
 
 def test_best_first_what_was_found_is_there_and_each_forward_adds_what_it_brought():
     found = other = 0
-    for step, drawn in drawn_with("auto"):
-        nodes, forward = drawn["nodes"], step.graph.forwards
-        for node, parent in enumerate(step.graph.parents[1:], 1):
+    for round_, drawn in drawn_with("auto"):
+        nodes, forward = drawn["nodes"], round_.graph.forwards
+        for node, parent in enumerate(round_.graph.parents[1:], 1):
             came = nodes["drafted_in"][parent] if nodes["source"][node] else forward[parent]
             assert nodes["drafted_in"][node] == came
             found += nodes["source"][node] != ""
             other += nodes["drafted_in"][node] != nodes["x"][node]
-        assert max(nodes["drafted_in"]) == step.draft_forwards
+        assert max(nodes["drafted_in"]) == round_.draft_forwards
     assert found > 8 and other > 8  # columns would be no claim
 
 
@@ -274,7 +274,7 @@ def test_a_round_whose_faces_look_the_same_says_so(graph, tmp_path):
     chain = of_method(width=1, depth=4, frontier=1, merge_context=None, prob_threshold=0.0, budget=64)
     for drafting, said in ((chain, True), (LARGE, False)):
         run = record_run(tmp_path / "runs", drafting=drafting)
-        page = graph(run=run.name, step="1")
+        page = graph(run=run.name, round="1")
         assert any("faces are alike" in caption.value for caption in page.caption) == said
 
 

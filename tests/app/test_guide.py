@@ -62,9 +62,9 @@ def test_each_setting_has_a_slider_that_changes_the_graph_or_what_is_verified(gu
 
 
 def test_its_figures_are_those_of_the_round_it_draws(guide):
-    page, step = guide(), toy_round()
-    assert figures(page) == {"Drafted": step.drafted_nodes, "Merges": step.merged, "Levels": 4,
-                             "Verified": step.verified_nodes, "Accepted": len(step.accepted)}  # fmt: skip
+    page, round_ = guide(), toy_round()
+    assert figures(page) == {"Drafted": round_.drafted_nodes, "Merges": round_.merged, "Levels": 4,
+                             "Verified": round_.verified_nodes, "Accepted": len(round_.accepted)}  # fmt: skip
     assert all(metric.help for metric in page.metric)
 
 
@@ -100,7 +100,7 @@ def test_the_glossary_finds_a_measure_by_its_name_or_meaning(guide):
 
 def test_the_glossary_is_the_documentation():
     """No definition is written twice: every column and every topic comes from docs/."""
-    assert set(measures()["table"]) == {"runs", "steps", "nodes", "edges", "merges", "decisions", "hypotheses"}
+    assert set(measures()["table"]) == {"runs", "rounds", "nodes", "edges", "merges", "decisions", "hypotheses"}
     mean = measures().query("column == 'mean_acceptance_length' and table == 'runs'")
     assert list(mean["meaning"]) == ["1 + accepted / rounds"]
     assert list(topics())[:3] == ["Rules", "Overlap", "Acceptance"]

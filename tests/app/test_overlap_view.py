@@ -8,7 +8,7 @@ from fixtures.recorded import record_run
 from settings import of_method
 
 from analysis.load import load
-from analysis.overlap import merges_by_context, redundancy_by_step
+from analysis.overlap import merges_by_context, redundancy_by_round
 from app.library import SAMPLES
 from gsd.spec import ModelSpec
 from gsd.trace.read import list_runs, read_run
@@ -36,7 +36,7 @@ def test_without_a_run_the_samples_are_offered_and_one_opens(overlap):
     offers = [button for button in page.button if button.key and button.key.startswith("open ")]
     offers[0].click().run()
     assert not page.exception
-    assert "redundancy_by_step" in charts(page)
+    assert "redundancy_by_round" in charts(page)
 
 
 @pytest.mark.parametrize("name", [folder.name for folder in list_runs(SAMPLES)])
@@ -48,7 +48,7 @@ def test_every_sample_has_its_figures(overlap, name):
 
 
 @pytest.mark.parametrize("tab", ["Redundancy", "Sequences", "Merges", "Hypotheses"])
-@pytest.mark.parametrize("scope", ["step", "run", "runs"])
+@pytest.mark.parametrize("scope", ["round", "run", "runs"])
 def test_every_section_stands_in_every_scope(overlap, run, scope, tab):
     page = overlap(run=run.name, scope=scope, tab=tab)
     assert not page.exception
@@ -72,7 +72,7 @@ def copies(page):
 def test_every_share_says_of_how_many_it_is(overlap, run):
     page = overlap(run=run.name)
     frames = load([run])
-    copies, unrolled = redundancy_by_step(frames)[["extra_copies", "unrolled"]].sum()
+    copies, unrolled = redundancy_by_round(frames)[["extra_copies", "unrolled"]].sum()
     assert described(page, REDUNDANCY) == f"{copies:,.0f} of {unrolled:,.0f} nodes"
     sums = merges_by_context(frames).groupby("edge")[["continued", "tested"]].sum()
     assert described(page, "Merges that led on").startswith(f"of {sums['tested']['merge']}")
@@ -96,7 +96,7 @@ def test_where_next_to_nothing_merges_one_line_says_so_in_place_of_flat_charts(o
     page = overlap(run=runs["code"])
     assert not charts(page)
     assert "hardly merges: 0 merges beside 97" in page.info[0].value
-    assert "redundancy_by_step" in charts(overlap(run=runs["chat"]))
+    assert "redundancy_by_round" in charts(overlap(run=runs["chat"]))
 
 
 def test_what_merging_saved_is_measured_against_a_tree_and_never_against_the_unrolled_graph(overlap):
@@ -112,9 +112,9 @@ def test_what_merging_saved_is_measured_against_a_tree_and_never_against_the_unr
 
 def test_a_share_that_is_not_all_of_it_is_never_a_hundred_per_cent(overlap, tmp_path, monkeypatch):
     """Two nodes drafted of a million unrolled."""
-    rows = redundancy_by_step(load([record_run(tmp_path / "runs", count=1, drafting=GRAPH)]))
+    rows = redundancy_by_round(load([record_run(tmp_path / "runs", count=1, drafting=GRAPH)]))
     million = rows.assign(drafted=2, unrolled=1_000_000, extra_copies=999_998, redundancy=0.999_998)
-    monkeypatch.setattr("analysis.overlap.redundancy_by_step", lambda frames: million)
+    monkeypatch.setattr("analysis.overlap.redundancy_by_round", lambda frames: million)
     assert metrics(overlap(run=rows["run"].iloc[0]))[REDUNDANCY] == ">99.9%"
 
 
@@ -122,7 +122,7 @@ def test_several_runs_have_one_redundancy_that_of_the_complete_ones_together(ove
     other = record_run(tmp_path / "runs", count=3, drafting=GRAPH)
     cut_off = record_run(tmp_path / "runs", count=5, drafting=GRAPH, end=None)
     page = overlap(run=run.name, scope="runs", runs=",".join([run.name, other.name, cut_off.name]))
-    sums = redundancy_by_step(load([run, other]))[["extra_copies", "unrolled"]].sum()
+    sums = redundancy_by_round(load([run, other]))[["extra_copies", "unrolled"]].sum()
     assert metrics(page)[REDUNDANCY] == f"{sums['extra_copies'] / sums['unrolled']:.1%}"
     [title] = [body for body in (element.proto.body for element in page.get("html")) if "Redundancy is" in body]
     assert f"{100 * sums['extra_copies'] / sums['unrolled']:.0f}% of {sums['unrolled']:,.0f}" in title
@@ -135,10 +135,10 @@ def test_hypotheses_of_several_runs_are_not_put_beside_each_other(overlap, run):
 
 
 def test_the_headline_is_that_of_the_trace(overlap, run):
-    """Of a run all rounds together, of a step its own alone."""
+    """Of a run all rounds together, of a round its own alone."""
     page = overlap(run=run.name)
     whole = copies(page)
-    alone = [overlap(run=run.name, scope="step", step=str(i + 1)) for i in range(8)]
+    alone = [overlap(run=run.name, scope="round", round=str(i + 1)) for i in range(8)]
     assert whole == sum(map(copies, alone)) > 0
 
 
@@ -146,11 +146,11 @@ def test_a_chosen_sequence_lists_its_merges_and_one_opens_in_the_graph(overlap, 
     page = overlap(run=run.name, tab="Sequences")
     places = [button for button in page.button if button.key and button.key.startswith("place ")]
     round, node = places[0].key.split()[1:]
-    merges = read_run(run).steps[int(round)].merges
+    merges = read_run(run).rounds[int(round)].merges
     assert merges.ngram_texts.raw[int(node[1:])] == page.session_state["sequence"]
     places[0].click().run()
     assert not page.exception
-    assert page.query_params["step"] == str(int(round) + 1)
+    assert page.query_params["round"] == str(int(round) + 1)
     assert page.query_params["node"] == node
 
 
@@ -236,7 +236,7 @@ def test_a_copied_and_a_renamed_run_show_their_rounds_and_what_merging_saved(ove
             shutil.copytree(folder, tmp_path / "runs" / names[method])
     shutil.copytree(tmp_path / "runs" / "renamed", tmp_path / "runs" / "copied")
     for name in ("renamed", "copied"):
-        for scope in ("step", "run"):
-            page = overlap(run=name, scope=scope, step="3")
+        for scope in ("round", "run"):
+            page = overlap(run=name, scope=scope, round="3")
             assert not page.exception and not page.error and charts(page)
         assert metrics(page)["Drafted nodes"] == "1,892 fewer"

@@ -144,18 +144,18 @@ def test_a_run_opens_by_its_address_at_its_most_telling_round(app, run):
     page = app(run=run.name)
     assert not page.exception
     graph, text = data_of(page, "graph"), data_of(page, "token_text")
-    steps = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()][:-1]
-    crossing = [step for step in steps if "merge" in step["origins"]]
-    longest = max(crossing, key=lambda step: len(step["accepted"]))
+    rounds = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()][:-1]
+    crossing = [round_ for round_ in rounds if "merge" in round_["origins"]]
+    longest = max(crossing, key=lambda round_: len(round_["accepted"]))
     assert graph["key"] == f"{run.name}:{longest['round']}"
-    assert "".join(text["tokens"]["text"]) == "".join(t for step in steps for t in step["new_texts"])
+    assert "".join(text["tokens"]["text"]) == "".join(t for round_ in rounds for t in round_["new_texts"])
     assert page.query_params["run"] == run.name
     assert page.selectbox(key="open 0").value == run.name
-    assert [metric.value for metric in page.metric][3] == str(len(steps))
+    assert [metric.value for metric in page.metric][3] == str(len(rounds))
 
 
 def test_the_address_names_round_and_node_and_the_node_is_explained(app, run):
-    page = app(run=run.name, step="2", node="n1")
+    page = app(run=run.name, round="2", node="n1")
     graph = data_of(page, "graph")
     assert (graph["key"], graph["selected"]) == (f"{run.name}:1", "n1")
     assert "the draft gave it" in html_of(page)
@@ -163,20 +163,20 @@ def test_the_address_names_round_and_node_and_the_node_is_explained(app, run):
 
 
 def test_without_a_selection_the_round_is_told_beside_its_graph(app, run):
-    page = app(run=run.name, step="2")
+    page = app(run=run.name, round="2")
     assert "The draft proposed" in html_of(page) and "Click a node" in html_of(page)
-    page = app(run=run.name, step="2", node="n1")
+    page = app(run=run.name, round="2", node="n1")
     assert "The draft proposed" not in html_of(page) and "Click a node" not in html_of(page)
 
 
 def test_more_nodes_verified_than_drafted_are_said_to_be_so_as_a_tree(app, tmp_path):
     folder = record_run(tmp_path / "runs")
     lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()][:-1]
-    merging = next(i for i, step in enumerate(lines) if step["merged"])
-    shown = html_of(app(run=folder.name, step=str(merging + 1)))
+    merging = next(i for i, round_ in enumerate(lines) if round_["merged"])
+    shown = html_of(app(run=folder.name, round=str(merging + 1)))
     assert ">as a tree</abbr>" in shown and "a merged node once for each path to it" in shown
     plain_tree = record_run(tmp_path / "runs", drafting=of_method(method="tree"))
-    assert "as a tree" not in html_of(app(run=plain_tree.name, step="1"))
+    assert "as a tree" not in html_of(app(run=plain_tree.name, round="1"))
 
 
 def test_runs_that_look_alike_can_be_told_apart(app, tmp_path):
@@ -189,11 +189,11 @@ def test_runs_that_look_alike_can_be_told_apart(app, tmp_path):
 
 
 def test_stepping_moves_the_round_and_drops_the_selection(app, run):
-    page = app(run=run.name, step="2", node="n1")
+    page = app(run=run.name, round="2", node="n1")
     page.button(key="Next round").click().run()
     graph = data_of(page, "graph")
     assert (graph["key"], graph["selected"]) == (f"{run.name}:2", None)
-    assert page.query_params["step"] == "3"
+    assert page.query_params["round"] == "3"
     page.button(key="First round").click().run()
     assert page.button(key="Previous round").disabled
     page.button(key="Last round").click().run()
@@ -207,9 +207,9 @@ def test_an_address_of_no_run_is_told(app, run, name):
     assert [error.value.replace("\\", "")[:15] for error in page.error] == ["There is no run"]
 
 
-@pytest.mark.parametrize("address", [{"step": "99"}, {"step": "x"}, {"step": "1", "node": "n999"}, {"step": "0"},
-                                     {"step": "1", "node": "<b>"}, {"step": "1", "node": "m"}])  # fmt: skip
-def test_a_step_or_node_that_is_not_there_shows_the_run_all_the_same(app, run, address):
+@pytest.mark.parametrize("address", [{"round": "99"}, {"round": "x"}, {"round": "1", "node": "n999"}, {"round": "0"},
+                                     {"round": "1", "node": "<b>"}, {"round": "1", "node": "m"}])  # fmt: skip
+def test_a_round_or_node_that_is_not_there_shows_the_run_all_the_same(app, run, address):
     page = app(run=run.name, **address)
     assert not page.exception
     assert "Click a node" in html_of(page)
@@ -319,13 +319,13 @@ def test_without_a_prompt_or_with_a_model_that_is_none_the_page_says_so(app, sha
 
 def test_what_was_open_is_open_again_where_the_next_run_never_starts(app, shared_client, tmp_path):
     first, second = (record_run(tmp_path / "runs", count=count) for count in (6, 4))
-    page = app(run=first.name, step="3", node="n1")
+    page = app(run=first.name, round="3", node="n1")
     page = own_pair(page, "x", target="missing")
     page.button(key="run").click().run()
     page = until_done(page, shared_client)
     assert [error.value for error in page.error] == ["missing\\: no such model"]
-    assert {name: page.query_params[name] for name in ("run", "step", "node")} == {
-        "run": first.name, "step": "3", "node": "n1"}  # fmt: skip
+    assert {name: page.query_params[name] for name in ("run", "round", "node")} == {
+        "run": first.name, "round": "3", "node": "n1"}  # fmt: skip
     picker = next(box for box in page.selectbox if box.label == "Run")
     picker.set_value(second.name).run()
     assert page.query_params["run"] == second.name and not page.error  # it was not that run that failed
@@ -500,20 +500,20 @@ def test_beside_a_warm_speedup_the_speed_of_the_recorded_run_is_said_to_be_cold(
 def test_a_run_that_timed_no_ar_has_no_speedup_whatever_others_measured(app, tmp_path, end, note):
     """The other run, of the same settings, timed `ar`. One without an end may still do so."""
     run, other = (record_run(tmp_path / "runs", end=how) for how in (end, "complete"))
-    *steps, last = (other / "events.jsonl").read_text().splitlines()
+    *rounds, last = (other / "events.jsonl").read_text().splitlines()
     ratios = {"speedup": 2.0, "speedup_low": 2.0, "speedup_high": 2.0, "repeats": 1, "matches_baseline": True}
     last = json.loads(last)
     last["baseline"] = last["totals"] | ratios
-    (other / "events.jsonl").write_text("\n".join([*steps, json.dumps(last), ""]))
+    (other / "events.jsonl").write_text("\n".join([*rounds, json.dumps(last), ""]))
     [speedup] = [metric for metric in app(run=run.name).metric if "measured" in metric.label]
     assert (speedup.label, speedup.value, speedup.delta) == ("Speed-up, measured", "–", note)
 
 
 def test_a_run_of_auto_shows_what_was_found_in_text_and_graph(app, tmp_path):
     run = record_run(tmp_path / "runs", drafting=of_method(method="auto"))
-    steps = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()][:-1]
-    found = next(i for i, step in enumerate(steps) if "lookup" in step["origins"])
-    page = app(run=run.name, step=str(found + 1), node="n1")
+    rounds = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()][:-1]
+    found = next(i for i, round_ in enumerate(rounds) if "lookup" in round_["origins"])
+    page = app(run=run.name, round=str(found + 1), node="n1")
     assert not page.exception
     assert "lookup" in data_of(page, "token_text")["origins"]
     assert data_of(page, "graph")["nodes"]["source"][1] == "lookup"
@@ -563,7 +563,7 @@ def test_a_run_that_is_being_written_is_followed_though_others_were_run_before(a
     other = shared_client.submit(run_spec(prompt=Prompt(prompt="slow"), max_new_tokens=100_000), runs_folder())
     wait_until(lambda: shared_client.job(other).folder and list(shared_client.job(other).folder.glob("events.jsonl")))
     state = page.session_state["session"]
-    state.run, state.step = OpenRun.read(shared_client.job(other).folder), None  # it may have one round by now
+    state.run, state.round = OpenRun.read(shared_client.job(other).folder), None  # it may have one round by now
     page.run()
     shared_client.cancel(other)
     assert not page.exception

@@ -288,9 +288,9 @@ def test_notes_of_the_pair_and_of_the_run_stand_over_it(app, tmp_path):
     run = record(tmp_path)
     meta = json.loads((run / "run.json").read_text()) | {"notes": ["the target has a token of its own"]}
     (run / "run.json").write_text(json.dumps(meta))
-    *steps, end = (run / "events.jsonl").read_text().splitlines()
+    *rounds, end = (run / "events.jsonl").read_text().splitlines()
     end = json.dumps(json.loads(end) | {"notes": ["the draft guesses *badly*"]})
-    (run / "events.jsonl").write_text("\n".join([*steps, end]) + "\n")
+    (run / "events.jsonl").write_text("\n".join([*rounds, end]) + "\n")
     page = app(run=run.name)
     said = [caption.value for caption in page.caption]
     assert "Note: the target has a token of its own." in [one.replace("\\", "") for one in said]

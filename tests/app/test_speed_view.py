@@ -41,7 +41,7 @@ def test_without_a_run_the_samples_are_offered_and_one_opens(speed):
     offers = [button for button in page.button if button.key and button.key.startswith("open ")]
     offers[0].click().run()
     assert not page.exception
-    assert "time_by_phase_and_step" in charts(page)
+    assert "time_by_phase_and_round" in charts(page)
 
 
 @pytest.mark.parametrize("name", [folder.name for folder in list_runs(SAMPLES)])
@@ -53,7 +53,7 @@ def test_every_sample_has_its_figures(speed, name):
 
 
 @pytest.mark.parametrize("tab", ["Time", "Acceptance", "Draft quality", "Cost model"])
-@pytest.mark.parametrize("scope", ["step", "run", "runs"])
+@pytest.mark.parametrize("scope", ["round", "run", "runs"])
 def test_every_section_stands_in_every_scope(speed, run, scope, tab):
     page = speed(run=run.name, scope=scope, tab=tab)
     assert not page.exception
@@ -65,20 +65,20 @@ def test_without_a_baseline_it_says_how_to_get_one(speed, run):
     assert metrics(page)["Speed-up, measured"] == "–"
     assert behind(page, "Speed-up, measured") == "tick “Measure a baseline”"
     assert any("Measure a baseline" in info.value for info in page.info)
-    assert "speedup_by_step" not in charts(page)
+    assert "speedup_by_round" not in charts(page)
 
 
 def test_an_ar_run_of_the_same_prompt_is_no_baseline(speed, run, tmp_path):
     record_run(tmp_path / "runs", count=8, drafting=of_method(method="ar"))
     page = speed(run=run.name)
     assert metrics(page)["Speed-up, measured"] == "–"
-    assert "speedup_by_step" not in charts(page)
+    assert "speedup_by_round" not in charts(page)
 
 
 def test_of_one_round_the_speedup_is_that_of_the_recorded_one(speed):
     run = next(read_run(folder) for folder in list_runs(SAMPLES) if read_run(folder).end["baseline"])
-    page = speed(run=run.meta["run"], scope="step", step="2")
-    expected = len(run.steps[1].new_tokens) * ar_ms_per_token(run) / run.steps[1].ms.total
+    page = speed(run=run.meta["run"], scope="round", round="2")
+    expected = len(run.rounds[1].new_tokens) * ar_ms_per_token(run) / run.rounds[1].ms.total
     assert metrics(page)["Recorded round, cold"] == f"{expected:.2f}×"
     assert "Speed-up, measured" not in metrics(page)
 
@@ -144,7 +144,7 @@ def atlas(tmp_path):
 
 def test_measured_and_modelled_stand_side_by_side_where_the_curves_are_of_its_models(speed, run, atlas):
     page = speed(run=run.name, tab="Cost model")
-    assert charts(page) == ["cost_curves", "modelled_by_phase", "modelled_by_step"]
+    assert charts(page) == ["cost_curves", "modelled_by_phase", "modelled_by_round"]
     assert metrics(page)["Speed-up, modelled"].endswith("×")
     assert "Speed-up, measured" in metrics(page)
 
@@ -175,14 +175,14 @@ def test_every_sample_is_modelled_by_the_curves_of_the_sample_atlas(speed):
         if read_run(folder).meta["draft"]:
             page = speed(run=folder.name)
             assert metrics(page)["Speed-up, modelled"].endswith("×")
-            rounds = len(read_run(folder).steps)
+            rounds = len(read_run(folder).rounds)
             assert behind(page, "Speed-up, modelled") == f"of {rounds} rounds, curves of six-kinds-atlas"
 
 
 def test_a_run_of_counts_alone_shows_its_times(speed, tmp_path):
     page = speed(run=record_run(tmp_path / "runs", detail="counters").name)
     assert not page.exception
-    assert "time_by_phase_and_step" in charts(page)
+    assert "time_by_phase_and_round" in charts(page)
 
 
 @pytest.mark.parametrize("end", [None, "cancelled", "failed"])

@@ -18,8 +18,8 @@ LARGE = of_method(width=10, depth=12, frontier=40, merge_context=2, prob_thresho
 LONG = of_method(width=3, depth=20, frontier=3, merge_context=0, prob_threshold=0.0, sibling_threshold=0.1, budget=64)
 
 
-def visit(page, address, run, more="", step=2):
-    page.goto(f"{address}/graph?run={run.name}&step={step}{more}")
+def visit(page, address, run, more="", round=2):
+    page.goto(f"{address}/graph?run={run.name}&round={round}{more}")
     expect(marks(page).first).to_be_visible()
     page.wait_for_selector('[data-test-script-state="notRunning"]')
 
@@ -46,7 +46,7 @@ def test_from_round_to_round_by_key_strip_and_jump(page, address, folder):
     expect(round_of(page)).to_contain_text("Round 7 of 9")
     page.keyboard.press("l")
     expect(page.get_by_role("button", name="Longest")).to_be_disabled()
-    page.wait_for_function("/step=\\d/.test(location.search)")
+    page.wait_for_function("/round=\\d/.test(location.search)")
 
 
 def test_a_node_is_explained_and_its_hypothesis_marked_both_ways(page, address, folder):
@@ -57,7 +57,7 @@ def test_a_node_is_explained_and_its_hypothesis_marked_both_ways(page, address, 
     expect(page.locator(".graph-view > svg .node.chosen").first).to_be_attached()
     expect(page.locator(".graph-view .edge.on-path").first).to_be_attached()
     page.wait_for_function("/node=n\\d+&face=verified/.test(location.search)")
-    page.goto(f"{address}/graph?run={run.name}&step=2&node=h1")
+    page.goto(f"{address}/graph?run={run.name}&round=2&node=h1")
     expect(words(page)).to_contain_text("Hypothesis 2")
     expect(page.locator(".graph-view .node.on-path").nth(1)).to_be_attached()
 
@@ -138,8 +138,8 @@ def test_what_has_the_keys_is_ringed_otherwise_than_what_is_selected(page, addre
 def test_the_tokens_of_a_round_break_between_chips_never_within_one(page, address, folder):
     page.set_viewport_size({"width": 1100, "height": 900})
     run = record_run(folder / "runs", count=20, drafting=LONG, max_new_tokens=90)
-    counts = [len(step.new_texts.raw) for step in read_run(run).steps]
-    visit(page, address, run, step=counts.index(max(counts)) + 1)
+    counts = [len(round_.new_texts.raw) for round_ in read_run(run).rounds]
+    visit(page, address, run, round=counts.index(max(counts)) + 1)
     chips = page.locator(".round code")
     assert chips.count() == max(counts) > 6
     heights = chips.evaluate_all("chips => chips.map(chip => chip.getBoundingClientRect().height)")
@@ -149,7 +149,7 @@ def test_the_tokens_of_a_round_break_between_chips_never_within_one(page, addres
 def test_an_edge_over_other_nodes_stays_within_the_picture(page, address, folder):
     """Every drawn path, its bow included, lies within the field."""
     for name, drafting in {"long": LONG, "large": LARGE}.items():
-        visit(page, address, record_run(folder / "runs", count=4, drafting=drafting, max_new_tokens=60), step=1)
+        visit(page, address, record_run(folder / "runs", count=4, drafting=drafting, max_new_tokens=60), round=1)
         page.wait_for_timeout(400)  # nodes glide
         outside = page.locator(".graph-view").evaluate("""box => {
             const field = box.querySelector(":scope > svg").getBoundingClientRect();
@@ -163,27 +163,27 @@ def test_an_edge_over_other_nodes_stays_within_the_picture(page, address, folder
 def test_on_a_narrow_page_less_is_drawn_for_as_much_to_be_legible(page, address, folder):
     """The picture tells how wide it came out; rows that labels need are few where they slant."""
     run = record_run(folder / "runs", count=3, drafting=LARGE)
-    step = read_run(run).steps[1]
+    round_ = read_run(run).rounds[1]
     for width, room in ((1440, LARGE_ROOM), (900, SMALL), (1440, LARGE_ROOM)):
         page.set_viewport_size({"width": width, "height": 900})
         visit(page, address, run)
-        expect(marks(page)).to_have_count(len(fitted(face(step), room)) + 1)
+        expect(marks(page)).to_have_count(len(fitted(face(round_), room)) + 1)
 
 
-def test_a_replay_shows_what_was_found_then_forward_by_forward_what_the_draft_added(page, address, folder):
+def test_playing_shows_what_was_found_then_forward_by_forward_what_the_draft_added(page, address, folder):
     """In beats of one draft forward; best-first, a forward is no column."""
     run = record_run(folder / "runs", drafting=of_method(method="auto"))
-    steps = read_run(run).steps
-    index = next(i for i, step in enumerate(steps) if step.graph.sources[1] == "lookup")
-    visit(page, address, run, step=index + 1)
-    times = page.get_by_role("button", name="Replay the draft forwards").evaluate("""button => {
+    rounds = read_run(run).rounds
+    index = next(i for i, round_ in enumerate(rounds) if round_.graph.sources[1] == "lookup")
+    visit(page, address, run, round=index + 1)
+    times = page.get_by_role("button", name="Play the draft forwards").evaluate("""button => {
         button.click();
         return [...button.closest(".graph-view").querySelectorAll(":scope > svg .node")].map(node => {
             const { delay, duration } = node.getAnimations()[0].effect.getTiming();
             return [node.getAttribute("class"), Math.round(delay / duration)];
         });
     }""")
-    graph, drawn = steps[index].graph, fitted(face(steps[index]), LARGE_ROOM).nodes
+    graph, drawn = rounds[index].graph, fitted(face(rounds[index]), LARGE_ROOM).nodes
     expected = [graph.drafted_in[node] for node in drawn]
     assert sorted(beat for kind, beat in times if "bonus" not in kind) == sorted(expected)
     assert [beat for kind, beat in times if "bonus" in kind] == [max(expected) + 2]

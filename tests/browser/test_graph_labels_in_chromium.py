@@ -46,9 +46,9 @@ def runs(folder):
     return {name: record_run(folder / "runs", drafting=spec, max_new_tokens=200) for name, spec in made.items()}
 
 
-def visit(page, address, run, width, view="graph", step=None):
+def visit(page, address, run, width, view="graph", round=None):
     page.set_viewport_size({"width": width, "height": 900})
-    page.goto(f"{address}/{view}?run={run.name}" + (f"&step={step}" if step else ""))
+    page.goto(f"{address}/{view}?run={run.name}" + (f"&round={round}" if round else ""))
     page.locator(".graph-view > svg .node .mark").first.wait_for()
     page.wait_for_selector('[data-test-script-state="notRunning"]')
     page.wait_for_timeout(400)  # nodes glide
@@ -74,9 +74,9 @@ def test_zoomed_in_no_label_lies_over_another(page, address, runs):
 
 
 def test_every_node_that_is_drawn_has_its_label_where_columns_are_narrow(page, address, runs):
-    for step in (1, 2, 3, 4):
-        visit(page, address, runs["deep"], 900, step=step)
-        page.locator(f".graph-view[data-round$=':{step - 1}']").wait_for()
+    for round_ in (1, 2, 3, 4):
+        visit(page, address, runs["deep"], 900, round=round_)
+        page.locator(f".graph-view[data-round$=':{round_ - 1}']").wait_for()
         drawn = page.locator(".graph-view > svg .node").count()
         found = page.locator(".graph-view").evaluate(OVERLAPS)
         numbers = page.locator(".graph-view .behind").count()
@@ -93,7 +93,7 @@ def test_labels_leave_the_numbers_of_hidden_nodes_free(page, address, runs):
 def test_a_number_of_hidden_nodes_takes_no_label_its_room(page, address, runs):
     """Round 4 is seen from afar, with labels that do not slant."""
     visit(page, address, runs["wide"], 1440)
-    page.goto(f"{address}/graph?run={runs['wide'].name}&step=4")
+    page.goto(f"{address}/graph?run={runs['wide'].name}&round=4")
     page.locator(".graph-view[data-round$=':3'] > svg.far").wait_for()
     assert page.locator(".graph-view > svg [transform*=rotate]").count() == 0
     drawn, numbers = page.locator(".graph-view > svg .node").count(), page.locator(".graph-view .behind").count()

@@ -50,7 +50,7 @@ def test_a_setting_of_the_miniature_changes_its_graph_and_a_node_explains_itself
 @pytest.fixture
 def files(page, address, run):
     """What the four buttons under the graph save, by the ending of the file."""
-    page.goto(f"{address}/graph?run={run.name}&step=1")
+    page.goto(f"{address}/graph?run={run.name}&round=1")
     page.get_by_role("tab", name="Explore and download").click()
     saved = {}
     for name in ("HTML", "GraphML", "SVG", "PNG"):
@@ -62,7 +62,7 @@ def files(page, address, run):
 
 
 def test_a_round_is_taken_away_as_page_graph_and_picture(page, files, run):
-    nodes = len(read_run(run).steps[0].graph.tokens)
+    nodes = len(read_run(run).rounds[0].graph.tokens)
     assert len(nx.read_graphml(io.BytesIO(files["graphml"]))) == nodes
     drawn = ET.fromstring(files["svg"])
     width, height = struct.unpack(">II", files["png"][16:24])
@@ -78,9 +78,9 @@ def test_a_round_is_taken_away_as_page_graph_and_picture(page, files, run):
 
 
 def test_the_explorable_graph_hangs_on_springs_and_shows_text_as_text(page):
-    step = toy_round()
-    step.graph.texts.raw[1] = IMAGE
-    picture = graph_data(step, run="toy", frame=Frame.of([step]), show_pruned=False, selected=None)
+    round_ = toy_round()
+    round_.graph.texts.raw[1] = IMAGE
+    picture = graph_data(round_, run="toy", frame=Frame.of([round_]), show_pruned=False, selected=None)
     page.set_content(explorable_html(picture, IMAGE))
     page.wait_for_function("network.physics.physicsEnabled && nodes.length > 10")
     page.get_by_role("checkbox", name="Springs").uncheck()
@@ -88,14 +88,14 @@ def test_the_explorable_graph_hangs_on_springs_and_shows_text_as_text(page):
     page.wait_for_timeout(600)  # the view comes to rest
     place = page.evaluate("network.canvasToDOM(network.getPosition('n1'))")
     page.mouse.move(place["x"] - 60, place["y"] - 60)
-    page.mouse.move(place["x"], place["y"], steps=4)
+    page.mouse.move(place["x"], place["y"], rounds=4)
     expect(page.locator(".vis-tooltip")).to_contain_text(IMAGE[:12].replace(" ", "·"))
     assert page.evaluate("window.ran") is None
     assert page.locator("img").count() == 0
 
 
 def test_the_graph_can_be_dragged_about_in_the_page(page, address, run):
-    page.goto(f"{address}/graph?run={run.name}&step=1")
+    page.goto(f"{address}/graph?run={run.name}&round=1")
     page.get_by_role("tab", name="Explore and download").click()
     frame = page.frame_locator("iframe")
     expect(frame.locator("canvas")).to_be_visible()
@@ -107,7 +107,7 @@ def test_the_graph_can_be_dragged_about_in_the_page(page, address, run):
 
 def test_the_explorable_graph_and_the_guides_pictures_follow_the_theme_while_their_page_is_open(page, address, run):
     page.emulate_media(color_scheme="light")
-    page.goto(f"{address}/graph?run={run.name}&step=1")
+    page.goto(f"{address}/graph?run={run.name}&round=1")
     page.get_by_role("tab", name="Explore and download").click()
     body = page.frame_locator("iframe").locator("body")
     for scheme, tones in (("light", LIGHT), ("dark", DARK), ("light", LIGHT)):

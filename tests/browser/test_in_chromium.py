@@ -50,7 +50,7 @@ def test_prompt_run_graph_node_explanation_csv(page, address, tmp_path):
     page.locator(".graph-view .node.accepted .mark").first.click()
     expect(words(page)).to_contain_text("the draft gave it")
     expect(words(page)).to_contain_text("Accepted")
-    page.wait_for_function(r"/run=.*&step=\d+&node=n\d+/.test(location.search)")
+    page.wait_for_function(r"/run=.*&round=\d+&node=n\d+/.test(location.search)")
     with page.expect_download() as download:
         page.get_by_test_id("stDownloadButton").get_by_role("button").click()
     download.value.save_as(tmp_path / "run.zip")
@@ -82,19 +82,19 @@ def test_what_rerun_with_a_change_puts_into_the_form_stays_there(page, address, 
 
 def test_an_address_opens_the_same_view_elsewhere(page, address, folder, browser):
     made = record_run(folder / "runs")
-    visit(page, f"{address}/?run={made.name}&step=2&node=n1")
+    visit(page, f"{address}/?run={made.name}&round=2&node=n1")
     expect(words(page)).to_contain_text("Node 1, depth 1")
     expect(page.locator(".graph-view .node.chosen")).to_have_count(1)
-    steps = read_run(made).steps
-    expect(marks(page)).to_have_count(len(manageable(steps[1])) + 1)
-    texts = [text.replace("\n", "↵\n") for step in steps for text in step.new_texts.raw]
+    rounds = read_run(made).rounds
+    expect(marks(page)).to_have_count(len(manageable(rounds[1])) + 1)
+    texts = [text.replace("\n", "↵\n") for round_ in rounds for text in round_.new_texts.raw]
     expect(page.locator(".flow .token")).to_have_count(len(texts))
     assert page.locator(".flow .token").all_inner_texts() == texts
 
 
 def test_arrow_keys_and_tokens_step_through_the_rounds(page, address, folder):
     made = record_run(folder / "runs")
-    visit(page, f"{address}/?run={made.name}&step=2")
+    visit(page, f"{address}/?run={made.name}&round=2")
     expect(page.locator(".round")).to_contain_text("Round 2")
     stepper(page)
     page.keyboard.press("ArrowRight")
@@ -105,7 +105,7 @@ def test_arrow_keys_and_tokens_step_through_the_rounds(page, address, folder):
     idle(page)
     page.keyboard.press("ArrowLeft")
     expect(page.locator(".round")).to_contain_text("Round 1")
-    page.wait_for_function("location.search.endsWith('step=1')")
+    page.wait_for_function("location.search.endsWith('round=1')")
     page.locator(".flow .token").last.click()
     expect(page.locator(".round")).to_contain_text("Round 6 of 6")
 
@@ -118,13 +118,13 @@ def test_a_long_text_goes_to_the_round_on_show(page, address, folder):
         at, seen = chosen.bounding_box(), flow.bounding_box()
         return seen["y"] <= at["y"] and at["y"] + at["height"] <= seen["y"] + seen["height"]
 
-    visit(page, f"{address}/?run={made.name}&step=80")
+    visit(page, f"{address}/?run={made.name}&round=80")
     expect(chosen).to_be_attached()
     assert flow.evaluate("(flow) => flow.scrollTop") > 0 and in_view()
     stepper(page)
     page.locator('[class*="st-key-First"] button').first.click()
     expect(page.locator(".round")).to_contain_text("Round 1 of 90")
-    page.wait_for_function("location.search.endsWith('step=1')")
+    page.wait_for_function("location.search.endsWith('round=1')")
     assert in_view()
 
 
@@ -150,7 +150,7 @@ def test_on_a_narrow_page_nothing_of_the_first_view_is_cut_or_alone(page, addres
     """The notes of the metrics are whole; without the sidebar all buttons stand in one row."""
     made = record_run(folder / "runs")
     page.set_viewport_size({"width": 900, "height": 900})
-    visit(page, f"{address}/?run={made.name}&step=1")
+    visit(page, f"{address}/?run={made.name}&round=1")
     for note in page.get_by_test_id("stMetricDelta").locator("p").all():
         assert note.evaluate("(p) => p.scrollWidth <= p.parentElement.clientWidth")
     page.get_by_test_id("stSidebar").hover()  # which shows the button
@@ -162,7 +162,7 @@ def test_on_a_narrow_page_nothing_of_the_first_view_is_cut_or_alone(page, addres
 
 def test_the_keyboard_reaches_nodes_and_leaves_the_round_alone(page, address, folder):
     made = record_run(folder / "runs")
-    visit(page, f"{address}/?run={made.name}&step=2")
+    visit(page, f"{address}/?run={made.name}&round=2")
     expect(marks(page).first).to_be_visible()
     page.locator(".graph-view .node.root").focus()
     page.keyboard.press("ArrowRight")
@@ -175,7 +175,7 @@ def test_the_keyboard_reaches_nodes_and_leaves_the_round_alone(page, address, fo
 
 def test_a_merge_edge_can_be_clicked(page, address, folder):
     made = record_run(folder / "runs")
-    visit(page, f"{address}/?run={made.name}&step=1")
+    visit(page, f"{address}/?run={made.name}&round=1")
     expect(marks(page).first).to_be_visible()
     page.locator(".graph-view .hit:not(.plain)").first.dispatch_event("click")
     expect(words(page)).to_contain_text("merge edge")
@@ -184,7 +184,7 @@ def test_a_merge_edge_can_be_clicked(page, address, folder):
 
 def test_zoom_is_kept_when_the_round_is_redrawn(page, address, folder):
     made = record_run(folder / "runs")
-    page.goto(f"{address}/graph?run={made.name}&step=1")
+    page.goto(f"{address}/graph?run={made.name}&round=1")
     scene = page.locator(".graph-view > svg > g").first
     expect(marks(page).first).to_be_visible()
     page.get_by_role("button", name="Zoom in").click()

@@ -39,12 +39,12 @@ def test_a_bar_leads_to_its_places_and_a_place_into_the_graph(page, address, run
     places = page.locator(".st-key-place-list").get_by_role("button")
     expect(places).to_have_count(min(int(second["count"]), 12))
     places.first.click()
-    page.wait_for_url(re.compile(r"/graph\?run=.*&step=\d+&node=m\d+"))
+    page.wait_for_url(re.compile(r"/graph\?run=.*&round=\d+&node=m\d+"))
     expect(page.locator(".words")).to_contain_text("merge edge")
 
 
 def test_a_link_restores_scope_and_section_and_the_table_comes_as_csv(page, address, run, tmp_path):
-    page.goto(f"{address}/overlap?run={run.name}&step=3&scope=step&tab=Hypotheses")
+    page.goto(f"{address}/overlap?run={run.name}&round=3&scope=round&tab=Hypotheses")
     expect(page.locator(".round")).to_contain_text("Round 3")
     expect(page.get_by_text(re.compile("Two hypotheses of round 3"))).to_be_visible()
     page.get_by_text("Table, formula and CSV").click()

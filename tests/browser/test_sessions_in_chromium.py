@@ -147,7 +147,7 @@ def test_a_link_shows_the_same_run_round_and_node_in_a_fresh_browser(page, other
     start(page, address, "shared")
     expect(page.get_by_test_id("stDownloadButton").get_by_role("button")).to_be_visible()
     page.locator(".graph-view > svg .node.accepted .mark").first.click()
-    page.wait_for_function(r"/run=.*&step=\d+&node=n\d+/.test(location.search)")
+    page.wait_for_function(r"/run=.*&round=\d+&node=n\d+/.test(location.search)")
     words = page.locator(".words").last.inner_text()
     other.goto(page.url)
     expect(other.locator(".words").last).to_have_text(words, use_inner_text=True)

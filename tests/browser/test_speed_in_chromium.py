@@ -18,7 +18,7 @@ def test_sections_and_scopes_are_kept_by_the_address(page, address, folder):
     expect(page.get_by_text("Mean acceptance length").nth(1)).to_be_visible()
     page.wait_for_function("location.search.includes('tab=Acceptance')")
     page.get_by_role("radio", name="This round").click()
-    page.wait_for_function("location.search.includes('scope=step')")
+    page.wait_for_function("location.search.includes('scope=round')")
     page.reload()
     expect(page.locator(".round")).to_be_visible()
     expect(page.get_by_role("tab", name="Acceptance")).to_have_attribute("aria-selected", "true")

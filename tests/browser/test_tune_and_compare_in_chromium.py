@@ -99,7 +99,7 @@ def test_two_runs_are_stepped_through_together_by_arrow_keys(page, address, fold
 
 def ends(folder):
     lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
-    return list(accumulate(len(line["new_tokens"]) for line in lines if line["type"] == "step"))
+    return list(accumulate(len(line["new_tokens"]) for line in lines if line["type"] == "round"))
 
 
 @pytest.mark.parametrize("width, stacked", [(900, True), (1440, False)])

@@ -12,7 +12,7 @@ from gsd.drafting.graph import ROOT
 from gsd.methods import METHODS
 from gsd.spec import SamplingSpec
 from gsd.verifying.noise import _keys
-from tests.models import VOCABULARY, StillPace, adapted, decode, half_agreeing, target_of, tokens_of
+from tests.models import VOCABULARY, StillPlanner, adapted, decode, half_agreeing, target_of, tokens_of
 
 PROMPT = [3, 1, 4, 1, 5]
 OF_ALL = dict(width=3, depth=4, merge_context=0, prob_threshold=0.0, sibling_threshold=0.0, history=True)
@@ -32,7 +32,7 @@ def method(request):
 @pytest.fixture
 def drafter(models, method):
     own = of_method(method, **OF_ALL)
-    made = make_drafter(models[1], own, vocab_size=VOCABULARY, record=True, pace=StillPace())
+    made = make_drafter(models[1], own, vocab_size=VOCABULARY, record=True, planner=StillPlanner())
     made.start(200)
     return made
 
@@ -49,7 +49,7 @@ def test_it_goes_no_deeper_than_asked(drafter, max_depth):
 
 def test_it_proposes_tokens_of_the_target_s_vocabulary_only(models, method):
     own = of_method(method, **OF_ALL)
-    made = make_drafter(models[1], own, vocab_size=9, record=True, pace=StillPace())
+    made = make_drafter(models[1], own, vocab_size=9, record=True, planner=StillPlanner())
     made.start(200)
     assert max(made.draft(PROMPT[:3], 4).tokens) < 9
 
@@ -68,7 +68,7 @@ def test_a_rejected_draft_leaves_nothing_behind(models, method, drafter):
     """
     drafter.observe(drafter.flatten(drafter.draft(PROMPT, 4), 4), [], [7])
     own = of_method(method, **OF_ALL)
-    fresh = make_drafter(adapted(models[1].model), own, vocab_size=VOCABULARY, record=True, pace=StillPace())
+    fresh = make_drafter(adapted(models[1].model), own, vocab_size=VOCABULARY, record=True, planner=StillPlanner())
     fresh.start(200)
     second, expected = drafter.draft([*PROMPT, 7], 4), fresh.draft([*PROMPT, 7], 4)
     said, again = hypotheses(second), hypotheses(expected)
@@ -101,23 +101,23 @@ def hypotheses(graph):
 
 
 def test_a_second_text_is_not_told_by_the_first(models, method):
-    """A drafter that has decoded a text drafts the next one as a fresh drafter does, with what its pace has learned.
+    """A drafter that has decoded a text drafts the next one as a fresh drafter does, with what its planner has learned.
 
     The first text has the whole second prompt in its midst, so that whatever stays of it would be found again; and
     the second repeats itself, so that what was read of the first must not count as read of the second.
     """
     second = [*PROMPT, 2, *PROMPT]
     own = of_method(method, **OF_ALL)
-    pace = StillPace()
-    used = make_drafter(models[1], own, vocab_size=VOCABULARY, record=True, pace=pace)
+    planner = StillPlanner()
+    used = make_drafter(models[1], own, vocab_size=VOCABULARY, record=True, planner=planner)
     graphs_of(models[0], used, [9, 8, *second, 6, 7], own)
-    known = copy.deepcopy(pace)
-    fresh = make_drafter(adapted(models[1].model), own, vocab_size=VOCABULARY, record=True, pace=known)
+    known = copy.deepcopy(planner)
+    fresh = make_drafter(adapted(models[1].model), own, vocab_size=VOCABULARY, record=True, planner=known)
     assert graphs_of(models[0], used, second, own) == graphs_of(models[0], fresh, second, own)
 
 
 def graphs_of(target, drafter, prompt, spec):
     """The graph of every round of a text."""
     engine = Engine(target, drafter, METHODS[spec.method].rule(spec), SamplingSpec(), detail=True)
-    steps = engine.decode(prompt, StopRules(24))
-    return [(step.graph.tokens, step.graph.parents, step.graph.sources) for step in steps]
+    rounds = engine.decode(prompt, StopRules(24))
+    return [(round_.graph.tokens, round_.graph.parents, round_.graph.sources) for round_ in rounds]

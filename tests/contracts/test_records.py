@@ -46,8 +46,8 @@ def test_the_rounds_of_a_trace_add_up_to_its_totals(tiny, tmp_path, detail):
     spec = RunSpec(target=pair.target, draft=pair.draft, prompt=Prompt(prompt="def add(a, b):\n"), max_new_tokens=20,
                    detail=detail)  # fmt: skip
     trace, tally = read_run(tiny.run(spec, tmp_path).folder), Tally()
-    for step in trace.steps:
-        tally.add_recorded(step)
+    for round_ in trace.rounds:
+        tally.add_recorded(round_)
     totals, known = trace.end["totals"], tally.totals()
     if detail == "counters":  # no round says its longest path
         assert known.pop("acceptance_rate_longest_path") is None and totals.pop("acceptance_rate_longest_path")
@@ -58,12 +58,12 @@ def test_behind_a_merge_edge_every_token_is_owed_to_the_merge():
     crossed = 0
     for seed in range(20):
         target, draft = table_pair(3, seed)
-        for step in decode(target, draft, [seed % 3, 1, 2], MERGING, count=30, detail=False):
-            merged = [step.tree.merged[i] for i in step.accepted]
+        for round_ in decode(target, draft, [seed % 3, 1, 2], MERGING, count=30, detail=False):
+            merged = [round_.tree.merged[i] for i in round_.accepted]
             first = merged.index(True) if any(merged) else len(merged)
             crossed += any(merged)
-            own = [] if len(step.new_tokens) == len(merged) else ["bonus" if len(step.tree) > 1 else "target"]
-            assert _origins(step) == ["draft"] * first + ["merge"] * (len(merged) - first) + own
+            own = [] if len(round_.new_tokens) == len(merged) else ["bonus" if len(round_.tree) > 1 else "target"]
+            assert _origins(round_) == ["draft"] * first + ["merge"] * (len(merged) - first) + own
     assert crossed > 20
 
 
@@ -72,9 +72,9 @@ def test_what_was_looked_up_is_told_and_a_round_that_verified_nothing_is_the_tar
     spec, origins = of_method(method="auto", merge_context=None), []
     for seed, count in [*((seed, 40) for seed in range(6)), (0, 1)]:  # of one token nothing is drafted
         target, draft = table_pair(5, seed)
-        for step in decode(target, draft, [1, 2, 3, 4, 1, 2, 3], spec, count=count, detail=False):
-            sources = [step.graph.sources[step.tree.nodes[i]] for i in step.accepted]
-            own = [] if len(step.new_tokens) == len(sources) else ["bonus" if len(step.tree) > 1 else "target"]
-            assert _origins(step) == sources + own
-            origins += _origins(step)
+        for round_ in decode(target, draft, [1, 2, 3, 4, 1, 2, 3], spec, count=count, detail=False):
+            sources = [round_.graph.sources[round_.tree.nodes[i]] for i in round_.accepted]
+            own = [] if len(round_.new_tokens) == len(sources) else ["bonus" if len(round_.tree) > 1 else "target"]
+            assert _origins(round_) == sources + own
+            origins += _origins(round_)
     assert {"draft", "lookup", "bonus", "target"} <= set(origins)

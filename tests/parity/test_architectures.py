@@ -44,8 +44,8 @@ def test_every_setting_emits_the_oracle_tokens(models, sampling, detail):
     for prompt in PROMPTS:
         expected = oracle.generate(model, prompt, NEW_TOKENS, sampling)
         for spec in SETTINGS:
-            steps = decode(target, draft, prompt, spec, sampling, NEW_TOKENS, detail=detail)
-            assert tokens_of(steps) == expected, spec
+            rounds = decode(target, draft, prompt, spec, sampling, NEW_TOKENS, detail=detail)
+            assert tokens_of(rounds) == expected, spec
 
 
 def test_merge_edges_are_walked_and_the_draft_is_repaired(models):
@@ -61,13 +61,13 @@ def test_merge_edges_are_walked_and_the_draft_is_repaired(models):
     for seed in range(4):
         prompt = random.Random(seed).choices(range(VOCABULARY), k=6)
         sampling = SamplingSpec(temperature=1.0, seed=seed)
-        steps = decode(target, draft, prompt, spec, sampling, 40)
-        assert tokens_of(steps) == oracle.generate(model, prompt, 40, sampling)
-        for step, after in itertools.pairwise(steps):
-            if not any(step.tree.merged[i] for i in step.accepted):
+        rounds = decode(target, draft, prompt, spec, sampling, 40)
+        assert tokens_of(rounds) == oracle.generate(model, prompt, 40, sampling)
+        for round_, after in itertools.pairwise(rounds):
+            if not any(round_.tree.merged[i] for i in round_.accepted):
                 continue
             walked += 1
-            text = (prompt + tokens_of(steps))[: after.position + 1]
+            text = (prompt + tokens_of(rounds))[: after.position + 1]
             fresh_drafter.start(len(text) + spec.depth)
             again = fresh_drafter.draft(text, len(prompt) + 40 - len(text) - 1)
             assert again.tokens == after.graph.tokens
@@ -79,9 +79,9 @@ def test_long_accepted_paths_occur(models):
     """The draft agrees often enough for parity to test something."""
     _, target, draft = models
     spec = of_method(width=4, depth=6, prob_threshold=0.0, sibling_threshold=0.0)
-    steps = [step for prompt in PROMPTS for step in decode(target, draft, prompt, spec)]
-    assert max(len(step.accepted) for step in steps) >= 3
-    assert sum(len(step.graph.merges) for step in steps) > 0
+    rounds = [round_ for prompt in PROMPTS for round_ in decode(target, draft, prompt, spec)]
+    assert max(len(round_.accepted) for round_ in rounds) >= 3
+    assert sum(len(round_.graph.merges) for round_ in rounds) > 0
 
 
 @pytest.mark.parametrize("chunk", [2, PREFILL_CHUNK])
@@ -97,10 +97,10 @@ def test_a_draft_padded_otherwise_than_the_target_changes_nothing(size, chunk, m
     for prompt, sampling in itertools.product([[5, 39, 2, 31, 7], [1, 2, 3, 1, 2]], [GREEDY, SAMPLED]):
         expected = oracle.generate(model, prompt, NEW_TOKENS, sampling)
         for spec in [*SETTINGS[1:6], *SETTINGS[-2:]]:
-            steps = decode(target, draft, prompt, spec, sampling, NEW_TOKENS)
-            assert tokens_of(steps) == expected, spec
-            drafted = [token for step in steps for token, source in zip(step.graph.tokens, step.graph.sources)
+            rounds = decode(target, draft, prompt, spec, sampling, NEW_TOKENS)
+            assert tokens_of(rounds) == expected, spec
+            drafted = [token for round_ in rounds for token, source in zip(round_.graph.tokens, round_.graph.sources)
                        if source == "draft"]  # fmt: skip
             assert max(drafted, default=0) < min(size, VOCABULARY)
-            accepted += sum(len(step.accepted) for step in steps)
+            accepted += sum(len(round_.accepted) for round_ in rounds)
     assert accepted > 10

@@ -29,9 +29,9 @@ def test_a_long_prompt_is_prefilled_in_chunks(long_models, length):
     prompt = random.Random(length).choices(range(VOCABULARY), k=length)
     expected = oracle.generate(model, prompt, 6)
     for method in ("ar", "graph", "auto"):
-        steps = decode(target, draft, prompt, of_method(method=method), count=6)
-        assert tokens_of(steps) == expected
-        assert steps[0].target_forwards == 1 + (length - 1) // PREFILL_CHUNK
+        rounds = decode(target, draft, prompt, of_method(method=method), count=6)
+        assert tokens_of(rounds) == expected
+        assert rounds[0].target_forwards == 1 + (length - 1) // PREFILL_CHUNK
 
 
 @pytest.mark.parametrize("method", ["ar", "chain", "tree", "graph"])
@@ -50,14 +50,14 @@ def test_forwards_reported_are_forwards_made(long_models, method):
         model.decoder.register_forward_hook(count(name)) for name, model in (("target", target), ("draft", draft))
     ]
     spec = of_method(method=method, depth=4, prob_threshold=0.0)
-    steps = decode(target, draft, [1, 2, 3], spec, count=30)
+    rounds = decode(target, draft, [1, 2, 3], spec, count=30)
     for handle in handles:
         handle.remove()
-    assert sum(step.target_forwards for step in steps) == made["target"] == len(steps)
-    assert sum(step.draft_forwards for step in steps) == made["draft"]
-    for step in steps:
-        assert step.target_forwards == 1
-        assert step.draft_forwards == max(step.graph.depths) <= getattr(spec, "depth", 0)
+    assert sum(round_.target_forwards for round_ in rounds) == made["target"] == len(rounds)
+    assert sum(round_.draft_forwards for round_ in rounds) == made["draft"]
+    for round_ in rounds:
+        assert round_.target_forwards == 1
+        assert round_.draft_forwards == max(round_.graph.depths) <= getattr(spec, "depth", 0)
 
 
 class TimedModel(TableModel):
@@ -112,10 +112,10 @@ def test_each_phase_gets_its_own_time_and_together_they_are_the_round_s(monkeypa
     monkeypatch.setattr(TokenGraph, "grow", clock.slow(TokenGraph.grow, 4))
     table = random_table(5, 0)
     target, draft = TimedModel(table, clock, 5), TimedModel(table + random_table(5, 1, 1.0), clock, 2)
-    steps = decode(target, draft, [1, 2, 3], of_method(depth=3, prob_threshold=0.0), detail=False)
-    assert max(step.draft_forwards for step in steps) == 3
-    for step in steps:
-        levels = step.draft_forwards
+    rounds = decode(target, draft, [1, 2, 3], of_method(depth=3, prob_threshold=0.0), detail=False)
+    assert max(round_.draft_forwards for round_ in rounds) == 3
+    for round_ in rounds:
+        levels = round_.draft_forwards
         expected = {"draft": 2 * levels, "grow": 4 * levels, "flatten": 3, "verify": 5, "commit": 2, "other": 7}
-        assert dataclasses.asdict(step.times) == pytest.approx(expected)
-    assert sum(step.times.total for step in steps) == pytest.approx(clock.now_s * 1e3)
+        assert dataclasses.asdict(round_.times) == pytest.approx(expected)
+    assert sum(round_.times.total for round_ in rounds) == pytest.approx(clock.now_s * 1e3)

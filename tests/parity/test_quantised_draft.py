@@ -34,8 +34,8 @@ def test_the_text_is_the_oracles(tiny, stock, draft, sampling):
         prompt = tiny.tokenizer.encode(text)
         expected = oracle.generate(stock, prompt, NEW_TOKENS, sampling)
         for spec in (of_method(), of_method(method="chain", prob_threshold=0.0, depth=5)):
-            steps = decode(tiny.target, draft, prompt, spec, sampling, NEW_TOKENS, detail=True)
-            assert tokens_of(steps) == expected, spec
+            rounds = decode(tiny.target, draft, prompt, spec, sampling, NEW_TOKENS, detail=True)
+            assert tokens_of(rounds) == expected, spec
 
 
 def test_acceptance_hardly_pays(tiny, draft):

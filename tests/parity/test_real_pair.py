@@ -40,9 +40,9 @@ def test_graph_emits_what_ar_emits(real):
                 target=pair.target, draft=pair.draft, prompt=Prompt(prompt=text, chat=False),
                 drafting=of_method(method=method, merge_context=0), max_new_tokens=NEW_TOKENS,
             )  # fmt: skip
-            steps = list(real.steps(spec, real.encode(spec.prompt)))
-            texts[method] = [token for step in steps for token in step.new_tokens]
-            accepted += sum(len(step.accepted) for step in steps)
+            rounds = list(real.rounds(spec, real.encode(spec.prompt)))
+            texts[method] = [token for round_ in rounds for token in round_.new_tokens]
+            accepted += sum(len(round_.accepted) for round_ in rounds)
         assert texts["graph"] == texts["ar"]
     assert accepted > NEW_TOKENS / 2
 

@@ -31,9 +31,9 @@ def pair(request):
     return adapted(target, request.param), adapted(half_agreeing(target))
 
 
-def repaired(steps) -> list[int]:
+def repaired(rounds) -> list[int]:
     """Rounds whose accepted path crossed a merge edge."""
-    return [step.round for step in steps if any(step.tree.merged[i] for i in step.accepted)]
+    return [round_.number for round_ in rounds if any(round_.tree.merged[i] for i in round_.accepted)]
 
 
 def test_greedy_text_is_the_oracles_for_every_setting(pair):
@@ -50,10 +50,10 @@ def test_accepted_paths_really_cross_merge_edges_with_rounds_behind_them(pair):
     spec = CROSSING
     crossed = followed = long = 0
     for prompt in prompts(4):
-        steps = decode(target, draft, prompt, spec, count=40)
-        assert tokens_of(steps) == oracle.generate(target.model, prompt, 40)
-        rounds = repaired(steps)
+        rounds = decode(target, draft, prompt, spec, count=40)
+        assert tokens_of(rounds) == oracle.generate(target.model, prompt, 40)
+        rounds = repaired(rounds)
         crossed += len(rounds)
-        followed += sum(len(steps) - 1 - at >= 3 for at in rounds)
-        long += sum(len(step.accepted) >= 3 for step in steps)
+        followed += sum(len(rounds) - 1 - at >= 3 for at in rounds)
+        long += sum(len(round_.accepted) >= 3 for round_ in rounds)
     assert crossed >= 4 and followed >= 3 and long >= 3

@@ -46,17 +46,17 @@ def stock_of(name: str) -> nn.Module:
     return model
 
 
-def lean(model: nn.Module) -> HFModel:
+def native(model: nn.Module) -> HFModel:
     return adapted(copy.deepcopy(model))
 
 
 def packed(model: nn.Module) -> HFModel:
-    made = lean(model)
+    made = native(model)
     made.convert(pack)
     return made
 
 
-def replayed(model: nn.Module) -> HFModel:
+def graphed(model: nn.Module) -> HFModel:
     return recorded(copy.deepcopy(model))[0]
 
 
@@ -65,7 +65,7 @@ def stock(request):
     return stock_of(request.param)
 
 
-@pytest.fixture(params=[lean, replayed])
+@pytest.fixture(params=[native, graphed])
 def target(request, stock):
     return request.param(stock)
 
@@ -118,7 +118,7 @@ def prefilled(target: HFModel, prompt: list[int]) -> None:
     target.forward(rest, list(range(target.length, len(prompt))), nothing)
 
 
-@pytest.mark.parametrize("make", [lean, packed, replayed])
+@pytest.mark.parametrize("make", [native, packed, graphed])
 def test_all_that_is_read_is_what_transformers_computes(make, stock, small_chunks):
     """Over prefill chunks, a tree of which a branch is kept, a token, and a chain; row i is token i of the text."""
     target = make(stock)
@@ -140,7 +140,7 @@ def test_a_prompt_of_many_hundreds_of_tokens_is_captured_whole(stock):
     """Two chunks of the true size and a rest, more tokens than a recorded forward takes."""
     config = stock.config.__class__(**{**stock.config.to_dict(), "max_position_embeddings": 2048})
     long = AutoModelForCausalLM.from_config(config).eval().requires_grad_(False)
-    for make in (lean, replayed):
+    for make in (native, graphed):
         target = make(long)
         prompt = random.Random(2).choices(range(VOCABULARY), k=1200)
         port = TargetPort(target)
@@ -185,7 +185,7 @@ def test_logits_are_the_same_to_the_bit_whether_something_is_captured_or_not(tar
 
 
 def test_what_is_captured_may_change_from_text_to_text(target, stock):
-    """A recorded forward writes where its buffer was when it was recorded: it is not replayed for another."""
+    """A recorded forward writes where its buffer was when it was recorded: it is not graphed for another."""
     port = TargetPort(target)
     text = [3, 1, 4, 1, 5]
     for points in ([2], [2], [], ["final", 0], [], [1, 2], POINTS):
@@ -220,7 +220,7 @@ def test_recordings_are_made_anew_only_for_hidden_states_that_lie_elsewhere(stoc
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_graphs_write_the_same_hidden_states():
     """Of the target and of what it drafts without some sublayers; points change between texts, and the cache moves."""
-    models = [load_model(PAIRS["tiny"].target, "cuda", "float32", recorded=replayed) for replayed in (True, False)]
+    models = [load_model(PAIRS["tiny"].target, "cuda", "float32", recorded=graphed) for graphed in (True, False)]
     ports = [TargetPort(model) for model in models]
     drafting = [port.skipping((1, 5), (2, 7)) for port in ports]
     for points, room in (((), 40), ((3, "final"), 40), ((), 40), ((0, 12), 40), ((0, 12), 2000)):
@@ -369,7 +369,7 @@ def test_of_transformers_own_forward_there_are_hidden_states_and_the_head(name, 
     """Before each layer and behind the final norm, over chunks and a tree; and keys and values."""
     torch.manual_seed(0)
     stock = AutoModelForCausalLM.from_config(CONFIGS[name]).eval().requires_grad_(False)
-    target = HFModel(stock, ModelSpec(source="random"), lean=False)
+    target = HFModel(stock, ModelSpec(source="random"), native=False)
     port = TargetPort(target)
     points = [0, 1, "final"]
     port.capture(points)

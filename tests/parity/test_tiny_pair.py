@@ -51,11 +51,11 @@ def test_four_random_settings_emit_the_oracle_tokens(tiny, stock, number):
     prompt = tiny.tokenizer.encode(PROMPTS[number])
     expected = oracle.generate(stock, prompt, NEW_TOKENS, sampling)
     for spec in [of_method(method="ar"), *(random_settings(rng) for _ in range(4))]:
-        steps = decode(tiny.target, tiny.draft, prompt, spec, sampling, NEW_TOKENS, detail=rng.random() < 0.5)
-        assert tokens_of(steps) == expected, spec
+        rounds = decode(tiny.target, tiny.draft, prompt, spec, sampling, NEW_TOKENS, detail=rng.random() < 0.5)
+        assert tokens_of(rounds) == expected, spec
 
 
-@pytest.mark.parametrize("packed", [True, False], ids=["packed", "in rows"])
+@pytest.mark.parametrize("packed", [True, False], ids=["packed", "unpacked"])
 def test_a_draw_near_a_boundary_of_the_cumulative_law_is_the_same_for_every_method(tiny, packed):
     """A uniform number lies 7e-8 from a boundary at token 6: by an inverse cumulative law, texts part there."""
     runner = tiny if packed else Runner.load(PAIRS["tiny"].target, PAIRS["tiny"].draft, device="cpu", dtype="float32",

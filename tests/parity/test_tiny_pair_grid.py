@@ -49,7 +49,7 @@ def run_spec(text: str, drafting: MethodSettings, count: int = COUNT) -> RunSpec
 
 
 def emitted(tiny, spec: RunSpec) -> list[int]:
-    return [token for step in tiny.steps(spec, tiny.encode(spec.prompt)) for token in step.new_tokens]
+    return [token for round_ in tiny.rounds(spec, tiny.encode(spec.prompt)) for token in round_.new_tokens]
 
 
 def test_the_graph_emits_the_oracles_text_on_every_beginning(tiny, plain):
@@ -72,9 +72,9 @@ def test_the_graph_merges_and_accepts_on_these_prompts(tiny):
     merges = accepted = 0
     for text in BEGINNINGS[:12]:
         spec = run_spec(text, of_method(method="graph", merge_context=0, prob_threshold=0.0, budget=64), 24)
-        for step in tiny.steps(spec, tiny.encode(spec.prompt)):
-            merges += len(step.graph.merges)
-            accepted += len(step.accepted)
+        for round_ in tiny.rounds(spec, tiny.encode(spec.prompt)):
+            merges += len(round_.graph.merges)
+            accepted += len(round_.accepted)
     assert merges >= 100 and accepted >= 50
 
 

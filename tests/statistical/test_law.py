@@ -68,9 +68,9 @@ def draw(target, draft, spec: MethodSettings, sampling: SamplingSpec, count: int
     """Triples for `count` seeds, and how many accepted paths crossed a merge edge."""
     triples, crossed = [], 0
     for seed in range(count):
-        steps = decode(target, draft, PROMPT, spec, sampling.model_copy(update={"seed": seed}), 3, detail=False)
-        triples.append(tuple(tokens_of(steps)))
-        crossed += sum(any(step.tree.merged[i] for i in step.accepted) for step in steps)
+        rounds = decode(target, draft, PROMPT, spec, sampling.model_copy(update={"seed": seed}), 3, detail=False)
+        triples.append(tuple(tokens_of(rounds)))
+        crossed += sum(any(round_.tree.merged[i] for i in round_.accepted) for round_ in rounds)
     return triples, crossed
 
 

@@ -52,7 +52,7 @@ def small_run(out, end="complete", kind=None):
     picks = {0: B, A: A, B: C, C: F, D: A, E: A}
     made = _record(spec, 0, 0, graph, tree, [picks[token] for token in tree.tokens])
     with TraceWriter(out, "small", meta(spec)) as writer:
-        writer.step(made.record)
+        writer.round(made.record)
         if end:
             writer.end(end_record(end, [made]))
     return writer.folder
@@ -125,7 +125,7 @@ def test_wilson_interval_against_published_values():
 
 def edges_tested(run):
     """Edges of the flattened trees behind the root and the accepted paths, from the events."""
-    trees = [(step.tree, {0, *step.accepted}) for step in run.steps]
+    trees = [(round_.tree, {0, *round_.accepted}) for round_ in run.rounds]
     return sum(parent in walked for tree, walked in trees for parent in tree.parents)
 
 
@@ -144,7 +144,7 @@ def folders(tmp_path_factory, request):
 @pytest.fixture(scope="module")
 def recorded(folders):
     frames = load(folders)
-    assert frames.steps["verified_nodes"].max() < 500
+    assert frames.rounds["verified_nodes"].max() < 500
     return frames
 
 
@@ -152,7 +152,7 @@ def recorded(folders):
                                     acceptance_by_q])  # fmt: skip
 def test_every_accepted_token_is_counted_once_and_nothing_that_was_not_tested(recorded, folders, metric):
     rows, detailed = metric(recorded), [read_run(folder) for folder in folders[:2]]
-    accepted = {run.meta["run"]: sum(len(step.accepted) for step in run.steps) for run in detailed}
+    accepted = {run.meta["run"]: sum(len(round_.accepted) for round_ in run.rounds) for run in detailed}
     assert rows.groupby("run")["accepted"].sum().to_dict() == accepted
     assert rows.groupby("run")["tested"].sum().to_dict() == {run.meta["run"]: edges_tested(run) for run in detailed}
     assert (rows["accepted"] <= rows["tested"]).all()
@@ -162,7 +162,7 @@ def test_every_accepted_token_is_counted_once_and_nothing_that_was_not_tested(re
 
 def test_at_most_one_guess_behind_a_parent_is_accepted_and_the_first_is_tested_most(recorded):
     ranks = acceptance_by_rank(recorded)
-    rounds = recorded.steps.groupby("run").size()
+    rounds = recorded.rounds.groupby("run").size()
     for run, rows in ranks.groupby("run"):
         assert rows["tested"].is_monotonic_decreasing
         assert rows["accepted"].sum() <= rows["tested"].iloc[0]  # one guess of rank 0 behind every parent that had any
@@ -179,7 +179,7 @@ def test_the_mean_length_is_that_of_the_totals(recorded):
     means = rows.assign(part=rows["length"] * rows["share"]).groupby("run")["part"].sum()
     totals = recorded.runs.set_index("run")["mean_acceptance_length"].dropna()
     assert means[totals.index].to_dict() == pytest.approx(totals.to_dict())
-    assert rows.groupby("run")["rounds"].sum().to_dict() == recorded.steps.groupby("run").size().to_dict()
+    assert rows.groupby("run")["rounds"].sum().to_dict() == recorded.rounds.groupby("run").size().to_dict()
 
 
 def test_a_run_that_drafts_nothing_has_no_shares_and_one_token_a_round(tmp_path, small):
@@ -187,7 +187,7 @@ def test_a_run_that_drafts_nothing_has_no_shares_and_one_token_a_round(tmp_path,
     for metric in METRICS.values():
         assert metric(frames).columns.tolist() == metric(small).columns.tolist()
         assert metric(frames).empty or metric in (acceptance_lengths, acceptance_rates)
-    bare = dataclasses.replace(frames, steps=frames.steps.assign(accepted=0))
+    bare = dataclasses.replace(frames, rounds=frames.rounds.assign(accepted=0))
     assert acceptance_lengths(bare)["length"].tolist() == [1]
 
 
@@ -210,7 +210,7 @@ def test_figures_say_in_their_titles_what_the_frames_hold(small):
 
 
 def test_shares_of_enough_guesses_are_told_with_their_number(small):
-    """The same step ten times over."""
+    """The same round ten times over."""
     often = {metric: metric(small).assign(**{name: 10 * metric(small)[name] for name in ("tested", "accepted")})
              for metric in METRICS.values() if "tested" in metric(small)}  # fmt: skip
     titles = {metric: FIGURES[metric.__name__](rows).layout.title.text for metric, rows in often.items()}

@@ -14,13 +14,13 @@ from gsd.decode.engine import Engine
 from gsd.decode.stops import StopRules
 from gsd.drafting.auto import CATCHING_UP
 from gsd.drafting.graph import ROOT, tree_path
-from gsd.drafting.pace import SHORTEST_PAUSE, Pace
+from gsd.drafting.planner import SHORTEST_PAUSE, Planner
 from gsd.methods import METHODS
 from gsd.models.pairs import PAIRS
 from gsd.spec import Prompt, SamplingSpec
 from gsd.testing.table_model import TableModel, random_table
 from gsd.verifying.match import Match
-from tests.models import StillPace
+from tests.models import StillPlanner
 
 VOCABULARY = 6
 TEXT = [0, 1, 2, 3, 4, 0, 1, 2]  # `1 2` was followed by `3 4`
@@ -29,7 +29,9 @@ TEXT = [0, 1, 2, 3, 4, 0, 1, 2]  # `1 2` was followed by `3 4`
 def drafter(context_length=256, table=None, **settings):
     spec = of_method(method="auto", **settings)
     law = random_table(VOCABULARY, 0) if table is None else table
-    made = make_drafter(TableModel(law, context_length), spec, vocab_size=VOCABULARY, record=False, pace=StillPace())
+    made = make_drafter(
+        TableModel(law, context_length), spec, vocab_size=VOCABULARY, record=False, planner=StillPlanner()
+    )
     made.start(400)
     return made
 
@@ -48,23 +50,23 @@ def test_looking_up_goes_as_deep_as_asked_where_the_draft_s_context_is_full(cont
 
 def test_behind_a_found_token_the_draft_is_worth_the_chain_that_it_may_open_instead(monkeypatch):
     made = drafter()
-    pace = made._pace
-    monkeypatch.setattr(pace, "worth_expanding", lambda gains: 0)
+    planner = made._planner
+    monkeypatch.setattr(planner, "worth_expanding", lambda gains: 0)
     made.draft(TEXT, 8)  # nothing but what is looked up
     there = math.exp(made._edges[ROOT][0][1])
-    assert made._gain(ROOT) > pace.hit - there > 0
-    monkeypatch.setattr(pace, "beyond", lambda reach: 0.0)
-    assert made._gain(ROOT) == pytest.approx(pace.hit - there)
+    assert made._gain(ROOT) > planner.hit - there > 0
+    monkeypatch.setattr(planner, "beyond", lambda reach: 0.0)
+    assert made._gain(ROOT) == pytest.approx(planner.hit - there)
 
 
 def test_only_what_the_draft_proposed_makes_a_try_of_it_a_success(monkeypatch):
     """Both rounds try the draft as that is overdue; accepted is a looked-up token, then the draft's."""
     made = drafter()
-    pace = made._pace
+    planner = made._planner
     tried = []
-    monkeypatch.setattr(pace, "tried", tried.append)
-    monkeypatch.setattr(pace, "worth_expanding", lambda gains: 0)
-    pace._idle = SHORTEST_PAUSE
+    monkeypatch.setattr(planner, "tried", tried.append)
+    monkeypatch.setattr(planner, "worth_expanding", lambda gains: 0)
+    planner._idle = SHORTEST_PAUSE
     for source in ("lookup", "draft"):
         made.start(400)
         graph = made.draft(TEXT, 4)
@@ -78,13 +80,13 @@ def test_a_round_that_runs_a_long_text_along_says_nothing_of_the_rate(monkeypatc
     """The draft was not asked at first; when it is, what it has not read yet is more than a round's own tokens."""
     made = drafter()
     told = []
-    monkeypatch.setattr(made._pace, "end", lambda nodes, tokens, found: told.append(tokens))
-    expand = made._pace.worth_expanding
-    monkeypatch.setattr(made._pace, "worth_expanding", lambda gains: 0)
+    monkeypatch.setattr(made._planner, "end", lambda nodes, tokens, found: told.append(tokens))
+    expand = made._planner.worth_expanding
+    monkeypatch.setattr(made._planner, "worth_expanding", lambda gains: 0)
     text = [i % VOCABULARY for i in range(2 * CATCHING_UP)]
     for asked in (False, False, True, True):
         if asked:
-            monkeypatch.setattr(made._pace, "worth_expanding", expand)
+            monkeypatch.setattr(made._planner, "worth_expanding", expand)
         graph = made.draft(text, 4)
         made.observe(made.flatten(graph, 4), [], [text[0]])
         text.append(text[0])
@@ -94,7 +96,7 @@ def test_a_round_that_runs_a_long_text_along_says_nothing_of_the_rate(monkeypatc
 def test_what_hangs_on_a_looked_up_node_is_reached_no_more_probably_than_it():
     """Root and looked-up nodes are expanded together; then the draft's word changes the latter, and all behind them."""
     made = drafter()
-    made._pace.found["lookup"].estimate = lambda matched: 0.6
+    made._planner.found["lookup"].estimate = lambda matched: 0.6
     graph = made.draft(TEXT, 4)
     assert sum(graph.expanded) > 1
     ways: dict[int, list[float]] = {}
@@ -110,28 +112,28 @@ def test_where_no_draft_pays_there_is_none_and_it_is_tried_again(likeness, expec
     """At that rate a draft forward costs 1.8 tokens and brings one at most. A try that failed doubles the pause."""
     table = random_table(VOCABULARY, 0, 4.0)
     made = make_drafter(TableModel(likeness * table), of_method(method="auto", lookup=False), vocab_size=VOCABULARY,
-                        record=False, pace=StillPace(rate=0.2))  # fmt: skip
+                        record=False, planner=StillPlanner(rate=0.2))  # fmt: skip
     engine = Engine(TableModel(table), made, Match(), SamplingSpec(), detail=False)
-    steps = list(engine.decode(TEXT, StopRules(150)))
-    asked = [step.round for step in steps[:70] if step.draft_forwards]
+    rounds = list(engine.decode(TEXT, StopRules(150)))
+    asked = [round_.number for round_ in rounds[:70] if round_.draft_forwards]
     assert asked == expected
-    assert all(len(step.tree) == 1 for step in steps if not step.draft_forwards)
+    assert all(len(round_.tree) == 1 for round_ in rounds if not round_.draft_forwards)
 
 
 def test_what_was_learned_is_kept_from_run_to_run(tiny, monkeypatch):
-    paces = []
+    planners = []
     made = type(METHODS["auto"]).drafter
 
     def kept(method, settings, parts):
-        paces.append(parts.memory)
+        planners.append(parts.memory)
         return made(method, settings, parts)
 
     monkeypatch.setattr(type(METHODS["auto"]), "drafter", kept)
     pair = PAIRS["tiny"]
     spec = RunSpec(target=pair.target, draft=pair.draft, prompt=Prompt(prompt="x"), drafting=of_method(method="auto"))
     for _ in range(2):
-        next(tiny.steps(spec, [1, 2]))
-    assert isinstance(paces[0], Pace) and paces[0] is paces[1]
+        next(tiny.rounds(spec, [1, 2]))
+    assert isinstance(planners[0], Planner) and planners[0] is planners[1]
 
 
 @pytest.mark.parametrize("history", [True, False])
@@ -178,8 +180,8 @@ def test_looking_ahead_ends_where_the_draft_must(depth):
 def test_a_round_most_of_which_was_looked_up_alone_is_told_apart(monkeypatch, asked, accepts, apart):
     """The second round finds `3 4` and more: what counts is how many are accepted, and whether the draft was asked."""
     made, told = drafter(), []
-    monkeypatch.setattr(made._pace, "worth_expanding", lambda gains: asked)
-    monkeypatch.setattr(made._pace, "end", lambda nodes, tokens, *, found: told.append(found))
+    monkeypatch.setattr(made._planner, "worth_expanding", lambda gains: asked)
+    monkeypatch.setattr(made._planner, "end", lambda nodes, tokens, *, found: told.append(found))
     for text in (TEXT[:3], TEXT):
         graph = made.draft(text, 3)
         tree = made.flatten(graph, 3)

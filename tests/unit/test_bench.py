@@ -5,7 +5,7 @@ from settings import of_method
 
 from gsd.config import RunSpec
 from gsd.errors import InputError, OutOfMemory
-from gsd.lab.bench import OWN, Measurement, OwnMethod, PromptResult, best_peer, methods_to_run, summary
+from gsd.lab.bench import OWN, Measurement, OwnMethod, PromptResult, best_external, methods_to_run, summary
 from gsd.lab.bench.contenders import error_line
 from gsd.lab.bench.divergence import Divergence
 from gsd.lab.bench.measuring import Turn, interleaved
@@ -16,7 +16,7 @@ from gsd.machine.environment import commit
 from gsd.methods import PRESETS
 from gsd.models.pairs import PAIRS
 from gsd.spec import Prompt, SamplingSpec
-from gsd.trace.step import Times
+from gsd.trace.round import Times
 
 MODELS = {"target": PAIRS["tiny"].target, "draft": PAIRS["tiny"].draft}
 GREEDY, SAMPLED = SamplingSpec(), SamplingSpec(temperature=0.7)
@@ -79,16 +79,16 @@ def test_of_one_prompt_there_is_a_mean_and_no_interval():
     assert alone["speedup_interval"] is None and alone["speedup"] == pytest.approx(2.0)
 
 
-def test_wins_are_counted_against_the_peer_that_is_fastest_on_each_prompt():
+def test_wins_are_counted_against_the_external_method_that_is_fastest_on_each_prompt():
     """hf-assisted is 2 and 4 times as fast as plain greedy, hf-lookup 3 and 1; graph is behind each of them once."""
     results = [
         result(ar=12.0, hf_greedy=12.0, hf_assisted=6.0, hf_lookup=4.0, graph=5.0),
         result(ar=12.0, hf_greedy=12.0, hf_assisted=3.0, hf_lookup=12.0, graph=4.0),
     ]
-    assert best_peer(results) == "hf-assisted"
+    assert best_external(results) == "hf-assisted"
     made = row("graph", *results)
-    assert (made["wins"], made["worst_over_best_peer"]) == (0.0, 0.75)
-    assert made["over_best_peer"] == pytest.approx(0.6**0.5)  # of 4/5 and 3/4
+    assert (made["wins"], made["worst_over_best_external"]) == (0.0, 0.75)
+    assert made["over_best_external"] == pytest.approx(0.6**0.5)  # of 4/5 and 3/4
 
 
 def test_kinds_have_means_of_their_own():
@@ -196,14 +196,14 @@ def test_a_result_as_markdown_has_a_line_for_each_method_in_each_table():
     found = PromptResult({"ar": own, "hf-greedy": [call(8.0)]}, {"ar": None, "hf-greedy": None})
     rows = summary([found], ["code"], "hf-greedy")
     text = markdown(report(rows, "p"))
-    assert text.count("| `ar` |") == 4 and text.count("| `hf-greedy` |") == 3  # a peer tells no phases
+    assert text.count("| `ar` |") == 4 and text.count("| `hf-greedy` |") == 3  # transformers tells no phases
     assert "| `hf-greedy` | 0.50 |  | 0.50 |" in text and "1/1" in text
     assert text.startswith("|  | × `ar` |") and "incomplete" not in text.lower()
 
 
 def report(rows, *ids, given=None):
     """As `gsd bench --json` prints it, as far as tables read it."""
-    return {"methods": rows, "best_peer": "hf-greedy", "prompts": [{"id": one, "kind": None} for one in ids],
+    return {"methods": rows, "best_external": "hf-greedy", "prompts": [{"id": one, "kind": None} for one in ids],
             "prompts_given": given or len(ids)}  # fmt: skip
 
 
@@ -213,11 +213,11 @@ def test_every_timed_call_is_a_row_and_a_failed_one_has_its_error():
     own = row_of(Turn(0, "ar", 1, call(5.0, times=times, first=times)), prompt)
     assert (own["prompt"], own["kind"], own["method"], own["repeat"], own["wall_ms"]) == ("p", "code", "ar", 1, 5.0)
     assert (own["verify_ms"], own["first_verify_ms"], own["first_round_ms"]) == (2.0, 2.0, 3.0)
-    peers = row_of(Turn(0, "hf-greedy", 0, call(8.0)), prompt)
-    assert peers["wall_ms"] == 8.0 and not {"verify_ms", "first_round_ms", "error"} & peers.keys()
+    external = row_of(Turn(0, "hf-greedy", 0, call(8.0)), prompt)
+    assert external["wall_ms"] == 8.0 and not {"verify_ms", "first_round_ms", "error"} & external.keys()
     failed = row_of(Turn(0, "hf-greedy", 0, "no room"), prompt)
     assert failed["error"] == "no room" and "wall_ms" not in failed
-    assert {*own, *peers, *failed} <= set(COLUMNS)
+    assert {*own, *external, *failed} <= set(COLUMNS)
 
 
 class Fails:
@@ -262,7 +262,7 @@ def test_means_leave_out_prompts_on_which_a_method_or_its_baseline_failed():
     made = row("graph", *results)
     assert made["speedups"] == [4.0, None, 9.0] and made["speedup"] == pytest.approx(6.0)
     assert made["speedups_over_transformers"] == [4.0, None, None]
-    assert made["speedup_over_transformers"] == made["over_best_peer"] == pytest.approx(4.0)
+    assert made["speedup_over_transformers"] == made["over_best_external"] == pytest.approx(4.0)
     assert (made["prompts"], made["failures"]) == (2, [None, "no room", None])
 
 
@@ -288,4 +288,4 @@ def test_a_method_that_failed_everywhere_has_a_row_and_who_failed_is_said():
     ]
     text = markdown(told)
     assert "| `hf-assisted` |  |  |" in text and "**Incomplete: 2 of 3 prompts were measured.**" in text
-    assert best_peer(results) == "hf-greedy"
+    assert best_external(results) == "hf-greedy"

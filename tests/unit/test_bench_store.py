@@ -13,12 +13,12 @@ import pytest
 from gsd.decode.runner import Runner
 from gsd.errors import InputError
 from gsd.lab.bench import Measurement, PromptResult, store, summary
-from gsd.lab.bench.contenders import PeerMethod
+from gsd.lab.bench.contenders import ExternalMethod
 from gsd.lab.bench.divergence import Divergence
 from gsd.lab.bench.measuring import Turn
 from gsd.lab.bench.store import COLUMNS, Kept, differences, log_of
 from gsd.spec import Prompt
-from gsd.trace.step import Times
+from gsd.trace.round import Times
 
 METHODS, REPEATS = ["ar", "hf-greedy", "graph"], 2
 PROMPTS = [Prompt(id=one, prompt="x", kind=kind) for one, kind in (("p", "code"), ('q, "x"\nö', None), ("r", "chat"))]
@@ -192,15 +192,15 @@ def fails_on(monkeypatch, owner, name, places):
     monkeypatch.setattr(owner, name, failing)
 
 
-def test_a_peer_that_fails_is_left_out_alone_and_told(gsd, tmp_path, monkeypatch):
-    generate = PeerMethod.measure
+def test_an_external_method_that_fails_is_left_out_alone_and_told(gsd, tmp_path, monkeypatch):
+    generate = ExternalMethod.measure
 
     def padded(self, prompt):
-        if self._peer.assistant is not None:
+        if self._external.assistant is not None:
             raise ValueError("heads differ")
         return generate(self, prompt)
 
-    monkeypatch.setattr(PeerMethod, "measure", padded)
+    monkeypatch.setattr(ExternalMethod, "measure", padded)
     csv_file = tmp_path / "calls.csv"
     more = ["--methods", "graph,hf-assisted", "--csv", csv_file]
     code, out, err = gsd(*asked(tmp_path, *more, "--json"))
@@ -213,21 +213,21 @@ def test_a_peer_that_fails_is_left_out_alone_and_told(gsd, tmp_path, monkeypatch
     assert code == 0 and "hf-assisted failed on 3 of 3 (p0, p1, p2), which its means leave out" in out
 
 
-def test_a_peer_whose_models_cannot_be_loaded_fails_alone(gsd, tmp_path, monkeypatch):
-    monkeypatch.setattr("gsd.lab.peers.load_stock", lambda *_: (_ for _ in ()).throw(ValueError("no such layer")))
+def test_an_external_method_whose_models_cannot_be_loaded_fails_alone(gsd, tmp_path, monkeypatch):
+    monkeypatch.setattr("gsd.lab.external.load_stock", lambda *_: (_ for _ in ()).throw(ValueError("no such layer")))
     code, out, _ = gsd(*asked(tmp_path, "--methods", "graph", "--json"))
     report = json.loads(out)
-    assert code == 0 and report["methods"]["graph"]["speedup"] and report["best_peer"] is None
+    assert code == 0 and report["methods"]["graph"]["speedup"] and report["best_external"] is None
     assert report["methods"]["hf-greedy"]["failures"] == ["ValueError: no such layer"] * 3
     assert report["methods"]["graph"]["matches"] is None
 
 
 def test_a_method_of_ours_that_fails_ends_with_1_after_the_rest(gsd, tmp_path, monkeypatch):
-    fails_on(monkeypatch, Runner, "steps", {3})  # warm-up: ar and graph on two prompts
-    fails_on(monkeypatch, PeerMethod, "measure", {1})
+    fails_on(monkeypatch, Runner, "rounds", {3})  # warm-up: ar and graph on two prompts
+    fails_on(monkeypatch, ExternalMethod, "measure", {1})
     code, out, err = gsd(*asked(tmp_path, "--methods", "graph"))
     assert code == 0 and "failed" not in err  # while warming up nothing is measured
-    fails_on(monkeypatch, Runner, "steps", {4})
+    fails_on(monkeypatch, Runner, "rounds", {4})
     code, out, err = gsd(*asked(tmp_path, "--methods", "graph"))
     assert code == 1 and " failed on 1 of 3 (p0), which its means leave out: ValueError: heads differ" in out
 

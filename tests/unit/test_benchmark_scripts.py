@@ -19,7 +19,7 @@ from gsd.lab.bench import Measurement, PromptResult, store
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 OUT = {"ablation": ["--out", "out.json"], "long_text": [], "tune_baselines": [],
        "near_ties": ["--out", "out.json"], "transformers_alone": ["--out", "out.json"],
-       "replayed": ["--out", "out.json", "--costs", "costs.json"]}  # fmt: skip
+       "auto_parts": ["--out", "out.json", "--costs", "costs.json"]}  # fmt: skip
 
 
 def ended(monkeypatch, script: str, *options: object) -> str:
@@ -31,7 +31,7 @@ def ended(monkeypatch, script: str, *options: object) -> str:
     return str(stopped.value)
 
 
-@pytest.mark.parametrize("script", sorted(OUT.keys() - {"replayed"}))
+@pytest.mark.parametrize("script", sorted(OUT.keys() - {"auto_parts"}))
 def test_a_pair_that_is_none_is_told_in_one_line(script, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     said = ended(monkeypatch, script, "--pair", "nowhere", *OUT[script])
@@ -42,7 +42,7 @@ def test_curves_of_another_pair_are_refused(monkeypatch, tmp_path):
     """A replay priced by them would be of no machine and no pair."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "costs.json").write_text("{}")
-    assert "costs.json holds no cost curves" in ended(monkeypatch, "replayed", *OUT["replayed"])
+    assert "costs.json holds no cost curves" in ended(monkeypatch, "auto_parts", *OUT["auto_parts"])
 
 
 @pytest.mark.parametrize("script", sorted(OUT))
@@ -195,7 +195,7 @@ def test_the_pages_tables_are_those_of_the_stored_calls(name, calls):
     else:
         made = recount.regarded(result, RESULTS / f"{name}.json")
     for method, row in result["methods"].items():
-        for key in ("speedup", "speedup_interval", "speedups", "speedup_over_transformers", "over_best_peer"):
+        for key in ("speedup", "speedup_interval", "speedups", "speedup_over_transformers", "over_best_external"):
             same = row[key] if row[key] is None else pytest.approx(row[key], rel=1e-6)
             assert made["methods"][method][key] == same, (method, key)
     assert (result["baseline"], result["mean"]) == ("ar", "geometric")
@@ -223,7 +223,7 @@ def test_calls_that_an_interrupt_left_behind_are_no_part_of_the_result(tmp_path)
     failed = call | {"prompt": "b", "method": "graph", "repeat": 1, "error": "no memory"}
     cut = call | {"prompt": "part", "method": "ar", "wall_ms": 1.0}
     store._replace(tmp_path / "calls.csv", [*made, failed, cut])
-    result = {"methods": {name: {} for name in ("ar", "hf-greedy", "graph")}, "best_peer": None,
+    result = {"methods": {name: {} for name in ("ar", "hf-greedy", "graph")}, "best_external": None,
               "prompts": [{"id": "-a", "kind": "x"}, {"id": "b", "kind": "x"}],
               "settings": {"sampling": {"temperature": 0.0}}}  # fmt: skip
     assert recount.counted(result, tmp_path / "calls.csv")["methods"]["graph"]["speedups"] == [2.0, None]

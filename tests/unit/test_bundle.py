@@ -131,7 +131,7 @@ def test_other_packings_are_refused(tmp_path, bundle, method):
     refused(bundle, tmp_path / "out", "neither stored nor deflated")
 
 
-@pytest.mark.parametrize("line", ["[]", "{}", "1", '{"type": "step"}\n{"kind": "end"}'])
+@pytest.mark.parametrize("line", ["[]", "{}", "1", '{"type": "round"}\n{"kind": "end"}'])
 def test_events_that_are_none_are_refused(tmp_path, line):
     run = record_run(tmp_path / "runs", count=1)
     file = write_bundle([run], tmp_path / "b.zip")

@@ -57,7 +57,7 @@ def test_no_other_fit_without_negative_costs_is_nearer():
 def test_the_first_round_which_holds_the_prompt_is_left_out(runner, spec):
     prompt = runner.encode(spec.prompt)
     repeats = _repeats(runner, spec.model_copy(update={"drafting": of_method(method="ar")}), prompt)
-    assert [[step.round for step in steps] for steps in repeats] == [list(range(1, 8))] * ENGINE_REPEATS
+    assert [[round_.number for round_ in rounds] for rounds in repeats] == [list(range(1, 8))] * ENGINE_REPEATS
     assert ENGINE_REPEATS > 1
 
 
@@ -69,5 +69,7 @@ def test_a_calibrated_pair_has_both_curves_and_its_caches_are_free_again(runner,
     assert costs.target.at(128) > costs.draft.at(1)
     assert 0 < costs.plain_ms < costs.target.at(128)
     assert min(costs.overhead.round_ms, costs.overhead.level_ms, costs.overhead.node_ms) >= 0
-    first, second = ([step.new_tokens for step in runner.steps(spec, runner.encode(spec.prompt))] for _ in range(2))
+    first, second = (
+        [round_.new_tokens for round_ in runner.rounds(spec, runner.encode(spec.prompt))] for _ in range(2)
+    )
     assert first == second

@@ -38,7 +38,7 @@ def test_a_failure_says_why(tmp_path):
     spec = run_spec()
     made = [next(rounds(spec))]
     with TraceWriter(tmp_path, "x", meta(spec)) as writer:
-        writer.step(made[0].record)
+        writer.round(made[0].record)
         writer.end(end_record("failed", made, "the device ran out of memory"))
     found = info(writer.folder)
     assert (found.why, found.tokens) == ("the device ran out of memory", None)
@@ -47,12 +47,12 @@ def test_a_failure_says_why(tmp_path):
 @pytest.mark.parametrize("torn", ["", '{"type":"st'])
 def test_a_run_without_an_end_is_counted_by_its_last_whole_round(tmp_path, torn):
     run = record_run(tmp_path, end=None, count=4)
-    steps = events(run)
+    rounds = events(run)
     with (run / "events.jsonl").open("a") as file:
         file.write(torn)
-    found, tokens = info(run), sum(len(step["new_tokens"]) for step in steps)
+    found, tokens = info(run), sum(len(round_["new_tokens"]) for round_ in rounds)
     assert (found.status, found.rounds, found.tokens, found.tokens_per_s) == ("incomplete", 4, tokens, None)
-    assert found.acceptance_length == 1 + sum(len(step["accepted"]) for step in steps) / 4
+    assert found.acceptance_length == 1 + sum(len(round_["accepted"]) for round_ in rounds) / 4
 
 
 def test_a_run_before_its_first_round_has_no_tokens(tmp_path):

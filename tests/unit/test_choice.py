@@ -20,13 +20,13 @@ from tests.models import decode, tokens_of
 
 SHAPE = Shape(inputs=896, outputs=4864)
 # Milliseconds for 1, 4 and 16 rows. A CPU with AVX2 alone: forwards of the 0.5B draft, one thread, to a scale.
-AVX2 = {"float32 in rows": (1.82, 5.99, 8.5), "float32 packed": (2.14, 2.80, 5.2),
-        "bfloat16 in rows": (2.2, 7.47, 29.0), "int8": (1.59, 2.9, 12.0),
-        "int4": (1.48, 2.94, 12.1), "float16 in rows": (2.3, 7.5, 30.0)}  # fmt: skip
-AMX = {"float32 in rows": (0.93, 1.75, 2.26), "float32 packed": (1.05, 1.07, 1.65),
-       "bfloat16 in rows": (0.79, 0.92, 0.89), "bfloat16 packed": (0.51, 0.515, 0.52),
+AVX2 = {"float32 unpacked": (1.82, 5.99, 8.5), "float32 packed": (2.14, 2.80, 5.2),
+        "bfloat16 unpacked": (2.2, 7.47, 29.0), "int8": (1.59, 2.9, 12.0),
+        "int4": (1.48, 2.94, 12.1), "float16 unpacked": (2.3, 7.5, 30.0)}  # fmt: skip
+AMX = {"float32 unpacked": (0.93, 1.75, 2.26), "float32 packed": (1.05, 1.07, 1.65),
+       "bfloat16 unpacked": (0.79, 0.92, 0.89), "bfloat16 packed": (0.51, 0.515, 0.52),
        "int8": (0.40, 0.59, 2.05), "int4": (0.31, 0.50, 1.77),
-       "float16 in rows": (0.93, 1.19, 1.93)}  # fmt: skip
+       "float16 unpacked": (0.93, 1.19, 1.93)}  # fmt: skip
 WIDE = settling.LARGE // 64  # outputs that make `Body` a large model
 SLOW_BITS = AMX | {"int8": (2.0, 8.0, 30.0), "int4": (2.0, 8.0, 30.0)}
 
@@ -80,7 +80,7 @@ NONSENSE = [
     {"int4": (1.0, 2.0)},
     {"int4": (0.0, 1.0, 2.0)},
     {"int4": (float("nan"), 1.0, 2.0)},
-    {"float32 in rows": None},
+    {"float32 unpacked": None},
 ]
 
 
@@ -181,7 +181,7 @@ def test_a_real_measurement_has_every_way_and_row():
     """Of a small layer; how long it takes is no matter of a test."""
     found = weighing.measured(Shape(inputs=64, outputs=48))
     made = Table(key=weighing.key_of(SHAPE), milliseconds=found)
-    assert {"float32 in rows", "bfloat16 in rows", "int8", "int4"} <= made.milliseconds.keys()
+    assert {"float32 unpacked", "bfloat16 unpacked", "int8", "int4"} <= made.milliseconds.keys()
     large = weighing.measured(Shape(inputs=1024, outputs=2 * weighing.LARGEST // 1024))  # half of it is measured
     assert large.keys() == found.keys()
 

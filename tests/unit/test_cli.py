@@ -68,8 +68,8 @@ def test_each_part_of_auto_has_a_switch_of_its_own(gsd, tmp_path, switch):
     assert code == 0 and changed == {switch.removeprefix("--").removeprefix("no-")}
 
 
-@pytest.mark.parametrize(("option", "packed"), [([], True), (["--in-rows"], False)])
-def test_weights_can_be_left_in_rows(gsd, tmp_path, option, packed):
+@pytest.mark.parametrize(("option", "packed"), [([], True), (["--unpacked"], False), (["--in-rows"], False)])
+def test_weights_can_be_left_unpacked(gsd, tmp_path, option, packed):
     gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 2, "--out", tmp_path, *option)
     [run] = list_runs(tmp_path)
     assert read_run(run).meta["spec"]["packed"] is packed
@@ -180,7 +180,7 @@ def test_bench_has_a_row_for_every_method(gsd, tmp_path):
 
 
 def test_bench_runs_the_authors_settings_as_they_are(gsd, tmp_path):
-    """Settings for all leave `paper` alone, its own do not; the draft is quantised for peers as for us."""
+    """Settings for all leave `paper` alone, its own do not; the draft is quantised for external methods as for ours."""
     path = tmp_path / "prompts.jsonl"
     path.write_text('{"prompt": "def f():"}\n')
     code, out, _ = gsd("bench", "--prompts", path, "--max-new-tokens", 4, "--repeats", 1, "--draft-quant", "int8",
@@ -205,7 +205,7 @@ def test_bench_samples_where_a_temperature_is_given(gsd, tmp_path):
     assert report["settings"]["sampling"] == {"temperature": 0.8, "top_k": 5, "top_p": 0.9, "seed": 3, "draw": "gumbel"}
 
 
-def test_bench_refuses_a_peer_that_would_not_be_what_its_name_says(gsd, tmp_path):
+def test_bench_refuses_an_external_method_that_would_not_be_what_its_name_says(gsd, tmp_path):
     path = tmp_path / "prompts.jsonl"
     path.write_text('{"prompt": "x"}\n')
     refused(gsd("bench", "--prompts", path, "--methods", "hf-assisted-q"), "hf-assisted-q", "--draft-quant")
@@ -236,25 +236,25 @@ def test_export_writes_tables_and_metrics_and_a_bundle_runs_again(gsd, tmp_path)
         "README",
         *NAMES,
         *metrics(),
-        "speedup_by_step",
+        "speedup_by_round",
         "committed_tokens",
         "drafted_by_syntax",
     }
     assert {path.stem for path in (tmp_path / "parquet").iterdir()} == set(NAMES)
-    code, out, _ = gsd("replay", tmp_path / "run.zip", "--json")
+    code, out, _ = gsd("rerun", tmp_path / "run.zip", "--json")
     assert code == 0 and json.loads(out)["same"] is True
-    assert "same" in gsd("replay", tmp_path / "run.zip")[1]
+    assert "same" in gsd("rerun", tmp_path / "run.zip")[1]
 
 
 def test_a_run_that_comes_out_otherwise_ends_with_1(gsd, tmp_path):
     gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 6, "--out", tmp_path)
     [run] = list_runs(tmp_path)
     first, *others = (run / "events.jsonl").read_text().splitlines()
-    step = json.loads(first)
-    step["new_tokens"][0] += 1
-    (run / "events.jsonl").write_text("\n".join([json.dumps(step), *others]) + "\n")
+    round_ = json.loads(first)
+    round_["new_tokens"][0] += 1
+    (run / "events.jsonl").write_text("\n".join([json.dumps(round_), *others]) + "\n")
     gsd("export", run, "--bundle", tmp_path / "run.zip")
-    code, out, _ = gsd("replay", tmp_path / "run.zip", "--json")
+    code, out, _ = gsd("rerun", tmp_path / "run.zip", "--json")
     assert code == 1 and json.loads(out)["same"] is False
 
 
@@ -266,9 +266,9 @@ def test_a_prompt_that_would_become_other_tokens_now_is_told(gsd, tmp_path):
     head["spec"]["prompt"]["prompt"] = "class Other:"
     (run / "run.json").write_text(json.dumps(head))
     gsd("export", run, "--bundle", tmp_path / "run.zip")
-    code, out, _ = gsd("replay", tmp_path / "run.zip")
+    code, out, _ = gsd("rerun", tmp_path / "run.zip")
     assert code == 0 and f"{run.name} was decoded from its recorded prompt tokens: the prompt would now be" in out
-    code, out, _ = gsd("replay", tmp_path / "run.zip", "--json")
+    code, out, _ = gsd("rerun", tmp_path / "run.zip", "--json")
     assert code == 0 and json.loads(out)["runs"][0]["prompt"].startswith("the prompt would now be")
 
 
@@ -309,7 +309,7 @@ def test_what_was_compared_is_reported_where_a_later_run_of_the_bundle_cannot_be
     head["spec"] |= {"pair": None, "target": head["spec"]["target"] | {"source": "./missing"}}
     (runs[1] / "run.json").write_text(json.dumps(head))
     gsd("export", *runs, "--bundle", tmp_path / "run.zip")
-    code, out, err = gsd("replay", tmp_path / "run.zip", "--json")
+    code, out, err = gsd("rerun", tmp_path / "run.zip", "--json")
     assert code == 2 and "./missing" in err
     assert [run["run"] for run in json.loads(out)["runs"]] == [runs[0].name]
 
@@ -321,12 +321,12 @@ def test_code_that_comes_with_a_recorded_model_is_run_only_where_this_call_says_
     head["spec"] |= {"pair": None, "target": {"source": "./foreign", "trust_remote_code": True}}
     (run / "run.json").write_text(json.dumps(head))
     gsd("export", run, "--bundle", tmp_path / "run.zip")
-    refused(gsd("replay", tmp_path / "run.zip"), "./foreign", "--trust-remote-code")
-    refused(gsd("replay", tmp_path / "run.zip", "--trust-remote-code"), "there is no folder or file ./foreign")
-    named = ("replay", tmp_path / "run.zip", "--load", "./foreign")
+    refused(gsd("rerun", tmp_path / "run.zip"), "./foreign", "--trust-remote-code")
+    refused(gsd("rerun", tmp_path / "run.zip", "--trust-remote-code"), "there is no folder or file ./foreign")
+    named = ("rerun", tmp_path / "run.zip", "--load", "./foreign")
     refused(gsd(*named), "./foreign", "--trust-remote-code")
     refused(gsd(*named, "--trust-remote-code"), "there is no folder or file ./foreign")
-    refused(gsd("replay", tmp_path / "run.zip", "--load", "./other", "--trust-remote-code"), "./other", "./foreign")
+    refused(gsd("rerun", tmp_path / "run.zip", "--load", "./other", "--trust-remote-code"), "./other", "./foreign")
 
 
 @pytest.mark.parametrize("option", ["--pair", "--target", "--draft"])
@@ -355,9 +355,9 @@ def test_a_run_of_auto_runs_again_to_the_same_whatever_its_counts(gsd, tmp_path)
     end["totals"]["drafted_nodes"] += 1
     (run / "events.jsonl").write_text("\n".join([*events.splitlines()[:-1], json.dumps(end)]) + "\n")
     gsd("export", run, "--bundle", tmp_path / "run.zip")
-    code, out, _ = gsd("replay", tmp_path / "run.zip")
+    code, out, _ = gsd("rerun", tmp_path / "run.zip")
     assert code == 0 and f"counts are not held against {run.name}: method auto plans by the clock" in out
-    code, out, _ = gsd("replay", tmp_path / "run.zip", "--json")
+    code, out, _ = gsd("rerun", tmp_path / "run.zip", "--json")
     assert code == 0 and json.loads(out)["runs"][0]["fixed_work"] is False
 
 
@@ -465,18 +465,18 @@ def test_a_full_disk_is_named_and_what_was_written_stays(gsd, tmp_path, monkeypa
     from gsd.trace.read import read_run
     from gsd.trace.writer import TraceWriter
 
-    written = TraceWriter.step
+    written = TraceWriter.round
 
     def fill_up(writer, record):
         if record["round"] == 1:
             monkeypatch.setattr(writer, "_events", _Full(writer._events))
         written(writer, record)
 
-    monkeypatch.setattr(TraceWriter, "step", fill_up)
+    monkeypatch.setattr(TraceWriter, "round", fill_up)
     result = gsd("generate", "--prompt", PROMPT, "--max-new-tokens", 32, "--out", tmp_path)
     refused(result, "disk is full", "another folder")
     run = read_run(next(tmp_path.iterdir()))
-    assert (run.status, len(run.steps)) == ("incomplete", 1)
+    assert (run.status, len(run.rounds)) == ("incomplete", 1)
 
 
 class _Full:
@@ -527,7 +527,7 @@ def test_an_interrupt_ends_with_130_and_leaves_the_rounds_in_the_trace(tmp_path,
     assert process.returncode == 130 and "interrupted" in err and "Traceback" not in err
     (folder,) = list_runs(tmp_path)
     run = read_run(folder)
-    assert run.steps and run.status == "incomplete"
+    assert run.rounds and run.status == "incomplete"
 
 
 def after_the_first(function):

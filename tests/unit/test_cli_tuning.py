@@ -73,7 +73,7 @@ def test_what_is_to_be_pasted_is_a_prompt_of_the_kind(monkeypatch, capsys):
 
 def test_what_an_atlas_lacks_is_filled_in_by_its_own_models(gsd, tmp_path, prompts):
     assert gsd("probe", "--prompts", prompts, "--out", tmp_path, "--width", 2, "--depth", 4, "--frontier", 1,
-               "--max-new-tokens", 8, "--in-rows")[0] == 0  # fmt: skip
+               "--max-new-tokens", 8, "--unpacked")[0] == 0  # fmt: skip
     assert Atlas.load(tmp_path).meta["spec"]["packed"] is False
     head = json.loads((tmp_path / "atlas.json").read_text())
     head["bounds"]["frontier"] = 8

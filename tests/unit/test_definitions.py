@@ -9,13 +9,13 @@ from analysis.figures import modelled
 METRICS = [name for module in (acceptance, merged, overlap, similarity, speed) for name in module.METRICS]
 
 
-@pytest.mark.parametrize("name", [*METRICS, *modelled.FIGURES, "speedup_by_step", "drafted_by_syntax"])
+@pytest.mark.parametrize("name", [*METRICS, *modelled.FIGURES, "speedup_by_round", "drafted_by_syntax"])
 def test_every_metric_is_defined(name):
     assert definition(name)
 
 
 def test_a_short_name_in_a_heading_is_found_by_its_full_one():
-    assert definition("ngram_overlap_by_depth") == definition("ngram_overlap_by_step")
+    assert definition("ngram_overlap_by_depth") == definition("ngram_overlap_by_round")
     assert "overlap     = shared / occurrences" in definition("ngram_overlap_by_depth")
 
 

@@ -72,7 +72,7 @@ def test_a_decoder_that_counts_positions_itself_is_refused(name, tmp_path):
 
 @pytest.mark.parametrize("name", EXACT)
 def test_what_goes_by_mask_and_positions_is_proven(name):
-    assert prove(EXACT[name], NAMED, lean=True).proven
+    assert prove(EXACT[name], NAMED, native=True).proven
 
 
 @pytest.mark.parametrize("name", ["codegen", "gptj", "xglm", "gemma2"])
@@ -89,9 +89,9 @@ def test_an_architecture_without_fused_attention_emits_the_oracle_tokens(name, t
         of_method(width=4, depth=5, merge_context=0, prob_threshold=0.0),
         of_method(method="auto"),
     ):
-        steps = decode(target, draft, [15, 39, 12, 31, 17], drafting)
-        assert tokens_of(steps) == oracle.generate(model, [15, 39, 12, 31, 17], 24, SamplingSpec())
-        accepted += sum(len(step.accepted) for step in steps)
+        rounds = decode(target, draft, [15, 39, 12, 31, 17], drafting)
+        assert tokens_of(rounds) == oracle.generate(model, [15, 39, 12, 31, 17], 24, SamplingSpec())
+        accepted += sum(len(round_.accepted) for round_ in rounds)
     assert accepted > 0
 
 
@@ -100,7 +100,7 @@ def test_a_window_of_slots_is_refused_however_long_it_is():
     windowed = GPTNeoConfig(vocab_size=300, hidden_size=32, num_layers=2, num_heads=4, window_size=256,
                             attention_types=[[["global", "local"], 1]], bos_token_id=0, eos_token_id=0)  # fmt: skip
     with pytest.raises(ModelError, match=r"gpt_neo cannot verify a tree.*window"):
-        prove(windowed, NAMED, lean=True)
+        prove(windowed, NAMED, native=True)
 
 
 def test_a_model_that_sees_what_comes_is_refused():
@@ -108,7 +108,7 @@ def test_a_model_that_sees_what_comes_is_refused():
         vocab_size=300, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48
     )
     with pytest.raises(ModelError, match="depend on the tokens behind it"):
-        prove(config, NAMED, lean=True)
+        prove(config, NAMED, native=True)
 
 
 def test_whisper_s_decoder_is_refused_in_one_line(tmp_path):
@@ -146,23 +146,23 @@ def test_a_forward_of_ours_that_errs_is_seen(monkeypatch):
     """Not only transformers' code is on trial: here our masks hide nothing."""
     monkeypatch.setattr(HFModel, "_additive", lambda self, mask, count: torch.zeros(1, 1, count, self.length + count))
     with pytest.raises(ModelError, match="llama cannot verify a tree"):
-        prove(CONFIGS["llama"], NAMED, lean=True)
+        prove(CONFIGS["llama"], NAMED, native=True)
 
 
 def test_what_is_proven_once_is_not_asked_again(monkeypatch):
     asked = []
     monkeypatch.setattr(exactness, "fault", lambda model: asked.append(model))
-    prove(CONFIGS["llama"], NAMED, lean=True)
-    prove(CONFIGS["llama"], NAMED, lean=True)
+    prove(CONFIGS["llama"], NAMED, native=True)
+    prove(CONFIGS["llama"], NAMED, native=True)
     assert len(asked) == 1
     exactness._proven.clear()  # as in another process
-    prove(CONFIGS["llama"], NAMED, lean=True)
+    prove(CONFIGS["llama"], NAMED, native=True)
     assert len(asked) == 1
-    prove(CONFIGS["llama"], NAMED, lean=False)
-    prove(CONFIGS["qwen2"], NAMED, lean=True)
+    prove(CONFIGS["llama"], NAMED, native=False)
+    prove(CONFIGS["qwen2"], NAMED, native=True)
     assert len(asked) == 3
     monkeypatch.setattr(exactness.transformers, "__version__", "another")
-    prove(CONFIGS["llama"], NAMED, lean=True)
+    prove(CONFIGS["llama"], NAMED, native=True)
     assert len(asked) == 4
 
 
@@ -170,7 +170,7 @@ def test_code_that_comes_with_a_model_is_asked_each_time(monkeypatch):
     asked = []
     monkeypatch.setattr(exactness, "fault", lambda model: asked.append(model))
     for _ in range(2):
-        prove(CONFIGS["llama"], ModelSpec(source="named", trust_remote_code=True), lean=True)
+        prove(CONFIGS["llama"], ModelSpec(source="named", trust_remote_code=True), native=True)
     assert len(asked) == 2
 
 
@@ -178,15 +178,15 @@ def test_sizes_of_a_family_share_a_proof(monkeypatch):
     asked = []
     monkeypatch.setattr(exactness, "fault", lambda model: asked.append(model))
     small, large = (Qwen2Config(num_hidden_layers=layers, vocab_size=1000) for layers in (8, 16))
-    prove(small, NAMED, lean=True)
-    prove(large, NAMED, lean=True)
+    prove(small, NAMED, native=True)
+    prove(large, NAMED, native=True)
     assert len(asked) == 1
 
 
 def test_a_folder_that_cannot_be_written_costs_the_next_process_time_only(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("GSD_CACHE", str(tmp_path / "file"))
-    assert prove(CONFIGS["llama"], NAMED, lean=True).proven
+    assert prove(CONFIGS["llama"], NAMED, native=True).proven
 
 
 @pytest.mark.parametrize(

@@ -52,9 +52,9 @@ def without_clocks(out: Path) -> dict[str, tuple]:
     for folder in list_runs(out):
         trace = read_run(folder)
         head = {key: value for key, value in trace.meta.items() if key not in ("created", "machine", "notes")}
-        steps = [replace(step, ms=None) for step in trace.steps]
+        rounds = [replace(round_, ms=None) for round_ in trace.rounds]
         totals = {key: value for key, value in trace.end["totals"].items() if not is_time(key)}
-        found[folder.name] = head, steps, trace.end | {"totals": totals}
+        found[folder.name] = head, rounds, trace.end | {"totals": totals}
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from fixtures.recorded import _record, rounds, run_spec, step_of
+from fixtures.recorded import _record, round_of, rounds, run_spec
 from fixtures.recorded import meta as head_of
 from settings import of_method
 
@@ -20,20 +20,20 @@ from app.components.node_table import node_frame
 from app.components.token_text import text_data
 from gsd.drafting.graph import TokenGraph
 from gsd.drafting.tree import flatten
-from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.recorded_round import RecordedRound
 from gsd.trace.texts import visible
 
 SPEC = run_spec(drafting=of_method(width=5, depth=6, frontier=4, merge_context=0, prob_threshold=0.05, budget=20))
 RECORDS = [made.record for made in itertools.islice(rounds(SPEC), 30)]
-STEPS = [RecordedStep.of(record) for record in RECORDS]
+ROUNDS = [RecordedRound.of(record) for record in RECORDS]
 META = head_of(SPEC)
 
 
-def everything(step):
+def everything(round_):
     """Every id that the round has."""
-    yield from (f"n{i}" for i in range(len(step.graph.tokens)))
-    yield from (f"m{i}" for i in range(len(step.merges.nodes)))
-    yield from (f"c{i}" for i, kind in enumerate(step.decisions.kinds) if kind == "pruned")
+    yield from (f"n{i}" for i in range(len(round_.graph.tokens)))
+    yield from (f"m{i}" for i in range(len(round_.merges.nodes)))
+    yield from (f"c{i}" for i, kind in enumerate(round_.decisions.kinds) if kind == "pruned")
     yield "b"
 
 
@@ -60,9 +60,9 @@ class Parsed(HTMLParser):
 
 def test_whatever_is_in_a_round_is_explained_and_no_token_becomes_markup():
     shown = set()
-    for step in STEPS:
-        for id in everything(step):
-            found = explain(step, META, id)
+    for round_ in ROUNDS:
+        for id in everything(round_):
+            found = explain(round_, META, id)
             for text in (found.heading, *found.paragraphs):
                 parsed = Parsed(text)
                 assert parsed.tags <= {"b", "i", "code"}
@@ -73,20 +73,20 @@ def test_whatever_is_in_a_round_is_explained_and_no_token_becomes_markup():
 
 @pytest.mark.parametrize("id", ["n999", "m999", "c999", "n", "x1", "n-1", "n1.5", "n²", ""])
 def test_what_is_not_there_has_no_explanation(id):
-    assert explain(STEPS[0], META, id) is None
+    assert explain(ROUNDS[0], META, id) is None
 
 
 def test_a_path_cut_by_a_stop_rule_has_no_bonus_to_explain():
-    assert explain(replace(STEPS[0], bonus=False), META, "b") is None
+    assert explain(replace(ROUNDS[0], bonus=False), META, "b") is None
 
 
 def test_what_was_drafted_behind_the_end_of_the_text_was_not_rejected():
     """A round of one accepted node and more, as if a stop rule had cut its path behind the first."""
     seen = 0
-    for step in STEPS:
-        if not step.accepted:
+    for round_ in ROUNDS:
+        if not round_.accepted:
             continue
-        cut = replace(step, accepted=step.accepted[:1], bonus=False)
+        cut = replace(round_, accepted=round_.accepted[:1], bonus=False)
         fates = node_frame(cut)["fate"].tolist()
         drawn = graph_data(cut, run="r", frame=Frame.of([cut]), show_pruned=False, selected=None)["nodes"]
         for node in [i for i, fate in enumerate(fates) if fate == "after the end"]:
@@ -100,29 +100,29 @@ def test_what_was_drafted_behind_the_end_of_the_text_was_not_rejected():
 
 def test_of_merging_only_the_paths_through_the_graph_are_counted():
     """What a run without merging would have drafted is not known from this one."""
-    step = next(step for step in STEPS if step.merged)
-    said = " ".join(story(step, META).paragraphs)
-    assert f"the graph holds {unrolled_nodes(step, 6):,} nodes" in said
+    round_ = next(round_ for round_ in ROUNDS if round_.merged)
+    said = " ".join(story(round_, META).paragraphs)
+    assert f"the graph holds {unrolled_nodes(round_, 6):,} nodes" in said
     assert "as a tree" not in said and "nodes more" not in said
 
 
 def test_a_round_without_a_draft_promises_no_free_token():
-    step = replace(STEPS[0], drafted_nodes=0, verified_nodes=0)
-    [said] = explain(step, META, "b").paragraphs
+    round_ = replace(ROUNDS[0], drafted_nodes=0, verified_nodes=0)
+    [said] = explain(round_, META, "b").paragraphs
     assert "Nothing was drafted" in said
-    assert "costs no forward" in explain(STEPS[0], META, "b").paragraphs[0]
+    assert "costs no forward" in explain(ROUNDS[0], META, "b").paragraphs[0]
 
 
-def words(step, node):
-    return " ".join(explain(step, META, f"n{node}").paragraphs)
+def words(round_, node):
+    return " ".join(explain(round_, META, f"n{node}").paragraphs)
 
 
 def test_verdicts_agree_with_the_record():
     seen = set()
-    for step in STEPS:
-        tree, accepted = step.tree, {step.tree.nodes[i] for i in step.accepted}
-        for node in range(1, len(step.graph.tokens)):
-            said = words(step, node)
+    for round_ in ROUNDS:
+        tree, accepted = round_.tree, {round_.tree.nodes[i] for i in round_.accepted}
+        for node in range(1, len(round_.graph.tokens)):
+            said = words(round_, node)
             verdict = next(word for word in ("Accepted", "Rejected", "Not verified") if word in said)
             wanted = "Accepted" if node in accepted else "Rejected" if node in tree.nodes else "Not verified"
             assert verdict == wanted
@@ -133,43 +133,43 @@ def test_verdicts_agree_with_the_record():
 def test_reasons_agree_with_the_decisions():
     said = {"leaf": "Kept as a leaf", "capped": "Not expanded"}
     seen = set()
-    for step in STEPS:
-        decisions = step.decisions
+    for round_ in ROUNDS:
+        decisions = round_.decisions
         for kind, node in zip(decisions.kinds, decisions.nodes):
             if kind in said:
-                assert said[kind] in words(step, node)
+                assert said[kind] in words(round_, node)
                 seen.add(kind)
     assert seen == set(said)
 
 
 def test_a_merge_later_or_earlier_says_by_how_much():
-    step = next(step for step in STEPS if -2 in step.merges.depth_shifts)
-    index = step.merges.depth_shifts.index(-2)
-    assert "2 levels later" in explain(step, META, f"m{index}").paragraphs[1]
+    round_ = next(round_ for round_ in ROUNDS if -2 in round_.merges.depth_shifts)
+    index = round_.merges.depth_shifts.index(-2)
+    assert "2 levels later" in explain(round_, META, f"m{index}").paragraphs[1]
 
 
 def test_every_committed_token_has_its_probabilities():
-    data = text_data("run", "prompt", STEPS, selected=0, live=False)["tokens"]
-    assert data["text"] == [text for step in STEPS for text in step.new_texts.raw]
-    assert data["origin"] == [origin for step in STEPS for origin in step.origins]
+    data = text_data("run", "prompt", ROUNDS, selected=0, live=False)["tokens"]
+    assert data["text"] == [text for round_ in ROUNDS for text in round_.new_texts.raw]
+    assert data["origin"] == [origin for round_ in ROUNDS for origin in round_.origins]
     for origin, q, p in zip(data["origin"], data["q"], data["p"], strict=True):
         assert 0 < p <= 1
         assert (q is None) == (origin in ("bonus", "target"))
 
 
 def test_the_q_of_a_token_behind_a_merge_edge_is_the_candidates_own():
-    step = next(s for s in STEPS if any(s.tree.merged[i] for i in s.accepted))
-    place, flat = next((k, i) for k, i in enumerate(step.accepted) if step.tree.merged[i])
-    parent, node = step.tree.nodes[step.tree.parents[flat]], step.tree.nodes[flat]
-    edges = list(zip(step.merges.parents, step.merges.nodes))
-    shown = text_data("run", "", [step], selected=None, live=False)["tokens"]["q"][place]
-    assert shown == pytest.approx(math.exp(step.merges.logq[edges.index((parent, node))]), abs=1e-4)
+    round_ = next(s for s in ROUNDS if any(s.tree.merged[i] for i in s.accepted))
+    place, flat = next((k, i) for k, i in enumerate(round_.accepted) if round_.tree.merged[i])
+    parent, node = round_.tree.nodes[round_.tree.parents[flat]], round_.tree.nodes[flat]
+    edges = list(zip(round_.merges.parents, round_.merges.nodes))
+    shown = text_data("run", "", [round_], selected=None, live=False)["tokens"]["q"][place]
+    assert shown == pytest.approx(math.exp(round_.merges.logq[edges.index((parent, node))]), abs=1e-4)
 
 
 def test_the_table_has_a_row_for_each_node_and_a_p_for_each_verified_one():
-    for step in STEPS:
-        frame = node_frame(step)
-        assert frame["node"].tolist() == list(range(len(step.graph.tokens)))
+    for round_ in ROUNDS:
+        frame = node_frame(round_)
+        assert frame["node"].tolist() == list(range(len(round_.graph.tokens)))
         verified = frame["copies"].gt(0) & frame["node"].gt(0)
         assert frame["p"].notna().tolist() == verified.tolist()
 
@@ -204,11 +204,11 @@ def looked_up(budget=2):
     graph.attach([2], [math.log(0.4)], "history")
     graph.grow([0], [[9, 7]], [[math.log(0.5), math.log(0.2)]], of_method(width=2, sibling_threshold=0.0))
     tree = flatten(graph, budget, 10)
-    return _record(AUTO, 0, len(BEFORE) - 1, graph, tree, [{6: 7, 7: 8}.get(token, 0) for token in tree.tokens]).step
+    return _record(AUTO, 0, len(BEFORE) - 1, graph, tree, [{6: 7, 7: 8}.get(token, 0) for token in tree.tokens]).round
 
 
-def said_of(node, step=None):
-    return " ".join(explain(step or looked_up(), head_of(AUTO), f"n{node}", BEFORE).paragraphs)
+def said_of(node, round_=None):
+    return " ".join(explain(round_ or looked_up(), head_of(AUTO), f"n{node}", BEFORE).paragraphs)
 
 
 def test_where_a_token_was_looked_up_is_told_and_what_the_draft_said_of_it_afterwards():
@@ -230,9 +230,9 @@ def test_of_a_token_that_was_looked_up_behind_a_hypothesis_it_is_told_behind_whi
     graph.grow([0], [[4]], [[math.log(0.9)]], of_method(width=1))
     graph.attach([7, 8], [math.log(0.7), math.log(0.9)], "lookup", behind=1)
     tree = flatten(graph, 3, 10)
-    step = _record(AUTO, 0, len(before) - 1, graph, tree, [0] * len(tree)).step
-    said = " ".join(explain(step, head_of(AUTO), "n3", before).paragraphs)
-    assert f"the same last 2 tokens up to {step.graph.texts.html[1]}, as number 2 of what" in said
+    round_ = _record(AUTO, 0, len(before) - 1, graph, tree, [0] * len(tree)).round
+    said = " ".join(explain(round_, head_of(AUTO), "n3", before).paragraphs)
+    assert f"the same last 2 tokens up to {round_.graph.texts.html[1]}, as number 2 of what" in said
 
 
 def test_an_estimate_is_not_shown_as_the_drafts_q():
@@ -262,15 +262,15 @@ def test_the_story_of_a_round_says_who_brought_the_nodes():
 
 
 def test_a_round_of_which_nothing_was_verified_promises_no_free_token():
-    root = step_of(tree={"node": [0]}).tree
-    step = replace(looked_up(budget=4), verified_nodes=0, accepted=[], tree=root)
-    assert "Nothing was verified" in explain(step, head_of(AUTO), "b").paragraphs[0]
-    assert "None was likely to pay" in " ".join(story(step, head_of(AUTO)).paragraphs)
+    root = round_of(tree={"node": [0]}).tree
+    round_ = replace(looked_up(budget=4), verified_nodes=0, accepted=[], tree=root)
+    assert "Nothing was verified" in explain(round_, head_of(AUTO), "b").paragraphs[0]
+    assert "None was likely to pay" in " ".join(story(round_, head_of(AUTO)).paragraphs)
 
 
 def test_sources_are_in_the_legend_of_a_text_only_where_some_token_has_them():
     assert "lookup" in text_data("run", "", [looked_up()], selected=None, live=False)["origins"]
-    assert not {"lookup", "history"} & set(text_data("run", "", STEPS, selected=None, live=False)["origins"])
+    assert not {"lookup", "history"} & set(text_data("run", "", ROUNDS, selected=None, live=False)["origins"])
 
 
 def test_what_was_looked_up_is_marked_in_the_picture_and_in_its_file():
@@ -282,7 +282,7 @@ def test_what_was_looked_up_is_marked_in_the_picture_and_in_its_file():
     assert "estimate 70.0%  ·  q 20.0%" in nodes["tip"][1]
     drawn = svg(picture, "title")
     assert "found in the text<" in drawn and "found among rejected<" in drawn
-    plain_picture = graph_data(STEPS[0], run="run", frame=Frame(4, 300), show_pruned=False, selected=None)
+    plain_picture = graph_data(ROUNDS[0], run="run", frame=Frame(4, 300), show_pruned=False, selected=None)
     assert "found in the text<" not in svg(plain_picture, "title")
 
 
@@ -294,10 +294,10 @@ def test_no_recorded_word_or_number_is_read_as_markup(part, column):
     for row in range(len(record[part][column])):
         spoilt = copy.deepcopy(record)
         spoilt[part][column][row] = evil
-        step = RecordedStep.of(spoilt)
-        for id in everything(RecordedStep.of(record)):
+        round_ = RecordedRound.of(spoilt)
+        for id in everything(RecordedRound.of(record)):
             try:
-                found = explain(step, META, id)
+                found = explain(round_, META, id)
             except (TypeError, ValueError, LookupError):
                 continue
             assert not any("<img" in text for text in (found.heading, *found.paragraphs))

@@ -20,7 +20,7 @@ from gsd.trace.csvfile import BOM, parse_csv, read_csv
 from gsd.trace.read import read_run
 from gsd.trace.tables import NAMES, SCHEMAS
 
-FROM_EVENTS = ("speedup_by_step", "committed_tokens", "drafted_by_syntax")
+FROM_EVENTS = ("speedup_by_round", "committed_tokens", "drafted_by_syntax")
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_an_export_is_tables_metrics_and_their_readme(tmp_path, runs):
         assert {name: archive.read(name) for name in archive.namelist()} == {f.name: f.read_bytes() for f in files}
 
 
-def test_the_speed_up_of_steps_and_the_syntax_stand_in_csv_too(tmp_path):
+def test_the_speed_up_of_rounds_and_the_syntax_stand_in_csv_too(tmp_path):
     """The first run was timed against `ar`, the other one was not: it has no speed-up, but its tokens."""
     timed, untimed = record_run(tmp_path / "runs", count=3), record_run(tmp_path / "runs", count=2)
     add_baseline(timed, ms_per_token=10.0)
@@ -84,7 +84,7 @@ def test_the_speed_up_of_steps_and_the_syntax_stand_in_csv_too(tmp_path):
     speed, tokens, syntax = (pd.read_csv(tmp_path / "csv" / f"{name}.csv") for name in FROM_EVENTS)
     assert speed["run"].tolist() == [timed.name] * 3
     assert (speed["ar_ms"] / speed["new_tokens"]).tolist() == pytest.approx([10.0] * 3)
-    new = sum(len(step.new_tokens) for run in (timed, untimed) for step in read_run(run).steps)
+    new = sum(len(round_.new_tokens) for run in (timed, untimed) for round_ in read_run(run).rounds)
     assert len(tokens) == syntax["tokens"].sum() == new
     explained = readme()
     for name, table in zip(FROM_EVENTS, (speed, tokens, syntax)):
@@ -165,13 +165,13 @@ def test_every_value_of_an_export_comes_back_as_it_was(tmp_path, runs):
 
 
 def test_a_mark_for_spreadsheets_is_an_option(gsd, tmp_path, runs):
-    sql = "SELECT round, text FROM steps"
+    sql = "SELECT round, text FROM rounds"
     for given, mark in (((), False), (("--excel",), True)):
         assert gsd("export", *runs, "--csv", tmp_path / "csv", *given)[0] == 0
-        assert gsd("query", sql, *runs, "--csv", tmp_path / "steps.csv", *given)[0] == 0
-        files = [*(tmp_path / "csv").glob("*.csv"), tmp_path / "steps.csv"]
+        assert gsd("query", sql, *runs, "--csv", tmp_path / "rounds.csv", *given)[0] == 0
+        files = [*(tmp_path / "csv").glob("*.csv"), tmp_path / "rounds.csv"]
         assert {file.read_text().startswith(BOM) for file in files} == {mark}
         assert not (tmp_path / "csv" / "README.md").read_text().startswith(BOM)
-        assert read_csv(tmp_path / "steps.csv").columns.tolist() == ["round", "text"]
+        assert read_csv(tmp_path / "rounds.csv").columns.tolist() == ["round", "text"]
     code, _, err = gsd("export", *runs, "--parquet", tmp_path / "parquet", "--excel")
     assert code == 2 and "--csv" in err

@@ -37,10 +37,10 @@ def seeded(seed):
 
 def counted(target, draft, spec, sampling=None, count=200):
     first = FirstChoices(greedy=sampling is None)
-    steps = decode(target, draft, PROMPT, spec, sampling, count)
-    for step in steps:
-        first.add(step)
-    return first, steps
+    rounds = decode(target, draft, PROMPT, spec, sampling, count)
+    for round_ in rounds:
+        first.add(round_)
+    return first, rounds
 
 
 @pytest.mark.parametrize("spec", METHODS, ids=lambda spec: spec.method)
@@ -54,12 +54,12 @@ def test_a_draft_that_half_agrees_gets_no_line(models, spec):
 @pytest.mark.parametrize("spec", METHODS[:2], ids=lambda spec: spec.method)
 def test_a_stranger_gets_a_line_with_its_figures(models, spec):
     target, _, stranger = models
-    first, steps = counted(target, stranger, spec)
+    first, rounds = counted(target, stranger, spec)
     expected = sum(  # of a chain's or graph's first drafted token, by hand
-        step.tree.tokens[1 + max(range(len(step.tree) - 1), key=lambda i: (step.tree.parents[i + 1] == 0,
-                                                                             step.tree.logq[i + 1]))]
-        == step.choices.tokens[0]
-        for step in steps if len(step.tree) > 1
+        round_.tree.tokens[1 + max(range(len(round_.tree) - 1), key=lambda i: (round_.tree.parents[i + 1] == 0,
+                                                                             round_.tree.logq[i + 1]))]
+        == round_.choices.tokens[0]
+        for round_ in rounds if len(round_.tree) > 1
     )  # fmt: skip
     assert first.picked >= expected  # at roots alone
     assert first.asked >= ENOUGH
@@ -76,12 +76,12 @@ def test_picks_that_nobody_foresees_do_not_count(models):
     """At a high temperature even the target itself is a poor draft; it is none that is damaged."""
     target, _, _ = models
     hot = SamplingSpec(temperature=3.0, seed=1)
-    first, steps = counted(target, adapted(seeded(0)), METHODS[0], hot)
-    assert len(tokens_of(steps)) == 200 and sum(len(step.accepted) for step in steps) < 100
+    first, rounds = counted(target, adapted(seeded(0)), METHODS[0], hot)
+    assert len(tokens_of(rounds)) == 200 and sum(len(round_.accepted) for round_ in rounds) < 100
     assert first.note() is None
     blind = FirstChoices(greedy=False)
-    for step in steps:  # a record of counts alone has no probabilities to go by
-        blind.add(replace(step, choices=replace(step.choices, logp=None)))
+    for round_ in rounds:  # a record of counts alone has no probabilities to go by
+        blind.add(replace(round_, choices=replace(round_.choices, logp=None)))
     assert blind.asked == 0
 
 

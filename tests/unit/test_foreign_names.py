@@ -25,7 +25,7 @@ HOSTILE = "<b>x</b> $y$ %{x} &lt;"
 SHOWN = "&lt;b&gt;x&lt;/b&gt; &#36;y&#36; &#37;{x} &amp;lt;"
 METRICS = acceptance.METRICS | overlap.METRICS | speed.METRICS
 FIGURES = acceptance_figures.FIGURES | overlap_figures.FIGURES | speed_figures.FIGURES
-OF_ONE_RUN = {"redundancy_by_step", "ngram_overlap_by_step", "recurring_sequences", "time_by_phase_and_step"}
+OF_ONE_RUN = {"redundancy_by_round", "ngram_overlap_by_round", "recurring_sequences", "time_by_phase_and_round"}
 
 
 @pytest.fixture(scope="module")

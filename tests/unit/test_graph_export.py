@@ -48,24 +48,24 @@ nasty = pytest.mark.parametrize("text", NASTY.values(), ids=NASTY.keys())
 
 def with_text(text):
     """The toy's round with one node of another text."""
-    step = toy_round()
-    step.graph.texts.raw[2] = text
-    return step
+    round_ = toy_round()
+    round_.graph.texts.raw[2] = text
+    return round_
 
 
-def picture(step, name=GRAPH):
-    return graph_data(step, run="run", frame=Frame(5, 440), show_pruned=True, selected=None,
-                      shown=Shown(face(step, name, SPEC.depth)))  # fmt: skip
+def picture(round_, name=GRAPH):
+    return graph_data(round_, run="run", frame=Frame(5, 440), show_pruned=True, selected=None,
+                      shown=Shown(face(round_, name, SPEC.depth)))  # fmt: skip
 
 
-def opened(step, name=GRAPH):
-    return nx.read_graphml(io.BytesIO(graphml(step, face(step, name, SPEC.depth)).encode()))
+def opened(round_, name=GRAPH):
+    return nx.read_graphml(io.BytesIO(graphml(round_, face(round_, name, SPEC.depth)).encode()))
 
 
 @pytest.mark.parametrize("name", [GRAPH, TREE, VERIFIED])
 def test_graphml_opens_in_networkx_with_the_same_nodes_and_edges(name):
-    step = toy_round()
-    drawn, read = face(step, name, SPEC.depth), opened(step, name)
+    round_ = toy_round()
+    drawn, read = face(round_, name, SPEC.depth), opened(round_, name)
     assert list(read) == drawn.ids()
     assert [values["node"] for _, values in read.nodes(data=True)] == drawn.nodes
     assert read.number_of_edges() == len(drawn) - 1 + len(drawn.joins)
@@ -74,9 +74,9 @@ def test_graphml_opens_in_networkx_with_the_same_nodes_and_edges(name):
 
 
 def test_graphml_holds_the_recorded_numbers():
-    step, read = toy_round(), opened(toy_round())
-    graph, tree, flat = step.graph, step.tree, face(step).flat
-    for node, name in enumerate(face(step).ids()):
+    round_, read = toy_round(), opened(toy_round())
+    graph, tree, flat = round_.graph, round_.tree, face(round_).flat
+    for node, name in enumerate(face(round_).ids()):
         values = read.nodes[name]
         assert (values["token"], values["text"]) == (graph.tokens[node], graph.texts.raw[node])
         assert math.log(values["q"]) == pytest.approx(graph.logq[node], abs=1e-12)
@@ -84,7 +84,7 @@ def test_graphml_holds_the_recorded_numbers():
         assert ("p" in values) == (flat[node] > 0)
         if flat[node] > 0:
             assert math.log(values["p"]) == pytest.approx(tree.target_logp[flat[node]])
-    merges = step.merges
+    merges = round_.merges
     for parent, node, logq, shift in zip(merges.parents, merges.nodes, merges.logq, merges.depth_shifts):
         edge = read.edges[f"n{parent}", f"n{node}"]
         assert (edge["kind"], edge["depth_shift"], edge["ngram"]) == ("merge", shift, graph.texts.raw[node])
@@ -104,19 +104,19 @@ def test_graphml_says_what_became_of_each_node():
 
 def looked_up():
     """dog was found in the text so far, and the draft did not think of it; it was asked what follows dog first."""
-    step = toy_round()
-    graph, decisions = step.graph, step.decisions
+    round_ = toy_round()
+    graph, decisions = round_.graph, round_.decisions
     dog = graph.texts.raw.index(" dog")
     sources = ["lookup" if node == dog else source for node, source in enumerate(graph.sources)]
     forwards = [2 * expanded - (node == dog) for node, expanded in enumerate(graph.expanded)]
     assert not [rule for node, rule in zip(decisions.nodes, decisions.rules) if node == dog and rule == "source"]
-    return replace(step, graph=replace(graph, sources=sources, forwards=forwards)), dog
+    return replace(round_, graph=replace(graph, sources=sources, forwards=forwards)), dog
 
 
 def test_graphml_says_where_a_node_came_from_and_which_forward_expanded_it():
-    step, dog = looked_up()
-    read, graph = opened(step), step.graph
-    for node, name in enumerate(face(step).ids()):
+    round_, dog = looked_up()
+    read, graph = opened(round_), round_.graph
+    for node, name in enumerate(face(round_).ids()):
         assert (read.nodes[name]["source"], read.nodes[name]["forward"]) == (
             graph.sources[node],
             graph.forwards[node],
@@ -124,7 +124,7 @@ def test_graphml_says_where_a_node_came_from_and_which_forward_expanded_it():
     found = read.nodes[f"n{dog}"]
     assert found["estimate"] == pytest.approx(math.exp(graph.logq[dog])) and "q" not in found
     assert "q" not in read.edges["n0", f"n{dog}"] and "estimate" not in read.nodes["n1"]
-    older = replace(step, graph=replace(graph, forwards=by_depth(graph.depths, graph.expanded)))  # level by level
+    older = replace(round_, graph=replace(graph, forwards=by_depth(graph.depths, graph.expanded)))  # level by level
     assert opened(older).nodes[f"n{dog}"]["forward"] == 2
 
 
@@ -157,8 +157,8 @@ def test_an_svg_draws_every_node_and_edge_of_the_picture_inside_its_borders():
 
 
 def test_an_svg_names_in_its_legend_what_is_there_and_nothing_else():
-    step = toy_round(SPEC.model_copy(update={"merge_context": None}))
-    plain, merged = svg(picture(step), "round"), svg(picture(toy_round()), "round")
+    round_ = toy_round(SPEC.model_copy(update={"merge_context": None}))
+    plain, merged = svg(picture(round_), "round"), svg(picture(toy_round()), "round")
     assert "merge edge" in merged and "merge edge" not in plain
     assert LIGHT.accepted in merged and DARK.accepted not in merged
 
@@ -217,8 +217,8 @@ def test_the_page_has_the_same_elements_and_scripts_whatever_the_text(text):
 
 
 def test_the_page_marks_what_was_looked_up_and_says_which_forward_brought_and_which_expanded_a_node():
-    step, dog = looked_up()
-    (drawn,) = Resources(explorable_html(picture(step), "round 1")).scripts["application/json"]
+    round_, dog = looked_up()
+    (drawn,) = Resources(explorable_html(picture(round_), "round 1")).scripts["application/json"]
     shown = {node["id"]: node for node in json.loads(drawn)["nodes"]}
     images = {name: base64.b64decode(node["image"].partition("base64,")[2]).decode() for name, node in shown.items()}
     assert {name for name, image in images.items() if SOURCE_MARKS["lookup"] in image} == {f"n{dog}"}

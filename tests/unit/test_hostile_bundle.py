@@ -210,7 +210,7 @@ def test_a_lost_line_is_shown_where_a_run_was_cut_off_here_and_refused_where_it_
     copy = record_run(tmp_path / "runs", end=None, count=4)
     lines = (copy / "events.jsonl").read_text().splitlines()
     (copy / "events.jsonl").write_text("\n".join([lines[0], lines[2], lines[3]]) + "\n")
-    assert check_run(read_run(copy), whole=False).steps
+    assert check_run(read_run(copy), whole=False).rounds
     refused(write_bundle_of(copy, tmp_path), tmp_path / "out", "does not follow")
 
 

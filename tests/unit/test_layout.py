@@ -5,7 +5,7 @@ from copy import deepcopy
 from dataclasses import replace
 
 import pytest
-from fixtures.recorded import rounds, run_spec, step_of
+from fixtures.recorded import round_of, rounds, run_spec
 from settings import of_method
 
 from analysis.faces import face
@@ -18,39 +18,39 @@ def recorded(count=12):
     for seed, context in itertools.product(range(3), (None, 0, 1)):
         drafting = of_method(width=5, depth=7, frontier=8, merge_context=context, prob_threshold=0.05, budget=40)
         spec = run_spec(drafting=drafting, sampling=SamplingSpec(seed=seed))
-        yield from (made.step for made in itertools.islice(rounds(spec), count))
+        yield from (made.round for made in itertools.islice(rounds(spec), count))
 
 
-STEPS = list(recorded())
+ROUNDS = list(recorded())
 
 
-def edges(step):
-    tree = [(parent, node) for node, parent in enumerate(step.graph.parents) if parent >= 0]
-    return tree + list(zip(step.merges.parents, step.merges.nodes))
+def edges(round_):
+    tree = [(parent, node) for node, parent in enumerate(round_.graph.parents) if parent >= 0]
+    return tree + list(zip(round_.merges.parents, round_.merges.nodes))
 
 
 def test_the_examples_cross_merge_edges_and_shift_depth():
-    assert any("merge" in step.origins for step in STEPS)
-    assert any(shift < -1 for step in STEPS for shift in step.merges.depth_shifts)
+    assert any("merge" in round_.origins for round_ in ROUNDS)
+    assert any(shift < -1 for round_ in ROUNDS for shift in round_.merges.depth_shifts)
 
 
 def test_no_two_things_share_a_cell():
-    for step in STEPS:
-        made = layout(step)
+    for round_ in ROUNDS:
+        made = layout(round_)
         cells = [*made.nodes, *made.pruned.values(), *filter(None, [made.bonus])]
         assert len(cells) == len(set(cells))
 
 
 def test_every_edge_points_right():
-    for step in STEPS:
-        nodes = layout(step).nodes
-        assert all(nodes[parent].column < nodes[node].column for parent, node in edges(step))
+    for round_ in ROUNDS:
+        nodes = layout(round_).nodes
+        assert all(nodes[parent].column < nodes[node].column for parent, node in edges(round_))
 
 
 def test_row_zero_holds_the_accepted_path_in_order_and_nothing_else():
-    for step in STEPS:
-        made = layout(step)
-        walked = [step.tree.nodes[i] for i in step.accepted]
+    for round_ in ROUNDS:
+        made = layout(round_)
+        walked = [round_.tree.nodes[i] for i in round_.accepted]
         assert made.spine == [0, *walked]
         columns = [made.nodes[node].column for node in made.spine]
         assert columns == sorted(set(columns))
@@ -60,17 +60,17 @@ def test_row_zero_holds_the_accepted_path_in_order_and_nothing_else():
 
 
 def test_without_merges_the_column_is_the_depth():
-    steps = [step for step in STEPS if not step.merges.nodes]
-    assert steps
-    for step in steps:
-        assert [place.column for place in layout(step).nodes] == step.graph.depths
+    rounds = [round_ for round_ in ROUNDS if not round_.merges.nodes]
+    assert rounds
+    for round_ in rounds:
+        assert [place.column for place in layout(round_).nodes] == round_.graph.depths
 
 
 def test_tree_edges_of_one_side_do_not_cross():
-    for step in STEPS:
-        nodes = layout(step).nodes
+    for round_ in ROUNDS:
+        nodes = layout(round_).nodes
         by_gap = {}
-        for node, parent in enumerate(step.graph.parents):
+        for node, parent in enumerate(round_.graph.parents):
             if parent >= 0 and nodes[node].row > 0 and nodes[node].column == nodes[parent].column + 1:
                 by_gap.setdefault(nodes[node].column, []).append((nodes[parent].row, nodes[node].row))
         for pairs in by_gap.values():
@@ -80,27 +80,27 @@ def test_tree_edges_of_one_side_do_not_cross():
 
 
 def test_pruned_candidates_move_no_node():
-    for step in STEPS:
-        bare = replace(step, decisions=step_of(decisions={}).decisions)
-        assert layout(bare).nodes == layout(step).nodes
+    for round_ in ROUNDS:
+        bare = replace(round_, decisions=round_of(decisions={}).decisions)
+        assert layout(bare).nodes == layout(round_).nodes
         assert layout(bare).pruned == {}
-        assert len(layout(step).pruned) == step.decisions.kinds.count("pruned")
+        assert len(layout(round_).pruned) == round_.decisions.kinds.count("pruned")
 
 
-def test_the_same_step_gives_the_same_layout():
-    for step in STEPS[:5]:
-        assert layout(step) == layout(deepcopy(step))
+def test_the_same_round_gives_the_same_layout():
+    for round_ in ROUNDS[:5]:
+        assert layout(round_) == layout(deepcopy(round_))
 
 
 def test_a_round_without_a_draft_is_a_root_and_a_bonus():
-    made = layout(step_of(graph={"parent": [-1]}, merges={}, decisions={}, tree={"node": [0]}))
+    made = layout(round_of(graph={"parent": [-1]}, merges={}, decisions={}, tree={"node": [0]}))
     assert (made.nodes[0].column, made.bonus.column, made.bonus.row) == (0, 1, 0)
 
 
 @pytest.mark.parametrize("stopped", [0, 1])
 def test_a_path_cut_by_a_stop_rule_has_no_bonus(stopped):
-    step = next(step for step in STEPS if len(step.accepted) > 1)
-    assert layout(replace(step, accepted=step.accepted[:stopped], bonus=False)).bonus is None
+    round_ = next(round_ for round_ in ROUNDS if len(round_.accepted) > 1)
+    assert layout(replace(round_, accepted=round_.accepted[:stopped], bonus=False)).bonus is None
 
 
 # A round as `auto` drafts them: after the accepted A B C the draft offered several others, and went on behind D.
@@ -109,7 +109,7 @@ def test_a_path_cut_by_a_stop_rule_has_no_bonus(stopped):
 #     │    └─ F 0.05
 #     ├─ D 0.06 ─ E 0.04
 #     └─ G 0.03
-FORKS = step_of(
+FORKS = round_of(
     graph={
         "token": list(range(8)), "text": list("PABCDEFG"), "parent": [-1, 0, 1, 2, 0, 4, 1, 0],
         "depth": [0, 1, 2, 3, 1, 2, 2, 1], "path_logq": [0.0, -0.1, -0.2, -0.3, -2.8, -3.2, -3.0, -3.5],
@@ -139,11 +139,11 @@ def test_rows_are_fewer_where_labels_slant():
 
 def test_what_is_drawn_fits_unless_the_path_alone_does_not():
     room = Room(columns=9, level=5, rows=4, slanted=3, nodes=12)
-    for step in STEPS:
-        shown = fitted(face(step), room)
-        made = layout(step, shown)
+    for round_ in ROUNDS:
+        shown = fitted(face(round_), room)
+        made = layout(round_, shown)
         rows, columns = [p.row for p in made.nodes], [p.column for p in made.nodes]
-        least = layout(step, fitted(face(step), Room(0, 0, 0, 0, 0)))
+        least = layout(round_, fitted(face(round_), Room(0, 0, 0, 0, 0)))
         assert max(rows) - min(rows) <= max(4, *(abs(p.row) for p in least.nodes))
         assert max(columns) <= max(9, *(p.column for p in least.nodes))
         assert shown.hidden == sum(shown.behind)

@@ -78,7 +78,7 @@ def test_a_torn_run_is_loaded_up_to_the_tear_as_incomplete(tmp_path):
     events.write_bytes(events.read_bytes()[:-20])
     frames = load([run])
     assert frames.runs["status"].tolist() == ["incomplete"]
-    assert len(frames.steps) == 5
+    assert len(frames.rounds) == 5
 
 
 def test_broken_parquet_is_rebuilt_from_the_events(tmp_path):
@@ -110,7 +110,7 @@ def test_two_hundred_runs_of_a_million_nodes_take_less_than_2_gb(tmp_path):
           f"{(peak_bytes() - before) / 1e9:.2f} GB more")  # fmt: skip
     assert len(frames.runs) == 200
     assert len(frames.nodes) == len(frames.edges) == len(frames.decisions) == 1_000_000
-    assert len(frames.steps) == 200 * 6
+    assert len(frames.rounds) == 200 * 6
     assert peak_bytes() - before < 2e9
 
 

@@ -160,8 +160,8 @@ def test_a_model_to_measure_against_is_not_frozen(quantization):
 
 
 @pytest.mark.skipif(not MAPS.exists(), reason="no list of mapped files")
-@pytest.mark.parametrize("lean", [True, False])
-def test_no_file_stays_mapped_for_what_is_left_of_its_weights(tmp_path, lean):
+@pytest.mark.parametrize("native", [True, False])
+def test_no_file_stays_mapped_for_what_is_left_of_its_weights(tmp_path, native):
     """All of it that was read would stay resident, beside the weights that were made of it."""
     copied = shutil.copytree(pair("tiny").target.source, tmp_path / "model")
     spec = ModelSpec(source=str(copied), quantization="int4")
@@ -169,7 +169,7 @@ def test_no_file_stays_mapped_for_what_is_left_of_its_weights(tmp_path, lean):
     assert str(copied) in MAPS.read_text()
     del whole
     gc.collect()
-    loaded = load_model(spec, "cpu", "bfloat16", lean=lean, packed=True)
+    loaded = load_model(spec, "cpu", "bfloat16", native=native, packed=True)
     assert str(copied) not in MAPS.read_text(), loaded
 
 

@@ -16,7 +16,7 @@ from gsd.spec import SamplingSpec
 from gsd.testing.table_model import plain_text, table_pair
 from gsd.verifying.match import Match
 from tests.drafts import specs
-from tests.models import StillPace, adapted, decode, half_agreeing, target_of, tokens_of
+from tests.models import StillPlanner, adapted, decode, half_agreeing, target_of, tokens_of
 
 SAMPLINGS = st.sampled_from([
     SamplingSpec(), SamplingSpec(), SamplingSpec(temperature=0.8, seed=1),
@@ -34,14 +34,14 @@ def test_any_setting_emits_the_plain_text(spec, method, sampling, seed, count, r
     target, draft = table_pair(2 + seed % 5, seed)
     prompt = [token % target.vocab_size for token in range(seed, seed + 1 + seed % 4)]
     own = of_method(**{**spec.model_dump(), "method": method})
-    drafter = make_drafter(draft, own, vocab_size=target.vocab_size, record=False, pace=StillPace(rate))
+    drafter = make_drafter(draft, own, vocab_size=target.vocab_size, record=False, planner=StillPlanner(rate))
     engine = Engine(target, drafter, METHODS[method].rule(own), sampling, detail=False)
     emitted = []
-    for step in engine.decode(prompt, StopRules(count)):
-        emitted += step.new_tokens
-        assert step.target_forwards == 1 and step.draft_forwards == max(step.graph.forwards)
-        assert step.draft_forwards <= (getattr(own, "depth", 0) if METHODS[method].fixed_work else MOST_FORWARDS)
-        assert len(step.tree) <= drafter.slots + 1
+    for round_ in engine.decode(prompt, StopRules(count)):
+        emitted += round_.new_tokens
+        assert round_.target_forwards == 1 and round_.draft_forwards == max(round_.graph.forwards)
+        assert round_.draft_forwards <= (getattr(own, "depth", 0) if METHODS[method].fixed_work else MOST_FORWARDS)
+        assert len(round_.tree) <= drafter.slots + 1
     assert emitted == plain_text(target.table, prompt, count, sampling)
 
 
@@ -55,10 +55,10 @@ def test_texts_that_cross_merge_edges_often_are_plain_too(order):
     for seed in range(40):
         target, draft = table_pair(3, seed)
         sampling = SamplingSpec(temperature=seed % 2 * 1.0, seed=seed)
-        steps = decode(target, draft, [seed % 3, 1, 2], spec, sampling, 30, detail=False)
-        crossed += sum(any(step.tree.merged[i] for i in step.accepted) for step in steps)
-        long += sum(len(step.accepted) > 2 for step in steps)
-        assert tokens_of(steps) == plain_text(target.table, [seed % 3, 1, 2], 30, sampling)
+        rounds = decode(target, draft, [seed % 3, 1, 2], spec, sampling, 30, detail=False)
+        crossed += sum(any(round_.tree.merged[i] for i in round_.accepted) for round_ in rounds)
+        long += sum(len(round_.accepted) > 2 for round_ in rounds)
+        assert tokens_of(rounds) == plain_text(target.table, [seed % 3, 1, 2], 30, sampling)
     assert crossed > 60 and long > 100
 
 
@@ -86,19 +86,19 @@ def test_after_every_round_both_caches_are_what_a_recomputation_gives(name):
         committed = [(7 * seed + 3 * i * i) % 40 for i in range(5)]
         drafter = make_drafter(draft, spec, vocab_size=target.vocab_size, record=False)
         engine = Engine(target, drafter, Match(), SamplingSpec(), detail=False)
-        for step in engine.decode(list(committed), StopRules(30)):
-            committed += step.new_tokens
-            merged = [step.tree.merged[i] for i in step.accepted]
+        for round_ in engine.decode(list(committed), StopRules(30)):
+            committed += round_.new_tokens
+            merged = [round_.tree.merged[i] for i in round_.accepted]
             if any(merged):
                 crossed += 1
-                assert draft.length <= step.position + 1 + merged.index(True)
+                assert draft.length <= round_.position + 1 + merged.index(True)
             for own in (target, draft):
                 for ours, plain in zip(rows(own), recomputed(own, committed[: own.length])):
                     torch.testing.assert_close(ours, plain, atol=2e-4, rtol=1e-3)
     assert crossed >= 3
 
 
-def test_one_seed_gives_the_same_steps_twice():
+def test_one_seed_gives_the_same_rounds_twice():
     model = target_of("gpt2")
     target, draft = adapted(model), adapted(half_agreeing(model))
     spec = of_method(merge_context=0, prob_threshold=0.0)

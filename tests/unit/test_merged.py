@@ -33,7 +33,7 @@ def small(tmp_path_factory):
     tree = flatten(graph, 64, 64)
     made = _record(spec, 0, 1, graph, tree, [{13: FOR, FOR: X, X: 1, IN: 1}[token] for token in tree.tokens])
     with TraceWriter(tmp_path_factory.mktemp("runs"), "small", meta(spec)) as writer:
-        writer.step(made.record)
+        writer.round(made.record)
         writer.end(end_record("complete", [made]))
     return load([writer.folder]), writer.folder.name
 
@@ -76,12 +76,12 @@ def test_counts_are_those_of_the_merge_edges(long):
 
 
 def test_a_merge_is_numbered_as_in_its_round_of_the_trace(long):
-    frames, steps = load([long]), read_run(long).steps
+    frames, rounds = load([long]), read_run(long).rounds
     text = merged_sequences(frames)["text"].iloc[0]
     places = merges_of(frames, long.name, 1, text)
     assert len(places)
     for row in places.itertuples():
-        merges = steps[row.round].merges
+        merges = rounds[row.round].merges
         assert (merges.parents[row.merge], merges.nodes[row.merge]) == (row.parent, row.node)
         assert merges.ngram_texts.raw[row.merge] == text
 
@@ -89,7 +89,7 @@ def test_a_merge_is_numbered_as_in_its_round_of_the_trace(long):
 def test_a_round_alone_has_its_rows_and_no_other(long):
     frames = load([long])
     alone = of_round(frames, long.name, 3)
-    for name in ("steps", "nodes", "edges", "merges", "decisions", "hypotheses"):
+    for name in ("rounds", "nodes", "edges", "merges", "decisions", "hypotheses"):
         part = getattr(alone, name)
         assert set(part["round"]) <= {3}
         assert len(part) == (getattr(frames, name)["round"] == 3).sum()

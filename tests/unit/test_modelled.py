@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fixtures.recorded import record_run, step_of
+from fixtures.recorded import record_run, round_of
 
 from analysis.figures.modelled import FIGURES
-from analysis.modelled import _level_sizes, cost_curves, difference, modelled_by_step, modelled_speedup, unlike
+from analysis.modelled import _level_sizes, cost_curves, difference, modelled_by_round, modelled_speedup, unlike
 from analysis.replay import draft_forwards
 from gsd.errors import InputError
 from gsd.lab.cost import Costs, Curve, Overhead
@@ -35,20 +35,20 @@ def test_levels_are_the_depths_of_expanded_nodes():
     └──── B ─ D      (D was a leaf)
     """
     graph = {"depth": [0, 1, 1, 2, 2], "expanded": [True, True, True, True, False]}
-    assert _level_sizes(step_of(graph=graph).graph) == [1, 2, 1]
+    assert _level_sizes(round_of(graph=graph).graph) == [1, 2, 1]
     assert draft_forwards(5, [1, 2, 1]) == (5, 2, 1)
     assert draft_forwards(5, []) == ()
 
 
 def test_a_round_is_modelled_as_by_hand(run):
     """A line through the curves makes the sums easy: draft = tokens, verify = 8 + 2 tokens."""
-    rows = modelled_by_step(run, COSTS).pivot(index="round", columns="phase", values="modelled_ms")
-    step, pending = run.steps[0], len(run.meta["prompt_tokens"])
-    sizes = _level_sizes(step.graph)
+    rows = modelled_by_round(run, COSTS).pivot(index="round", columns="phase", values="modelled_ms")
+    round_, pending = run.rounds[0], len(run.meta["prompt_tokens"])
+    sizes = _level_sizes(round_.graph)
     assert rows.loc[0, "draft"] == pytest.approx(pending + sum(sizes[1:]))
-    assert rows.loc[0, "verify"] == pytest.approx(8 + 2 * (pending + step.verified_nodes))
-    assert rows.loc[0, "engine"] == pytest.approx(1 + 0.5 * len(sizes) + 0.25 * step.drafted_nodes)
-    assert rows.loc[1, "verify"] == pytest.approx(8 + 2 * (1 + run.steps[1].verified_nodes))
+    assert rows.loc[0, "verify"] == pytest.approx(8 + 2 * (pending + round_.verified_nodes))
+    assert rows.loc[0, "engine"] == pytest.approx(1 + 0.5 * len(sizes) + 0.25 * round_.drafted_nodes)
+    assert rows.loc[1, "verify"] == pytest.approx(8 + 2 * (1 + run.rounds[1].verified_nodes))
 
 
 def test_what_was_committed_without_a_draft_comes_with_the_next_one(run):
@@ -60,42 +60,42 @@ def test_what_was_committed_without_a_draft_comes_with_the_next_one(run):
     1  root ─ A: one forward
     """
     none, found, drafted = [0], [0, 0], [1, 2, 0]
-    steps = [bare_round(0, none, [], 1), bare_round(1, found, [1], 2), bare_round(2, drafted, [1], 2),
+    rounds = [bare_round(0, none, [], 1), bare_round(1, found, [1], 2), bare_round(2, drafted, [1], 2),
              bare_round(3, [1, 0], [], 1)]  # fmt: skip
-    made = replace(run, meta=run.meta | {"prompt_tokens": [3, 13]}, steps=steps)
-    rows = modelled_by_step(made, COSTS)
+    made = replace(run, meta=run.meta | {"prompt_tokens": [3, 13]}, rounds=rounds)
+    rows = modelled_by_round(made, COSTS)
     assert rows[rows["phase"] == "draft"]["modelled_ms"].tolist() == pytest.approx([0.0, 0.0, 5.0 + 1.0, 1.0])
 
 
 def bare_round(number, forwards, accepted, new):
     """What is modelled of a round whose graph is a chain; `forwards`: which draft forward expanded each node."""
     nodes = list(range(len(forwards)))
-    return step_of(round=number, graph={"forward": forwards, "expanded": [asked > 0 for asked in forwards]},
+    return round_of(round=number, graph={"forward": forwards, "expanded": [asked > 0 for asked in forwards]},
                    tree={"node": nodes}, accepted=accepted, new_tokens=[1] * new, drafted_nodes=len(nodes) - 1,
                    verified_nodes=len(nodes) - 1, ms={"draft": 1.0, "verify": 1.0, "total": 3.0})  # fmt: skip
 
 
 @pytest.mark.parametrize("folder", list_runs(SAMPLES), ids=lambda folder: folder.name)
 def test_there_are_as_many_draft_forwards_as_a_real_run_made(folder):
-    for step in read_run(folder).steps:
-        assert len(draft_forwards(1, _level_sizes(step.graph))) == step.draft_forwards
+    for round_ in read_run(folder).rounds:
+        assert len(draft_forwards(1, _level_sizes(round_.graph))) == round_.draft_forwards
 
 
 def test_measured_phases_sum_up_to_the_round(run):
-    rows = modelled_by_step(run, COSTS)
-    assert rows.groupby("round")["measured_ms"].sum().tolist() == [step.ms.total for step in run.steps]
+    rows = modelled_by_round(run, COSTS)
+    assert rows.groupby("round")["measured_ms"].sum().tolist() == [round_.ms.total for round_ in run.rounds]
 
 
 def test_the_speedup_is_plain_decoding_by_the_same_curves(run):
-    rows = modelled_by_step(run, COSTS)
-    new, prompt = sum(len(step.new_tokens) for step in run.steps), len(run.meta["prompt_tokens"])
+    rows = modelled_by_round(run, COSTS)
+    new, prompt = sum(len(round_.new_tokens) for round_ in run.rounds), len(run.meta["prompt_tokens"])
     plain = 8 + 2 * prompt + 10 * (new - 1) + 1.0 * new
     assert modelled_speedup(run, rows, COSTS) == pytest.approx(plain / rows["modelled_ms"].sum())
 
 
 def test_counts_alone_cannot_be_modelled(tmp_path):
     with pytest.raises(InputError, match="counts alone"):
-        modelled_by_step(read_run(record_run(tmp_path, detail="counters")), COSTS)
+        modelled_by_round(read_run(record_run(tmp_path, detail="counters")), COSTS)
 
 
 def test_curves_hold_for_their_own_models_only(run):
@@ -137,13 +137,13 @@ def test_a_trace_that_does_not_say_quantization_has_none(run):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_has_a_takeaway_named_axes_and_data(run, name):
-    made = FIGURES[name](cost_curves(COSTS) if name == "cost_curves" else modelled_by_step(run, COSTS))
+    made = FIGURES[name](cost_curves(COSTS) if name == "cost_curves" else modelled_by_round(run, COSTS))
     assert any(character.isdigit() for character in made.layout.title.text)
     assert made.layout.xaxis.title.text
     assert made.data
 
 
 def test_nothing_to_draw_is_said(run):
-    none = modelled_by_step(run, COSTS).iloc[:0]
+    none = modelled_by_round(run, COSTS).iloc[:0]
     with pytest.raises(InputError, match="nothing to draw"):
-        FIGURES["modelled_by_step"](none)
+        FIGURES["modelled_by_round"](none)

@@ -20,8 +20,8 @@ def kolmogorov(numbers: np.ndarray, rate: float) -> float:
     """The distance from an exponential law, times the root of the count: above 2.7 with odds of 1e-6."""
     numbers = np.sort(numbers.reshape(-1))
     law = 1 - np.exp(-rate * numbers)
-    steps = np.arange(len(numbers) + 1) / len(numbers)
-    return max((steps[1:] - law).max(), (law - steps[:-1]).max()) * len(numbers) ** 0.5
+    rounds = np.arange(len(numbers) + 1) / len(numbers)
+    return max((rounds[1:] - law).max(), (law - rounds[:-1]).max()) * len(numbers) ** 0.5
 
 
 @pytest.mark.parametrize("vocabulary", [5, BLOCK, 1000])

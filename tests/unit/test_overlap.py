@@ -1,4 +1,4 @@
-"""What hypotheses share is counted as by hand, and the same by step, depth, run and kind."""
+"""What hypotheses share is counted as by hand, and the same by round, depth, run and kind."""
 
 import itertools
 import math
@@ -19,12 +19,12 @@ from analysis.overlap import (
     merges_by_rank,
     ngram_overlap_by_depth,
     ngram_overlap_by_kind,
+    ngram_overlap_by_round,
     ngram_overlap_by_run,
-    ngram_overlap_by_step,
     pool,
     recurring_sequences,
+    redundancy_by_round,
     redundancy_by_run,
-    redundancy_by_step,
 )
 from gsd.drafting.graph import TokenGraph
 from gsd.drafting.tree import flatten
@@ -39,7 +39,7 @@ def write(out, graph, spec, picks):
     tree = flatten(graph, 64, 64)
     made = _record(spec, 0, 0, graph, tree, [picks[token] for token in tree.tokens])
     with TraceWriter(out, "small", meta(spec)) as writer:
-        writer.step(made.record)
+        writer.round(made.record)
         writer.end(end_record("complete", [made]))
     return writer.folder
 
@@ -94,14 +94,14 @@ def shares(frame, *columns):
 def test_redundancy_is_the_share_of_copies_that_were_not_drafted(tmp_path):
     """C and E stand behind A and, merged, behind B: drafted A B C D E, unrolled A C E D B C E, 1 - 5/7."""
     frames = load([merged_run(tmp_path)])
-    [row] = redundancy_by_step(frames).to_dict("records")
+    [row] = redundancy_by_round(frames).to_dict("records")
     assert (row["drafted"], row["unrolled"], row["extra_copies"], row["merges"]) == (5, 7, 2, 1)
     assert row["redundancy"] == pytest.approx(1 - 5 / 7)
     assert redundancy_by_run(frames)["redundancy"].item() == pytest.approx(1 - 5 / 7)
 
 
 def test_unrolled_nodes_are_the_walks_from_the_root(random_frames):
-    rows = redundancy_by_step(random_frames)
+    rows = redundancy_by_round(random_frames)
     edges = dict(list(random_frames.edges.groupby(["run", "round"])))
     for row in rows.to_dict("records"):
         assert row["unrolled"] == _walks(edges[row["run"], row["round"]])
@@ -123,11 +123,13 @@ def _walks(edges):
     return count
 
 
-def test_a_run_sums_its_steps_before_it_divides(random_frames):
-    steps = redundancy_by_step(random_frames).groupby("run", sort=False)
+def test_a_run_sums_its_rounds_before_it_divides(random_frames):
+    rounds = redundancy_by_round(random_frames).groupby("run", sort=False)
     runs = redundancy_by_run(random_frames)
-    assert runs["drafted"].tolist() == steps["drafted"].sum().tolist()
-    assert runs["redundancy"].tolist() == pytest.approx((1 - steps["drafted"].sum() / steps["unrolled"].sum()).tolist())
+    assert runs["drafted"].tolist() == rounds["drafted"].sum().tolist()
+    assert runs["redundancy"].tolist() == pytest.approx(
+        (1 - rounds["drafted"].sum() / rounds["unrolled"].sum()).tolist()
+    )
 
 
 def test_an_ngram_is_shared_where_an_unrelated_node_ends_it_too(tmp_path):
@@ -136,14 +138,14 @@ def test_an_ngram_is_shared_where_an_unrelated_node_ends_it_too(tmp_path):
     1: three As, each with one in the other hypothesis, and both Bs; C and D stand alone: 5 of 7.
     2: AB twice; BC, CA, DA once: 2 of 5. 3: ABC, BCA, DAB. 4: ABCA. 5: none is that long.
     """
-    rows = ngram_overlap_by_step(load([tree_run(tmp_path)]))
+    rows = ngram_overlap_by_round(load([tree_run(tmp_path)]))
     assert shares(rows, "n", "occurrences", "shared") == [(1, 7, 5), (2, 5, 2), (3, 3, 0), (4, 1, 0)]
     assert rows["overlap"].tolist() == [5 / 7, 2 / 5, 0, 0]
 
 
 def test_ancestors_and_descendants_do_not_make_an_ngram_shared(tmp_path):
     """root ─ A ─ A ─ A repeats itself, but there is no other hypothesis."""
-    rows = ngram_overlap_by_step(load([tree_run(tmp_path, first=(A, A, A), second=())]))
+    rows = ngram_overlap_by_round(load([tree_run(tmp_path, first=(A, A, A), second=())]))
     assert shares(rows, "n", "occurrences", "shared") == [(1, 3, 0), (2, 2, 0), (3, 1, 0)]
 
 
@@ -155,7 +157,7 @@ def test_overlap_by_depth_says_where_the_ngram_ends(tmp_path):
 
 
 def test_shared_ngrams_are_those_that_comparing_all_nodes_finds(random_frames):
-    rows = ngram_overlap_by_step(random_frames).set_index(["run", "round", "n"])
+    rows = ngram_overlap_by_round(random_frames).set_index(["run", "round", "n"])
     for (run, number), nodes in random_frames.nodes.groupby(["run", "round"], sort=False):
         paths = _paths(nodes)
         for n in range(1, 6):
@@ -182,11 +184,11 @@ def _last(path, n):
     return [token for _, token in path[-n:]]
 
 
-def test_counts_by_step_depth_run_and_kind_are_the_same_ngrams(random_frames):
-    by_step, by_depth = ngram_overlap_by_step(random_frames), ngram_overlap_by_depth(random_frames)
+def test_counts_by_round_depth_run_and_kind_are_the_same_ngrams(random_frames):
+    by_round, by_depth = ngram_overlap_by_round(random_frames), ngram_overlap_by_depth(random_frames)
     by_run, by_kind = ngram_overlap_by_run(random_frames), ngram_overlap_by_kind(random_frames)
     for name in ("occurrences", "shared"):
-        totals = [frame.groupby("n")[name].sum().tolist() for frame in (by_step, by_depth, by_run, by_kind)]
+        totals = [frame.groupby("n")[name].sum().tolist() for frame in (by_round, by_depth, by_run, by_kind)]
         assert totals == [totals[0]] * 4
     assert by_run[by_run["n"] == 1]["occurrences"].tolist() == redundancy_by_run(random_frames)["drafted"].tolist()
     assert by_kind["kind"].isna().any()  # a prompt without a kind is a kind of its own
@@ -247,13 +249,13 @@ def test_merges_and_nodes_are_set_side_by_side_by_rank(tmp_path):
 
 
 def test_each_token_of_the_accepted_path_came_by_one_edge(random_frames):
-    accepted = random_frames.steps.groupby("run", sort=False)["accepted"]
+    accepted = random_frames.rounds.groupby("run", sort=False)["accepted"]
     for metric in (merges_by_context, merges_by_depth_shift, merges_by_rank):
         rows = metric(random_frames)
         counts = rows.groupby("run", sort=False)[["edges", "accepted", "continued"]].sum()
         assert counts["edges"].tolist() == random_frames.edges.groupby("run", sort=False).size().tolist()
         assert counts["accepted"].tolist() == accepted.sum().tolist()
-        assert counts["continued"].tolist() == accepted.agg(lambda steps: (steps - 1).clip(lower=0).sum()).tolist()
+        assert counts["continued"].tolist() == accepted.agg(lambda rounds: (rounds - 1).clip(lower=0).sum()).tolist()
         assert (rows["tested"] >= rows["accepted"]).all()
         assert rows.loc[rows["edge"] == "merge", "accepted"].sum() > 0
 
@@ -271,8 +273,8 @@ def test_only_complete_runs_are_pooled(tmp_path):
 def test_a_round_without_a_draft_has_no_redundancy_rather_than_none_of_it(tmp_path):
     spec = run_spec(drafting=of_method(method="ar"))
     frames = load([write(tmp_path, TokenGraph([0], None), spec, {0: A})])
-    assert redundancy_by_step(frames)["redundancy"].isna().all()
-    assert ngram_overlap_by_step(frames).empty
+    assert redundancy_by_round(frames)["redundancy"].isna().all()
+    assert ngram_overlap_by_round(frames).empty
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -11,7 +11,7 @@ from analysis.load import load
 from gsd.errors import InputError
 from gsd.spec import Prompt, SamplingSpec
 
-OF_ONE_RUN = {"redundancy_by_step", "ngram_overlap_by_step", "recurring_sequences"}
+OF_ONE_RUN = {"redundancy_by_round", "ngram_overlap_by_round", "recurring_sequences"}
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +79,8 @@ def test_cells_of_the_matrix_say_their_number(draw):
 def test_titles_are_computed_from_the_rows(draw, frames):
     rows = overlap.redundancy_by_run(frames)
     merged = rows.iloc[1]
-    assert draw("redundancy_by_step", 0).layout.title.text.startswith("Nothing merged:")
-    assert draw("redundancy_by_step", 1).layout.title.text == (
+    assert draw("redundancy_by_round", 0).layout.title.text.startswith("Nothing merged:")
+    assert draw("redundancy_by_round", 1).layout.title.text == (
         f"{merged.drafted:,} nodes drafted; unrolled without limit: {merged.unrolled:,.0f}"
     )
     complete = rows[rows["status"] == "complete"]
@@ -120,23 +120,23 @@ def test_runs_cut_off_are_drawn_alone_and_not_put_together(draw):
 
 def test_lengths_of_which_nothing_recurs_have_no_line(frames):
     """Two rounds: tokens recur in one of them, pairs in none; where no token does either its line says so."""
-    rows = overlap.ngram_overlap_by_step(frames).head(4)
+    rows = overlap.ngram_overlap_by_round(frames).head(4)
     rows = rows.assign(n=[1, 1, 2, 2], round=[0, 1, 0, 1], run="r", status="complete", occurrences=9)
     for shared in ([1, 0, 0, 0], [0, 0, 0, 0]):
-        made = FIGURES["ngram_overlap_by_step"](rows.assign(shared=shared, overlap=[part / 9 for part in shared]))
+        made = FIGURES["ngram_overlap_by_round"](rows.assign(shared=shared, overlap=[part / 9 for part in shared]))
         assert [trace.name for trace in made.data] == ["n = 1"]
-    both = FIGURES["ngram_overlap_by_step"](rows.assign(shared=1, overlap=1 / 9))
+    both = FIGURES["ngram_overlap_by_round"](rows.assign(shared=1, overlap=1 / 9))
     assert [trace.name for trace in both.data] == ["n = 1", "n = 2"]
 
 
 def test_what_cannot_be_drawn_is_refused_in_one_line(draw, frames):
-    rows = overlap.redundancy_by_step(frames)
+    rows = overlap.redundancy_by_round(frames)
     with pytest.raises(InputError, match="rounds of 4 runs in one figure"):
-        FIGURES["redundancy_by_step"](rows)
+        FIGURES["redundancy_by_round"](rows)
     with pytest.raises(InputError, match="nothing to draw"):
-        FIGURES["redundancy_by_step"](rows.iloc[:0])
+        FIGURES["redundancy_by_round"](rows.iloc[:0])
     with pytest.raises(InputError, match="nothing to draw"):
-        FIGURES["redundancy_by_step"](rows[rows["run"] == frames.runs["run"][0]].assign(drafted=0))
+        FIGURES["redundancy_by_round"](rows[rows["run"] == frames.runs["run"][0]].assign(drafted=0))
     with pytest.raises(InputError, match="no sequence recurs"):
         FIGURES["recurring_sequences"](overlap.recurring_sequences(frames).iloc[:0])
     with pytest.raises(InputError, match="no merge was tested"):

@@ -24,9 +24,9 @@ def test_every_table_is_a_view_of_the_same_rows_as_the_frames(runs):
 
 
 def test_a_join_over_runs_gives_what_pandas_gives(runs):
-    sql = "SELECT status, sum(accepted) AS accepted FROM steps JOIN runs USING (run) GROUP BY status ORDER BY status"
+    sql = "SELECT status, sum(accepted) AS accepted FROM rounds JOIN runs USING (run) GROUP BY status ORDER BY status"
     frames = load(runs)
-    by_hand = frames.steps.merge(frames.runs[["run", "status"]]).groupby("status")["accepted"].sum()
+    by_hand = frames.rounds.merge(frames.runs[["run", "status"]]).groupby("status")["accepted"].sum()
     assert dict(query(runs, sql).to_numpy().tolist()) == by_hand.to_dict()
 
 

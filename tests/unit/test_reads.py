@@ -73,8 +73,8 @@ def test_a_packed_mixture_of_experts_emits_the_oracle_tokens(spec):
     assert any(type(layer) is PackedLinear for layer in target.model.modules())
     assert not any(type(layer) is PackedLinear for name, layer in target.model.named_modules() if name.endswith("wg"))
     draft = HFModel(half_agreeing(stock), spec)
-    steps = decode(target, draft, PROMPT, of_method(width=4, depth=5, merge_context=0, prob_threshold=0.0))
-    assert tokens_of(steps) == oracle.generate(stock, PROMPT, 24, SamplingSpec())
+    rounds = decode(target, draft, PROMPT, of_method(width=4, depth=5, merge_context=0, prob_threshold=0.0))
+    assert tokens_of(rounds) == oracle.generate(stock, PROMPT, 24, SamplingSpec())
 
 
 @pytest.mark.parametrize("kind", ["int8", "int4"])

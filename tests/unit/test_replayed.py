@@ -50,8 +50,8 @@ def test_a_forward_takes_what_one_of_its_size_does_and_the_prompt_s_are_left_out
 def caught_up(runner, text) -> int:
     """Committed tokens that a chain of two runs beside the root: of a round that accepted both, the second."""
     spec = of_method(method="chain", depth=2, prob_threshold=0.0)
-    steps = decode(runner.target, runner.draft, text.prompt, spec, count=NEW)
-    return sum(len(step.new_tokens) == 3 for step in steps[:-1])
+    rounds = decode(runner.target, runner.draft, text.prompt, spec, count=NEW)
+    return sum(len(round_.new_tokens) == 3 for round_ in rounds[:-1])
 
 
 def test_of_a_prompt_in_several_forwards_only_its_last_token_counts(runner):

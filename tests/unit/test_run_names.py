@@ -82,16 +82,16 @@ def test_a_renamed_run_is_known_by_its_new_name(run, tmp_path, name, end):
     """With Parquet files, which hold the old name, and without; in names DuckDB's patterns are no patterns."""
     run = record_run(tmp_path / "more", end=end)
     neighbour = record_run(tmp_path / "more").rename(tmp_path / "more" / "with 2 and anything")
-    rounds = len(load([run]).steps)
+    rounds = len(load([run]).rounds)
     new = run.rename(run.with_name(name))
     frames = load([new, neighbour])
     for table in NAMES:
         assert set(getattr(frames, table)["run"]) <= {name, neighbour.name}
         found = query([new], f"SELECT DISTINCT run FROM {table}")["run"].tolist()
         assert found == [name] or (not found and end is None)
-    assert len(frames.steps.query("run == @name")) == rounds
+    assert len(frames.rounds.query("run == @name")) == rounds
     assert not of_round(load([new]), name, 1).nodes.empty
-    assert set(overlap.redundancy_by_step(load([new]))["run"]) == {name}
+    assert set(overlap.redundancy_by_round(load([new]))["run"]) == {name}
 
 
 def test_what_merging_saved_is_told_of_renamed_runs(tmp_path):

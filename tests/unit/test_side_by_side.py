@@ -8,20 +8,20 @@ import math
 from dataclasses import replace
 
 import pytest
-from fixtures.recorded import step_of
+from fixtures.recorded import round_of
 
 from analysis.figures.side_by_side import elapsed, rounds
 from analysis.side_by_side import boundaries, differences, divergence, ends, lanes, round_at, so_far
 
 
-def step(tokens, ms=10.0):
-    return step_of(new_tokens=[ord(one) for one in tokens], new_texts=list(tokens), accepted=[*range(1, len(tokens))],
+def round_(tokens, ms=10.0):
+    return round_of(new_tokens=[ord(one) for one in tokens], new_texts=list(tokens), accepted=[*range(1, len(tokens))],
                    draft_forwards=2, target_forwards=1, drafted_nodes=5, verified_nodes=4,
                    ms={"total": ms})  # fmt: skip
 
 
-A = [step("abc", 30.0), step("d"), step("ef")]
-B = [step("ab"), step("cd"), step("exy")]
+A = [round_("abc", 30.0), round_("d"), round_("ef")]
+B = [round_("ab"), round_("cd"), round_("exy")]
 
 
 def test_the_round_of_a_position_is_the_one_that_committed_it():
@@ -42,12 +42,12 @@ def test_the_divergence_is_what_both_have_in_common():
     assert divergence(A, B) == 5
     assert divergence(A, A) is None
     assert divergence(A, A[:2]) is None
-    assert divergence([step("x")], A) == 0
+    assert divergence([round_("x")], A) == 0
 
 
 def test_tokens_that_read_the_same_and_are_not_the_same_differ():
-    other = replace(step("abc"), new_tokens=[1, 2, 3])
-    assert divergence([step("abc")], [other]) == 0
+    other = replace(round_("abc"), new_tokens=[1, 2, 3])
+    assert divergence([round_("abc")], [other]) == 0
 
 
 def test_what_was_done_up_to_a_round():
@@ -64,10 +64,10 @@ def test_differences_are_b_minus_a_and_b_over_a():
 
 
 def test_lanes_cover_each_text_without_gaps():
-    for run, steps in (("A", A), ("B", B)):
+    for run, of_run in (("A", A), ("B", B)):
         part = lanes(A, B)[lanes(A, B)["run"] == run]
-        assert part["start"].tolist() == [0, *ends(steps)[:-1]]
-        assert part["end"].tolist() == ends(steps)
+        assert part["start"].tolist() == [0, *ends(of_run)[:-1]]
+        assert part["end"].tolist() == ends(rounds)
     assert lanes(A, B)["elapsed_ms"].tolist() == [30.0, 40.0, 50.0, 10.0, 20.0, 30.0]
 
 

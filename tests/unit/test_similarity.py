@@ -71,7 +71,7 @@ def _longest_common_subsequence(a, b):
     return best[-1][-1]
 
 
-def test_every_pair_of_a_step_stands_there_once(random_frames):
+def test_every_pair_of_a_round_stands_there_once(random_frames):
     pairs = hypothesis_pairs(random_frames)
     counts = random_frames.hypotheses.groupby(["run", "round"]).size()
     assert len(pairs) == (counts * (counts - 1) // 2).sum()

@@ -26,9 +26,9 @@ def models():
 @pytest.mark.parametrize("count", [1, 2, 5, 17])
 def test_max_new_tokens_is_exact(models, method, count):
     model, target, draft = models
-    steps = decode(target, draft, [3, 1, 4], of_method(method=method, prob_threshold=0.0), count=count)
-    assert tokens_of(steps) == oracle.generate(model, [3, 1, 4], count)
-    assert [step.stop for step in steps] == [None] * (len(steps) - 1) + ["length"]
+    rounds = decode(target, draft, [3, 1, 4], of_method(method=method, prob_threshold=0.0), count=count)
+    assert tokens_of(rounds) == oracle.generate(model, [3, 1, 4], count)
+    assert [round_.stop for round_ in rounds] == [None] * (len(rounds) - 1) + ["length"]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -36,9 +36,9 @@ def test_nothing_counts_after_end_of_sequence(models, method):
     model, target, draft = models
     free = oracle.generate(model, [3, 1, 4], 30)
     eos = frozenset({free[11]})
-    steps = decode(target, draft, [3, 1, 4], of_method(method=method, prob_threshold=0.0), stops=StopRules(30, eos))
-    assert tokens_of(steps) == free[: free.index(free[11]) + 1]
-    assert steps[-1].stop == "eos"
+    rounds = decode(target, draft, [3, 1, 4], of_method(method=method, prob_threshold=0.0), stops=StopRules(30, eos))
+    assert tokens_of(rounds) == free[: free.index(free[11]) + 1]
+    assert rounds[-1].stop == "eos"
 
 
 @pytest.mark.parametrize("method", METHODS[1:])
@@ -50,25 +50,27 @@ def test_what_was_accepted_behind_end_of_sequence_does_not_count(models, method)
         sampling = SamplingSpec(temperature=0.7, seed=(seed := seed + 1))
         free = decode(target, draft, [3, 1, 4], spec, sampling, 80)
         inside = [
-            i for i, step in enumerate(free) if len(step.accepted) > 1 and step.new_tokens[0] not in _before(free, i)
+            i
+            for i, round_ in enumerate(free)
+            if len(round_.accepted) > 1 and round_.new_tokens[0] not in _before(free, i)
         ]
     last, eos = inside[-1], free[inside[-1]].new_tokens[0]
-    steps = decode(target, draft, [3, 1, 4], spec, sampling, stops=StopRules(80, frozenset({eos})))
-    assert tokens_of(steps) == [*_before(free, last), eos]
-    assert (len(steps), steps[-1].stop, len(steps[-1].accepted)) == (last + 1, "eos", 1)
+    rounds = decode(target, draft, [3, 1, 4], spec, sampling, stops=StopRules(80, frozenset({eos})))
+    assert tokens_of(rounds) == [*_before(free, last), eos]
+    assert (len(rounds), rounds[-1].stop, len(rounds[-1].accepted)) == (last + 1, "eos", 1)
 
 
-def _before(steps, i):
-    return tokens_of(steps[:i])
+def _before(rounds, i):
+    return tokens_of(rounds[:i])
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_context_ends_a_text(models, method):
     model, target, draft = models
     prompt = [token % 7 for token in range(target.context_length - 9)]
-    steps = decode(target, draft, prompt, of_method(method=method, prob_threshold=0.0), count=50)
-    assert tokens_of(steps) == oracle.generate(model, prompt, 9)
-    assert steps[-1].stop == "context"
+    rounds = decode(target, draft, prompt, of_method(method=method, prob_threshold=0.0), count=50)
+    assert tokens_of(rounds) == oracle.generate(model, prompt, 9)
+    assert rounds[-1].stop == "context"
 
 
 def test_a_prompt_that_fills_the_context_is_refused_with_both_numbers(models):
@@ -117,7 +119,7 @@ def test_stop_strings_cut_the_same_for_every_method(tiny):
 
 def test_a_cancelled_run_says_so_and_keeps_its_rounds(tiny, tmp_path):
     rounds = []
-    result = tiny.run(spec_for("graph"), tmp_path, on_step=rounds.append, cancelled=lambda: len(rounds) == 2)
+    result = tiny.run(spec_for("graph"), tmp_path, on_round=rounds.append, cancelled=lambda: len(rounds) == 2)
     assert (result.status, result.stop, len(rounds)) == ("cancelled", "cancelled", 2)
     assert tiny.run(spec_for("ar"), None).text.startswith(result.text)
 

@@ -237,10 +237,10 @@ def test_what_is_no_complete_run_of_the_cell_is_neither_believed_nor_overwritten
     assert (first / "events.jsonl").read_text() == (spec.out / "kept" / "events.jsonl").read_text()
 
 
-@pytest.mark.parametrize("end", ["", "{", "[]", '{"type":"step"}\n', '{"type":"end","status":"failed"}\n'])
+@pytest.mark.parametrize("end", ["", "{", "[]", '{"type":"round"}\n', '{"type":"end","status":"failed"}\n'])
 def test_a_run_is_done_only_with_its_digest_and_a_complete_end(tmp_path, end):
     (tmp_path / "run.json").write_text('{"digest": "d"}')
-    (tmp_path / "events.jsonl").write_text('{"type":"step"}\n{"type":"end","status":"complete"}\n')
+    (tmp_path / "events.jsonl").write_text('{"type":"round"}\n{"type":"end","status":"complete"}\n')
     assert is_done(tmp_path, "d")  # as older versions wrote it
     assert not is_done(tmp_path, "e")
     head = {"digest": run_digest("d", [3, 1]), "asked_digest": "d", "prompt_tokens": [3, 1]}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from fixtures.recorded import record_run, step_of
+from fixtures.recorded import record_run, round_of
 
 from analysis.figures import acceptance as figures
 from analysis.syntax import (
@@ -27,14 +27,14 @@ EOS = 0
 
 def run(texts, origins=None, *, prompt="", prompt_texts=None, end="complete", kind="def"):
     """A run of one round that committed `texts`; an empty text stands for the token that ends it."""
-    step = step_of(
+    round_ = round_of(
         new_tokens=[1 if text else EOS for text in texts],
         new_texts=[text or "<|end|>" for text in texts],
         origins=origins or ["draft"] * len(texts),
     )
     meta = {"run": "made-up", "eos": [EOS], "prompt_texts": [prompt] if prompt_texts is None else prompt_texts,
             "spec": {"prompt": {"prompt": prompt, "kind": kind}}}  # fmt: skip
-    return RunTrace(Path("made-up"), meta, [step], {"status": end} if end else None)
+    return RunTrace(Path("made-up"), meta, [round_], {"status": end} if end else None)
 
 
 def types(texts, language="python", **about):
@@ -182,13 +182,13 @@ def _parses(lines):
 def test_every_token_of_a_recorded_run_has_one_row_and_its_origin(tmp_path, language):
     trace = read_run(record_run(tmp_path, count=12))
     tokens = committed_tokens(trace, language)
-    assert tokens["text"].tolist() == [text for step in trace.steps for text in step.new_texts.raw]
-    assert tokens["origin"].tolist() == [origin for step in trace.steps for origin in step.origins]
+    assert tokens["text"].tolist() == [text for round_ in trace.rounds for text in round_.new_texts.raw]
+    assert tokens["origin"].tolist() == [origin for round_ in trace.rounds for origin in round_.origins]
     visible = tokens["text"].str.strip() != ""
     assert ((tokens["type"] == "(space)") <= ~visible).all()
     rows = drafted_by_syntax(tokens)
     assert rows["tokens"].sum() == trace.end["totals"]["new_tokens"]
-    assert rows["drafted"].sum() == sum(len(step.accepted) for step in trace.steps)
+    assert rows["drafted"].sum() == sum(len(round_.accepted) for round_ in trace.rounds)
     assert (rows["merged"] <= rows["drafted"]).all() and (rows["drafted"] <= rows["tokens"]).all()
     assert ((rows["low"] <= rows["share"]) & (rows["share"] <= rows["high"])).all()
     assert {*tokens, *rows} <= set(COLUMNS)

@@ -40,7 +40,7 @@ def test_merging_drafts_less_and_accepts_the_same_across_a_merge_edge():
      ("sibling_threshold", 0.0, 0.9), ("prob_threshold", 0.0, 0.3)],
 )  # fmt: skip
 def test_each_setting_changes_the_graph_or_what_is_verified(name, low, high):
-    counts = [(step.drafted_nodes, step.verified_nodes) for step in (under(**{name: low}), under(**{name: high}))]
+    counts = [(round_.drafted_nodes, round_.verified_nodes) for round_ in (under(**{name: low}), under(**{name: high}))]
     assert counts[0] != counts[1]
 
 
@@ -49,8 +49,8 @@ def test_a_wide_net_finds_what_the_likeliest_line_misses():
 
 
 def test_its_record_can_be_explained():
-    step = toy_round()
-    found = story(step, {"spec": {"drafting": SPEC.model_dump()}, "method": METHODS["graph"].described()})
+    round_ = toy_round()
+    found = story(round_, {"spec": {"drafting": SPEC.model_dump()}, "method": METHODS["graph"].described()})
     assert found.heading == "4 drafted tokens accepted and one of the target's own"
-    assert unrolled_nodes(step, SPEC.depth) > step.drafted_nodes
-    assert all(math.isfinite(q) for q in step.graph.logq)
+    assert unrolled_nodes(round_, SPEC.depth) > round_.drafted_nodes
+    assert all(math.isfinite(q) for q in round_.graph.logq)

@@ -36,15 +36,15 @@ def test_killed_at_any_moment_every_whole_round_is_there(tmp_path, kills, seed):
         out = tmp_path / str(number)
         runs = [read_run(folder) for folder in list_runs(out)] if out.exists() else []
         for run in runs:
-            assert [step.round for step in run.steps] == list(range(len(run.steps)))
-            whole = (run.folder / "events.jsonl").read_bytes().count(b"\n") if run.steps else 0
-            assert len(run.steps) + (run.end is not None) == whole
-            assert all(step.detailed and step.ms.total > 0 for step in run.steps)
+            assert [round_.number for round_ in run.rounds] == list(range(len(run.rounds)))
+            whole = (run.folder / "events.jsonl").read_bytes().count(b"\n") if run.rounds else 0
+            assert len(run.rounds) + (run.end is not None) == whole
+            assert all(round_.detailed and round_.ms.total > 0 for round_ in run.rounds)
         assert all(run.status == "complete" for run in runs[1:])  # newest first: only it was going on
-        interrupted += bool(runs and runs[0].status == "incomplete" and runs[0].steps)
+        interrupted += bool(runs and runs[0].status == "incomplete" and runs[0].rounds)
         acknowledged = tmp_path / f"{number}.acknowledged"
         if acknowledged.exists():
-            assert sum(len(run.steps) for run in runs) >= acknowledged.stat().st_size
+            assert sum(len(run.rounds) for run in runs) >= acknowledged.stat().st_size
     assert interrupted >= kills // 4  # the kills fell into runs
 
 
@@ -61,7 +61,7 @@ def bare(number):
 def written(tmp_path, rounds=3) -> Path:
     with TraceWriter(tmp_path, "a run", META) as writer:
         for number in range(rounds):
-            writer.step(bare(number))
+            writer.round(bare(number))
     return writer.folder
 
 
@@ -72,7 +72,7 @@ def test_a_torn_last_line_is_dropped_and_said(tmp_path):
     for cut in range(len(whole) + 1):
         events.write_bytes(whole[:cut])
         run = read_run(folder)
-        assert len(run.steps) == whole[:cut].count(b"\n") and run.status == "incomplete"
+        assert len(run.rounds) == whole[:cut].count(b"\n") and run.status == "incomplete"
         assert bool(run.notes) == (not (cut == 0 or whole[:cut].endswith(b"\n")))
         assert all("torn" in note for note in run.notes)
 
@@ -82,7 +82,7 @@ def test_an_unreadable_line_is_dropped_and_said(tmp_path):
     events = folder / "events.jsonl"
     events.write_bytes(b"\xff\x00 no json\n" + events.read_bytes())
     run = read_run(folder)
-    assert len(run.steps) == 3 and "unreadable" in run.notes[0]
+    assert len(run.rounds) == 3 and "unreadable" in run.notes[0]
 
 
 @pytest.mark.parametrize("schema", [SCHEMA + 1, 0, "1", None])
@@ -129,21 +129,21 @@ def test_a_full_disk_is_an_error_that_says_so_and_keeps_the_rounds(tmp_path):
         writer._events = Full(writer._events, 1000)
         with pytest.raises(TraceError, match=r"full.*another folder"):
             for number in range(100):
-                writer.step(bare(number))
-    steps = read_run(writer.folder).steps
-    assert len(steps) >= 2 and [step.round for step in steps] == list(range(len(steps)))
+                writer.round(bare(number))
+    rounds = read_run(writer.folder).rounds
+    assert len(rounds) >= 2 and [round_.number for round_ in rounds] == list(range(len(rounds)))
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_a_really_full_device_is_reported_and_the_writer_still_closes(tmp_path):
     """The kernel's own ENOSPC; closing meets it once more, and must not hide the error that names the way out."""
     with pytest.raises(TraceError, match="another folder") as error, TraceWriter(tmp_path, "run", META) as writer:
-        writer.step(bare(0))
+        writer.round(bare(0))
         writer._events.close()
         writer._events = Path("/dev/full").open("a", encoding="ascii")  # noqa: SIM115
-        writer.step(bare(1))
+        writer.round(bare(1))
     assert isinstance(error.value.__context__, OSError)
-    assert len(read_run(writer.folder).steps) == 1
+    assert len(read_run(writer.folder).rounds) == 1
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
@@ -173,7 +173,7 @@ def test_a_tail_sees_each_round_once(tmp_path):
         tail = EventTail(writer.folder)
         assert tail.poll() == []
         for number in range(3):
-            writer.step(bare(number))
+            writer.round(bare(number))
             assert [event["round"] for event in tail.poll()] == [number]
         assert tail.poll() == []
 
@@ -189,7 +189,7 @@ def recorded(tiny, tmp_path, method, temperature=0.0):
 
 
 def untimed(run):
-    return [replace(step, ms=None) for step in run.steps]
+    return [replace(round_, ms=None) for round_ in run.rounds]
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.9])
@@ -199,8 +199,8 @@ def test_one_seed_gives_one_trace_but_for_times_and_one_text_whatever_the_method
         (first, one), (_, two) = (recorded(tiny, tmp_path, method, temperature) for _ in range(2))
         assert one.meta["digest"] == two.meta["digest"] and one.status == "complete"
         for run in (one, two):
-            assert all(step.ms.total > 0 for step in run.steps)
+            assert all(round_.ms.total > 0 for round_ in run.rounds)
         assert untimed(one) == untimed(two)
         texts.add(first.text)
-        assert [token for step in one.steps for token in step.new_tokens] == first.tokens
+        assert [token for round_ in one.rounds for token in round_.new_tokens] == first.tokens
     assert len(texts) == 1

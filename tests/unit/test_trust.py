@@ -85,9 +85,9 @@ def test_what_a_bundle_would_have_loaded_or_run_is_asked_for_by_name(gsd, tmp_pa
     head["spec"] |= {"pair": None, "target": target, "draft": None, "drafting": {"method": "ar"}}
     (run / "run.json").write_text(json.dumps(head))
     gsd("export", run, "--bundle", tmp_path / "run.zip")
-    refused(gsd("replay", tmp_path / "run.zip"), asked.format(here=here))
-    refused(gsd("replay", tmp_path / "run.zip", "--trust-remote-code"), asked.format(here=here))
-    refused(gsd("replay", tmp_path / "run.zip", "--load", "made/up"), "--load made/up")
+    refused(gsd("rerun", tmp_path / "run.zip"), asked.format(here=here))
+    refused(gsd("rerun", tmp_path / "run.zip", "--trust-remote-code"), asked.format(here=here))
+    refused(gsd("rerun", tmp_path / "run.zip", "--load", "made/up"), "--load made/up")
 
 
 def test_a_model_that_was_named_is_loaded_and_its_code_is_run_where_that_was_said(gsd, tmp_path, monkeypatch):
@@ -98,13 +98,13 @@ def test_a_model_that_was_named_is_loaded_and_its_code_is_run_where_that_was_sai
     head["spec"] |= {"pair": None, "target": {"source": "made/up", "revision": "v1", "trust_remote_code": True}}
     (run / "run.json").write_text(json.dumps(head))
     gsd("export", run, "--bundle", tmp_path / "run.zip")
-    code, _, err = gsd("replay", tmp_path / "run.zip", "--load", "made/up@v1", "--trust-remote-code")
+    code, _, err = gsd("rerun", tmp_path / "run.zip", "--load", "made/up@v1", "--trust-remote-code")
     assert code == 2 and "made/up@v1 is not on this machine: it is downloaded from the Hugging Face hub" in err
     assert [model.trust_remote_code for model in (asked[0].target, asked[0].draft)] == [True, False]
 
 
 def test_what_a_file_says_cannot_steer_the_terminal(gsd, tmp_path):
-    refused(gsd("replay", tmp_path / "\x1b]0;mine\x07.zip"), r"\x1b]0;mine\x07.zip: no such file")
+    refused(gsd("rerun", tmp_path / "\x1b]0;mine\x07.zip"), r"\x1b]0;mine\x07.zip: no such file")
 
 
 def test_an_atlas_is_filled_by_the_models_that_were_named(gsd, tmp_path):

@@ -62,11 +62,11 @@ def test_text_is_the_target_s_own_and_the_token_is_never_drafted(tmp_path):
     )  # fmt: skip
     size = len(load_tokenizer(TARGET).get_vocab())
     prompt = runner.encode(spec.prompt)
-    steps = list(runner.steps(spec, prompt))
-    assert max(token for step in steps for token in step.graph.tokens[1:]) < size
-    assert sum(len(step.accepted) for step in steps) > 0
+    rounds = list(runner.rounds(spec, prompt))
+    assert max(token for round_ in rounds for token in round_.graph.tokens[1:]) < size
+    assert sum(len(round_.accepted) for round_ in rounds) > 0
     stock = load_stock(target, "cpu", "float32")
-    assert [token for step in steps for token in step.new_tokens] == oracle.generate(
+    assert [token for round_ in rounds for token in round_.new_tokens] == oracle.generate(
         stock, prompt, 32, spec.sampling, runner.eos
     )
 

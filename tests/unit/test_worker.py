@@ -89,19 +89,19 @@ def test_a_paused_run_holds_between_rounds_and_goes_on_to_the_same_end(talk, tmp
     talk.run("a", tmp_path, "slow", max_new_tokens=40)
     folder = talk.until("started")[-1]["folder"]
     talk.say(do="pause", id="a")
-    held = steps_at_rest(folder)
+    held = rounds_at_rest(folder)
     assert read_run(folder).status == "incomplete", "the run went on to its end instead of being held"
     talk.say(do="resume", id="a")
     assert talk.until("finished")[-1]["id"] == "a"
-    assert read_run(folder).status == "complete" and len(read_run(folder).steps) > held
+    assert read_run(folder).status == "complete" and len(read_run(folder).rounds) > held
 
 
-def steps_at_rest(folder, pause=0.4):
+def rounds_at_rest(folder, pause=0.4):
     """The rounds of a run once none has come for as long as several take."""
     counts = [-1]
 
     def rests():
-        counts.append(len(read_run(folder).steps))
+        counts.append(len(read_run(folder).rounds))
         time.sleep(pause)
         return counts[-1] == counts[-2]
 
@@ -125,7 +125,7 @@ def test_a_cancelled_run_ends_early_and_keeps_its_rounds(talk, tmp_path):
     assert last["event"] == "cancelled"
     trace = read_run(last["folder"])
     assert trace.status == "cancelled"
-    assert len(trace.steps) >= 1
+    assert len(trace.rounds) >= 1
 
 
 def test_a_queued_run_can_be_cancelled_before_it_starts(talk, tmp_path):

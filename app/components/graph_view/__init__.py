@@ -17,7 +17,7 @@ from analysis.faces import NOT_VERIFIED, Face, face, fates
 from analysis.layout import Layout, Place, Room, fitted, layout
 from analysis.sources import FOUND, is_found
 from analysis.words import percent
-from gsd.trace.recorded_step import AFTER_END, RecordedStep
+from gsd.trace.recorded_round import AFTER_END, RecordedRound
 
 KINDS = {AFTER_END: "ended", NOT_VERIFIED: "unverified"}  # of marks; a fate not named here is one itself
 HEIGHT = 440  # pixels
@@ -62,10 +62,10 @@ class Frame:
     height: int | str
 
     @classmethod
-    def of(cls, steps: Sequence[RecordedStep], height: int | str | None = None) -> Frame:
+    def of(cls, rounds: Sequence[RecordedRound], height: int | str | None = None) -> Frame:
         """Room for the deepest graph and its bonus; unless said, up to more height where some graph has many nodes."""
-        depth = max(max(step.graph.depths) for step in steps)
-        many = max(len(step.graph) for step in steps) > MANY_NODES
+        depth = max(max(round_.graph.depths) for round_ in rounds)
+        many = max(len(round_.graph) for round_ in rounds) > MANY_NODES
         return cls(depth + 1, height or (TALL if many else HEIGHT))
 
 
@@ -83,26 +83,32 @@ class Shown:
     path: Sequence[int] = ()
 
 
-def manageable(step: RecordedStep) -> Face:
+def manageable(round_: RecordedRound) -> Face:
     """The graph of a round, as much of it as a small picture holds."""
-    return fitted(face(step), SMALL)
+    return fitted(face(round_), SMALL)
 
 
 def graph_data(
-    step: RecordedStep, *, run: str, frame: Frame, show_pruned: bool, selected: str | None, shown: Shown | None = None
+    round_: RecordedRound,
+    *,
+    run: str,
+    frame: Frame,
+    show_pruned: bool,
+    selected: str | None,
+    shown: Shown | None = None,
 ) -> dict[str, Any]:
     """What the component draws, as columns."""
-    shown = shown or Shown(face(step))
-    made = layout(step, shown.face)
+    shown = shown or Shown(face(round_))
+    made = layout(round_, shown.face)
     drawn = _Drawn(shown.face.ids())
-    _add_nodes(drawn, step, made, shown)
-    _add_edges(drawn, step, made, shown.face)
+    _add_nodes(drawn, round_, made, shown)
+    _add_edges(drawn, round_, made, shown.face)
     if made.bonus:
-        _add_bonus(drawn, step, made)
+        _add_bonus(drawn, round_, made)
     if show_pruned:
-        _add_pruned(drawn, step, made)
+        _add_pruned(drawn, round_, made)
     columns = 1 if shown.face.hidden else frame.columns  # what is folded needs no room
-    return {"key": f"{run}:{step.round}", "columns": columns, "height": _css(frame.height),
+    return {"key": f"{run}:{round_.number}", "columns": columns, "height": _css(frame.height),
             "selected": selected, "path": [drawn.ids[i] for i in shown.path], "nodes": drawn.nodes,
             "edges": drawn.edges}  # fmt: skip
 
@@ -140,46 +146,46 @@ def _css(height: int | str) -> str:
     return f"{height}px" if isinstance(height, int) else height
 
 
-def _add_nodes(drawn: _Drawn, step: RecordedStep, made: Layout, shown: Shown) -> None:
-    graph, one, drafted = step.graph, shown.face, step.draft_logq
-    became, came = fates(step, one), _came(step, one)
+def _add_nodes(drawn: _Drawn, round_: RecordedRound, made: Layout, shown: Shown) -> None:
+    graph, one, drafted = round_.graph, shown.face, round_.draft_logq
+    became, came = fates(round_, one), _came(round_, one)
     merged = {node for _, node, _ in one.joins}
     for i, (place, node, flat) in enumerate(zip(made.nodes, one.nodes, one.flat)):
         mark = shown.marks[node] if shown.marks else ""
         source = graph.sources[node] if is_found(graph.sources[node]) else ""
         found = source and f"found {FOUND.get(source, source)}"
-        tip = "\n".join(filter(None, [mark or became[i], found, _shares(step, node, flat, drafted[node])]))
+        tip = "\n".join(filter(None, [mark or became[i], found, _shares(round_, node, flat, drafted[node])]))
         kind = KINDS.get(became[i], became[i])
         drawn.node(drawn.ids[i], place, graph.texts.visible[node], kind, tip, ref=f"n{node}", source=source,
                    merged=i in merged, copy=one.copies[i], mark=mark, behind=one.behind[i],
                    drafted_in=came[i], forward=graph.forwards[node])  # fmt: skip
 
 
-def _came(step: RecordedStep, one: Face) -> list[int]:
+def _came(round_: RecordedRound, one: Face) -> list[int]:
     """By what is drawn, the draft forward behind which all of the way to it is there."""
-    asked, brought = step.graph.forwards, step.graph.drafted_in
+    asked, brought = round_.graph.forwards, round_.graph.drafted_in
     came: list[int] = []
     for parent, node, merge in zip(one.parents, one.nodes, one.edges):
-        edge = brought[node] if merge < 0 else asked[step.merges.parents[merge]]
+        edge = brought[node] if merge < 0 else asked[round_.merges.parents[merge]]
         came.append(edge if parent < 0 else max(edge, came[parent]))
     return came
 
 
-def _shares(step: RecordedStep, node: int, flat: int, q: float | None) -> str:
+def _shares(round_: RecordedRound, node: int, flat: int, q: float | None) -> str:
     """What source, draft and target thought of a node, as far as they said."""
     if node == 0:
         return ""
-    graph, p = step.graph, step.tree.target_logp[flat] if flat > 0 else None
+    graph, p = round_.graph, round_.tree.target_logp[flat] if flat > 0 else None
     said = [("estimate", graph.logq[node])] if is_found(graph.sources[node]) else []
     said += [("q", q)] if q is not None or not said else []
     said += [("p", p)] if flat > 0 and p == p else []  # NaN: not known
     return "  ·  ".join(f"{name} {percent(logp)}" for name, logp in said)
 
 
-def _add_edges(drawn: _Drawn, step: RecordedStep, made: Layout, one: Face) -> None:
+def _add_edges(drawn: _Drawn, round_: RecordedRound, made: Layout, one: Face) -> None:
     walked = set(zip(made.spine, made.spine[1:]))
-    merges, ids, came = step.merges, drawn.ids, drawn.nodes["drafted_in"]
-    asked = step.graph.forwards
+    merges, ids, came = round_.merges, drawn.ids, drawn.nodes["drafted_in"]
+    asked = round_.graph.forwards
     joins = [(parent, node, merge, asked[merges.parents[merge]]) for parent, node, merge in one.joins]
     for i, (parent, merge) in enumerate(zip(one.parents, one.edges)):
         if merge >= 0:
@@ -192,16 +198,16 @@ def _add_edges(drawn: _Drawn, step: RecordedStep, made: Layout, one: Face) -> No
                    drafted_in=forward, tip=tip)  # fmt: skip
 
 
-def _add_bonus(drawn: _Drawn, step: RecordedStep, made: Layout) -> None:
-    tip, logp = "bonus: the target's own", step.tree.choice_logp[step.last]
+def _add_bonus(drawn: _Drawn, round_: RecordedRound, made: Layout) -> None:
+    tip, logp = "bonus: the target's own", round_.tree.choice_logp[round_.last]
     if logp == logp:  # NaN: not known
         tip += f"\np {percent(logp)}"
-    drawn.node("b", made.bonus, step.new_texts.visible[-1], "bonus", tip)
+    drawn.node("b", made.bonus, round_.new_texts.visible[-1], "bonus", tip)
     drawn.edge(drawn.ids[made.spine[-1]], "b", "bonus", walked=True)
 
 
-def _add_pruned(drawn: _Drawn, step: RecordedStep, made: Layout) -> None:
-    decisions, asked = step.decisions, step.graph.forwards
+def _add_pruned(drawn: _Drawn, round_: RecordedRound, made: Layout) -> None:
+    decisions, asked = round_.decisions, round_.graph.forwards
     for index, place in made.pruned.items():
         tip = f"pruned: {decisions.rules[index]} rule\nq {percent(decisions.logq[index])}"
         parent = decisions.parents[index]

@@ -25,7 +25,7 @@ const NARROW = 640;          // pixels; in less, less is legible, and who draws 
 // Nodes up to which edges can be clicked, changes of face glide, and every label looks for room.
 const HITS_UP_TO = 300, MOVES_UP_TO = 300, NAMES_UP_TO = 300;
 const GLIDE_MS = 260;
-const FORWARD_MS = 420, REPLAY_MS = 5000; // a draft forward of a replay, and a whole one at most
+const FORWARD_MS = 420, PLAY_MS = 5000; // a draft forward as it is played, and all of them at most
 const LEGEND = [["accepted", "accepted"], ["rejected", "rejected"], ["unverified", "not verified"],
   ["ended", "after the end"], ["rejected merged", "merged"], ["rejected copy", "copy"], ["bonus", "bonus"], ["pruned", "pruned"],
   ["unverified gained", "gained"], ["unverified lost", "lost"], ["found lookup", "found in the text"],
@@ -86,7 +86,7 @@ class View {
 
   tools() {
     const bar = Object.assign(document.createElement("div"), { className: "tools" });
-    const actions = [["M5 3L13 8L5 13Z", "Replay the draft forwards", () => this.replay()],
+    const actions = [["M5 3L13 8L5 13Z", "Play the draft forwards", () => this.play()],
       ["M3 8H13M8 3V13", "Zoom in", () => this.zoom(1.25)],
       ["M3 8H13", "Zoom out", () => this.zoom(0.8)],
       ["M2 8H14M4.5 5.5L2 8L4.5 10.5M11.5 5.5L14 8L11.5 10.5", "Fit the graph", () => this.refit()],
@@ -225,9 +225,9 @@ class View {
 
   // The round as it went: what was looked up at first is there, draft forward after draft forward adds to it, then all of it
   // is verified at once.
-  replay() {
+  play() {
     const last = Math.max(...[...this.nodes.values()].map((node) => node.draftedIn));
-    const beat = Math.min(FORWARD_MS, REPLAY_MS / (last + 2));
+    const beat = Math.min(FORWARD_MS, PLAY_MS / (last + 2));
     const appear = (element, node, draftedIn) => element.animate([{ opacity: 0 }, { opacity: 1 }],
       { duration: beat, delay: (node.kind === "bonus" ? last + 2 : draftedIn) * beat, fill: "backwards", easing: "ease-out" });
     for (const node of this.nodes.values()) appear(node.element, node, node.draftedIn);

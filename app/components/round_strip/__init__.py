@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from gsd.trace.pieces import joined
-from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.recorded_round import RecordedRound
 from gsd.trace.texts import visible
 
 _HERE = Path(__file__).parent
@@ -26,13 +26,13 @@ def round_strip(data: dict[str, Any], *, key: str, on_pick: Callable[[], None]) 
     _mount(data=data, key=key, on_pick_change=on_pick)
 
 
-def strip_data(run: str, steps: Sequence[RecordedStep], selected: int) -> dict[str, Any]:
+def strip_data(run: str, rounds: Sequence[RecordedRound], selected: int) -> dict[str, Any]:
     """Columns over the rounds. `merge` is 2 where the accepted path crosses a merge edge, 1 where some were drawn."""
     return {
         "key": run, "selected": selected,
-        "accepted": [len(step.accepted) for step in steps],
-        "verified": [step.verified_nodes for step in steps],
-        "merges": [step.merged for step in steps],
-        "merge": [2 if "merge" in step.origins else int(step.merged > 0) for step in steps],
-        "text": [visible(joined(step.new_texts.raw))[:60] for step in steps],
+        "accepted": [len(round_.accepted) for round_ in rounds],
+        "verified": [round_.verified_nodes for round_ in rounds],
+        "merges": [round_.merged for round_ in rounds],
+        "merge": [2 if "merge" in round_.origins else int(round_.merged > 0) for round_ in rounds],
+        "text": [visible(joined(round_.new_texts.raw))[:60] for round_ in rounds],
     }  # fmt: skip

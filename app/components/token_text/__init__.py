@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from analysis.sources import FOUND
-from gsd.trace.recorded_step import RecordedStep, once
+from gsd.trace.recorded_round import RecordedRound, once
 
 ORIGINS = {
     "draft": "drafted, and the target agreed",
@@ -35,15 +35,15 @@ def token_text(data: dict[str, Any], *, key: str, on_pick: Callable[[], None]) -
 
 
 def text_data(
-    run: str, prompt: str, steps: Sequence[RecordedStep], *, selected: int | None, live: bool
+    run: str, prompt: str, rounds: Sequence[RecordedRound], *, selected: int | None, live: bool
 ) -> dict[str, Any]:
     """What the component draws, as columns over the tokens of the continuation."""
     tokens: dict[str, list] = {"text": [], "origin": [], "round": [], "q": [], "p": [], "rank": []}
-    for index, step in enumerate(steps):
-        tokens["text"] += step.new_texts.raw
-        tokens["origin"] += step.origins
-        tokens["round"] += [index] * len(step.new_texts)
-        logq, logp, rank = _about(step)
+    for index, round_ in enumerate(rounds):
+        tokens["text"] += round_.new_texts.raw
+        tokens["origin"] += round_.origins
+        tokens["round"] += [index] * len(round_.new_texts)
+        logq, logp, rank = _about(round_)
         tokens["q"] += [_share(value) for value in logq]
         tokens["p"] += [_share(value) for value in logp]
         tokens["rank"] += rank
@@ -55,26 +55,26 @@ Column = list[float | None]
 
 
 @once
-def _about(step: RecordedStep) -> tuple[Column, Column, list[int | None]]:
+def _about(round_: RecordedRound) -> tuple[Column, Column, list[int | None]]:
     """The draft's log q, log p and rank among its siblings of each new token; None where there is none, or not kept."""
-    if not step.detailed:
-        none = [None] * len(step.new_tokens)
+    if not round_.detailed:
+        none = [None] * len(round_.new_tokens)
         return none, none, none
-    tree, merges = step.tree, {edge: i for i, edge in enumerate(step.merges.edges)}
+    tree, merges = round_.tree, {edge: i for i, edge in enumerate(round_.merges.edges)}
     logq: Column = []
     rank: list[int | None] = []
-    for i in step.accepted:
+    for i in round_.accepted:
         if tree.merged[i]:
             merge = merges[tree.edge(i)]
-            logq.append(step.merges.logq[merge])
-            rank.append(step.merge_ranks[merge])
+            logq.append(round_.merges.logq[merge])
+            rank.append(round_.merge_ranks[merge])
         else:
-            logq.append(step.draft_logq[tree.nodes[i]])
-            rank.append(step.node_ranks[tree.nodes[i]] if step.node_ranks[tree.nodes[i]] >= 0 else None)
-    logp = [tree.target_logp[i] for i in step.accepted]
-    if step.bonus:
+            logq.append(round_.draft_logq[tree.nodes[i]])
+            rank.append(round_.node_ranks[tree.nodes[i]] if round_.node_ranks[tree.nodes[i]] >= 0 else None)
+    logp = [tree.target_logp[i] for i in round_.accepted]
+    if round_.bonus:
         logq.append(None)
-        logp.append(tree.choice_logp[step.last])
+        logp.append(tree.choice_logp[round_.last])
         rank.append(None)
     return logq, logp, rank
 

@@ -5,20 +5,20 @@ where and why a text leaves plain greedy's, `rows` makes a row of each method, `
 around the whole call, everything included but the trace.
 """
 
-from gsd.lab.bench.contenders import OWN, Measurement, OwnMethod, PeerMethod, methods_to_run
+from gsd.lab.bench.contenders import OWN, ExternalMethod, Measurement, OwnMethod, methods_to_run
 from gsd.lab.bench.measuring import PromptResult, measure
-from gsd.lab.bench.rows import best_peer, summary
-from gsd.lab.peers import plain_peer
+from gsd.lab.bench.rows import best_external, summary
+from gsd.lab.external import plain_external
 
 __all__ = [
     "OWN",
+    "ExternalMethod",
     "Measurement",
     "OwnMethod",
-    "PeerMethod",
     "PromptResult",
-    "best_peer",
+    "best_external",
     "measure",
     "methods_to_run",
-    "plain_peer",
+    "plain_external",
     "summary",
 ]

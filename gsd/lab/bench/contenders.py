@@ -10,12 +10,12 @@ from typing import Any, Protocol
 from gsd.config import RunSpec
 from gsd.decode.runner import Runner
 from gsd.errors import GsdError, InputError
-from gsd.lab.peers import PEERS, Peer, StockModels, counted, plain_peer
+from gsd.lab.external import EXTERNAL, External, StockModels, counted, plain_external
 from gsd.methods import BASELINE, METHODS, PRESETS, USUAL
 from gsd.models.base import out_of_memory
 from gsd.spec import SamplingSpec
 from gsd.trace.records import Tally
-from gsd.trace.step import Times
+from gsd.trace.round import Times
 
 # Our methods by name, and the presets of the usual one by theirs, each with what its name fixes.
 OWN: dict[str, dict[str, Any]] = {
@@ -28,9 +28,9 @@ OWN: dict[str, dict[str, Any]] = {
 class Measurement:
     """One call. `accepted` are drafted tokens that were emitted.
 
-    `drafted_nodes`, `verified_nodes` and the times are None for peers, which do not tell: `times` are sums over the
-    rounds, `first` those of the first one alone, in which both models run the prompt. `tokens` is None where the call
-    was read back, as texts are not kept.
+    `drafted_nodes`, `verified_nodes` and the times are None for external methods, which do not tell. `times` are
+    sums over the rounds, `first` those of the first one alone, in which both models run the prompt. `tokens` is None
+    where the call was read back, as texts are not kept.
     """
 
     new_tokens: int
@@ -74,10 +74,10 @@ class OwnMethod:
         """Decode once, timed."""
         tally, tokens, times = Tally(), [], []
         start = perf_counter()
-        for step in self._runner.steps(self._spec, prompt):
-            tally.add(step)
-            tokens += step.new_tokens
-            times.append(step.times)
+        for round_ in self._runner.rounds(self._spec, prompt):
+            tally.add(round_)
+            tokens += round_.new_tokens
+            times.append(round_.times)
         wall_ms = (perf_counter() - start) * 1e3
         return Measurement(
             len(tokens),
@@ -94,11 +94,11 @@ class OwnMethod:
         )
 
 
-class PeerMethod:
+class ExternalMethod:
     """One of transformers' ways."""
 
-    def __init__(self, peer: Peer) -> None:
-        self._peer = peer
+    def __init__(self, external: External) -> None:
+        self._external = external
 
     @out_of_memory("shorten the prompts, lower --max-new-tokens, or use --dtype bfloat16")
     def measure(self, prompt: list[int]) -> Measurement:
@@ -106,9 +106,9 @@ class PeerMethod:
 
         So where a text is cut among drafted tokens, one of them is taken for the target's own.
         """
-        with counted(self._peer.target) as target, counted(self._peer.assistant) as draft:
+        with counted(self._external.target) as target, counted(self._external.assistant) as draft:
             start = perf_counter()
-            tokens = self._peer.generate(prompt)
+            tokens = self._external.generate(prompt)
             wall_ms = (perf_counter() - start) * 1e3
         rounds = target[0]
         accepted = max(len(tokens) - rounds, 0)
@@ -134,8 +134,8 @@ def error_line(error: Exception) -> str:
 
 def methods_to_run(names: Sequence[str], sampling: SamplingSpec) -> list[str]:
     """The methods asked for, checked, with both baselines (ours and transformers' plain decoding) among them."""
-    plain = plain_peer(sampling)
-    known = {*OWN, *PEERS} - ({"hf-greedy", "hf-sample"} - {plain})
+    plain = plain_external(sampling)
+    known = {*OWN, *EXTERNAL} - ({"hf-greedy", "hf-sample"} - {plain})
     for name in names:
         if name not in known:
             law = f"at temperature {sampling.temperature:g}"
@@ -144,10 +144,10 @@ def methods_to_run(names: Sequence[str], sampling: SamplingSpec) -> list[str]:
 
 
 def contender(runner: Runner, stock: StockModels, spec: RunSpec, name: str) -> Contender:
-    """A peer by its name; any other name is one of ours, with the settings of `spec`."""
-    if name in PEERS:
+    """An external method by its name; any other name is one of ours, with the settings of `spec`."""
+    if name in EXTERNAL:
         try:
-            return PeerMethod(Peer(stock, name, spec, runner.eos))
-        except Exception as error:  # somebody else's code: whatever it raises is the peer's failure alone
+            return ExternalMethod(External(stock, name, spec, runner.eos))
+        except Exception as error:  # somebody else's code: whatever it raises is its failure alone
             return Unmade(error)
     return OwnMethod(runner, spec)

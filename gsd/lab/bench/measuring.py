@@ -11,7 +11,7 @@ from gsd.config import RunSpec
 from gsd.decode.runner import Runner
 from gsd.lab.bench.contenders import Contender, Measurement, contender, error_line
 from gsd.lab.bench.divergence import Divergence, divergences
-from gsd.lab.peers import StockModels, plain_peer
+from gsd.lab.external import StockModels, plain_external
 from gsd.methods import MethodSettings
 
 WARM_UP_PROMPTS = 2
@@ -53,7 +53,7 @@ def measure(
     done: Collection[int] = (),
     told: Told = lambda _: None,
 ) -> Iterator[PromptResult]:
-    """Measure every method in `drafting` (peers too, with any settings), prompt after prompt.
+    """Measure every method in `drafting` (external ones too, with any settings), prompt after prompt.
 
     `spec` gives what all share: models, sampling, new tokens, device and dtype. Prompts whose numbers are in `done`
     were measured before; the first of all warm up in any case. `told` gets every timed call as it is measured.
@@ -74,7 +74,7 @@ def measure(
     for number in missing:
         prompt = prompts[number]
         result = interleaved(contenders, prompt, repeats, number, told)
-        plain = result.calls[plain_peer(spec.sampling)]
+        plain = result.calls[plain_external(spec.sampling)]
         if spec.sampling.temperature or not plain:
             yield result
             continue

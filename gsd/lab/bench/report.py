@@ -43,9 +43,9 @@ MARKDOWN: dict[str, Cell] = {
     "best": _number("speedup_best"),
     "× transformers": _number("speedup_over_transformers"),
     "95 % of it": _interval("speedup_over_transformers_interval"),
-    "ahead of all peers": _number("wins", "{:.0%}"),
-    "× the fastest peer": _number("over_best_peer"),
-    "worst of it": _number("worst_over_best_peer"),
+    "ahead of all external": _number("wins", "{:.0%}"),
+    "× the fastest external": _number("over_best_external"),
+    "worst of it": _number("worst_over_best_external"),
     "acceptance length": _number("mean_acceptance_length"),
     "draft forwards": _number("draft_forwards", "{}"),
     "target forwards": _number("target_forwards", "{}"),
@@ -81,8 +81,8 @@ def markdown(report: dict[str, Any]) -> str:
     """The tables of a result of `gsd bench --json`: methods, the time of a round by phase, kinds of prompts."""
     rows = report["methods"]
     parts = [_markdown_table(["", *MARKDOWN], [[f"`{name}`", *cells] for name, *cells in table(rows, MARKDOWN)])]
-    if report["best_peer"]:
-        parts.append(f"Means over prompts are geometric. Best peer in the mean: `{report['best_peer']}`.")
+    if report["best_external"]:
+        parts.append(f"Means over prompts are geometric. Best external in the mean: `{report['best_external']}`.")
     parts += [f"**{note[0].upper()}{note[1:]}.**" for note in notes(report)]
     timed = {name: row["phases_ms_per_round"] for name, row in rows.items() if row["phases_ms_per_round"]}
     if timed:

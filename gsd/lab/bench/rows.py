@@ -2,7 +2,7 @@
 
 A prompt's ratio is the median over repeats of another's time per token over the method's, both of the same repeat.
 There are three: over `ar`, our own plain decoding (`speedup`), over transformers' plain decoding
-(`speedup_over_transformers`), and over whichever of transformers' ways is fastest on that prompt (`over_best_peer`).
+(`speedup_over_transformers`), and over whichever external method is fastest on that prompt (`over_best_external`).
 Their means over prompts are geometric. A prompt where the method or what it is set against failed has no ratio (None),
 and counts in no mean.
 """
@@ -16,11 +16,11 @@ from typing import Any
 
 from gsd.lab.bench.contenders import Measurement
 from gsd.lab.bench.measuring import PromptResult
+from gsd.lab.external import EXTERNAL
 from gsd.lab.means import geometric
-from gsd.lab.peers import PEERS
 from gsd.methods import BASELINE
 from gsd.trace.records import mean_acceptance_length
-from gsd.trace.step import Times
+from gsd.trace.round import Times
 
 Ratios = list[float | None]
 
@@ -30,9 +30,9 @@ def summary(results: Sequence[PromptResult], kinds: Sequence[str | None], plain:
     return {name: _row(name, results, kinds, plain) for name in results[0].calls}
 
 
-def best_peer(results: Sequence[PromptResult]) -> str | None:
+def best_external(results: Sequence[PromptResult]) -> str | None:
     """The way of transformers that is fastest in the mean; None where all failed."""
-    means = {name: geometric(_over(name, results, BASELINE)) for name in _peers(results)}
+    means = {name: geometric(_over(name, results, BASELINE)) for name in _external(results)}
     known = {name: mean.value for name, mean in means.items() if mean}
     return max(known, key=known.__getitem__, default=None)
 
@@ -45,17 +45,17 @@ def speedup(method: Sequence[Measurement], baseline: Sequence[Measurement]) -> f
 def ratios(name: str, results: Sequence[PromptResult], kinds: Sequence[str | None], plain: str) -> dict[str, Any]:
     """What a row says of how fast a method is beside others."""
     own, transformers = _over(name, results, BASELINE), _over(name, results, plain)
-    peers = [_over(name, results, peer) for peer in _peers(results)]
-    fastest = [min(_known(by_peer), default=None) for by_peer in zip(*peers)]  # over the fastest there
+    external = [_over(name, results, other) for other in _external(results)]
+    fastest = [min(_known(by_external), default=None) for by_external in zip(*external)]  # over the fastest there
     return {
         **mean_keys("speedup", own),
         "speedup_worst": min(_known(own), default=None),
         "speedup_best": max(_known(own), default=None),
         **mean_keys("speedup_over_transformers", transformers),
         "speedup_over_transformers_worst": min(_known(transformers), default=None),
-        "wins": _share(ratio > 1 for ratio in _known(fastest)),  # prompts ahead of every peer
-        **mean_keys("over_best_peer", fastest),
-        "worst_over_best_peer": min(_known(fastest), default=None),
+        "wins": _share(ratio > 1 for ratio in _known(fastest)),  # prompts ahead of every external method
+        **mean_keys("over_best_external", fastest),
+        "worst_over_best_external": min(_known(fastest), default=None),
         "by_kind": means_by_kind(own, kinds),
         "by_kind_over_transformers": means_by_kind(transformers, kinds),
         "speedups": own,
@@ -148,8 +148,8 @@ def _texts(name: str, results: Sequence[PromptResult]) -> dict[str, Any]:
     }
 
 
-def _peers(results: Sequence[PromptResult]) -> list[str]:
-    return [name for name in results[0].calls if name in PEERS]
+def _external(results: Sequence[PromptResult]) -> list[str]:
+    return [name for name in results[0].calls if name in EXTERNAL]
 
 
 def _over(name: str, results: Sequence[PromptResult], baseline: str) -> Ratios:

@@ -21,7 +21,7 @@ from gsd.lab.bench.divergence import Divergence
 from gsd.lab.bench.measuring import PromptResult, Turn
 from gsd.spec import Prompt
 from gsd.trace.csvfile import csv_line, parse_csv
-from gsd.trace.step import Times
+from gsd.trace.round import Times
 
 SCHEMA = 1
 COUNTS = ("new_tokens", "rounds", "accepted", "draft_forwards", "target_forwards", "drafted_nodes", "verified_nodes")

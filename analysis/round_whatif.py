@@ -18,13 +18,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from analysis.replay import Replayer, Step
+from analysis.replay import Replayer, Round
 from gsd.drafting.graph import TokenGraph, tree_path
 from gsd.errors import InputError
 from gsd.lab.atlas import Atlas, AtlasText, Bounds, DraftTree, Regrowth
 from gsd.methods import MethodSettings, drafting, read_by
 from gsd.trace.parts import DecisionColumns, GraphColumns, MergeColumns, TreeColumns, by_depth
-from gsd.trace.recorded_step import RecordedStep
+from gsd.trace.recorded_round import RecordedRound
 from gsd.trace.texts import Texts
 
 _COLUMNS = [one.name for one in fields(GraphColumns) if one.name != "texts"]
@@ -45,13 +45,13 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A round before and after. `step`: both graphs in one, verified and accepted as after.
+    """A round before and after. `round`: both graphs in one, verified and accepted as after.
 
-    `marks`: `lost` or `gained` for each node of `step`, empty where it is in both. Ids of recorded nodes stay;
+    `marks`: `lost` or `gained` for each node of `round`, empty where it is in both. Ids of recorded nodes stay;
     probabilities that the run did not record are NaN.
     """
 
-    step: RecordedStep
+    round: RecordedRound
     marks: list[str]
     before: Counts
     after: Counts
@@ -68,27 +68,27 @@ class Uncovered:
     model: str = "draft"
 
 
-class StepReplay:
+class RoundReplay:
     """One round of a run, ready to be grown again. Raises `InputError` where its recording cannot be.
 
     `start`  the settings to begin with: the run's own, or of method auto the default ones
     `most`   the same with width, depth and frontier as far as the recording may reach
     """
 
-    def __init__(self, meta: dict[str, Any], steps: Sequence[RecordedStep], index: int) -> None:
-        self._recorded = steps[index]
-        self._texts = _texts(meta, steps)
+    def __init__(self, meta: dict[str, Any], rounds: Sequence[RecordedRound], index: int) -> None:
+        self._recorded = rounds[index]
+        self._texts = _texts(meta, rounds)
         if not self._recorded.detailed:
             raise InputError("this run recorded counts alone: record every node (detail: full) to ask what if")
         if meta["draft"] is None:
             raise InputError("this run drafted nothing: open one of the graph, tree or chain method to ask what if")
         self.start, self.most = _settings(meta, self._recorded)
         self._tree = _draft_tree(self._recorded)
-        self._text = _rest_of_text(meta, steps, index, self._tree)
-        self._broken_off = steps[-1].stop in BROKEN_OFF
+        self._text = _rest_of_text(meta, rounds, index, self._tree)
+        self._broken_off = rounds[-1].stop in BROKEN_OFF
         bounds = Bounds(self.most.width, MOST, MOST)
         self._replayer = Replayer(Atlas(bounds, meta["draft"]["context_length"], {}, [self._text]))
-        again = None if not is_replayed(meta) else self._replayer.step(0, 0, self.start)
+        again = None if not is_replayed(meta) else self._replayer.round(0, 0, self.start)
         self.as_recorded = again is not None and _same(again.graph, self._recorded)
         if not (self.as_recorded or not is_replayed(meta)):
             raise InputError("this round was drafted by rules other than those of a graph: no setting of it can be "
@@ -97,7 +97,7 @@ class StepReplay:
     def under(self, spec: MethodSettings) -> Changed | Uncovered:
         """The round under `spec`. Raises `InputError` where its width was never recorded."""
         self._replayer.atlas.bounds.check(spec)
-        after = self._replayer.step(0, 0, spec)
+        after = self._replayer.round(0, 0, spec)
         if after is None:
             return Uncovered(self._missing(spec))
         if self._broken_off and len(after.accepted) == len(self._text.tokens):
@@ -108,7 +108,7 @@ class StepReplay:
         """The paths, as text, that the next level would have to be drafted behind."""
         regrowth = Regrowth(self._tree, self._text.prompt, spec, MOST)
         while not regrowth.wanted():
-            regrowth.step()
+            regrowth.grow()
         return [_path_text(self._tree, node, self._texts) for node in regrowth.wanted()]
 
 
@@ -117,13 +117,13 @@ def is_replayed(meta: dict[str, Any]) -> bool:
     return meta["method"]["replayed"]
 
 
-def _settings(meta: dict[str, Any], step: RecordedStep) -> tuple[MethodSettings, MethodSettings]:
+def _settings(meta: dict[str, Any], round_: RecordedRound) -> tuple[MethodSettings, MethodSettings]:
     """`start` and `most` of a round, by the name `graph`: a tree is a graph that never merges."""
     recorded = {name: value for name, value in meta["spec"]["drafting"].items() if name != "method"}
     spec = read_by(recorded, options=False)
     if is_replayed(meta):
         return spec, spec
-    depths = [depth for depth, was in zip(step.graph.depths, step.graph.expanded) if was]
+    depths = [depth for depth, was in zip(round_.graph.depths, round_.graph.expanded) if was]
     if not depths:
         raise InputError("the draft was not asked in this round: choose one in which it drafted to ask "
                          "what if")  # fmt: skip
@@ -133,9 +133,9 @@ def _settings(meta: dict[str, Any], step: RecordedStep) -> tuple[MethodSettings,
     return start, start.model_copy(update=reach)
 
 
-def _draft_tree(step: RecordedStep) -> DraftTree:
+def _draft_tree(round_: RecordedRound) -> DraftTree:
     """Every candidate of every expanded node, unmerged; not what was looked up and the draft did not think of."""
-    graph, decisions = step.graph, step.decisions
+    graph, decisions = round_.graph, round_.decisions
     candidates: dict[int, tuple[list[int], list[float]]] = {}
     for parent, token, logq, kind in zip(decisions.parents, decisions.tokens, decisions.logq, decisions.kinds):
         if kind != "capped":  # says again of an added node that it will not be expanded
@@ -154,32 +154,32 @@ def _draft_tree(step: RecordedStep) -> DraftTree:
     return tree
 
 
-def _rest_of_text(meta: dict[str, Any], steps: Sequence[RecordedStep], index: int, tree: DraftTree) -> AtlasText:
+def _rest_of_text(meta: dict[str, Any], rounds: Sequence[RecordedRound], index: int, tree: DraftTree) -> AtlasText:
     """What the target went on with from this round, behind all that was committed before it."""
-    earlier, later = steps[:index], steps[index:]
-    prompt = [*meta["prompt_tokens"], *(token for step in earlier for token in step.new_tokens)]
-    tokens = [token for step in later for token in step.new_tokens]
-    texts = [text for step in later for text in step.new_texts.raw]
+    earlier, later = rounds[:index], rounds[index:]
+    prompt = [*meta["prompt_tokens"], *(token for round_ in earlier for token in round_.new_tokens)]
+    tokens = [token for round_ in later for token in round_.new_tokens]
+    texts = [text for round_ in later for text in round_.new_texts.raw]
     capacity = min(len(meta["prompt_tokens"]) + meta["spec"]["max_new_tokens"], meta["target"]["context_length"])
     return AtlasText("round", None, prompt, tokens, texts, capacity, [tree])
 
 
-def _texts(meta: dict[str, Any], steps: Sequence[RecordedStep]) -> dict[int, str]:
+def _texts(meta: dict[str, Any], rounds: Sequence[RecordedRound]) -> dict[int, str]:
     """The text of every token that the run names, candidates of all rounds included."""
     named = [
         (meta["prompt_tokens"], meta["prompt_texts"]),
-        *((step.new_tokens, step.new_texts.raw) for step in steps),
+        *((round_.new_tokens, round_.new_texts.raw) for round_ in rounds),
     ]
-    named += [(part.tokens, part.texts.raw) for step in steps for part in (step.graph, step.decisions)]
+    named += [(part.tokens, part.texts.raw) for round_ in rounds for part in (round_.graph, round_.decisions)]
     return {token: text for tokens, texts in named for token, text in zip(tokens, texts)}
 
 
-def _same(graph: TokenGraph, step: RecordedStep) -> bool:
+def _same(graph: TokenGraph, round_: RecordedRound) -> bool:
     """Whether a graph grown again is the recorded one."""
     return (
-        graph.tokens == step.graph.tokens
-        and graph.parents == step.graph.parents
-        and [(merge.parent, merge.node) for merge in graph.merges] == step.merges.edges
+        graph.tokens == round_.graph.tokens
+        and graph.parents == round_.graph.parents
+        and [(merge.parent, merge.node) for merge in graph.merges] == round_.merges.edges
     )
 
 
@@ -190,9 +190,9 @@ def _path_text(tree: DraftTree, node: int, texts: dict[int, str]) -> str:
 class _Union:
     """The recorded graph and the one grown again in one round; a node is the same by its tree path."""
 
-    def __init__(self, step: RecordedStep, after: Step, text: AtlasText, texts: dict[int, str]) -> None:
-        self._recorded, self._after, self._text, self._texts = step, after, text, texts
-        self._graph = {name: list(getattr(step.graph, name)) for name in _COLUMNS}
+    def __init__(self, round_: RecordedRound, after: Round, text: AtlasText, texts: dict[int, str]) -> None:
+        self._recorded, self._after, self._text, self._texts = round_, after, text, texts
+        self._graph = {name: list(getattr(round_.graph, name)) for name in _COLUMNS}
         self._at = self._place_nodes()  # node after -> node of the union
         for node, forward in zip(self._at, after.graph.forwards):
             if forward:  # what only the recorded one expanded has what is lost behind it
@@ -203,7 +203,7 @@ class _Union:
         kept, known = set(self._at), len(self._recorded.graph)
         count = len(self._graph["tokens"])
         marks = ["gained" if node >= known else "" if node in kept else "lost" for node in range(count)]
-        return Changed(self._step(), marks, self._before_counts(), self._after_counts())
+        return Changed(self._round(), marks, self._before_counts(), self._after_counts())
 
     def _place_nodes(self) -> list[int]:
         graph, parents = self._after.graph, self._graph["parents"]
@@ -224,7 +224,7 @@ class _Union:
             self._graph[name].append(row[name])
         return len(self._graph["tokens"]) - 1
 
-    def _step(self) -> RecordedStep:
+    def _round(self) -> RecordedRound:
         """A round as far as faces, layout and picture read one; it has no decisions."""
         recorded, after, tokens = self._recorded, self._after, self._text.texts
         new = min(len(after.accepted) + 1, len(tokens))
@@ -265,8 +265,10 @@ class _Union:
         )  # fmt: skip
 
     def _before_counts(self) -> Counts:
-        step = self._recorded
-        return Counts(len(step.accepted), step.drafted_nodes, step.verified_nodes, step.merged, step.graph.levels)
+        round_ = self._recorded
+        return Counts(
+            len(round_.accepted), round_.drafted_nodes, round_.verified_nodes, round_.merged, round_.graph.levels
+        )
 
     def _after_counts(self) -> Counts:
         graph = self._after.graph

@@ -42,8 +42,8 @@ _HEAD_NORMS = {"q_norm", "k_norm"}
 KeysValues = tuple[torch.Tensor, torch.Tensor]  # [H, slots, D] each, views of the cache
 
 
-def has_lean_forward(model: PreTrainedModel) -> bool:
-    """Whether `LeanDecoder` computes what `model` does: its class, its configuration and its parts are all known."""
+def has_native_forward(model: PreTrainedModel) -> bool:
+    """Whether `NativeDecoder` computes what `model` does: its class, its configuration and its parts are all known."""
     if type(model) not in MODELS:
         return False
     body, config = model.model, model.config
@@ -59,7 +59,7 @@ def has_lean_forward(model: PreTrainedModel) -> bool:
 
 
 def _is_known(layer: nn.Module) -> bool:
-    """Whether a layer has the parts that `LeanLayer` computes, the linear ones whole, and no others."""
+    """Whether a layer has the parts that `NativeLayer` computes, the linear ones whole, and no others."""
     children = (part.named_children() for part in (layer, layer.self_attn, layer.mlp))
     parts = {name: type(part) for named in children for name, part in named}
     known = _LINEAR | _OTHERS
@@ -70,7 +70,7 @@ class Layer(Protocol):
     """What a decoder runs one after the other."""
 
     def forward(self, x: torch.Tensor, place: Place, new: KeysValues, valid: KeysValues) -> torch.Tensor:
-        """[N, E] -> [N, E]; see `LeanLayer.forward`."""
+        """[N, E] -> [N, E]; see `NativeLayer.forward`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +83,20 @@ class Place:
     slots: torch.Tensor | None  # [N] to write, of more; None: all, in order
 
 
-class LeanDecoder(nn.Module):
-    """The forward of `model`, for which `has_lean_forward` holds, on its own weights.
+class NativeDecoder(nn.Module):
+    """The forward of `model`, for which `has_native_forward` holds, on its own weights.
 
     Fused weights are new tensors, of which the model's become views, layer by layer: it goes on working, and
     nothing is held twice.
     """
 
-    kind = "lean"
+    kind = "native"
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
         body = model.model
         self.embedding = nn.Embedding.from_pretrained(body.embed_tokens.weight)
-        self.layers = nn.ModuleList(LeanLayer(layer, model.config) for layer in body.layers)
+        self.layers = nn.ModuleList(NativeLayer(layer, model.config) for layer in body.layers)
         self.norm = Norm(body.norm)
         self.head = _linear(model.lm_head.weight, model.lm_head.bias)
         self._rotary = copy.deepcopy(body.rotary_emb)
@@ -199,7 +199,7 @@ class LeanDecoder(nn.Module):
         return self.head
 
 
-class LeanLayer(nn.Module):
+class NativeLayer(nn.Module):
     """Attention and a gated perceptron, each behind a norm and added to what came in.
 
     A part's `forward` is called itself, as what a module's call does besides takes as long as a small operation.

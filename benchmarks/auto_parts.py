@@ -1,8 +1,8 @@
-"""What the parts of method `auto` are worth, modelled: the same texts replayed, each forward priced by its size.
+"""What the parts of method `auto` are worth, modelled: the same texts decoded again, each forward priced by its size.
 
     GSD_MODELS=<folder> gsd calibrate --pair qwen2.5-coder --draft-quant int4 --dtype bfloat16 --out costs.json
-    GSD_MODELS=<folder> python -m benchmarks.replayed --pair qwen2.5-coder --draft-quant int4 --dtype bfloat16 \
-        --costs costs.json --out benchmarks/results/replayed.json
+    GSD_MODELS=<folder> python -m benchmarks.auto_parts --pair qwen2.5-coder --draft-quant int4 --dtype bfloat16 \
+        --costs costs.json --out benchmarks/results/auto-parts.json
 
 Timings scatter, and in bfloat16 two ways of decoding soon write two texts. Here every variant drafts with the real
 draft and writes the text of plain decoding, token for token, and a forward takes what the curves say of one of its
@@ -31,7 +31,7 @@ from gsd.decode.engine import Engine
 from gsd.decode.runner import Runner
 from gsd.decode.stops import StopRules
 from gsd.drafting.base import Parts
-from gsd.drafting.pace import LiveCurve, Pace
+from gsd.drafting.planner import LiveCurve, Planner
 from gsd.errors import InputError
 from gsd.lab.cost import Costs, Curve
 from gsd.machine.environment import machine
@@ -54,7 +54,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class Modelled:
     """One text, written by one variant. `ms` is modelled."""
 
     ms: float
@@ -93,7 +93,7 @@ class Sized:
         return self._model.forward(tokens, positions, reduce, **options)
 
 
-class ReplayedTarget:
+class RecordedTarget:
     """A `LanguageModel` that says of every position what follows there in a text, whatever it is given.
 
     Behind the text, that its last token follows: the one that ends it, where any does.
@@ -125,43 +125,45 @@ class ReplayedTarget:
         self.length = base + len(slots)
 
 
-class Replayer:
+class Redecoder:
     """Writes texts once more, one after another; what one teaches of acceptance is kept for the next, as in use."""
 
     def __init__(self, runner: Runner, costs: Costs) -> None:
         self._runner = runner
         self._curves = StillCurve(costs.draft), StillCurve(costs.target)
-        self._pace = Pace(*self._curves)
+        self._planner = Planner(*self._curves)
 
-    def replay(self, text: Text, spec: MethodSettings, max_new_tokens: int) -> Replay:
+    def decode(self, text: Text, spec: MethodSettings, max_new_tokens: int) -> Modelled:
         """Write `text` as `spec` drafts it. Raises `AssertionError` where another one comes of it."""
-        target = ReplayedTarget(text.prompt + text.written, self._runner.target)
+        target = RecordedTarget(text.prompt + text.written, self._runner.target)
         draft = Sized(self._runner.draft, len(text.prompt) - 1)
         method = METHODS[spec.method]
-        drafter = method.drafter(spec, Parts(None, draft, target.vocab_size, record=False, memory=self._pace))
+        drafter = method.drafter(spec, Parts(None, draft, target.vocab_size, record=False, memory=self._planner))
         stops = StopRules(max_new_tokens, self._runner.eos)
         engine = Engine(target, drafter, method.rule(spec), SamplingSpec(), detail=False)
-        steps = list(engine.decode(text.prompt, stops))
-        if [token for step in steps for token in step.new_tokens] != text.written:
-            raise AssertionError("the text replayed is another one")
+        rounds = list(engine.decode(text.prompt, stops))
+        if [token for round_ in rounds for token in round_.new_tokens] != text.written:
+            raise AssertionError("the text decoded again is another one")
         drafting, verifying = (curve.table() for curve in self._curves)
-        return Replay(
-            ms=float(sum(drafting[size] for size in draft.sizes) + sum(verifying[len(step.tree)] for step in steps)),
+        return Modelled(
+            ms=float(
+                sum(drafting[size] for size in draft.sizes) + sum(verifying[len(round_.tree)] for round_ in rounds)
+            ),
             tokens=len(text.written),
-            rounds=len(steps),
+            rounds=len(rounds),
             draft_forwards=len(draft.sizes),
-            verified_nodes=sum(len(step.tree) - 1 for step in steps),
+            verified_nodes=sum(len(round_.tree) - 1 for round_ in rounds),
         )
 
 
-def rows(replays: dict[str, list[Replay]], plain_ms: float) -> dict[str, dict[str, Any]]:
+def rows(texts_by_name: dict[str, list[Modelled]], plain_ms: float) -> dict[str, dict[str, Any]]:
     """By variant: its modelled time over that of `auto` as it is, with its interval, and what it did.
 
     `plain_ms`: a token of plain decoding.
     """
     table = {}
-    for name, mine in replays.items():
-        ratios = [one.ms / whole.ms for one, whole in zip(mine, replays[WHOLE])]
+    for name, mine in texts_by_name.items():
+        ratios = [one.ms / whole.ms for one, whole in zip(mine, texts_by_name[WHOLE])]
         tokens, rounds = sum(one.tokens for one in mine), sum(one.rounds for one in mine)
         table[name] = {
             **over_prompts(ratios),
@@ -174,7 +176,7 @@ def rows(replays: dict[str, list[Replay]], plain_ms: float) -> dict[str, dict[st
 
 
 def main() -> None:
-    """Write the texts, replay them, print a table, write the figures."""
+    """Write the texts, decode them again, print a table, write the figures."""
     given = _arguments()
     costs = Costs.load(given.costs)
     prompts = prompts_of(given)
@@ -184,11 +186,11 @@ def main() -> None:
     if unnamed := costs.check_models(models, given.costs):
         raise InputError(f"--costs {given.costs} does not name its {' and '.join(unnamed)}: run gsd calibrate anew")
     texts = [_written(runner, spec, runner.encode(prompt)) for prompt in prompts]
-    replays = {}
+    texts_by_name = {}
     for name, own in DRAFTING.items():
-        replayer = Replayer(runner, costs)
-        replays[name] = [replayer.replay(text, own, given.max_new_tokens) for text in texts]
-    table = rows(replays, costs.plain_ms)
+        redecoder = Redecoder(runner, costs)
+        texts_by_name[name] = [redecoder.decode(text, own, given.max_new_tokens) for text in texts]
+    table = rows(texts_by_name, costs.plain_ms)
     print(_table(table))
     report = {"modelled": True, "rows": table, "prompts": [prompt.id for prompt in prompts],
               "max_new_tokens": given.max_new_tokens, "pair": given.pair, "draft": runner.draft.describe(),
@@ -198,7 +200,7 @@ def main() -> None:
 
 
 def _written(runner: Runner, spec: RunSpec, prompt: list[int]) -> Text:
-    return Text(prompt, [token for step in runner.steps(spec, prompt) for token in step.new_tokens])
+    return Text(prompt, [token for round_ in runner.rounds(spec, prompt) for token in round_.new_tokens])
 
 
 def _table(table: dict[str, dict[str, Any]]) -> str:

@@ -1,8 +1,8 @@
 """One recorded round as a type, made once from its line of `events.jsonl`. Schema: docs/trace.md.
 
-    step = read_run(folder).steps[0]
-    step.graph.texts.raw     [" the", " cat", …]   by node of the token graph
-    step.verdicts            ["root", "accepted", "rejected", …]   by index of the verified tree
+    round_ = read_run(folder).rounds[0]
+    round_.graph.texts.raw     [" the", " cat", …]   by node of the token graph
+    round_.verdicts            ["root", "accepted", "rejected", …]   by index of the verified tree
 
 What follows from its parts is worked out when first asked for, and kept.
 """
@@ -25,10 +25,10 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class RecordedStep:
+class RecordedRound:
     """One round. Where counts alone were recorded, `graph`, `merges`, `decisions` and `tree` are empty."""
 
-    round: int
+    number: int  # from 0
     position: int  # of the root in the text, prompt included
     graph: GraphColumns
     merges: MergeColumns
@@ -49,8 +49,8 @@ class RecordedStep:
     _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # see `once`
 
     @classmethod
-    def of(cls, record: Record) -> RecordedStep:
-        """From a `step` line. Raises `LookupError` or `TypeError` where it is none; values are not checked."""
+    def of(cls, record: Record) -> RecordedRound:
+        """From a `round` line. Raises `LookupError` or `TypeError` where it is none; values are not checked."""
         graph, merges, decisions, tree = (record[name] for name in ("graph", "merges", "decisions", "tree"))
         if graph is merges is decisions is tree is None:
             graph = merges = decisions = tree = defaultdict(list)
@@ -148,15 +148,15 @@ class RecordedStep:
 
 
 def once(
-    make: Callable[Concatenate[RecordedStep, Args], Value],
-) -> Callable[Concatenate[RecordedStep, Args], Value]:
-    """A derived value that another floor declares: `make(step, *args)` is called once a step and arguments."""
+    make: Callable[Concatenate[RecordedRound, Args], Value],
+) -> Callable[Concatenate[RecordedRound, Args], Value]:
+    """A derived value that another floor declares: `make(round_, *args)` is called once a round and arguments."""
 
     @wraps(make)
-    def kept(step: RecordedStep, *args: Args.args, **named: Args.kwargs) -> Value:
+    def kept(round_: RecordedRound, *args: Args.args, **named: Args.kwargs) -> Value:
         key = (make, args, *named.items())
-        if key not in step._made:
-            step._made[key] = make(step, *args, **named)
-        return step._made[key]
+        if key not in round_._made:
+            round_._made[key] = make(round_, *args, **named)
+        return round_._made[key]
 
     return kept

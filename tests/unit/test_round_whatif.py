@@ -10,12 +10,12 @@ import random
 from dataclasses import replace
 
 import pytest
-from fixtures.recorded import _record, run_spec, step_of
+from fixtures.recorded import _record, round_of, run_spec
 from settings import of_method
 
 from analysis.faces import GRAPH, TREE, VERIFIED, face
 from analysis.layout import layout
-from analysis.step_whatif import Changed, StepReplay, Uncovered
+from analysis.round_whatif import Changed, RoundReplay, Uncovered
 from gsd.drafting.graph import TokenGraph
 from gsd.drafting.tree import flatten
 from gsd.errors import InputError
@@ -79,7 +79,7 @@ def run(seed, *, room=40):
         last = children[last, token]
     made = _record(run_spec(drafting=RECORDED), 0, len(PROMPT) - 1, graph, tree, choices)
     rest = text[len(made.new_tokens) :]
-    later = step_of(new_tokens=rest, new_texts=list(map(str, rest)), stop="length")
+    later = round_of(new_tokens=rest, new_texts=list(map(str, rest)), stop="length")
     spec = run_spec(drafting=RECORDED, max_new_tokens=room).model_dump(mode="json")
     model = {"context_length": 512}
     meta = {
@@ -90,7 +90,7 @@ def run(seed, *, room=40):
         "target": model,
         "draft": model,
     }
-    return meta, [made.step, later], text
+    return meta, [made.round, later], text
 
 
 def walked(tree, text):
@@ -109,7 +109,7 @@ def paths(graph):
 
 
 def union_paths(changed, marks):
-    graph = changed.step.graph
+    graph = changed.round.graph
     found = set()
     for node in range(len(graph.tokens)):
         path, at = [], node
@@ -124,8 +124,8 @@ def union_paths(changed, marks):
 def test_what_is_covered_is_what_drafting_anew_does():
     covered = uncovered = 0
     for seed, change in itertools.product(range(24), OTHERS):
-        meta, steps, text = run(seed)
-        replay = StepReplay(meta, steps, 0)
+        meta, rounds, text = run(seed)
+        replay = RoundReplay(meta, rounds, 0)
         spec = replay.start.model_copy(update=change)
         found = replay.under(spec)
         if isinstance(found, Uncovered):
@@ -148,48 +148,48 @@ def test_what_is_covered_is_what_drafting_anew_does():
 def test_what_other_settings_draft_comes_level_by_level_whatever_came_first_in_the_recording():
     """The recording says that its nodes were expanded one at a time, in the order in which they came."""
     for seed, change in itertools.product(range(8), OTHERS):
-        meta, steps, _ = run(seed)
-        graph = steps[0].graph
+        meta, rounds, _ = run(seed)
+        graph = rounds[0].graph
         forwards = [sum(graph.expanded[: node + 1]) * was for node, was in enumerate(graph.expanded)]
-        steps[0] = replace(steps[0], graph=replace(graph, forwards=forwards))
-        replay = StepReplay(meta, steps, 0)
+        rounds[0] = replace(rounds[0], graph=replace(graph, forwards=forwards))
+        replay = RoundReplay(meta, rounds, 0)
         found = replay.under(replay.start.model_copy(update=change))
         if isinstance(found, Changed):
-            union = found.step.graph
+            union = found.round.graph
             came = zip(union.drafted_in, union.depths, found.marks)
             assert all(forward == depth for forward, depth, mark in came if mark != "lost")
 
 
 def test_the_recorded_settings_change_nothing():
     for seed in range(8):
-        meta, steps, _ = run(seed)
-        replay = StepReplay(meta, steps, 0)
+        meta, rounds, _ = run(seed)
+        replay = RoundReplay(meta, rounds, 0)
         found = replay.under(replay.start)
         assert found.before == found.after
         assert set(found.marks) == {""}
-        assert found.step.tree.nodes == steps[0].tree.nodes
-        assert found.step.accepted == steps[0].accepted
+        assert found.round.tree.nodes == rounds[0].tree.nodes
+        assert found.round.accepted == rounds[0].accepted
 
 
 def test_what_changed_can_be_drawn_by_every_face():
     for seed, change in itertools.product(range(8), OTHERS):
-        meta, steps, _ = run(seed)
-        replay = StepReplay(meta, steps, 0)
+        meta, rounds, _ = run(seed)
+        replay = RoundReplay(meta, rounds, 0)
         found = replay.under(replay.start.model_copy(update=change))
         if isinstance(found, Changed):
             for name in (GRAPH, VERIFIED, TREE):
-                one = face(found.step, name, RECORDED.depth)
-                made = layout(found.step, one)
+                one = face(found.round, name, RECORDED.depth)
+                made = layout(found.round, one)
                 assert len(set(made.nodes)) == len(one)
 
 
 def test_what_the_target_said_is_kept_and_the_rest_is_not_known():
-    meta, steps, _ = run(1)
-    replay = StepReplay(meta, steps, 0)
+    meta, rounds, _ = run(1)
+    replay = RoundReplay(meta, rounds, 0)
     found = replay.under(replay.start.model_copy(update={"budget": 64}))
-    said = found.step.tree.target_logp[1:]
+    said = found.round.tree.target_logp[1:]
     assert any(math.isnan(logp) for logp in said)
-    assert sum(not math.isnan(logp) for logp in said) == len(steps[0].tree.nodes) - 1
+    assert sum(not math.isnan(logp) for logp in said) == len(rounds[0].tree.nodes) - 1
 
 
 def cut_off(stop):
@@ -206,7 +206,7 @@ def cut_off(stop):
     made = _record(run_spec(drafting=spec), 0, len(PROMPT) - 1, graph, flatten(graph, 1, 40), [1, 2])
     meta, _, _ = run(0)
     meta = meta | {"spec": run_spec(drafting=spec, max_new_tokens=40).model_dump(mode="json")}
-    return StepReplay(meta, [replace(made.step, stop=stop)], 0), spec
+    return RoundReplay(meta, [replace(made.round, stop=stop)], 0), spec
 
 
 @pytest.mark.parametrize("stop", [None, "cancelled"])
@@ -226,21 +226,21 @@ def test_a_text_that_ended_by_a_rule_goes_on_nowhere(stop):
 
 def test_what_is_wanted_is_named_by_the_text_of_its_path():
     for seed in range(8):
-        meta, steps, _ = run(seed)
-        found = StepReplay(meta, steps, 0).under(RECORDED.model_copy(update={"merge_context": None}))
+        meta, rounds, _ = run(seed)
+        found = RoundReplay(meta, rounds, 0).under(RECORDED.model_copy(update={"merge_context": None}))
         if isinstance(found, Uncovered):
-            graph = steps[0].graph
-            merged = {graph.texts.raw[node] for node in steps[0].merges.nodes}
+            graph = rounds[0].graph
+            merged = {graph.texts.raw[node] for node in rounds[0].merges.nodes}
             assert any(text.endswith(tuple(merged)) for text in found.texts)
             return
     raise AssertionError("no round here wants a node")
 
 
 def test_a_room_that_ends_the_draft_early_ends_it_there_again():
-    meta, steps, _ = run(2)
+    meta, rounds, _ = run(2)
     short = meta | {"spec": run_spec(drafting=RECORDED, max_new_tokens=1).model_dump(mode="json")}
     with pytest.raises(InputError, match="rules other than"):
-        StepReplay(short, steps, 0)  # with room for one token nothing would have been drafted
+        RoundReplay(short, rounds, 0)  # with room for one token nothing would have been drafted
 
 
 AUTO = of_method(method="auto", merge_context=1)
@@ -268,14 +268,14 @@ def auto_run(seed, *, asked=12):
     meta, _, _ = run(seed)
     spec = run_spec(drafting=AUTO, max_new_tokens=40).model_dump(mode="json")
     meta = meta | {"spec": spec, "method": METHODS["auto"].described()}
-    return meta, [replace(made.step, stop="length")], made.new_tokens
+    return meta, [replace(made.round, stop="length")], made.new_tokens
 
 
 def test_of_a_round_of_auto_it_is_told_what_graph_would_have_done_without_what_was_looked_up():
     covered = uncovered = unthought = 0
     for seed, change in itertools.product(range(24), [{}, *OTHERS]):
-        meta, steps, text = auto_run(seed)
-        replay = StepReplay(meta, steps, 0)
+        meta, rounds, text = auto_run(seed)
+        replay = RoundReplay(meta, rounds, 0)
         assert not replay.as_recorded and replay.start.method == "graph"
         spec = replay.start.model_copy(update=change)
         found = replay.under(spec)
@@ -287,27 +287,27 @@ def test_of_a_round_of_auto_it_is_told_what_graph_would_have_done_without_what_w
         assert (found.after.drafted, found.after.merges) == (len(anew) - 1, len(anew.merges))
         assert found.after.accepted == walked(flatten(anew, spec.budget, 40), text)
         assert union_paths(found, {"", "gained"}) == paths(anew)
-        graph = found.step.graph
+        graph = found.round.graph
         unthought += any(graph.sources[i] == "lookup" for i, mark in enumerate(found.marks) if mark == "lost")
     assert covered > 50 and uncovered > 20 and unthought > 20, (covered, uncovered, unthought)
 
 
 def test_the_settings_for_a_round_of_auto_reach_as_far_as_its_draft_did():
-    meta, steps, _ = auto_run(3)
-    replay = StepReplay(meta, steps, 0)
-    depths = [d for d, was in zip(steps[0].graph.depths, steps[0].graph.expanded) if was]
+    meta, rounds, _ = auto_run(3)
+    replay = RoundReplay(meta, rounds, 0)
+    depths = [d for d, was in zip(rounds[0].graph.depths, rounds[0].graph.expanded) if was]
     assert (replay.most.width, replay.most.depth) == (6, max(depths) + 1)
     assert replay.start.width == of_method().width and replay.start.prob_threshold == of_method().prob_threshold
     assert replay.start.depth <= replay.most.depth and replay.start.frontier <= replay.most.frontier
 
 
 def test_a_round_of_auto_that_asked_no_draft_has_nothing_to_grow_again():
-    meta, steps, _ = auto_run(0, asked=0)
+    meta, rounds, _ = auto_run(0, asked=0)
     with pytest.raises(InputError, match="the draft was not asked"):
-        StepReplay(meta, steps, 0)
+        RoundReplay(meta, rounds, 0)
 
 
 def test_counts_alone_cannot_be_asked():
-    meta, steps, _ = run(0)
+    meta, rounds, _ = run(0)
     with pytest.raises(InputError, match="counts alone"):
-        StepReplay(meta, [replace(steps[0], graph=step_of().graph)], 0)
+        RoundReplay(meta, [replace(rounds[0], graph=round_of().graph)], 0)

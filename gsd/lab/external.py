@@ -24,11 +24,11 @@ from gsd.models.loading import draft_device, load_stock
 from gsd.spec import ModelSpec, SamplingSpec
 
 GB = 1e9
-HELD_TWICE = "the peers hold the models once more, beside the engine's: use a smaller pair, or --dtype bfloat16"
+HELD_TWICE = "transformers holds the models once more, beside the engine's: use a smaller pair, or --dtype bfloat16"
 
 
 @dataclass(frozen=True, slots=True)
-class PeerSpec:
+class ExternalSpec:
     """One way of `generate`.
 
     `assistant`  the draft as its files give it, or quantised like ours
@@ -42,32 +42,32 @@ class PeerSpec:
 
 
 # As people use them, and with other lengths, so that each can be shown at its best.
-PEERS: dict[str, PeerSpec] = {
-    "hf-greedy": PeerSpec(),
-    "hf-sample": PeerSpec(),
-    "hf-assisted": PeerSpec("given"),
-    **{f"hf-assisted-{n}": PeerSpec("given", n) for n in (2, 4, 6, 8, 12)},
-    "hf-assisted-q": PeerSpec("quantised"),
-    **{f"hf-assisted-q-{n}": PeerSpec("quantised", n) for n in (2, 4, 6, 8, 12)},
-    "hf-lookup": PeerSpec(lookup=8),
-    **{f"hf-lookup-{n}": PeerSpec(lookup=n) for n in (2, 4, 12, 16, 24)},
+EXTERNAL: dict[str, ExternalSpec] = {
+    "hf-greedy": ExternalSpec(),
+    "hf-sample": ExternalSpec(),
+    "hf-assisted": ExternalSpec("given"),
+    **{f"hf-assisted-{n}": ExternalSpec("given", n) for n in (2, 4, 6, 8, 12)},
+    "hf-assisted-q": ExternalSpec("quantised"),
+    **{f"hf-assisted-q-{n}": ExternalSpec("quantised", n) for n in (2, 4, 6, 8, 12)},
+    "hf-lookup": ExternalSpec(lookup=8),
+    **{f"hf-lookup-{n}": ExternalSpec(lookup=n) for n in (2, 4, 12, 16, 24)},
 }
 
 
-def plain_peer(sampling: SamplingSpec) -> str:
+def plain_external(sampling: SamplingSpec) -> str:
     """The name of transformers' plain decoding under this law."""
     return "hf-sample" if sampling.temperature else "hf-greedy"
 
 
-def check_assistant(peer: str, spec: RunSpec) -> None:
-    """Refuse a peer whose draft the run lacks: it would be another method under its name."""
-    kind = PEERS[peer].assistant
+def check_assistant(name: str, spec: RunSpec) -> None:
+    """Refuse a method whose draft the run lacks: it would be another method under its name."""
+    kind = EXTERNAL[name].assistant
     if kind is None:
         return
     if spec.draft is None:
-        raise InputError(f"method {peer!r} needs a draft model: name one with --draft")
+        raise InputError(f"method {name!r} needs a draft model: name one with --draft")
     if kind == "quantised" and spec.draft.quantization == "none":
-        raise InputError(f"method {peer!r} quantises its draft like ours, and ours is whole: give --draft-quant")
+        raise InputError(f"method {name!r} quantises its draft like ours, and ours is whole: give --draft-quant")
 
 
 class StockModels:
@@ -86,10 +86,10 @@ class StockModels:
         """The target, in memory a second time."""
         return self._load(self._spec.target, self._spec.device, self._runner.target.parameters)
 
-    def assistant(self, peer: str) -> PreTrainedModel | None:
-        """The draft that a peer uses, if any. Raises `InputError` where the run has none such."""
-        check_assistant(peer, self._spec)
-        kind = PEERS[peer].assistant
+    def assistant(self, name: str) -> PreTrainedModel | None:
+        """The draft that a method uses, if any. Raises `InputError` where the run has none such."""
+        check_assistant(name, self._spec)
+        kind = EXTERNAL[name].assistant
         if kind is None:
             return None
         return self._given if kind == "given" else self._quantised
@@ -118,11 +118,11 @@ class StockModels:
         return model
 
 
-class Peer:
+class External:
     """One way of transformers' `generate`. Raises `InputError` where it needs a draft that the run lacks."""
 
     def __init__(self, stock: StockModels, name: str, spec: RunSpec, eos: frozenset[int]) -> None:
-        self._length = PEERS[name].length
+        self._length = EXTERNAL[name].length
         self.assistant = stock.assistant(name)
         self.target: Any = stock.target  # its type does not say that it can `generate`
         self._seed = spec.sampling.seed
@@ -132,7 +132,7 @@ class Peer:
             repetition_penalty=1.0,
             eos_token_id=ends,
             pad_token_id=ends[0] if ends else 0,
-            prompt_lookup_num_tokens=PEERS[name].lookup,
+            prompt_lookup_num_tokens=EXTERNAL[name].lookup,
             **_law(spec.sampling),
         )
 

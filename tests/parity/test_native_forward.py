@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
 
 from gsd.models.hf import HFModel
-from gsd.models.lean import Norm, has_lean_forward
+from gsd.models.native import Norm, has_native_forward
 from gsd.models.pack import PackedLinear, pack
 from gsd.models.quantize import Int4Linear, Int8Linear, quantize
 from gsd.spec import ModelSpec
@@ -49,8 +49,8 @@ def model_of(config) -> nn.Module:
     return model
 
 
-def served(model, *, lean: bool = True) -> HFModel:
-    return HFModel(model, ModelSpec(source="random"), lean=lean)
+def served(model, *, native: bool = True) -> HFModel:
+    return HFModel(model, ModelSpec(source="random"), native=native)
 
 
 def answers(model: HFModel) -> list[torch.Tensor]:
@@ -68,8 +68,8 @@ def answers(model: HFModel) -> list[torch.Tensor]:
 def test_logits_are_those_of_transformers_own_forward(name):
     """In float32 to its rounding: logits here are of size 10, and the largest relative difference seen is 1e-6."""
     model = model_of(MODELS[name])
-    theirs, ours = answers(served(model, lean=False)), answers(served(model))
-    assert served(model).describe()["forward"] == "lean"
+    theirs, ours = answers(served(model, native=False)), answers(served(model))
+    assert served(model).describe()["forward"] == "native"
     for own, other in zip(ours, theirs, strict=True):
         assert own.shape == other.shape
         assert (own - other).abs().max() <= 1e-5 * other.abs().max()
@@ -92,7 +92,7 @@ def test_logits_are_the_same_however_attention_lays_out_what_it_returns(monkeypa
 @pytest.mark.parametrize("name", ["llama with biases", "qwen2, yarn, tied head", "qwen3"])
 def test_packed_logits_are_the_same(name):
     model = model_of(MODELS[name])
-    theirs = answers(served(model, lean=False))
+    theirs = answers(served(model, native=False))
     ours = served(model)
     ours.convert(pack)
     assert {type(layer) for layer in (ours.decoder.head, ours.decoder.layers[0].qkv)} == {PackedLinear}
@@ -104,7 +104,7 @@ def test_packed_logits_are_the_same(name):
 def test_fused_layers_are_quantised_as_their_parts_are(bits, made):
     """Scales belong to an output or to a part of one, so a fused layer's products are its parts', to the bit."""
     config = LlamaConfig(**SIZES | {"hidden_size": 64})
-    ours, stock = (served(model_of(config).to(torch.bfloat16), lean=lean) for lean in (True, False))
+    ours, stock = (served(model_of(config).to(torch.bfloat16), native=native) for native in (True, False))
     for one in (ours, stock):
         one.convert(lambda module: quantize(module, bits))
     x = torch.randn(5, 64, dtype=torch.bfloat16)
@@ -153,7 +153,7 @@ def test_a_replaced_weight_is_let_go():
 def test_tables_grow_with_what_is_asked_for():
     """The rotary tables reach as far as the cache; a longer text needs longer ones."""
     model = model_of(MODELS["llama"])
-    ours, theirs = served(model), served(model, lean=False)
+    ours, theirs = served(model), served(model, native=False)
     for one in (ours, theirs):
         one.reset(4)
         one.reset(40)
@@ -194,17 +194,17 @@ def mixed_dtypes(model):
 @pytest.mark.parametrize("change", [other_activation, dynamic_rope, window, adapter, further_norm, mixed_dtypes])
 def test_what_is_not_known_goes_through_transformers_own_forward(change):
     model = model_of(MODELS["qwen2"])
-    assert has_lean_forward(model)
+    assert has_native_forward(model)
     change(model)
-    assert not has_lean_forward(model)
+    assert not has_native_forward(model)
 
 
 def test_a_kind_that_only_looks_alike_is_not_taken():
     class Scaled(type(model_of(MODELS["llama"]))):
         """Has the parts of a Llama, and computes something else."""
 
-    assert not has_lean_forward(Scaled(MODELS["llama"]))
+    assert not has_native_forward(Scaled(MODELS["llama"]))
 
 
 def test_transformers_own_forward_can_be_asked_for():
-    assert served(model_of(MODELS["llama"]), lean=False).describe()["forward"] == "transformers"
+    assert served(model_of(MODELS["llama"]), native=False).describe()["forward"] == "transformers"

@@ -154,7 +154,7 @@ class Round:
     found: bool  # whether most of the tokens were looked up alone
 
 
-class Pace:
+class Planner:
     """The two costs, the rate, and how often what the draft says comes true; kept from run to run of a pair.
 
     Costs are learned from the forwards made, unless curves are given that say otherwise.

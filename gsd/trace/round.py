@@ -29,10 +29,10 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Round:
     """Everything that one round did."""
 
-    round: int
+    number: int  # from 0
     position: int  # of the root
     graph: TokenGraph
     tree: FlatTree

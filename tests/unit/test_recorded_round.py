@@ -6,13 +6,13 @@ from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
 from pathlib import Path
 
 import pytest
-from fixtures.recorded import record_run, rounds, run_spec, step_of
+from fixtures.recorded import record_run, round_of, rounds, run_spec
 from settings import of_method
 
 from analysis.faces import GRAPH, TREE, VERIFIED, face, shared_by_merges
 from gsd.errors import TraceError
 from gsd.trace.read import list_runs, read_run
-from gsd.trace.recorded_step import AFTER_END, RecordedStep, once
+from gsd.trace.recorded_round import AFTER_END, RecordedRound, once
 from gsd.trace.texts import LONGEST, Texts
 
 TESTS = Path(__file__).parents[1]
@@ -35,19 +35,21 @@ def written(value):
     if not is_dataclass(value):
         return value
     names = [one.name for one in fields(value) if one.compare]
-    own = isinstance(value, RecordedStep)  # whose names are the schema's
+    own = isinstance(value, RecordedRound)  # whose names are the schema's
     return {name if own else SINGULAR.get(name, name): written(getattr(value, name)) for name in names}
 
 
-def as_a_line(step):
-    none = {} if step.detailed else dict.fromkeys(("graph", "merges", "decisions", "tree"))
-    return {"type": "step"} | written(step) | none
+def as_a_line(round_):
+    none = {} if round_.detailed else dict.fromkeys(("graph", "merges", "decisions", "tree"))
+    return {"type": "round"} | written(round_) | none
 
 
 @pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)
 def test_a_recorded_run_comes_back_as_it_was_written(folder):
-    lines = [event for event in events(folder) if event["type"] == "step"]
-    assert lines and [as_a_line(step) for step in read_run(folder).steps] == [with_forwards(line) for line in lines]
+    lines = [event for event in events(folder) if event["type"] == "round"]
+    assert lines and [as_a_line(round_) for round_ in read_run(folder).rounds] == [
+        with_forwards(line) for line in lines
+    ]
 
 
 def with_forwards(line):
@@ -64,66 +66,66 @@ def with_forwards(line):
 ])  # fmt: skip
 def test_what_is_written_now_comes_back_as_it_was_written(tmp_path, changes):
     folder = record_run(tmp_path, **changes)
-    assert [as_a_line(step) for step in read_run(folder).steps] == events(folder)[:-1]
+    assert [as_a_line(round_) for round_ in read_run(folder).rounds] == events(folder)[:-1]
 
 
-def test_a_step_is_frozen_and_two_of_one_line_are_equal():
+def test_a_round_is_frozen_and_two_of_one_line_are_equal():
     [made] = itertools.islice(rounds(run_spec()), 1)
-    assert made.step == made.step
-    assert made.step.verdicts and made.step == made.step  # whatever was worked out meanwhile
+    assert made.round == made.round
+    assert made.round.verdicts and made.round == made.round  # whatever was worked out meanwhile
     with pytest.raises(FrozenInstanceError):
-        made.step.round = 7
+        made.round.number = 7
     with pytest.raises(FrozenInstanceError):
-        made.step.graph.tokens = []
+        made.round.graph.tokens = []
 
 
-def test_what_follows_is_made_once_for_a_step_and_anew_for_a_changed_one():
+def test_what_follows_is_made_once_for_a_round_and_anew_for_a_changed_one():
     [made] = itertools.islice(rounds(run_spec()), 1)
-    step = made.step
+    round_ = made.round
     for name in (GRAPH, VERIFIED, TREE):
-        assert face(step, name, 6) is face(step, name, 6)
-    assert face(step, GRAPH, 6) is face(step)  # a depth is the tree's alone
-    assert face(step, TREE, 2) is not face(step, TREE, 6)
-    assert step.verdicts is step.verdicts and step.graph.texts.html is step.graph.texts.html
-    cut = replace(step, accepted=[], new_tokens=step.new_tokens[:1])
+        assert face(round_, name, 6) is face(round_, name, 6)
+    assert face(round_, GRAPH, 6) is face(round_)  # a depth is the tree's alone
+    assert face(round_, TREE, 2) is not face(round_, TREE, 6)
+    assert round_.verdicts is round_.verdicts and round_.graph.texts.html is round_.graph.texts.html
+    cut = replace(round_, accepted=[], new_tokens=round_.new_tokens[:1])
     assert face(cut).spine == [0] and cut.reached == {0} and "accepted" not in cut.verdicts
-    assert shared_by_merges(cut, 6) == shared_by_merges(step, 6)
+    assert shared_by_merges(cut, 6) == shared_by_merges(round_, 6)
 
 
 def test_once_tells_arguments_apart():
     calls = []
 
     @once
-    def doubled(step, number, *, more=0):
+    def doubled(round_, number, *, more=0):
         calls.append(number)
         return 2 * number + more
 
-    step = step_of()
-    assert [doubled(step, 1), doubled(step, 2), doubled(step, 1), doubled(step, 1, more=1)] == [2, 4, 2, 3]
+    round_ = round_of()
+    assert [doubled(round_, 1), doubled(round_, 2), doubled(round_, 1), doubled(round_, 1, more=1)] == [2, 4, 2, 3]
     assert calls == [1, 2, 1]
-    assert doubled(step_of(), 1) == 2 and calls == [1, 2, 1, 1]
+    assert doubled(round_of(), 1) == 2 and calls == [1, 2, 1, 1]
 
 
 def test_the_ends_of_a_tree():
     """root ─ A ─ B, A ─ C: leaves B and C."""
-    tree = step_of(tree={"parent": [-1, 0, 1, 1], "node": [0, 1, 2, 3]}).tree
+    tree = round_of(tree={"parent": [-1, 0, 1, 1], "node": [0, 1, 2, 3]}).tree
     assert (tree.leaves, tree.hypotheses) == ([2, 3], [[1, 2], [1, 3]])
     assert tree.edge(3) == (1, 3)
-    alone = step_of(tree={"parent": [-1]}).tree
+    alone = round_of(tree={"parent": [-1]}).tree
     assert (alone.leaves, alone.hypotheses) == ([], [])
 
 
 def test_behind_the_end_of_the_text_nothing_was_accepted_or_rejected():
-    step = step_of(tree={"parent": [-1, 0, 1, 0]}, accepted=[1], new_tokens=[5], bonus=False)
-    assert step.verdicts == ["root", "accepted", AFTER_END, "rejected"]
-    assert step.last == 1 and not step.rejected
+    round_ = round_of(tree={"parent": [-1, 0, 1, 0]}, accepted=[1], new_tokens=[5], bonus=False)
+    assert round_.verdicts == ["root", "accepted", AFTER_END, "rejected"]
+    assert round_.last == 1 and not round_.rejected
 
 
 def test_the_drafts_word_about_a_node_that_was_looked_up_is_a_decision():
     """A and B were looked up; the draft thought of A, too, and not of B. C is its own."""
     graph = {"source": ["root", "lookup", "lookup", "draft"], "logq": [0.0, -0.1, -0.2, -0.3]}
-    step = step_of(graph=graph, decisions={"node": [1, 3], "rule": ["source", ""], "logq": [-2.0, -0.3]})
-    assert step.draft_logq == [0.0, -2.0, None, -0.3]
+    round_ = round_of(graph=graph, decisions={"node": [1, 3], "rule": ["source", ""], "logq": [-2.0, -0.3]})
+    assert round_.draft_logq == [0.0, -2.0, None, -0.3]
 
 
 def test_texts_are_raw_visible_and_html():
