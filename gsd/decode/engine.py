@@ -14,13 +14,13 @@ import torch
 
 from gsd.decode.stops import StopRules
 from gsd.drafting.base import Drafter
+from gsd.drafting.choices import Choices
 from gsd.drafting.tree import FlatTree
 from gsd.errors import PromptError
 from gsd.models.base import Counter, LanguageModel, catch_up
 from gsd.spec import SamplingSpec
 from gsd.trace.round import Round, Times
-from gsd.verifying.base import Rule, Verdict
-from gsd.verifying.sampling import Choices
+from gsd.verifying.base import Rule
 
 
 class Engine:
@@ -64,10 +64,12 @@ class Engine:
         choices, base = self._forward(tree, committed)
         verdict = self._rule.verdict(tree, choices)
         clock.mark("verify")
-        new_tokens, stop = stops.cut(_emitted(tree, verdict), len(committed))
-        accepted = verdict.accepted[: len(new_tokens)]
+        path, bonus = verdict.shared()
+        emitted = [tree.tokens[i] for i in path]
+        new_tokens, stop = stops.cut(emitted if bonus is None else [*emitted, bonus], len(committed))
+        accepted = path[: len(new_tokens)]
         target.keep(base, [i - 1 for i in accepted])
-        drafter.observe(tree, accepted, new_tokens)
+        drafter.observe(tree, choices, accepted, new_tokens)
         clock.mark("commit")
         return Round(
             number=number,
@@ -103,7 +105,8 @@ class Engine:
         after = [root + 1 + depth for depth in tree.depths]  # positions of the tokens to pick
 
         def reduce(logits: torch.Tensor) -> Choices:
-            return self._rule.reduce(logits, self._sampling, after, tree, detail=self._detail)
+            top = self._drafter.top
+            return self._rule.reduce(logits, self._sampling, after, tree, detail=self._detail, top=top)
 
         tokens = pending + tree.tokens[1:]
         mask = _verification_mask(tree, chain) if nodes > 1 else None
@@ -118,11 +121,6 @@ def _verification_mask(tree: FlatTree, chain: int) -> np.ndarray:
     mask = np.tri(chain - 1 + len(tree), dtype=bool)
     mask[chain - 1 :, chain - 1 :] = inside
     return mask
-
-
-def _emitted(tree: FlatTree, verdict: Verdict) -> list[int]:
-    bonus = [] if verdict.bonus is None else [verdict.bonus]
-    return [*(tree.tokens[i] for i in verdict.accepted), *bonus]
 
 
 class _Clock:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 
 from gsd.drafting.base import Parts
+from gsd.drafting.choices import Choices
 from gsd.drafting.graph import ROOT, TokenGraph, tree_path
 from gsd.drafting.lookup import LONGEST_MATCH, Lookup
 from gsd.drafting.model_fed import ModelFed
@@ -77,9 +78,9 @@ class AutoDrafter(ModelFed):
         tree = flatten(graph, min(self.settings.budget, LARGEST - 1), max_depth, edges=self._edges.__getitem__)
         return tree.first(self._planner.worth_verifying(tree.logq[1:]))
 
-    def observe(self, tree: FlatTree, accepted: list[int], new_tokens: list[int]) -> None:
+    def observe(self, tree: FlatTree, choices: Choices, accepted: list[int], new_tokens: list[int]) -> None:
         """Keep the cache true, and learn from what the target picked behind every node that it reached."""
-        super().observe(tree, accepted, new_tokens)
+        super().observe(tree, choices, accepted, new_tokens)
         for node, picked in zip((ROOT, *(tree.nodes[i] for i in accepted)), new_tokens):
             self._learn(node, picked)
         if "history" in self._sources:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from gsd.drafting.choices import Choices
 from gsd.drafting.graph import TokenGraph
 from gsd.drafting.tree import FlatTree
 from gsd.models.base import Counter, LanguageModel
@@ -37,6 +38,7 @@ class Drafter(Protocol):
 
     counter: Counter
     slots: int  # nodes that one round may have verified, for which the target holds room
+    top: int  # of the target's likeliest tokens, how many it wants to see of each verified node
 
     def start(self, capacity: int) -> None:
         """Begin a new text of at most `capacity` tokens."""
@@ -47,8 +49,8 @@ class Drafter(Protocol):
     def flatten(self, graph: TokenGraph, max_depth: int) -> FlatTree:
         """The part of the draft to verify, unrolled, at most `max_depth` levels deep and `slots` nodes large."""
 
-    def observe(self, tree: FlatTree, accepted: list[int], new_tokens: list[int]) -> None:
-        """Learn which flat nodes of `tree` were accepted, and the tokens that were committed.
+    def observe(self, tree: FlatTree, choices: Choices, accepted: list[int], new_tokens: list[int]) -> None:
+        """Learn what the target chose at each node of `tree`, which were accepted, and what was committed.
 
         The target has kept them by now, so what it computed of them is there to be read, see `gsd.models.port`.
         """

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from gsd.drafting.base import Parts
+from gsd.drafting.choices import Choices
 from gsd.drafting.graph import ROOT, TokenGraph
 from gsd.drafting.growth import Growth
 from gsd.drafting.settings import LevelSettings
@@ -36,6 +37,8 @@ class ModelFed:
     round's first forward recomputes it together with the new root.
     """
 
+    top = 0
+
     def __init__(self, parts: Parts, settings: LevelSettings) -> None:
         model = parts.draft
         self.counter = model.counter
@@ -51,7 +54,7 @@ class ModelFed:
         """Begin a new text of at most `capacity` tokens."""
         self._model.reset(capacity + self.settings.depth * self.settings.frontier)
 
-    def observe(self, tree: FlatTree, accepted: list[int], new_tokens: list[int]) -> None:
+    def observe(self, tree: FlatTree, choices: Choices, accepted: list[int], new_tokens: list[int]) -> None:
         """Keep the cache entries of the accepted path up to its first merge edge or unexpanded node."""
         slots = []
         for i in accepted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gsd.drafting.choices import Choices
 from gsd.drafting.graph import TokenGraph
 from gsd.drafting.tree import FlatTree, flatten
 from gsd.models.base import Counter
@@ -11,6 +12,7 @@ class NullDrafter:
     """Proposes nothing."""
 
     slots = 0
+    top = 0
 
     def __init__(self) -> None:
         self.counter = Counter()
@@ -26,5 +28,5 @@ class NullDrafter:
         """The root alone."""
         return flatten(graph, 0, 0)
 
-    def observe(self, tree: FlatTree, accepted: list[int], new_tokens: list[int]) -> None:
+    def observe(self, tree: FlatTree, choices: Choices, accepted: list[int], new_tokens: list[int]) -> None:
         """Nothing to learn."""

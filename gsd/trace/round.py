@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gsd.drafting.choices import Choices
 from gsd.drafting.graph import TokenGraph
 from gsd.drafting.tree import FlatTree
-from gsd.verifying.sampling import Choices
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Protocol
 
 import torch
 
+from gsd.drafting.choices import Choices
 from gsd.drafting.tree import FlatTree
 from gsd.spec import Keeps, SamplingSpec
-from gsd.verifying.sampling import Choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +27,15 @@ class Verdict:
 
     tails: tuple[Tail, ...]
 
-    @property
-    def accepted(self) -> list[int]:
-        """Flat indices of the path that all tails share."""
-        shared: list[int] = []
-        for nodes in zip(*(tail.path for tail in self.tails)):
-            if len(set(nodes)) > 1:
-                break
-            shared.append(nodes[0])
-        return shared
-
-    @property
-    def bonus(self) -> int | None:
-        """The target's token behind that path; None where the tails part there."""
-        length = len(self.accepted)
+    def shared(self) -> tuple[list[int], int | None]:
+        """The path that all tails share, flat indices, and the target's token behind it; None where they part there."""
+        first, *others = self.tails
+        length = len(first.path)
+        for tail in others:
+            same = (a == b for a, b in zip(first.path[:length], tail.path))
+            length = sum(takewhile(bool, same))
         tokens = {tail.token if len(tail.path) == length else None for tail in self.tails}
-        return tokens.pop() if len(tokens) == 1 else None
+        return first.path[:length], tokens.pop() if len(tokens) == 1 else None
 
 
 class Rule(Protocol):
@@ -50,11 +44,19 @@ class Rule(Protocol):
     keeps: Keeps
 
     def reduce(
-        self, logits: torch.Tensor, sampling: SamplingSpec, positions: list[int], tree: FlatTree, *, detail: bool
+        self,
+        logits: torch.Tensor,
+        sampling: SamplingSpec,
+        positions: list[int],
+        tree: FlatTree,
+        *,
+        detail: bool,
+        top: int = 0,
     ) -> Choices:
         """One outcome token for each node of `tree`, in one transfer: logits [N, V]; `positions` [N] of the outcomes.
 
-        With `detail` the probabilities that the trace records as well.
+        With `detail` the probabilities that the trace records as well. `top`: so many of the target's likeliest tokens
+        at each node, for a drafter that asks for them.
         """
 
     def verdict(self, tree: FlatTree, choices: Choices) -> Verdict:

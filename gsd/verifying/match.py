@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from gsd.drafting.choices import Choices
 from gsd.drafting.tree import FlatTree
 from gsd.spec import Keeps, SamplingSpec
 from gsd.verifying.base import Tail, Verdict
-from gsd.verifying.sampling import Choices, choose, pick
+from gsd.verifying.sampling import choose, pick
 
 
 class Match:
@@ -20,12 +21,19 @@ class Match:
     keeps = Keeps.TEXT
 
     def reduce(
-        self, logits: torch.Tensor, sampling: SamplingSpec, positions: list[int], tree: FlatTree, *, detail: bool
+        self,
+        logits: torch.Tensor,
+        sampling: SamplingSpec,
+        positions: list[int],
+        tree: FlatTree,
+        *,
+        detail: bool,
+        top: int = 0,
     ) -> Choices:
         """The target's picks, see `gsd.verifying.sampling`."""
         if detail:
-            return choose(logits, sampling, positions, tree.tokens, tree.parents)
-        return pick(logits, sampling, positions)
+            return choose(logits, sampling, positions, tree.tokens, tree.parents, top)
+        return pick(logits, sampling, positions, top)
 
     def verdict(self, tree: FlatTree, choices: Choices) -> Verdict:
         """The walk along the picks."""

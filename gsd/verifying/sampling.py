@@ -9,11 +9,11 @@ where a forward rounds elsewhere.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 
+from gsd.drafting.choices import Choices
 from gsd.models.base import require_finite
 from gsd.spec import SamplingSpec
 from gsd.verifying.noise import BLOCK, Noise, noise_at
@@ -21,19 +21,6 @@ from gsd.verifying.noise import BLOCK, Noise, noise_at
 NUCLEUS_GUESS = 1024  # most probable tokens that nearly always hold the nucleus
 BOUNDS = 8  # blocks of tokens that are tried first
 SLACK = 1e-9  # of a bound on scores in float64: far more than they round
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What the target picked after each flat node, and how probable things were to it.
-
-    `tokens` [N]. With detail, else None: `logp` [N], log p of the pick; `node_logp` [N], log p of
-    the flat node's own token at its parent (0 for the root, which is committed).
-    """
-
-    tokens: list[int]
-    logp: list[float] | None = None
-    node_logp: list[float] | None = None
 
 
 def law(logits: torch.Tensor, spec: SamplingSpec) -> torch.Tensor:
@@ -59,22 +46,27 @@ def filtered(logits: torch.Tensor, spec: SamplingSpec) -> torch.Tensor:
     return logits
 
 
-def pick(logits: torch.Tensor, spec: SamplingSpec, positions: list[int]) -> Choices:
-    """The target's token for each row of [N, V]; `positions` [N] are those of the tokens to pick.
+def pick(logits: torch.Tensor, spec: SamplingSpec, positions: list[int], top: int = 0) -> Choices:
+    """The target's token for each row of [N, V], and its `top` likeliest; `positions` [N] of the tokens to pick.
 
     Raises `FloatingPointError` where a row is not finite: NaN goes before every number in argmax.
     """
     picked = _picked(logits, spec, positions)
     score = logits.gather(-1, picked[:, None])[:, 0]
-    host = torch.stack([picked.double(), score.double()]).tolist()  # the one transfer
-    require_finite(host[1])
-    return Choices([int(token) for token in host[0]])
+    host = torch.cat([torch.stack([picked.double(), score.double()]), *_likeliest(logits, top)]).tolist()
+    require_finite(host[1])  # that was the one transfer
+    return Choices(_whole(host[0]), top=_by_node(host[2:]))
 
 
 def choose(
-    logits: torch.Tensor, spec: SamplingSpec, positions: list[int], tokens: list[int], parents: list[int]
+    logits: torch.Tensor,
+    spec: SamplingSpec,
+    positions: list[int],
+    tokens: list[int],
+    parents: list[int],
+    top: int = 0,
 ) -> Choices:
-    """The target's picks with their probabilities and those of the drafted tokens, for the trace.
+    """The target's picks with their probabilities and those of the drafted tokens, for the trace; see `pick`.
 
     Raises `FloatingPointError` where a row is not finite.
     """
@@ -84,9 +76,24 @@ def choose(
     drafted = torch.tensor(tokens, device=logits.device)
     node_logp = logp[rows, drafted]
     picked_logp = logp.gather(-1, picked[:, None])[:, 0]
-    host = torch.stack([picked.double(), picked_logp.double(), node_logp.double()]).tolist()  # the one transfer
+    rows_to_host = torch.stack([picked.double(), picked_logp.double(), node_logp.double()])
+    host = torch.cat([rows_to_host, *_likeliest(logits, top)]).tolist()  # the one transfer
     require_finite(host[1])
-    return Choices([int(token) for token in host[0]], host[1], [0.0, *host[2][1:]])
+    return Choices(_whole(host[0]), host[1], [0.0, *host[2][1:]], _by_node(host[3:]))
+
+
+def _likeliest(logits: torch.Tensor, top: int) -> list[torch.Tensor]:
+    """The `top` likeliest tokens of each row, [N, V] -> [K, N]; nothing where none is asked for."""
+    return [logits.topk(min(top, logits.shape[-1])).indices.T.double()] if top else []
+
+
+def _whole(numbers: list[float]) -> list[int]:
+    return [int(number) for number in numbers]
+
+
+def _by_node(likeliest: list[list[float]]) -> list[list[int]]:
+    """[K][N] -> [N][K]."""
+    return [_whole(list(node)) for node in zip(*likeliest)]
 
 
 def _picked(logits: torch.Tensor, spec: SamplingSpec, positions: list[int]) -> torch.Tensor:

@@ -8,6 +8,7 @@ from settings import of_method
 
 from gsd.decode.engine import Engine
 from gsd.decode.stops import StopRules
+from gsd.drafting.choices import Choices
 from gsd.drafting.graph import ROOT
 from gsd.methods import METHODS
 from gsd.spec import SamplingSpec
@@ -66,7 +67,7 @@ def test_a_rejected_draft_leaves_nothing_behind(models, method, drafter):
 
     A drafter that learns may draft others; whatever both draft, some hypothesis, has the same q.
     """
-    drafter.observe(drafter.flatten(drafter.draft(PROMPT, 4), 4), [], [7])
+    drafter.observe(drafter.flatten(drafter.draft(PROMPT, 4), 4), Choices([7]), [], [7])
     own = of_method(method, **OF_ALL)
     fresh = make_drafter(adapted(models[1].model), own, vocab_size=VOCABULARY, record=True, planner=StillPlanner())
     fresh.start(200)

@@ -13,6 +13,7 @@ from gsd.config import RunSpec
 from gsd.decode.engine import Engine
 from gsd.decode.stops import StopRules
 from gsd.drafting.auto import CATCHING_UP
+from gsd.drafting.choices import Choices
 from gsd.drafting.graph import ROOT, tree_path
 from gsd.drafting.planner import SHORTEST_PAUSE, Planner
 from gsd.methods import METHODS
@@ -23,6 +24,7 @@ from gsd.verifying.match import Match
 from tests.models import StillPlanner
 
 VOCABULARY = 6
+NOTHING = Choices([])  # the drafter reads none of it
 TEXT = [0, 1, 2, 3, 4, 0, 1, 2]  # `1 2` was followed by `3 4`
 
 
@@ -72,7 +74,7 @@ def test_only_what_the_draft_proposed_makes_a_try_of_it_a_success(monkeypatch):
         graph = made.draft(TEXT, 4)
         tree = made.flatten(graph, 4)
         at = next(i for i in range(1, len(tree)) if tree.parents[i] == 0 and graph.sources[tree.nodes[i]] == source)
-        made.observe(tree, [at], [tree.tokens[at], 5])
+        made.observe(tree, NOTHING, [at], [tree.tokens[at], 5])
     assert tried == [False, True]
 
 
@@ -88,7 +90,7 @@ def test_a_round_that_runs_a_long_text_along_says_nothing_of_the_rate(monkeypatc
         if asked:
             monkeypatch.setattr(made._planner, "worth_expanding", expand)
         graph = made.draft(text, 4)
-        made.observe(made.flatten(graph, 4), [], [text[0]])
+        made.observe(made.flatten(graph, 4), NOTHING, [], [text[0]])
         text.append(text[0])
     assert len(told) == 2  # neither the text's first round nor the draft's first
 
@@ -143,7 +145,7 @@ def test_what_follows_in_a_rejected_hypothesis_is_a_hypothesis_again_where_its_b
     tree = made.flatten(made.draft(TEXT, 4), 4)
     last = max(range(len(tree)), key=tree.depths.__getitem__)
     first, *others = [tree.tokens[i] for i in tree_path(tree.parents, last)]
-    made.observe(tree, [], [(first + 1) % VOCABULARY])
+    made.observe(tree, NOTHING, [], [(first + 1) % VOCABULARY])
     recurring = [*TEXT, (first + 1) % VOCABULARY, TEXT[-1], first]
     for expected in (others if history else [], []):
         graph = made.draft(recurring, 4)
@@ -187,5 +189,5 @@ def test_a_round_most_of_which_was_looked_up_alone_is_told_apart(monkeypatch, as
         tree = made.flatten(graph, 3)
         found = [i for i in range(1, len(tree)) if graph.sources[tree.nodes[i]] == "lookup"]
         accepted = found[:accepts]
-        made.observe(tree, accepted, [*(tree.tokens[i] for i in accepted), 5])
+        made.observe(tree, NOTHING, accepted, [*(tree.tokens[i] for i in accepted), 5])
     assert told == [apart]

@@ -1,4 +1,4 @@
-"""Replayed texts: whatever is drafted, the text is written as it was, and every forward is priced by its size."""
+"""Texts decoded again: whatever is drafted, the text is written as it was, and every forward is priced by its size."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from settings import of_method
 
 from benchmarks.ablation import WHOLE
-from benchmarks.replayed import DRAFTING, Replay, Replayer, Sized, StillCurve, Text, rows
+from benchmarks.auto_parts import DRAFTING, Modelled, Redecoder, Sized, StillCurve, Text, rows
 from gsd.lab.cost import Costs, Curve, Overhead
 from tests.models import adapted, decode, half_agreeing, target_of, tokens_of
 
@@ -34,16 +34,16 @@ def text(runner):
 
 @pytest.mark.parametrize("name", DRAFTING)
 def test_every_variant_writes_the_text_and_takes_the_same_time_again(runner, text, name):
-    first, again = (Replayer(runner, COSTS).replay(text, DRAFTING[name], NEW) for _ in range(2))
+    first, again = (Redecoder(runner, COSTS).decode(text, DRAFTING[name], NEW) for _ in range(2))
     assert first == again and first.tokens == NEW and 1 <= first.rounds <= NEW
 
 
 def test_a_forward_takes_what_one_of_its_size_does_and_the_prompt_s_are_left_out(runner, text):
     """A chain of two: the first forward runs the prompt and the root, the second a node; three are verified."""
-    one = Replayer(runner, COSTS).replay(text, of_method(method="chain", depth=2, prob_threshold=0.0), NEW)
+    one = Redecoder(runner, COSTS).decode(text, of_method(method="chain", depth=2, prob_threshold=0.0), NEW)
     tokens = one.ms - one.draft_forwards - 9.0 * one.rounds
     assert tokens == pytest.approx(one.verified_nodes + one.rounds + one.draft_forwards + caught_up(runner, text))
-    plain = Replayer(runner, COSTS).replay(text, of_method(method="ar"), NEW)
+    plain = Redecoder(runner, COSTS).decode(text, of_method(method="ar"), NEW)
     assert (plain.rounds, plain.draft_forwards, plain.verified_nodes, plain.ms) == (NEW, 0, 0, 10.0 * NEW)
 
 
@@ -65,12 +65,12 @@ def test_of_a_prompt_in_several_forwards_only_its_last_token_counts(runner):
 def test_a_text_may_end_before_the_most_tokens_do(runner, text):
     ended = Text(text.prompt, [*text.written[:9], 39])
     runner = SimpleNamespace(**{**vars(runner), "eos": frozenset({39})})
-    assert Replayer(runner, COSTS).replay(ended, of_method(method="auto"), NEW).tokens == 10
+    assert Redecoder(runner, COSTS).decode(ended, of_method(method="auto"), NEW).tokens == 10
 
 
-def test_another_text_is_no_replay(runner, text):
+def test_another_text_is_refused(runner, text):
     with pytest.raises(AssertionError, match="another"):
-        Replayer(runner, COSTS).replay(text, of_method(), NEW - 1)
+        Redecoder(runner, COSTS).decode(text, of_method(), NEW - 1)
 
 
 def test_no_timing_moves_a_still_curve_and_a_larger_forward_is_never_cheaper():
@@ -82,13 +82,13 @@ def test_no_timing_moves_a_still_curve_and_a_larger_forward_is_never_cheaper():
 
 
 def test_what_one_text_teaches_is_kept_for_the_next(runner, text):
-    replayer = Replayer(runner, COSTS)
-    found = [replayer.replay(text, of_method(method="auto"), NEW) for _ in range(3)]
+    redecoder = Redecoder(runner, COSTS)
+    found = [redecoder.decode(text, of_method(method="auto"), NEW) for _ in range(3)]
     assert len(set(found)) > 1
 
 
 def test_ratios_are_over_the_whole_and_speed_ups_over_plain_decoding():
-    whole, slower = Replay(100.0, 20, 5, 4, 10), Replay(150.0, 20, 10, 8, 30)
+    whole, slower = Modelled(100.0, 20, 5, 4, 10), Modelled(150.0, 20, 10, 8, 30)
     table = rows({WHOLE: [whole], "no merging": [slower]}, plain_ms=10.0)
     assert (table[WHOLE]["ratio"], table["no merging"]["ratio"]) == (1.0, 1.5)
     assert table[WHOLE]["modelled_speedup"] == 2.0
