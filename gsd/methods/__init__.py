@@ -30,6 +30,7 @@ OWN = (
     "gsd.methods.auto:Auto",
     "gsd.methods.cape:Cape",
     "gsd.methods.eagle2_tree:Eagle2Tree",
+    "gsd.methods.sequoia:Sequoia",
     "gsd.methods.ar:Ar",
 )
 
