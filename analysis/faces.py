@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import TypeVar
 
 from gsd.drafting.graph import tree_path
 from gsd.drafting.tree import FlatTree, flatten
@@ -21,6 +22,7 @@ TREE, GRAPH, VERIFIED = "tree", "graph", "verified"
 NOT_VERIFIED = "not verified"
 MOST_UNROLLED = 1000  # copies are drawn up to so many nodes, the likeliest first
 OPENED = 24  # nodes that opening a hidden branch brings
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,10 +217,17 @@ def only(whole: Face, shown: list[int]) -> Face:
         while top not in new:
             top = whole.parents[top]
         behind[new[top]] += top != i
-    columns = ("nodes", "edges", "copies", "flat", "logq")
+
+    def kept(column: list[Value]) -> list[Value]:
+        return [column[i] for i in shown]
+
     return replace(
         whole,
-        **{name: [getattr(whole, name)[i] for i in shown] for name in columns},
+        nodes=kept(whole.nodes),
+        edges=kept(whole.edges),
+        copies=kept(whole.copies),
+        flat=kept(whole.flat),
+        logq=kept(whole.logq),
         parents=[new.get(whole.parents[i], -1) for i in shown],
         behind=behind,
         joins=[(new[a], new[b], merge) for a, b, merge in whole.joins if a in new and b in new],

@@ -18,11 +18,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from analysis.replay import Replayer, Round
+from analysis.replay import Replayer, WholeRound
 from gsd.drafting.graph import TokenGraph, tree_path
 from gsd.errors import InputError
 from gsd.lab.atlas import Atlas, AtlasText, Bounds, DraftTree, Regrowth
-from gsd.methods import MethodSettings, drafting, read_by
+from gsd.methods import MethodSettings, drafting, read_by_usual
+from gsd.methods.graph import Graph
 from gsd.trace.parts import DecisionColumns, GraphColumns, MergeColumns, TreeColumns, by_depth
 from gsd.trace.recorded_round import RecordedRound
 from gsd.trace.texts import Texts
@@ -117,10 +118,9 @@ def is_replayed(meta: dict[str, Any]) -> bool:
     return meta["method"]["replayed"]
 
 
-def _settings(meta: dict[str, Any], round_: RecordedRound) -> tuple[MethodSettings, MethodSettings]:
+def _settings(meta: dict[str, Any], round_: RecordedRound) -> tuple[Graph.Settings, Graph.Settings]:
     """`start` and `most` of a round, by the name `graph`: a tree is a graph that never merges."""
-    recorded = {name: value for name, value in meta["spec"]["drafting"].items() if name != "method"}
-    spec = read_by(recorded, options=False)
+    spec = read_by_usual(meta["spec"]["drafting"], options=False)
     if is_replayed(meta):
         return spec, spec
     depths = [depth for depth, was in zip(round_.graph.depths, round_.graph.expanded) if was]
@@ -190,7 +190,7 @@ def _path_text(tree: DraftTree, node: int, texts: dict[int, str]) -> str:
 class _Union:
     """The recorded graph and the one grown again in one round; a node is the same by its tree path."""
 
-    def __init__(self, round_: RecordedRound, after: Round, text: AtlasText, texts: dict[int, str]) -> None:
+    def __init__(self, round_: RecordedRound, after: WholeRound, text: AtlasText, texts: dict[int, str]) -> None:
         self._recorded, self._after, self._text, self._texts = round_, after, text, texts
         self._graph = {name: list(getattr(round_.graph, name)) for name in _COLUMNS}
         self._at = self._place_nodes()  # node after -> node of the union

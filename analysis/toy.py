@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 
 from gsd.drafting.graph import ROOT, TokenGraph
+from gsd.drafting.settings import LevelSettings
 from gsd.drafting.tree import FlatTree, flatten
-from gsd.methods import MethodSettings, drafting
+from gsd.methods import drafting
 from gsd.trace.parts import Record
 from gsd.trace.recorded_round import RecordedRound
 from gsd.trace.records import decision_columns, graph_columns, merge_columns
@@ -39,7 +40,7 @@ SPEC = drafting(width=3, depth=4, frontier=6, merge_context=0, sibling_threshold
 NO_TIME = dict.fromkeys(("draft", "verify", "grow", "flatten", "commit", "other", "total"), 0.0)
 
 
-def toy_round(spec: MethodSettings = SPEC) -> RecordedRound:
+def toy_round(spec: LevelSettings = SPEC) -> RecordedRound:
     """The toy's first round as if it had been recorded; it took no time."""
     graph = _draft(spec)
     tree = flatten(graph, spec.budget, len(TARGET) - 1)
@@ -56,7 +57,7 @@ def toy_round(spec: MethodSettings = SPEC) -> RecordedRound:
     })  # fmt: skip
 
 
-def _draft(spec: MethodSettings) -> TokenGraph:
+def _draft(spec: LevelSettings) -> TokenGraph:
     graph = TokenGraph([WORDS.index(PROMPT)], spec.merge_context)
     frontier = [ROOT]
     for _ in range(spec.depth):

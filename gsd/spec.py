@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError, field_validator
+from pydantic_core import CoreSchema, core_schema
 
 from gsd.errors import InputError
 
@@ -31,6 +32,16 @@ class Words:
     help: str
     step: float | None = None
     unit: str = ""  # of its column in tables, "levels" or "nodes"; empty: as of its kind
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """In the `Annotated` of a float, its one value: `Literal`, as type checkers know it, takes no float."""
+
+    value: float
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.literal_schema([self.value])
 
 
 class Spec(BaseModel):

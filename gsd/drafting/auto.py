@@ -30,7 +30,7 @@ LEAST = 1e-4  # the lowest estimate of a probability
 CATCHING_UP = 32  # tokens of the text in a round's first draft forward, beyond which it says little of other rounds
 
 
-class AutoDrafter(ModelFed):
+class AutoDrafter(ModelFed[PlannedSettings]):
     """Asks a draft model, and others; depth, frontier and budget follow from costs and calibrated acceptance."""
 
     def __init__(self, parts: Parts, settings: PlannedSettings) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from gsd.drafting.choices import Choices
 from gsd.drafting.graph import TokenGraph
 from gsd.drafting.tree import FlatTree
+from gsd.errors import InputError
 from gsd.models.base import Counter, LanguageModel
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ class Parts:
     vocab_size: int
     record: bool
     memory: Any = None
+
+    def needed_draft(self) -> LanguageModel:
+        """The draft model. Raises `InputError` where none is loaded."""
+        if self.draft is None:
+            raise InputError("this method drafts with a model and none is loaded: name one with --draft")
+        return self.draft
 
 
 class Drafter(Protocol):

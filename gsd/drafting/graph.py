@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from gsd.drafting.settings import LevelSettings
 
@@ -49,6 +49,14 @@ class Decision:
     rule: str = ""
     value: float = math.nan
     limit: float = math.nan
+
+
+class Drafted(Protocol):
+    """What a draft forward reads of the nodes that it expands, of a graph or an unmerged tree alike."""
+
+    tokens: list[int]
+    parents: list[int]
+    depths: list[int]
 
 
 class TokenGraph:

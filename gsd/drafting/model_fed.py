@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
 
 from gsd.drafting.base import Parts
 from gsd.drafting.choices import Choices
-from gsd.drafting.graph import ROOT, TokenGraph
+from gsd.drafting.graph import ROOT, Drafted, TokenGraph
 from gsd.drafting.growth import Growth
 from gsd.drafting.settings import LevelSettings
 from gsd.drafting.tree import FlatTree, flatten
-from gsd.models.base import LanguageModel, catch_up, known, require_finite
+from gsd.models.base import catch_up, known, require_finite
+
+
+S = TypeVar("S", bound=LevelSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Candidates:
     logq: list[list[float]]
 
 
-class ModelFed:
+class ModelFed(Generic[S]):
     """Asks a draft model what follows the nodes of a `TokenGraph`, and keeps that model's cache true.
 
     A cache entry is valid for the committed text only while the accepted path follows tree edges.
@@ -39,12 +42,12 @@ class ModelFed:
 
     top = 0
 
-    def __init__(self, parts: Parts, settings: LevelSettings) -> None:
-        model = parts.draft
+    def __init__(self, parts: Parts, settings: S) -> None:
+        model = parts.needed_draft()
         self.counter = model.counter
         self.settings = settings
         self.slots = settings.budget
-        self._model: LanguageModel = model
+        self._model = model
         self._vocab_size = min(parts.vocab_size, model.vocab_size)
         self._record = parts.record
         self._base = 0  # cache slots of the committed text in this round
@@ -69,7 +72,7 @@ class ModelFed:
         merge_context = self.settings.merge_context
         return TokenGraph(committed[-(merge_context or 0) - 1 :], merge_context, record=self._record)
 
-    def _expand(self, graph: TokenGraph, nodes: list[int], committed: list[int]) -> Candidates:
+    def _expand(self, graph: Drafted, nodes: list[int], committed: list[int]) -> Candidates:
         """Run `nodes` in one forward, each seeing its own tree path; parents are run already or come before.
 
         The root comes with whatever of the committed text is not cached.
@@ -111,10 +114,10 @@ class ModelFed:
         return Candidates([[int(token) for token in row[:width]] for row in host], [row[width:] for row in host])
 
 
-class GrowingDrafter(ModelFed):
+class GrowingDrafter(ModelFed[S]):
     """Drafts what a growth wants, and has the likeliest nodes verified."""
 
-    def __init__(self, parts: Parts, settings: LevelSettings, growth: Callable[[Any, TokenGraph, int], Growth]) -> None:
+    def __init__(self, parts: Parts, settings: S, growth: Callable[[S, TokenGraph, int], Growth]) -> None:
         super().__init__(parts, settings)
         self._growth = growth
 

@@ -69,8 +69,8 @@ class LiveCurve:
         timings = {size: sorted(ms for number, ms in last if number > since) for size, last in self._timings.items()}
         recurring = [size for size, ms in timings.items() if len(ms) > 1]
         sizes = sorted(recurring or (size for size, ms in timings.items() if ms))
-        medians = [timings[size][(len(timings[size]) - 1) // 2] for size in sizes]
-        medians = np.minimum.accumulate(medians[::-1])[::-1]
+        middle = [timings[size][(len(timings[size]) - 1) // 2] for size in sizes]
+        medians = np.minimum.accumulate(middle[::-1])[::-1]
         table = np.interp(_SIZES, sizes, medians)
         # Outside what is measured: the first guess's shape, scaled to the nearest measured size.
         low, high = sizes[0], sizes[-1]

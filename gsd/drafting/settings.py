@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from gsd.spec import Probability, Spec, Words
+from gsd.spec import Fixed, Probability, Spec, Words
 
 Width = Annotated[
     int,
@@ -50,6 +50,8 @@ Budget = Annotated[
     Words("Budget", "Drafted nodes verified in one target forward; the root comes on top.", 1, "nodes"),
 ]
 
+NoThreshold = Annotated[float, Fixed(0.0)]
+
 
 class LevelSettings(Spec):
     """How hypotheses are drafted, merged and flattened.
@@ -79,8 +81,8 @@ class PlannedSettings(LevelSettings):
 
     width: Literal[6] = 6
     depth: Literal[64] = 64
-    sibling_threshold: Literal[0.02] = 0.02
-    prob_threshold: Literal[0.0] = 0.0
+    sibling_threshold: Annotated[float, Fixed(0.02)] = 0.02
+    prob_threshold: NoThreshold = 0.0
     prob_rule: Literal["path"] = "path"
     prob_action: Literal["leaf"] = "leaf"
     frontier: Literal[1024] = 1024

@@ -7,12 +7,13 @@ verification work; the budget decides which copies are worth verifying.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from gsd.drafting.graph import ROOT, TokenGraph
+from gsd.drafting.graph import ROOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,11 @@ class FlatTree:
 
     def first(self, nodes: int) -> FlatTree:
         """The root and the first `nodes` nodes behind it, which are a tree again."""
-        columns = (self.tokens, self.parents, self.depths, self.nodes, self.merged, self.logq)
-        return FlatTree(*(column[: nodes + 1] for column in columns))
+        end = nodes + 1
+        return FlatTree(
+            self.tokens[:end], self.parents[:end], self.depths[:end], self.nodes[:end], self.merged[:end],
+            self.logq[:end],
+        )  # fmt: skip
 
     def ancestor_mask(self) -> np.ndarray:
         """[N, N] bool: entry (i, j) is true when j is i or an ancestor of i."""
@@ -48,8 +52,24 @@ class FlatTree:
         return mask
 
 
+class Unrollable(Protocol):
+    """What is unrolled: a `TokenGraph`, or the columns of a recorded one, by node."""
+
+    @property
+    def tokens(self) -> Sequence[int]:
+        """Each node's token."""
+
+    @property
+    def parents(self) -> Sequence[int]:
+        """Its tree parent, -1 for the root."""
+
+    @property
+    def out_edges(self) -> Sequence[Sequence[tuple[int, float]]]:
+        """Its children and merge targets, each with the log q."""
+
+
 def flatten(
-    graph: TokenGraph,
+    graph: Unrollable,
     budget: int,
     max_depth: int,
     *,

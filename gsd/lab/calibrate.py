@@ -16,7 +16,8 @@ from gsd.errors import InputError
 from gsd.lab.cost import Costs, Curve, Overhead, models_named
 from gsd.machine.environment import machine
 from gsd.methods import BASELINE, drafting
-from gsd.models.hf import HFModel
+from gsd.methods.graph import Graph
+from gsd.models.base import LanguageModel
 from gsd.spec import SamplingSpec
 from gsd.trace.round import Round
 from gsd.verifying.sampling import pick
@@ -42,7 +43,7 @@ def calibrate(runner: Runner, spec: RunSpec, *, repeats: int, progress: Callable
     """
     if runner.draft is None:
         raise InputError("calibration measures a draft and a target: name a draft with --draft")
-    draft, target = _curves(runner, spec.sampling, repeats, progress)
+    draft, target = _curves(runner.target, runner.draft, spec.sampling, repeats, progress)
     overhead, plain_ms = _engine(runner, spec)
     names = models_named({"target": runner.target.describe(), "draft": runner.draft.describe()})
     measured_on = {**machine(runner.target.devices), **names, "context": CONTEXT, "repeats": repeats}
@@ -50,13 +51,15 @@ def calibrate(runner: Runner, spec: RunSpec, *, repeats: int, progress: Callable
 
 
 @torch.inference_mode()
-def _curves(runner: Runner, sampling: SamplingSpec, repeats: int, progress: Callable[[], None]) -> list[Curve]:
+def _curves(
+    target: LanguageModel, draft: LanguageModel, sampling: SamplingSpec, repeats: int, progress: Callable[[], None]
+) -> list[Curve]:
     """Sizes in random order, each a round: the target behind the draft, and the draft behind the draft.
 
     Most draft forwards follow another, which left the draft's weights in the processor's caches; those of the
     target find it emptied. What is made of the logits is what drafting and verification make of them.
     """
-    drafts, verifies = _DraftForward(runner.draft, runner.target.vocab_size), _TargetForward(runner.target, sampling)
+    drafts, verifies = _DraftForward(draft, target.vocab_size), _TargetForward(target, sampling)
     times: dict[int, list[tuple[float, float]]] = {size: [] for size in SIZES}
     order = random.Random(0)
     for repeat in range(repeats + 1):  # the first warms up
@@ -70,10 +73,10 @@ def _curves(runner: Runner, sampling: SamplingSpec, repeats: int, progress: Call
     return [_curve([[pair[place] for pair in times[size]] for size in SIZES]) for place in (0, 1)]
 
 
-class _DraftForward(ModelFed):
+class _DraftForward(ModelFed[Graph.Settings]):
     """Forwards of the draft as a level makes them."""
 
-    def __init__(self, model: HFModel, vocab_size: int) -> None:
+    def __init__(self, model: LanguageModel, vocab_size: int) -> None:
         super().__init__(Parts(None, model, vocab_size, record=False), drafting())
         _fill_cache(model)
 
@@ -85,7 +88,7 @@ class _DraftForward(ModelFed):
 class _TargetForward:
     """Forwards of the target as verification makes them."""
 
-    def __init__(self, model: HFModel, sampling: SamplingSpec) -> None:
+    def __init__(self, model: LanguageModel, sampling: SamplingSpec) -> None:
         self._model, self._sampling = model, sampling
         _fill_cache(model)
 
@@ -95,12 +98,12 @@ class _TargetForward:
         return _forward_ms(self._model, size, lambda logits: pick(logits, self._sampling, after))
 
 
-def _fill_cache(model: HFModel) -> None:
+def _fill_cache(model: LanguageModel) -> None:
     model.reset(CONTEXT + max(SIZES))
     model.forward([1] * CONTEXT, list(range(CONTEXT)), lambda _: None)
 
 
-def _forward_ms(model: HFModel, size: int, reduce: Callable[[torch.Tensor], object]) -> float:
+def _forward_ms(model: LanguageModel, size: int, reduce: Callable[[torch.Tensor], object]) -> float:
     """One forward of `size` tokens that see their predecessors, as the counter times it."""
     before = model.counter.ms
     mask = np.tri(size, dtype=bool) if size > 1 else None

@@ -17,13 +17,15 @@ from gsd.drafting.model_fed import Candidates, ModelFed
 from gsd.errors import InputError
 from gsd.lab.atlas import SLACK, AtlasText, Bounds, DraftTree, Regrowth
 from gsd.methods import BASELINE, drafting
+from gsd.methods.graph import Graph
 from gsd.models.base import LanguageModel
+from gsd.models.hf import HFModel
 from gsd.trace.form import IDENTITY
 
 _COMPARED = (*IDENTITY, "dtype")
 
 
-class Prober(ModelFed):
+class Prober(ModelFed[Graph.Settings]):
     """Grows, behind one position after another, the union of what narrower settings would expand.
 
     A wide setting's frontier cap can leave out a node that a narrower one keeps. So the levels of
@@ -97,11 +99,11 @@ def probe_text(runner: Runner, spec: RunSpec, bounds: Bounds) -> AtlasText:
     one = spec.prompt
     text = AtlasText(one.id, one.kind, prompt, tokens, runner.token_texts(tokens), capacity, given=one.prompt,
                      chat=one.chat)  # fmt: skip
-    prober = _prober(runner, bounds, capacity)
+    prober, context = _prober(runner, bounds, capacity), draft_of(runner).context_length
     with torch.inference_mode():
         for at in range(len(tokens)):
             committed = text.committed(at)
-            room = min(capacity - len(committed) - 1, runner.draft.context_length - len(committed))
+            room = min(capacity - len(committed) - 1, context - len(committed))
             text.trees.append(prober.tree(committed, max(0, min(bounds.depth, room))))
     return text
 
@@ -130,8 +132,8 @@ def check_models(recorded: dict[str, Any], now: dict[str, Any]) -> None:
     """
     for role in ("target", "draft"):
         was, here = recorded[role], now[role]
-        pairs = {name: (was.get(name), here[name]) for name in _COMPARED}
-        pairs["name"] = tuple(PurePath(one["source"]).name.lower() for one in (was, here))
+        pairs: dict[str, tuple[Any, Any]] = {name: (was.get(name), here[name]) for name in _COMPARED}
+        pairs["name"] = _last_part(was), _last_part(here)
         if was["revision"] and here["revision"]:
             pairs["revision"] = was["revision"], here["revision"]
         for name, (then, is_now) in pairs.items():
@@ -142,9 +144,18 @@ def check_models(recorded: dict[str, Any], now: dict[str, Any]) -> None:
                 )
 
 
-def _prober(runner: Runner, bounds: Bounds, capacity: int) -> Prober:
+def _last_part(model: dict[str, Any]) -> str:
+    return PurePath(model["source"]).name.lower()
+
+
+def draft_of(runner: Runner) -> HFModel:
+    """The draft that an atlas records. Raises `InputError` where none is loaded."""
     if runner.draft is None:
         raise InputError("probing records what a draft says: name one with --draft")
-    prober = Prober(runner.draft, bounds, vocab_size=runner.target.vocab_size)
+    return runner.draft
+
+
+def _prober(runner: Runner, bounds: Bounds, capacity: int) -> Prober:
+    prober = Prober(draft_of(runner), bounds, vocab_size=runner.target.vocab_size)
     prober.start(capacity)
     return prober

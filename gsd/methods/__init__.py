@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, overload
 
 from gsd.errors import InputError
 from gsd.methods.base import ForeignSettings, Method, MethodSettings
+from gsd.methods.graph import Graph
 from gsd.methods.setting import Setting, settings_in
 from gsd.spec import build
 
@@ -72,6 +73,10 @@ def method_named(name: object) -> Method:
     raise InputError(f"unknown method {name!r}; choose one of {', '.join(METHODS)}")
 
 
+@overload
+def drafting(*, options: bool = True, **settings: Any) -> Graph.Settings: ...
+@overload
+def drafting(method: str, *, options: bool = True, **settings: Any) -> MethodSettings: ...
 def drafting(method: str = USUAL, *, options: bool = True, **settings: Any) -> MethodSettings:
     """A method's settings. Raises `InputError`, naming the setting, where one is not read or its value is not allowed.
 
@@ -89,8 +94,18 @@ def read_by(values: Mapping[str, Any], *, options: bool = True) -> MethodSetting
     Those of other methods are left out; a name that no method knows is refused.
     """
     chosen = method_named(values.get("method", USUAL))
-    own = {name: value for name, value in values.items() if name in settings_of(chosen) or name not in known()}
-    return drafting(chosen.name, options=options, **{name: value for name, value in own.items() if name != "method"})
+    return drafting(chosen.name, options=options, **_read_of(chosen, values))
+
+
+def read_by_usual(values: Mapping[str, Any], *, options: bool = True) -> Graph.Settings:
+    """The same as the usual method reads it, whichever the mapping names."""
+    return drafting(options=options, **_read_of(METHODS[USUAL], values))
+
+
+def _read_of(one: Method, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a method reads of a mapping, and what none knows."""
+    own = {name: value for name, value in values.items() if name in settings_of(one) or name not in known()}
+    return {name: value for name, value in own.items() if name != "method"}
 
 
 def settings_as_recorded(values: Mapping[str, Any]) -> MethodSettings:

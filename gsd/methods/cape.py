@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from gsd.drafting.settings import Depth, LevelSettings
+from gsd.drafting.settings import Depth, LevelSettings, NoThreshold
 from gsd.methods.base import MethodSettings
 from gsd.methods.graph import LevelMethod
 
@@ -30,8 +30,8 @@ class Cape(LevelMethod):
         width: Literal[8] = 8
         depth: Depth = 4
         merge_context: Literal[None] = None
-        sibling_threshold: Literal[0.0] = 0.0
-        prob_threshold: Literal[0.0] = 0.0
+        sibling_threshold: NoThreshold = 0.0
+        prob_threshold: NoThreshold = 0.0
         prob_rule: Literal["path"] = "path"
         prob_action: Literal["leaf"] = "leaf"
         frontier: Literal[1] = 1

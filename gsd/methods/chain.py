@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gsd.drafting.settings import LevelSettings
+from gsd.drafting.settings import LevelSettings, NoThreshold
 from gsd.methods.base import MethodSettings
 from gsd.methods.graph import Graph, LevelMethod, without
 
@@ -22,5 +22,5 @@ class Chain(LevelMethod):
         method: Literal["chain"] = "chain"
         width: Literal[1] = 1
         merge_context: Literal[None] = None
-        sibling_threshold: Literal[0.0] = 0.0
+        sibling_threshold: NoThreshold = 0.0
         frontier: Literal[1] = 1

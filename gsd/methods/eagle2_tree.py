@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gsd.drafting.settings import Budget, Depth, Frontier, LevelSettings, Width
+from gsd.drafting.settings import Budget, Depth, Frontier, LevelSettings, NoThreshold, Width
 from gsd.methods.base import MethodSettings
 from gsd.methods.graph import LevelMethod
 
@@ -22,8 +22,8 @@ class Eagle2Tree(LevelMethod):
         width: Width = 10
         depth: Depth = 6
         merge_context: Literal[None] = None
-        sibling_threshold: Literal[0.0] = 0.0
-        prob_threshold: Literal[0.0] = 0.0
+        sibling_threshold: NoThreshold = 0.0
+        prob_threshold: NoThreshold = 0.0
         prob_rule: Literal["path"] = "path"
         prob_action: Literal["leaf"] = "leaf"
         frontier: Frontier = 10

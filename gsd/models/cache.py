@@ -11,6 +11,7 @@ from transformers import Cache
 from transformers.cache_utils import CacheLayerMixin
 
 Point = int | Literal["final"]  # before layer j; j = number of layers: behind the last; final: behind the last norm
+KeysValues = tuple[torch.Tensor, torch.Tensor]  # [H, slots, D] each, views of the cache
 Taps = dict[Point, torch.Tensor]  # by point, hidden states [slots, E], views of the cache
 
 
@@ -38,10 +39,17 @@ class SlotLayer(CacheLayerMixin):
     """One layer's window into the cache's buffer: keys and values are views, [1, H, S, D]."""
 
     is_sliding = False
+    keys: torch.Tensor
+    values: torch.Tensor
 
     def __init__(self, owner: KVCache) -> None:
         super().__init__()
         self._owner = owner
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Hold nothing of the buffer."""
+        self.keys = self.values = torch.empty(0)
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         """Nothing to do: the owner allocates."""
@@ -81,7 +89,8 @@ class KVCache(Cache):
     """
 
     def __init__(self, shapes: list[LayerShape]) -> None:
-        super().__init__(layers=[SlotLayer(self) for _ in shapes])
+        self._windows = [SlotLayer(self) for _ in shapes]
+        super().__init__(layers=list(self._windows))
         self.length = 0
         self.capacity = 0
         self.moves = 0
@@ -104,8 +113,8 @@ class KVCache(Cache):
         if capacity > self.capacity:
             self.capacity = 0  # until the new is there: it may not fit
             self._buffers.clear()  # free the old before taking the new
-            for layer in self.layers:
-                layer.keys = layer.values = None
+            for window in self._windows:
+                window.let_go()
             self._hidden, self._held, self.captures = None, None, 0
             self._allocate(capacity)
         if self._wanted != self._held:
@@ -133,13 +142,13 @@ class KVCache(Cache):
 
     def _allocate(self, capacity: int) -> None:
         for shape in dict.fromkeys(self._shapes):
-            layers = [layer for layer, own in zip(self.layers, self._shapes) if own == shape]
+            windows = [window for window, own in zip(self._windows, self._shapes) if own == shape]
             buffer = torch.zeros(
-                2 * len(layers), shape.heads, capacity + 1, shape.dim, dtype=shape.dtype, device=shape.device
+                2 * len(windows), shape.heads, capacity + 1, shape.dim, dtype=shape.dtype, device=shape.device
             )
-            for i, layer in enumerate(layers):
-                layer.keys, layer.values = buffer[2 * i, None], buffer[2 * i + 1, None]
-                layer.is_initialized = True
+            for i, window in enumerate(windows):
+                window.keys, window.values = buffer[2 * i, None], buffer[2 * i + 1, None]
+                window.is_initialized = True
             self._buffers.append(buffer)
         self.capacity = capacity
         self.moves += 1
@@ -148,7 +157,12 @@ class KVCache(Cache):
         """The forward wrote `count` slots behind the valid ones; they are valid now."""
         self.length += count
 
-    def span(self, start: int, stop: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def valid(self, layer: int) -> KeysValues:
+        """Keys and values [H, S, D] of a layer in the valid slots, views."""
+        window = self._windows[layer]
+        return window.keys[0, :, : self.length], window.values[0, :, : self.length]
+
+    def span(self, start: int, stop: int) -> Iterator[KeysValues]:
         """Keys and values [H, stop - start, D] of each layer in these slots, views; for layers all of one shape."""
         (buffer,) = self._buffers
         views = buffer[:, :, start:stop].unbind(0)
@@ -156,7 +170,7 @@ class KVCache(Cache):
 
     def taps(self, start: int, stop: int) -> Taps | None:
         """The hidden states [stop - start, E] of these slots at each point, views; None where none are held."""
-        if self._hidden is None:
+        if self._hidden is None or self._held is None:
             return None
         return dict(zip(self._held.points, self._hidden[:, start:stop].unbind(0)))
 

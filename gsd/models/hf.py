@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -33,6 +34,28 @@ LESS_MEMORY = (
     "shorten the prompt or ask for fewer new tokens; a lower budget or frontier, where the method has them, and "
     "bfloat16 in place of float32 take less as well"
 )
+
+
+class Decoder(Protocol):
+    """What the forwards of a model go through: a native decoder, a part of one, or transformers' own."""
+
+    kind: str
+
+    @property
+    def embedding(self) -> nn.Module:
+        """The embedding layer."""
+
+    @property
+    def head(self) -> nn.Module:
+        """The head over the vocabulary."""
+
+    def reserve(self, positions: int) -> None:
+        """Be ready for all positions below `positions`."""
+
+    def __call__(
+        self, tokens: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None, rows: int, cache: KVCache
+    ) -> torch.Tensor:
+        """See `NativeDecoder.forward`."""
 
 
 class HFModel:
@@ -69,12 +92,9 @@ class HFModel:
         self.counter = Counter()
         with marking_what_is_read(model):
             self._cache = KVCache(_layer_shapes(model, spec))
-        self.decoder = NativeDecoder(model) if native and has_native_forward(model) else StockDecoder(model)
-        self._static = (
-            StaticForwards(self.decoder, self._cache, record)
-            if record and isinstance(self.decoder, NativeDecoder)
-            else None
-        )
+        own = NativeDecoder(model) if native and has_native_forward(model) else None
+        self.decoder: Decoder = own or StockDecoder(model)
+        self._static = StaticForwards(own, self._cache, record) if record and own else None
 
     @property
     def is_native(self) -> bool:
@@ -112,8 +132,9 @@ class HFModel:
         A native model's `.model` loses its weights, which would be held twice; its configuration stays. What is left
         of weights that lie in a mapped file is copied out of it: as long as one does, all that was read stays resident.
         """
-        converted = self.decoder if self.is_native else self.model
-        if self.is_native:
+        converted: nn.Module = self.model
+        if isinstance(self.decoder, NativeDecoder):
+            converted = self.decoder
             self.model.to("meta")
         replace(converted)
         for left in converted.parameters():
@@ -234,7 +255,7 @@ class StockDecoder(nn.Module):
         """[N] tokens -> logits of the last `rows`, [rows, V]."""
         count = len(tokens)
         taps = cache.taps(cache.length, cache.length + count)
-        options = {} if taps is None else {"output_hidden_states": True}
+        options: dict[str, int | torch.Tensor] = {} if taps is None else {"output_hidden_states": True}
         if self._takes_rows:
             # On a CPU indices, not a number: a slice is not contiguous, and the head would be copied whole to multiply
             # it. On a GPU a number: of a model divided between several the last layer is not where the tokens are.

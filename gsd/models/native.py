@@ -15,7 +15,7 @@ import copy
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeGuard, cast
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +31,8 @@ from transformers import (
 )
 from transformers.cache_utils import DynamicLayer
 
-from gsd.models.cache import KVCache, Point, Taps
+from gsd.models.cache import KeysValues, KVCache, Point, Taps
+from gsd.models.llama_parts import Attention, DecoderLayer, LlamaLike, NormedAttention, RootMeanSquare
 
 MODELS = (LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM)
 KINDS = "Llama, Mistral, Qwen2, Qwen3"  # their names
@@ -39,10 +40,10 @@ ROPE_TYPES = ("default", "linear", "llama3", "yarn")  # whose angles depend on t
 _LINEAR = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 _OTHERS = {"input_layernorm", "self_attn", "post_attention_layernorm", "mlp", "act_fn"}
 _HEAD_NORMS = {"q_norm", "k_norm"}
-KeysValues = tuple[torch.Tensor, torch.Tensor]  # [H, slots, D] each, views of the cache
+Cached = Iterable[tuple[KeysValues, KeysValues]]  # by layer, where new ones are written, and what is read
 
 
-def has_native_forward(model: PreTrainedModel) -> bool:
+def has_native_forward(model: PreTrainedModel) -> TypeGuard[LlamaLike]:
     """Whether `NativeDecoder` computes what `model` does: its class, its configuration and its parts are all known."""
     if type(model) not in MODELS:
         return False
@@ -60,7 +61,7 @@ def has_native_forward(model: PreTrainedModel) -> bool:
 
 def _is_known(layer: nn.Module) -> bool:
     """Whether a layer has the parts that `NativeLayer` computes, the linear ones whole, and no others."""
-    children = (part.named_children() for part in (layer, layer.self_attn, layer.mlp))
+    children = (part.named_children() for part in (layer, layer.get_submodule("self_attn"), layer.get_submodule("mlp")))
     parts = {name: type(part) for named in children for name, part in named}
     known = _LINEAR | _OTHERS
     return set(parts) in (known, known | _HEAD_NORMS) and all(parts[name] is nn.Linear for name in _LINEAR)
@@ -92,11 +93,12 @@ class NativeDecoder(nn.Module):
 
     kind = "native"
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: LlamaLike) -> None:
         super().__init__()
         body = model.model
         self.embedding = nn.Embedding.from_pretrained(body.embed_tokens.weight)
-        self.layers = nn.ModuleList(NativeLayer(layer, model.config) for layer in body.layers)
+        layers = nn.ModuleList(NativeLayer(layer, model.config) for layer in body.layers)
+        self.layers = cast(Sequence[NativeLayer], layers)  # to torch's types they are modules of any kind
         self.norm = Norm(body.norm)
         self.head = _linear(model.lm_head.weight, model.lm_head.bias)
         self._rotary = copy.deepcopy(body.rotary_emb)
@@ -147,7 +149,7 @@ class NativeDecoder(nn.Module):
         positions: torch.Tensor,
         mask: torch.Tensor | None,
         rows: int,
-        cached: Iterable[tuple[KeysValues, KeysValues]],
+        cached: Cached,
         slots: torch.Tensor | None = None,
         *,
         taps: Taps | None = None,
@@ -175,15 +177,17 @@ class NativeDecoder(nn.Module):
         x: torch.Tensor,
         place: Place,
         layers: Sequence[Layer],
-        cached: Iterable[tuple[KeysValues, KeysValues]],
+        cached: Cached,
         taps: Taps,
     ) -> torch.Tensor:
         """[N, E] -> what the head takes of all N tokens; hidden states are written on the way."""
 
         def write(point: Point, hidden: torch.Tensor) -> None:
-            if point in taps and place.slots is None:
+            if point not in taps:
+                return
+            if place.slots is None:
                 taps[point].copy_(hidden)
-            elif point in taps:
+            else:
                 taps[point].index_copy_(0, place.slots, hidden)
 
         for j, (layer, (new, valid)) in enumerate(zip(layers, cached)):
@@ -205,13 +209,13 @@ class NativeLayer(nn.Module):
     A part's `forward` is called itself, as what a module's call does besides takes as long as a small operation.
     """
 
-    def __init__(self, layer: nn.Module, config: PreTrainedConfig) -> None:
+    def __init__(self, layer: DecoderLayer, config: PreTrainedConfig) -> None:
         super().__init__()
         attention, mlp = layer.self_attn, layer.mlp
         self.heads, self.dim, self.scale = config.num_key_value_heads, attention.head_dim, attention.scaling
         self.group = config.num_attention_heads // self.heads
         self.attention_norm, self.mlp_norm = Norm(layer.input_layernorm), Norm(layer.post_attention_layernorm)
-        self.head_norm = HeadNorm(attention, self.heads, self.group) if hasattr(attention, "q_norm") else None
+        self.head_norm = HeadNorm(attention, self.heads, self.group) if _has_head_norms(attention) else None
         self.qkv = _fused(attention.q_proj, attention.k_proj, attention.v_proj)
         self.out = _linear(attention.o_proj.weight, attention.o_proj.bias)
         self.gate_up = _fused(mlp.gate_proj, mlp.up_proj)
@@ -259,7 +263,7 @@ class Norm:
     A GPU has one kernel for it. On a CPU torch's own is a longer chain of small operations, of up to twice the time.
     """
 
-    def __init__(self, norm: nn.Module) -> None:
+    def __init__(self, norm: RootMeanSquare) -> None:
         self._weight, self._epsilon = norm.weight.clone(), norm.variance_epsilon
         self._scaled = norm.weight.float() * math.sqrt(len(norm.weight))  # √mean = length / √E
         self._least = torch.tensor(math.sqrt(len(norm.weight) * norm.variance_epsilon), device=norm.weight.device)
@@ -276,7 +280,9 @@ class Norm:
 class HeadNorm(nn.Module):
     """The norms of query and key heads, in one: the same but for their weights."""
 
-    def __init__(self, attention: nn.Module, heads: int, group: int) -> None:
+    weight: torch.Tensor
+
+    def __init__(self, attention: NormedAttention, heads: int, group: int) -> None:
         super().__init__()
         q, k = attention.q_norm, attention.k_norm
         self._shape, self._epsilon = q.weight.shape, q.variance_epsilon
@@ -287,6 +293,10 @@ class HeadNorm(nn.Module):
         return F.rms_norm(x, self._shape, eps=self._epsilon) * self.weight
 
 
+def _has_head_norms(attention: Attention) -> TypeGuard[NormedAttention]:
+    return hasattr(attention, "q_norm")
+
+
 def _rotate(x: torch.Tensor, place: Place) -> torch.Tensor:
     """[N, heads, D] turned by the angles of the tokens' positions; the halves of D are the two coordinates."""
     return torch.addcmul(x * place.cos, x.roll(x.shape[-1] // 2, -1), place.sin)
@@ -295,7 +305,9 @@ def _rotate(x: torch.Tensor, place: Place) -> torch.Tensor:
 def _linear(weight: nn.Parameter, bias: nn.Parameter | None) -> nn.Linear:
     """A layer of its own on these weights."""
     made = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
-    made.weight, made.bias = weight, bias
+    made.weight = weight
+    if bias is not None:
+        made.bias = bias
     return made
 
 
@@ -304,5 +316,5 @@ def _fused(*linears: nn.Linear) -> nn.Linear:
     weight = nn.Parameter(torch.cat([linear.weight for linear in linears]), requires_grad=False)
     for linear, part in zip(linears, weight.split([linear.out_features for linear in linears])):
         linear.weight = nn.Parameter(part, requires_grad=False)
-    biases = [linear.bias for linear in linears if linear.bias is not None]
+    biases: list[torch.Tensor] = [linear.bias for linear in linears if linear.bias is not None]
     return _linear(weight, nn.Parameter(torch.cat(biases), requires_grad=False) if biases else None)

@@ -20,9 +20,9 @@ import torch
 
 from gsd.errors import InputError, ModelError
 from gsd.models.base import LanguageModel
-from gsd.models.cache import Captured, Point
+from gsd.models.cache import Captured, KeysValues, Point
 from gsd.models.hf import HFModel
-from gsd.models.native import KINDS, KeysValues, NativeDecoder
+from gsd.models.native import KINDS, NativeDecoder
 from gsd.models.skipping import SkippingDecoder
 
 
@@ -63,9 +63,7 @@ class TargetPort:
 
     def keys_values(self, layer: int) -> KeysValues:
         """Keys, rotated already, and values of a layer in the valid slots: views [H, S, D], until the next forward."""
-        cached = self._model.cache.layers[layer]
-        valid = self._model.length
-        return cached.keys[0, :, :valid], cached.values[0, :, :valid]
+        return self._model.cache.valid(layer)
 
     def capture(self, points: Collection[Point]) -> None:
         """From the next `reset` on store hidden states of every token at these points, instead of any asked for before.
@@ -80,7 +78,8 @@ class TargetPort:
             )
         if self._layers in points:
             self._native("its last layer's output before the norm")
-        ordered = (*sorted(point for point in set(points) if point != "final"), *({"final"} & set(points)))
+        last: tuple[Point, ...] = ("final",) if "final" in points else ()
+        ordered = (*sorted(point for point in set(points) if point != "final"), *last)
         model = self._model
         model.cache.capture(Captured(ordered, model.hidden_size, model.dtype, model.device) if ordered else None)
 

@@ -6,14 +6,14 @@ the first half of 2, and 3. A layer whose attention is left out reads and writes
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from gsd.models.cache import KVCache, Taps
-from gsd.models.native import KeysValues, NativeDecoder, NativeLayer, Place
+from gsd.models.cache import KeysValues, KVCache, Taps
+from gsd.models.native import Cached, NativeDecoder, NativeLayer, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,11 @@ class SkippingDecoder:
         """That of the whole decoder."""
         return self._whole.embedding
 
+    @property
+    def head(self) -> nn.Module:
+        """The same of its head."""
+        return self._whole.head
+
     def reserve(self, positions: int) -> None:
         """Have the rotary tables of all positions below `positions`."""
         self._whole.reserve(positions)
@@ -64,7 +69,7 @@ class SkippingDecoder:
         positions: torch.Tensor,
         mask: torch.Tensor | None,
         rows: int,
-        cached: Iterable[tuple[KeysValues, KeysValues]],
+        cached: Cached,
         slots: torch.Tensor | None = None,
         *,
         taps: Taps | None = None,

@@ -23,5 +23,5 @@ def network_pair(vocabulary: int, seed: int, layers: int = 4) -> tuple[HFModel, 
         draft.load_state_dict(target.state_dict())
         with torch.no_grad():
             for weight in draft.parameters():
-                weight += NOISE * weight.std() * torch.randn(weight.shape)
+                weight.add_(NOISE * weight.std() * torch.randn(weight.shape))
     return HFModel(target, ModelSpec(source="random")), HFModel(draft, ModelSpec(source="random"))
