@@ -101,7 +101,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     def given(**values: Any) -> None:
         command(settings={name: value for name in free if (value := values.pop(name)) is not None}, **values)
 
-    given.__signature__ = signature.replace(
+    given.__signature__ = signature.replace(  # type: ignore[attr-defined]  # read by inspect, in no type
         parameters=[one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own] + options
     )
     given.__annotations__ = {one.name: one.annotation for one in [*own, *options]}
@@ -114,7 +114,7 @@ def _option(setting: Setting) -> Any:
     drafting = [name for name, one in METHODS.items() if settings_of(one)]
     who = "" if len(readers) > len(drafting) / 2 else f"{', '.join(readers)}: "
     default = "none" if setting.default is None else setting.default
-    help = f"{who}{setting.words.help.replace('`', '')}"
+    help = who + (setting.words.help.replace("`", "") if setting.words else "")
     if setting.kind is bool:
         return Annotated[bool | None, typer.Option(help=f"{help} [default: {'yes' if default else 'no'}]")]
     return Annotated[str | None, typer.Option(metavar=setting.metavar, help=f"{help} [default: {default}]")]

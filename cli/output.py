@@ -88,8 +88,9 @@ def load(spec: RunSpec) -> Runner:
 def _chosen(asked: RunSpec, decoded: RunSpec) -> str | None:
     """What auto came to where that was measured; None where it is a rule of the device, or nothing was auto."""
     told = [f"--dtype auto is {decoded.dtype}"] if decoded.dtype != asked.dtype else []
-    if asked.draft and asked.draft.quantization == "auto" and (told or decoded.draft.quantization != "none"):
-        told.append(f"--draft-quant auto is {decoded.draft.quantization}")
+    draft = decoded.draft if asked.draft and asked.draft.quantization == "auto" else None
+    if draft and (told or draft.quantization != "none"):
+        told.append(f"--draft-quant auto is {draft.quantization}")
     return f"{' and '.join(told)}, by what is fast on this CPU" if told else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,10 @@ def sweep(
     as_json: options.Json = False,
 ) -> None:
     """Run every cell of a sweep that is not done yet; a cell that fails is recorded, and the rest goes on."""
-    executors = {"local": lambda: LocalExecutor(workers or 1), "ray": lambda: RayExecutor(workers, gpus)}
+    executors: dict[str, Callable[[], LocalExecutor | RayExecutor]] = {
+        "local": lambda: LocalExecutor(workers or 1),
+        "ray": lambda: RayExecutor(workers, gpus),
+    }
     if executor not in executors:
         raise InputError(f"--executor {executor!r}: choose local or ray")
     if gpus and executor == "local":

@@ -75,12 +75,12 @@ def probe(
     as_json: options.Json = False,
 ) -> None:
     """Record an atlas: each prompt's text, and the draft's wide tree behind every token of it."""
-    if (prompts is None) == (fill is None):
-        raise InputError("give --prompts for a new atlas, or --fill with a grid for the one in --out")
-    if fill is not None:
+    if fill is not None and prompts is None:
         _refuse_beside_fill(context)
         _fill(out, fill, as_json, agree=partial(agreed, load=named or (), trust=trust_remote_code))
         return
+    if fill is not None or prompts is None:
+        raise InputError("give --prompts for a new atlas, or --fill with a grid for the one in --out")
     if named:
         raise InputError("--load goes with --fill, whose models are the atlas's: name yours by --target and --draft")
     models = chosen_models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
@@ -94,9 +94,11 @@ def probe(
     specs = [build(RunSpec, {**shared, "prompt": one}) for one in file.prompts]
     check_writable(out)
     runner = load(specs[0])
+    from gsd.lab.probe import draft_of  # torch, which is loaded by now
+
     pending = [{"line": line, "prompt": one.model_dump(mode="json")} for line, one in zip(file.lines, file.prompts)]
     meta = {**runner.meta(specs[0]), "pending": pending}
-    atlas = Atlas(Bounds(width, depth, frontier), runner.draft.context_length, meta, [])
+    atlas = Atlas(Bounds(width, depth, frontier), draft_of(runner).context_length, meta, [])
     file.broken.extend(_record(runner, specs[0], atlas, out))
     if not atlas.texts:
         end_with_broken_lines(file)
@@ -147,8 +149,8 @@ def _fill(folder: Path, grid: str, as_json: bool, *, agree: Callable[[dict[str, 
 
     atlas = Atlas.load(folder)
     settings = settings_of(parse_grid(grid))
-    for spec in settings:
-        atlas.bounds.check(spec)
+    for one in settings:
+        atlas.bounds.check(one)
     spec = agree(as_settled(atlas.meta))
     runner = load_agreed(spec)
     check_models(atlas.meta, runner.meta(spec))

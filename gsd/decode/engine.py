@@ -5,7 +5,7 @@ Autoregressive decoding is the same loop with an empty draft. Nothing here knows
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from time import perf_counter
 
@@ -35,8 +35,8 @@ class Engine:
         self._sampling = sampling
         self._detail = detail
 
-    def decode(self, prompt: list[int], stops: StopRules) -> Iterator[Round]:
-        """Yield one `Step` a round until a stop rule holds. Closing the iterator cancels.
+    def decode(self, prompt: list[int], stops: StopRules) -> Generator[Round, None, None]:
+        """Yield one `Round` a round until a stop rule holds. Closing the iterator cancels.
 
         Raises `PromptError` where the prompt leaves no room for a token.
         """

@@ -28,7 +28,7 @@ class PairHolder(Generic[Loaded]):
 
     def get(self, spec: RunSpec) -> Loaded:
         """The loaded pair of `spec`."""
-        if not self.holds(spec):
+        if self._held is None or not self.holds(spec):
             self.drop()
             self._held = _models_of(spec), self._load(spec)
         return self._held[1]

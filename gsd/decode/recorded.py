@@ -54,8 +54,9 @@ def to_agree(spec: RunSpec) -> list[ModelSpec]:
     """
     if spec.pair is not None:
         return []
-    found = {model.name: model for model in models_of(spec).values() if model and local_path(model.source)}
-    return [model for model in found.values() if BUNDLED.resolve() not in local_path(model.source).resolve().parents]
+    models = {model.name: model for model in models_of(spec).values() if model}
+    places = [(model, place) for model in models.values() if (place := local_path(model.source))]
+    return [model for model, place in places if BUNDLED.resolve() not in place.resolve().parents]
 
 
 def agreed(settings: dict[str, Any], load: Collection[str] = (), *, trust: bool = False) -> RunSpec:

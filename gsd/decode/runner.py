@@ -24,6 +24,7 @@ from gsd.machine.crowd import crowd
 from gsd.machine.environment import hardware
 from gsd.methods import BASELINE, Method, drafting, method_named
 from gsd.methods.base import Need
+from gsd.models.choice import Held
 from gsd.models.hf import HFModel
 from gsd.models.loading import draft_device, load_model, load_tokenizer
 from gsd.models.port import TargetPort
@@ -79,7 +80,7 @@ class Runner:
         self.tokenizer = tokenizer
         self.settled = settled
         self._shared = shared
-        if shared is not None:
+        if shared is not None and draft is not None:
             draft.vocab_size = min(draft.vocab_size, shared.tokens)
         self._texts = TokenTexts(tokenizer)
         self._memories: dict[str, Any] = {}  # by method, what it learned of this pair
@@ -104,8 +105,8 @@ class Runner:
         chosen = settle(target, draft, device=device, dtype=dtype, packed=packed)
         drafting = None
         if chosen.draft is not None:
-            few_bits = {} if chosen.draft.quantization == "none" else {"held": chosen.held}
-            drafting = load_model(chosen.draft, draft_device(device), chosen.dtype, packed=packed, **few_bits)
+            held = Held() if chosen.draft.quantization == "none" else chosen.held
+            drafting = load_model(chosen.draft, draft_device(device), chosen.dtype, packed=packed, held=held)
         whole = load_model(target, device, chosen.dtype, packed=packed)
         return cls(whole, drafting, tokenizer, chosen, shared)
 
@@ -299,7 +300,6 @@ class Runner:
 
     def meta(self, spec: RunSpec) -> dict[str, Any]:
         """What made a recording: settings, models, versions and machine."""
-        uses_draft = self.draft is not None and spec.needs_draft
         decoded = self.as_decoded(spec)
         return {
             "spec": decoded.model_dump(mode="json"),
@@ -307,7 +307,7 @@ class Runner:
             "digest": decoded.digest(),
             "asked_digest": spec.digest(),
             "target": self.target.describe(),
-            "draft": self.draft.describe() if uses_draft else None,
+            "draft": self.draft.describe() if self.draft and spec.needs_draft else None,
             "versions": {
                 "gsd": gsd.__version__,
                 "python": platform.python_version(),

@@ -9,7 +9,7 @@ from typing import Protocol
 class GrowingText(Protocol):
     """What is written so far; `gsd.decode.text.Continuation` is one."""
 
-    def add(self, token: int) -> None:
+    def add(self, token: int) -> object:
         """Go on by one token."""
 
     def stop_at(self) -> int | None:

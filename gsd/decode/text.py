@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
-from transformers import PreTrainedTokenizerBase
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from gsd.errors import PromptError
@@ -20,18 +20,47 @@ _BYTE_PIECE = re.compile(r"<0x[0-9A-F]{2}>")
 _BYTES = {character: byte for byte, character in bytes_to_unicode().items()}
 
 
+class Tokenizer(Protocol):
+    """What is asked of a tokenizer of transformers, as it is asked: of one text, or of one token."""
+
+    name_or_path: str
+
+    @property
+    def all_special_ids(self) -> list[int]:
+        """Those named in the tokenizer's configuration."""
+
+    @property
+    def added_tokens_decoder(self) -> dict[int, Any]:
+        """Tokens that were added, each with `content` and whether it is `special`."""
+
+    def convert_ids_to_tokens(self, ids: int) -> str | bytes | None:
+        """The piece of a token, as its kind of tokenizer writes it; None where there is none."""
+
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        """Token ids of a text."""
+
+    def decode(self, token_ids: list[int], *, skip_special_tokens: bool, clean_up_tokenization_spaces: bool) -> str:
+        """The text of tokens."""
+
+    def apply_chat_template(
+        self, conversation: list[dict[str, str]], *, tokenize: bool, add_generation_prompt: bool
+    ) -> str:
+        """A conversation as one text."""
+
+
 class TokenTexts:
     """Each token id as text: as it reads behind other text, so that a first blank is there.
 
     A part of a character is written as its bytes, `<0xE2>`.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self._texts: dict[int, str] = {}
         self._parts: dict[int, bool] = {}
         flagged = {token: one.content for token, one in tokenizer.added_tokens_decoder.items() if one.special}
-        named = {token: tokenizer.convert_ids_to_tokens(token) for token in tokenizer.all_special_ids}
+        pieces = {token: tokenizer.convert_ids_to_tokens(token) for token in tokenizer.all_special_ids}
+        named = {token: piece if isinstance(piece, str) else "" for token, piece in pieces.items()}
         self.special: Mapping[int, str] = named | flagged
 
     def __getitem__(self, token: int) -> str:
@@ -204,7 +233,7 @@ def added(before: str, after: str) -> str:
     return after[same:]
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
+def encode(tokenizer: Tokenizer, prompt: Prompt) -> list[int]:
     """Token ids of a prompt, through the model's chat template where it has one and `chat` is not False."""
     has_template = bool(getattr(tokenizer, "chat_template", None))
     if prompt.chat and not has_template:
@@ -218,7 +247,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
     return ids
 
 
-def _templated(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> str:
+def _templated(tokenizer: Tokenizer, prompt: Prompt) -> str:
     """The prompt as the template puts it. A template is a program that came with the model: it may raise anything."""
     messages = [{"role": "user", "content": prompt.prompt}]
     try:

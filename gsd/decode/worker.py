@@ -91,7 +91,7 @@ class Worker:
         except InputError as error:
             self._say("failed", id=None, error=str(error))
             return
-        do, orders = command["do"], self._orders.get(command.get("id"), _Orders())
+        do, orders = command["do"], self._orders.get(command.get("id", ""), _Orders())
         if do == "cancel":
             orders.cancel = True
         elif do in ("pause", "resume"):

@@ -17,7 +17,6 @@ from gsd.drafting.settings import LevelSettings
 from gsd.drafting.tree import FlatTree, flatten
 from gsd.models.base import catch_up, known, require_finite
 
-
 S = TypeVar("S", bound=LevelSettings)
 
 

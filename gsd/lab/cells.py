@@ -31,6 +31,8 @@ def run_cell(runner: Runner, spec: RunSpec, out: Path) -> None:
     final = folder_of(digest, out)
     with tempfile.TemporaryDirectory(dir=out / STAGING, prefix=f"{final.name}-") as staging:
         run = runner.run(spec, Path(staging)).folder
+        if run is None:
+            raise TraceError(f"{out}: the run was decoded and left no trace")
         _rename_inside(run, final.name)
         try:
             run.rename(final)

@@ -12,7 +12,7 @@ import os
 import signal
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -82,7 +82,7 @@ class LocalExecutor:
     def __init__(self, workers: int = 1, loader: Callable[[int], Load] = pair_loader) -> None:
         self._workers, self._loader = workers, loader
 
-    def submit(self, cells: Sequence[RunSpec], out: Path) -> Iterator[Outcome]:
+    def submit(self, cells: Sequence[RunSpec], out: Path) -> Generator[Outcome, None, None]:
         """Yield outcomes as they come. Closing the iterator stops the workers."""
         size = min(self._workers, len(cells))
         return _dispatch(cells, out, size, lambda: _Process(self._loader, size), wait)
@@ -102,7 +102,7 @@ class RayExecutor:
             raise MissingPackage("--executor ray needs Ray: pip install -e '.[ray]' in the checkout") from None
         self._ray, self._workers, self._gpus = ray, workers, gpus
 
-    def submit(self, cells: Sequence[RunSpec], out: Path) -> Iterator[Outcome]:
+    def submit(self, cells: Sequence[RunSpec], out: Path) -> Generator[Outcome, None, None]:
         """Yield outcomes as they come. Closing the iterator stops the workers."""
         ray, ours = self._ray, not self._ray.is_initialized()
         if ours:
@@ -127,7 +127,7 @@ class RayExecutor:
 
 def _dispatch(
     cells: Sequence[RunSpec], out: Path, size: int, new: Callable[[], Any], wait_any: Callable[[list], list]
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Hand the cells, in order, to `size` workers made by `new`; `wait_any` gives handles that are ready.
 
     A worker has `start`, which gives a handle to wait for, `result`, which raises `WorkerLost`, and `stop`.

@@ -286,7 +286,8 @@ class HeadNorm(nn.Module):
         super().__init__()
         q, k = attention.q_norm, attention.k_norm
         self._shape, self._epsilon = q.weight.shape, q.variance_epsilon
-        self.register_buffer("weight", torch.stack([q.weight] * (heads * group) + [k.weight] * heads))
+        weights: list[torch.Tensor] = [*[q.weight] * (heads * group), *[k.weight] * heads]
+        self.register_buffer("weight", torch.stack(weights))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[N, H x G + H, D] -> the same."""
@@ -302,7 +303,7 @@ def _rotate(x: torch.Tensor, place: Place) -> torch.Tensor:
     return torch.addcmul(x * place.cos, x.roll(x.shape[-1] // 2, -1), place.sin)
 
 
-def _linear(weight: nn.Parameter, bias: nn.Parameter | None) -> nn.Linear:
+def _linear(weight: torch.Tensor, bias: nn.Parameter | None) -> nn.Linear:
     """A layer of its own on these weights."""
     made = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
     made.weight = weight

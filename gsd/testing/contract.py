@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from functools import partial
 from itertools import product
 from typing import Any, ClassVar
@@ -63,7 +63,7 @@ class MethodContract:
     def test_it_says_what_a_person_needs(self) -> None:
         """A name, a title, what it does, and of each setting that is not fixed a label and a help."""
         told = self.method.described()
-        assert told["name"] == self.method.Settings().method and told["title"] and told["summary"]
+        assert told["name"] == self.method.Settings.model_validate({}).method and told["title"] and told["summary"]
         assert json.loads(json.dumps(told)) == told
 
     def test_its_text_is_plain_decoding_s(self) -> None:
@@ -142,13 +142,19 @@ class MethodContract:
         return list(self._rounds(target, self._drafter(target, draft), prompt, sampling, StopRules(count)))
 
     def _drafter(self, target: Target, draft: Target) -> Drafter:
-        port = TargetPort(target) if Need.TARGET in self.method.needs else None
-        parts = Parts(port, draft, target.vocab_size, record=True, memory=self.method.memory())
+        parts = Parts(self._port(target), draft, target.vocab_size, record=True, memory=self.method.memory())
         return self.method.drafter(self.settings(), parts)
+
+    def _port(self, target: Target) -> TargetPort | None:
+        if Need.TARGET not in self.method.needs:
+            return None
+        if not isinstance(target, HFModel):
+            raise TypeError(f"{self.method.name} reads its target: give it networks by `pair`")
+        return TargetPort(target)
 
     def _rounds(
         self, target: Target, drafter: Drafter, prompt: list[int], sampling: SamplingSpec, stops: StopRules
-    ) -> Iterator[Round]:
+    ) -> Generator[Round, None, None]:
         engine = Engine(target, drafter, self.method.rule(self.settings()), sampling, detail=True)
         return engine.decode(prompt, stops)
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from gsd.methods import known
+from gsd.methods.setting import Setting
 
 
 def _as_meaning(help: str) -> str:
     """The words of a form as a table's: no capital, no full stop."""
     return help[0].lower() + help[1:].rstrip(".")
+
+
+def _of_setting(setting: Setting) -> str:
+    if setting.words is None:
+        return f"{_UNITS.get(setting.kind, 'name')}: fixed by the method"
+    return f"{setting.words.unit or _UNITS[setting.kind]}: {_as_meaning(setting.words.help)}"
 
 
 _RUN = {"run": "name: the run's folder"}
@@ -17,9 +24,8 @@ _OR_SOURCE = "of a looked-up node its source's estimate"
 _UNITS = {int: "count", float: "number", bool: "yes/no", str: "name"}
 _DRAFTING = {
     "method": "name: drafting method",
-    **{name: f"{setting.words.unit or _UNITS[setting.kind]}: {_as_meaning(setting.words.help)}"
-       for name, setting in known().items()},
-}  # fmt: skip
+    **{name: _of_setting(setting) for name, setting in known().items()},
+}
 _SAMPLING = {
     "temperature": "number: of the target's law; 0 is greedy",
     "top_k": "tokens: likeliest ones kept; 0 keeps all",

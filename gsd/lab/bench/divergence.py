@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel
 
+from gsd.models.hf import input_device
+
 # A gap of so many steps between neighbouring numbers may still be rounding. Forwards of one token differed from one
 # forward over the whole text in bfloat16 by 0.5 steps in the median and by 2 at most (360 gaps of a 1.5B model; one of
 # 774 of the bundled pair by more than 4), in float16 likewise (two of 776), but in float32 by 2 in the median and by 24
@@ -34,7 +36,7 @@ class Divergence:
     @property
     def beyond_rounding(self) -> bool:
         """Whether the target was surer than rounding explains, so that something is wrong."""
-        return self.gap is None or self.gap > self.limit
+        return self.gap is None or self.limit is None or self.gap > self.limit
 
 
 def divergences(
@@ -81,5 +83,5 @@ def _at(position: int, logits: torch.Tensor, theirs: int, ours: int) -> Divergen
 @torch.inference_mode()
 def _next_logits(target: PreTrainedModel, tokens: list[int]) -> torch.Tensor:
     """[V], on the host."""
-    ids = torch.tensor([tokens], device=target.get_input_embeddings().weight.device)
+    ids = torch.tensor([tokens], device=input_device(target))
     return target(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1].cpu()

@@ -74,14 +74,16 @@ def measure(
     for number in missing:
         prompt = prompts[number]
         result = interleaved(contenders, prompt, repeats, number, told)
-        plain = result.calls[plain_external(spec.sampling)]
+        texts = {name: _texts(measured) for name, measured in result.calls.items()}
+        plain = texts[plain_external(spec.sampling)]
         if spec.sampling.temperature or not plain:
             yield result
             continue
-        texts = {name: [call.tokens for call in measured] for name, measured in result.calls.items()}
-        yield PromptResult(
-            result.calls, divergences(stock.target, prompt, texts, plain[0].tokens), failures=result.failures
-        )
+        yield PromptResult(result.calls, divergences(stock.target, prompt, texts, plain[0]), failures=result.failures)
+
+
+def _texts(calls: list[Measurement]) -> list[list[int]]:
+    return [call.tokens for call in calls if call.tokens is not None]
 
 
 def interleaved(
@@ -97,6 +99,7 @@ def interleaved(
         for name in order.sample(list(contenders), len(contenders)):
             if name in result.failures:
                 continue
+            outcome: Measurement | str
             try:
                 outcome = contenders[name].measure(prompt)
                 result.calls[name].append(outcome)

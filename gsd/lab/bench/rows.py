@@ -87,7 +87,7 @@ def means_by_kind(of: Ratios, kinds: Sequence[str | None]) -> dict[str, float | 
     for kind, ratio in zip(kinds, of):
         found.setdefault(kind or "other", []).append(ratio)
     means = {kind: geometric(of_kind) for kind, of_kind in found.items()}
-    return {kind: mean and mean.value for kind, mean in means.items()}
+    return {kind: None if mean is None else mean.value for kind, mean in means.items()}
 
 
 def _work(calls: list[Measurement]) -> dict[str, Any]:
@@ -109,7 +109,8 @@ def _times(calls: list[Measurement]) -> dict[str, Any]:
     """Times over prompts and repeats; the engine's, and those of the first round and of the others, only for ours."""
     wall_ms, rounds = sum(call.wall_ms for call in calls), sum(call.rounds for call in calls)
     per_second = 1e3 * sum(call.new_tokens for call in calls) / wall_ms if calls else None
-    if not calls or any(call.times is None for call in calls):
+    timed = [(call.times, call.first) for call in calls if call.times and call.first]
+    if not calls or len(timed) < len(calls):
         return {
             "tokens_per_s": per_second,
             "first_round_ms": None,
@@ -118,15 +119,16 @@ def _times(calls: list[Measurement]) -> dict[str, Any]:
             "engine_share": None,
         }
     later = max(rounds - len(calls), 1)
+    overheads = _known(call.overhead_ms for call in calls)
     return {
         "tokens_per_s": per_second,
-        "first_round_ms": statistics.fmean(call.first.total for call in calls),
+        "first_round_ms": statistics.fmean(first.total for _, first in timed),
         "phases_ms_per_round": {
-            phase.name: sum(getattr(call.times, phase.name) - getattr(call.first, phase.name) for call in calls) / later
+            phase.name: sum(getattr(whole, phase.name) - getattr(first, phase.name) for whole, first in timed) / later
             for phase in fields(Times)
         },
-        "overhead_ms_per_round": statistics.median(call.overhead_ms / call.rounds for call in calls),
-        "engine_share": sum(call.overhead_ms for call in calls) / wall_ms,
+        "overhead_ms_per_round": statistics.median(ms / call.rounds for ms, call in zip(overheads, calls)),
+        "engine_share": sum(overheads) / wall_ms,
     }
 
 
@@ -135,14 +137,15 @@ def _texts(name: str, results: Sequence[PromptResult]) -> dict[str, Any]:
 
     None where texts were sampled. `compared` prompts are those where both the method and plain greedy were measured.
     """
-    compared = [bool(result.divergences is not None and result.calls[name]) for result in results]
+    apart = [result.divergences if result.calls[name] else None for result in results]
     if not any(result.divergences is not None for result in results):
         return {"matches": None, "compared": None, "beyond_rounding": None, "divergences": None}
-    found = [result.divergences[name] if known else None for result, known in zip(results, compared)]
+    found = [None if methods is None else methods[name] for methods in apart]
+    compared = len(apart) - apart.count(None)
     differing = [one for one in found if one is not None]
     return {
-        "matches": sum(compared) - len(differing),
-        "compared": sum(compared),
+        "matches": compared - len(differing),
+        "compared": compared,
         "beyond_rounding": sum(one.beyond_rounding for one in differing),
         "divergences": [one and {**asdict(one), "beyond_rounding": one.beyond_rounding} for one in found],
     }

@@ -35,14 +35,14 @@ COLUMNS = (
 Row = dict[str, Any]
 
 
-def row_of(turn: Turn, prompt: Prompt) -> dict[str, Any]:
+def row_of(turn: Turn, prompt: Prompt) -> Row:
     """A call as a row of the CSV; one that failed has an error and neither counts nor times."""
-    row = {"prompt": prompt.id, "kind": prompt.kind, "method": turn.method, "repeat": turn.repeat}
+    row: Row = {"prompt": prompt.id, "kind": prompt.kind, "method": turn.method, "repeat": turn.repeat}
     if isinstance(turn.outcome, str):
         return row | {"error": turn.outcome}
     call = turn.outcome
     row |= {"wall_ms": call.wall_ms, **{name: getattr(call, name) for name in COUNTS}}
-    if call.times:
+    if call.times and call.first:
         row |= {"first_round_ms": call.first.total}
         row |= {f"{phase}_ms": ms for phase, ms in asdict(call.times).items()}
         row |= {f"first_{phase}_ms": ms for phase, ms in asdict(call.first).items()}
@@ -87,16 +87,16 @@ class Kept:
         """
         settings = json.loads(json.dumps(settings))  # as it is read back
         with _Disk(file):
-            self._log = log_of(file).open("a+", encoding="ascii")
-            _lock(self._log, file)
+            self._log = log = log_of(file).open("a+", encoding="ascii")
+            _lock(log, file)
             held = file.exists() and file.read_bytes() not in (b"", csv_line(COLUMNS).encode())
             if held and not resume:
                 raise InputError(f"--csv {file} holds calls: go on with them by --resume, or choose another file")
             if held:
-                self._read_back(file, settings)
+                self._read_back(file, log, settings)
             else:
-                self._log.truncate(0)
-                self._append(self._log, json.dumps({"schema": SCHEMA, "settings": settings}) + "\n")
+                log.truncate(0)
+                self._append(log, json.dumps({"schema": SCHEMA, "settings": settings}) + "\n")
                 _replace(file, [])
             self._rows = file.open("a", encoding="utf-8", newline="")
         self._file = file
@@ -112,7 +112,7 @@ class Kept:
         self.results[number] = result
         if self._log:
             apart = result.divergences
-            told = apart and {name: one and asdict(one) for name, one in apart.items()}
+            told = None if apart is None else {name: one and asdict(one) for name, one in apart.items()}
             with _Disk(self._file):
                 self._append(self._log, json.dumps({"prompt": self._prompts[number].id, "divergences": told}) + "\n")
 
@@ -122,9 +122,9 @@ class Kept:
             if file:
                 file.close()
 
-    def _read_back(self, file: Path, settings: dict[str, Any]) -> None:
+    def _read_back(self, file: Path, log: IO[str], settings: dict[str, Any]) -> None:
         """Take the whole prompts of files that were begun before; what is cut is dropped, and noted."""
-        head, *wholes = self._read_log(file)
+        head, *wholes = self._read_log(file, log)
         if different := list(differences(head["settings"], settings)):
             raise InputError(f"--resume: the calls in {file} were measured with {'; '.join(different)}: take what they "
                              "were measured with, or choose another --csv")  # fmt: skip
@@ -143,13 +143,13 @@ class Kept:
                                   "methods had not all taken their turns")  # fmt: skip
         _replace(file, kept)
 
-    def _read_log(self, file: Path) -> list[dict[str, Any]]:
+    def _read_log(self, file: Path, log: IO[str]) -> list[dict[str, Any]]:
         """The log's whole lines, at least its head; a torn last one is cut off."""
-        self._log.seek(0)
-        text = self._log.read()
+        log.seek(0)
+        text = log.read()
         whole = text[: text.rfind("\n") + 1]
         if whole != text:
-            self._log.truncate(len(whole))
+            log.truncate(len(whole))
             self.notes.append(f"{log_of(file)}: a torn last line was dropped")
         try:
             lines = [json.loads(line) for line in whole.splitlines()]
