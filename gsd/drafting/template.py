@@ -145,18 +145,16 @@ class Template:
         """Grow one level: behind each node as many candidates as it has children."""
         wanted, before = self.wanted(), len(self._graph)
         counts = [len(self._shape.children(self._level[node])) for node in wanted]
-        rows = [[row[:count] for row, count in zip(part, counts)] for part in (tokens, logq)]
-        self._graph.grow(wanted, *rows, self._settings)
+        offered = [row[:count] for row, count in zip(tokens, counts)]
+        self._graph.grow(wanted, offered, [row[:count] for row, count in zip(logq, counts)], self._settings)
         above, self._level = self._level, {}
         left = {node: self._shape.children(above[node]) for node in wanted}
         for node in range(before, len(self._graph)):
             self._level[node] = left[self._graph.parents[node]].pop(0)
 
 
-class TemplateDrafter(GrowingDrafter):
+class TemplateDrafter(GrowingDrafter[Any]):
     """Drafts trees of the cheapest shape, settled anew for each text by the acceptance seen so far."""
-
-    settings: Any
 
     def __init__(self, parts: Parts, settings: Any) -> None:
         super().__init__(parts, settings, lambda own, graph, depth: Template(graph, own, depth, self._shape))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from gsd.drafting.settings import Budget, Depth, LevelSettings, Width
+from gsd.drafting.settings import Budget, Depth, LevelSettings, NoThreshold, Width
 from gsd.methods.base import MethodSettings
 from gsd.methods.graph import LevelMethod
 from gsd.spec import Words
@@ -47,8 +47,8 @@ class Sequoia(LevelMethod):
         width: Width = 8
         depth: Depth = 12
         merge_context: Literal[None] = None
-        sibling_threshold: Literal[0.0] = 0.0
-        prob_threshold: Literal[0.0] = 0.0
+        sibling_threshold: NoThreshold = 0.0
+        prob_threshold: NoThreshold = 0.0
         prob_rule: Literal["path"] = "path"
         prob_action: Literal["leaf"] = "leaf"
         frontier: Literal[1024] = 1024
