@@ -103,8 +103,12 @@ def make_drafter(
     record: bool,
     planner: Planner | None = None,
 ) -> Drafter:
-    """A method's drafter; `planner` is its memory, where it has one."""
-    return METHODS[settings.method].drafter(settings, Parts(None, draft, vocab_size, record, planner))
+    """A method's drafter; `planner` is its memory, where that is one."""
+    method = METHODS[settings.method]
+    memory = method.memory()
+    if planner and isinstance(memory, Planner):
+        memory = planner
+    return method.drafter(settings, Parts(None, draft, vocab_size, record, memory))
 
 
 def decode(
