@@ -115,34 +115,61 @@ def browser():
         started.close()
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """Where the module's runs are, in `runs`."""
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory) -> Path:
+    """The folder of the app that the process's tests share."""
     return tmp_path_factory.mktemp("lab")
 
 
+@pytest.fixture(scope="session")
+def served(lab) -> Iterator[str]:
+    """The app with a made-up engine, one for the process: it takes seconds to start, and its scripts to be fetched."""
+    yield from serve(ROOT / "tests" / "fixtures" / "fake_app.py", lab)
+
+
 @pytest.fixture(scope="module")
-def address(folder) -> Iterator[str]:
-    """The app with a made-up engine, one for the module."""
-    yield from serve(ROOT / "tests" / "fixtures" / "fake_app.py", folder)
+def folder(lab) -> Path:
+    """Where the module's runs are, in `runs`; those of the module before are gone."""
+    shutil.rmtree(lab / "runs", ignore_errors=True)
+    return lab
+
+
+@pytest.fixture(scope="module")
+def address(folder, served) -> str:
+    """The app with a made-up engine, which knows the samples and the module's runs alone."""
+    return served
+
+
+@pytest.fixture(scope="session")
+def context(browser):
+    """What the tests' tabs share: the scripts that were fetched, and nothing of what they left there."""
+    shared = new_context(browser)
+    yield shared
+    shared.close()
 
 
 @pytest.fixture
-def page(browser):
+def page(context):
     """A tab; what went wrong in it is an error of the test."""
-    yield from new_page(browser)
+    context.set_offline(False)
+    context.set_storage_state({"cookies": [], "origins": []})
+    yield from new_page(context)
 
 
-def new_page(browser) -> Iterator:
-    """A tab of its own browser context. An error in it, or a request to another machine, fails the test."""
-    context = browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True)
+def new_context(browser):
+    """A browser without a past: nothing is stored in it, no script is at hand."""
+    return browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True)
+
+
+def new_page(context) -> Iterator:
+    """A tab. An error in it, or a request to another machine, fails the test."""
     page = context.new_page()
     problems = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
     page.on("request", lambda request: problems.append(request.url) if _elsewhere(request.url) else None)
     yield page
-    context.close()
+    page.close()
     assert problems == []
 
 

@@ -3,7 +3,7 @@
 from importlib import resources
 
 import pytest
-from browser.conftest import ROOT, idle, serve
+from browser.conftest import idle
 from browser.views import VIEWS, visit
 from fixtures.recorded import record_run
 
@@ -13,13 +13,8 @@ STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return record_run(tmp_path_factory.mktemp("axe") / "runs")
-
-
-@pytest.fixture(scope="module")
-def address(run):
-    yield from serve(ROOT / "tests" / "fixtures" / "fake_app.py", run.parents[1])
+def run(folder):
+    return record_run(folder / "runs")
 
 
 def findings(page) -> list[str]:

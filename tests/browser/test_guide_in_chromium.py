@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 
 import networkx as nx
 import pytest
-from browser.conftest import ROOT, idle, serve
+from browser.conftest import idle
 from fixtures.recorded import record_run
 
 from analysis.explorable import explorable_html
@@ -22,13 +22,8 @@ IMAGE = "<img src=x onerror=window.ran=1>"
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return record_run(tmp_path_factory.mktemp("guide") / "runs")
-
-
-@pytest.fixture(scope="module")
-def address(run):
-    yield from serve(ROOT / "tests" / "fixtures" / "fake_app.py", run.parents[1])
+def run(folder):
+    return record_run(folder / "runs")
 
 
 def marks(page):

@@ -4,7 +4,7 @@ import json
 import zipfile
 
 import pytest
-from browser.conftest import idle, new_page
+from browser.conftest import idle, new_context, new_page
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -14,7 +14,11 @@ ENDLESS = 100_000  # tokens; cancelled long before
 @pytest.fixture
 def other(browser):
     """A tab in a browser of its own: no state is shared."""
-    yield from new_page(browser)
+    context = new_context(browser)
+    try:
+        yield from new_page(context)
+    finally:
+        context.close()
 
 
 def start(page, address, prompt, *, new_tokens=None):

@@ -1,7 +1,6 @@
 """Token text is shown as text in every view: no script of it runs, and nothing of it breaks the page."""
 
 import pytest
-from browser.conftest import ROOT, serve
 from browser.views import VIEWS, visit
 from fixtures.strange import record_strange_run
 
@@ -9,13 +8,8 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return record_strange_run(tmp_path_factory.mktemp("strange") / "runs")
-
-
-@pytest.fixture(scope="module")
-def address(run):
-    yield from serve(ROOT / "tests" / "fixtures" / "fake_app.py", run.parents[1])
+def run(folder):
+    return record_strange_run(folder / "runs")
 
 
 @pytest.mark.parametrize("view", VIEWS)

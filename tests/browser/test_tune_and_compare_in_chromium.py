@@ -17,10 +17,9 @@ expect = pytest.importorskip("playwright.sync_api").expect
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("lab")
-    save_atlas(made / "runs" / "made")
-    return made
+def folder(folder):
+    save_atlas(folder / "runs" / "made")
+    return folder
 
 
 def figures(page):
