@@ -83,7 +83,7 @@ def test_the_explorable_graph_hangs_on_springs_and_shows_text_as_text(page):
     page.wait_for_timeout(600)  # the view comes to rest
     place = page.evaluate("network.canvasToDOM(network.getPosition('n1'))")
     page.mouse.move(place["x"] - 60, place["y"] - 60)
-    page.mouse.move(place["x"], place["y"], rounds=4)
+    page.mouse.move(place["x"], place["y"], steps=4)
     expect(page.locator(".vis-tooltip")).to_contain_text(IMAGE[:12].replace(" ", "·"))
     assert page.evaluate("window.ran") is None
     assert page.locator("img").count() == 0
