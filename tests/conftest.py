@@ -21,10 +21,13 @@ settings.load_profile("gsd")
 
 
 def pytest_collection_modifyitems(items):
-    """Tests of many examples do not count for coverage: tracing each line would double their time."""
+    """Coverage is that of the engine, the analysis and the command line by the tests that are quick to trace.
+
+    Tracing each line would double the time of tests of many examples, of pages and of whole documents.
+    """
     for item in items:
         many = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
-        if many or {"parity", "statistical"} & set(item.path.parts):
+        if many or {"parity", "statistical", "app", "test_docs.py"} & set(item.path.parts):
             item.add_marker("no_cover")
 
 
