@@ -22,6 +22,11 @@ def shortened(text: str, letters: int) -> str:
     return f"{line[: letters + 1].rpartition(' ')[0] or line[:letters]} …"
 
 
+def counted(number: int, noun: str) -> str:
+    """How many of something: `1 round`, `1,200 rounds`; `noun` is of the kind that takes an s."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def setting(value: object) -> str:
     """A setting's value; a switch is on or off, and so is what is not used at all."""
     if value is None or isinstance(value, bool):

@@ -6,9 +6,11 @@ from typing import Any
 
 import streamlit as st
 
-from analysis.explain import as_html, explain, story
+from analysis.explain import explain
+from analysis.explanation import as_html
 from analysis.export import zip_csv
 from analysis.faces import face
+from analysis.story import story
 from analysis.words import plain, setting
 from app.components.folded import folded, open_branch, say_folded
 from app.components.graph_view import SMALL, Frame, Shown, graph_data, graph_view

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from analysis.explain import as_html, tell
+from analysis.explain import tell
+from analysis.explanation import as_html
 from analysis.figures import side_by_side as figures
 from analysis.side_by_side import boundaries, differences, divergence, ends, lanes, round_at, so_far
 from analysis.words import plain
