@@ -27,6 +27,17 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def size(count: int) -> str:
+    """A number of bytes: `812 bytes`, `4.5 KB`, `120 MB`."""
+    if count < 1000:
+        return counted(count, "byte")
+    for unit in ("KB", "MB", "GB"):
+        count /= 1000
+        if count < 1000 or unit == "GB":
+            break
+    return f"{count:,.0f} {unit}" if count >= 100 else f"{count:.1f} {unit}"
+
+
 def setting(value: object) -> str:
     """A setting's value; a switch is on or off, and so is what is not used at all."""
     if value is None or isinstance(value, bool):
