@@ -47,7 +47,8 @@ def _found(round_: RecordedRound, settings: Drafted, node: int, before: Sequence
         start = graph.parents[start]
     drafted = [graph.tokens[one] for one in tree_path(graph.parents, start)]
     matched = matched_tokens(before, drafted) if source == "lookup" else None
-    same = f"the same last {matched} tokens" if matched else "the same last tokens"
+    tokens = "tokens" if not matched else "token" if matched == 1 else f"{matched} tokens"
+    same = f"the same last {tokens}"
     same += f" up to {graph.texts.html[start]}" if start else ""
     number = graph.depths[node] - graph.depths[start]
     place = "" if number == 1 else f", as number {number} of what follows there"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from numbers import Integral
 
 PERCENT = "%.1f%%"  # of a table's column that holds hundredths, as `percent` writes them
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
@@ -22,9 +23,14 @@ def shortened(text: str, letters: int) -> str:
     return f"{line[: letters + 1].rpartition(' ')[0] or line[:letters]} …"
 
 
-def counted(number: int, noun: str) -> str:
-    """How many of something: `1 round`, `1,200 rounds`; `noun` is of the kind that takes an s."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def counted(number: object, noun: str) -> str:
+    """How many of something: `1 round`, `1,200 rounds`; `noun` is of the kind that takes an s.
+
+    A sum may be a float. What a file has in place of a number is written as it is.
+    """
+    form = ",.0f" if isinstance(number, float) else "," if isinstance(number, Integral) else ""
+    written = format(number, form) if form else str(number)
+    return f"{written} {noun}{'' if number == 1 else 's'}"
 
 
 def size(count: int) -> str:

@@ -54,8 +54,8 @@ def redundancy_by_round(rows: pd.DataFrame) -> go.Figure:
         title = f"Nothing merged: {counted(drafted, 'node')} drafted, each on one path"
     made = figure(title, status_of(rows), "round", "nodes of the unrolled graph")
     made.add_bar(x=rows["round"], y=rows["unrolled"], name="further copies, unrolled", marker=hatched(MERGED),
-                 customdata=rows[["extra_copies", "merges"]],
-                 hovertemplate="round %{x}: %{customdata[0]} by %{customdata[1]} merges<extra></extra>")  # fmt: skip
+                 customdata=rows.assign(by=rows["merges"].map(_merges))[["extra_copies", "by"]],
+                 hovertemplate="round %{x}: %{customdata[0]} by %{customdata[1]}<extra></extra>")  # fmt: skip
     made.add_bar(x=rows["round"], y=rows["drafted"], name="drafted", marker={"color": ACCEPTED},
                  customdata=rows[["redundancy"]],
                  hovertemplate="round %{x}: %{y} drafted, redundancy %{customdata[0]:.0%}<extra></extra>")  # fmt: skip
@@ -71,7 +71,7 @@ def redundancy_by_run(rows: pd.DataFrame) -> go.Figure:
     unrolled = complete["unrolled"].sum()
     pooled = complete["extra_copies"].sum() / unrolled
     runs = counted(len(complete), "complete run")
-    title = f"Redundancy is {percent(pooled)} of {unrolled:,.0f} unrolled nodes in {runs}"
+    title = f"Redundancy is {percent(pooled)} of {counted(unrolled, 'unrolled node')} in {runs}"
     made = figure(title, _POOLED, "kind of prompt", "redundancy (% of unrolled nodes)")
     of_kind = complete.assign(kind=_kinds(complete["kind"]).map(shown))
     made = _points_and_pooled(made, of_kind, "kind", "redundancy", ("extra_copies", "unrolled"))
@@ -131,7 +131,8 @@ def recurring_sequences(rows: pd.DataFrame, n: int = 3) -> go.Figure:
     check_one_run(rows)
     listed = rows[rows["n"] == n].head(BARS)
     if listed.empty:
-        raise InputError(f"no sequence of {n} tokens recurs; choose n among {', '.join(map(str, rows['n'].unique()))}")
+        lengths = ", ".join(map(str, rows["n"].unique()))
+        raise InputError(f"no sequence of {counted(n, 'token')} recurs; choose n among {lengths}")
     first = listed.iloc[0]
     title = (f"{short(first['text'])} recurs most: {counted(first['count'], 'time')} in "
              f"{counted(first['rounds'], 'round')}")  # fmt: skip
@@ -232,6 +233,10 @@ def _overlap_title(rows: pd.DataFrame) -> str:
     if longest > 1:
         title += f", {percent(shares[longest])} of {sums['occurrences'][longest]:,} {longest}-grams"
     return f"{title} recur in another hypothesis"
+
+
+def _merges(count: int) -> str:
+    return counted(count, "merge")
 
 
 def _drafted(rows: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from analysis.definitions import formula
 from analysis.figures.look import ENOUGH
 from analysis.similarity import MEASURES
 from analysis.twins import is_unmerged_twin, merging_saved
-from analysis.words import plain
+from analysis.words import counted, plain
 from app.components.page import head, opened
 from app.components.panels import grid, panel
 from app.components.scope import Scope, address, scope_bar, sections
@@ -61,13 +61,13 @@ def _headline(run: OpenRun, scope: Scope) -> None:
     drafted = tables[0][["drafted", "unrolled", "extra_copies"]].sum()
     grams = tables[1].query("n == 3")[["shared", "occurrences"]].sum()
     with st.container(horizontal=True, border=True, key="figures"):
-        copies = f"{drafted['extra_copies']:,.0f} of {drafted['unrolled']:,.0f} nodes"
+        copies = f"{drafted['extra_copies']:,.0f} of {counted(drafted['unrolled'], 'node')}"
         redundancy = f"{formula('redundancy_by_round')}\n{UNLIMITED}"
         overlapping = formula("ngram_overlap_by_round")
         st.metric("Redundancy, unrolled without limit", _percent(drafted["extra_copies"], drafted["unrolled"]),
                   help=redundancy, delta_description=copies)  # fmt: skip
         st.metric("3-gram overlap", _percent(grams["shared"], grams["occurrences"]), help=overlapping,
-                  delta_description=f"of {grams['occurrences']:,.0f} 3-grams")  # fmt: skip
+                  delta_description=f"of {counted(grams['occurrences'], '3-gram')}")  # fmt: skip
         _merge_precision(tables[2])
         _saved(run, scope)
 
@@ -108,14 +108,15 @@ def _saved(run: OpenRun, scope: Scope) -> None:
         return
     runs = frames((run.name, twin)).runs
     saved, whole = merging_saved(runs, run.name, twin), runs.set_index("run").loc[twin]
-    help += f"\nAgainst {plain(twin)}; this run took {_against(saved['saved_rounds'])} rounds."
+    help += f"\nAgainst {plain(twin)}; this run took {_against(saved['saved_rounds'], 'round')}."
     for label, name in (("Drafted nodes", "drafted_nodes"), ("Draft forwards", "draft_forwards")):
         st.metric(label, _against(saved[f"saved_{name}"]), help=help,
                   delta_description=f"than the tree's {whole[name]:,}, measured")  # fmt: skip
 
 
-def _against(saved: int) -> str:
-    return f"{abs(saved):,} {'fewer' if saved >= 0 else 'more'}"
+def _against(saved: int, noun: str = "") -> str:
+    fewer = "fewer" if saved >= 0 else "more"
+    return counted(abs(saved), f"{fewer} {noun}") if noun else f"{abs(saved):,} {fewer}"
 
 
 def _twin(run: OpenRun) -> str | None:
@@ -159,16 +160,16 @@ def _why_flat(scope: Scope) -> str | None:
         return "This run drafted nothing."
     if grams or merges > HARDLY * drafted:
         return None
-    return (f"This setting hardly merges: {merges:,} {'merge' if merges == 1 else 'merges'} beside {drafted:,} drafted "
-            "nodes. The preset *wide* does.")  # fmt: skip
+    return (f"This setting hardly merges: {counted(merges, 'merge')} beside {counted(drafted, 'drafted node')}"
+            ". The preset *wide* does.")  # fmt: skip
 
 
 def _merges(run: OpenRun, scope: Scope) -> None:
     """What became of merges, beside ordinary edges."""
     if not scope.table(edges.merges_by_context).query("edge == 'merge'")["tested"].sum():
-        count = len(scope.frames.merges)
-        st.info(f"Nothing to compare: of {count:,} merges here the target tested none. Choose another scope, or a run "
-                "that merges more: a wider one, or with a smaller merge context.", icon=":material/info:")  # fmt: skip
+        merges = counted(len(scope.frames.merges), "merge")
+        st.info(f"Nothing to compare: of {merges} here the target tested none. Choose another scope, or a run that "
+                "merges more: a wider one, or with a smaller merge context.", icon=":material/info:")  # fmt: skip
         return
     with grid("merges"):
         for name in ("merges_by_context", "merges_by_depth_shift", "merges_by_rank"):

@@ -193,7 +193,9 @@ def _settings(spec: dict) -> str:
 
 def _disk_use(lines: Sequence[Line], shown: Sequence[Line]) -> None:
     own = [line for line in lines if not line.sample]
-    words = f"{len(shown):,} of {len(lines):,} runs shown" if len(shown) < len(lines) else counted(len(lines), "run")
+    words = counted(len(lines), "run")
+    if len(shown) < len(lines):
+        words = f"{len(shown):,} of {words} shown"
     take = "takes" if len(own) == 1 else "take"
     disk = size(sum(line.info.bytes for line in own))
     st.caption(plain(f"{words} · {len(own):,} of your own {take} {disk} under {runs_folder()}"))

@@ -14,7 +14,7 @@ from analysis import speed
 from analysis.definitions import definition, formula
 from analysis.modelled import cost_curves, difference, modelled_by_round, modelled_speedup, unlike
 from analysis.syntax import LANGUAGES, committed_tokens, drafted_by_syntax, written_in
-from analysis.words import plain
+from analysis.words import counted, plain
 from app.components.metrics import COLD, CUT, NO_BASELINE, cold, warm, warm_baseline
 from app.components.page import head, opened
 from app.components.panels import grid, nothing, panel
@@ -89,7 +89,7 @@ def _ratio(part: float, whole: float, form: str) -> str:
 
 def _of(count: int, noun: str) -> str:
     """How many stand behind a figure."""
-    return f"of {count:,} {noun}{'' if count == 1 else 's'}"
+    return f"of {counted(count, noun)}"
 
 
 def _measured_speedup(scope: Scope) -> None:
