@@ -24,7 +24,7 @@ from gsd.methods import METHODS, settings_of
 from gsd.trace.recorded_round import RecordedRound
 
 STAGE_HEIGHT = 420  # pixels of the graph beside the text, at most
-HINT = '<p class="hint">Click a node or a dashed merge edge to read about it. ← and → step through the rounds.</p>'
+HINT = '<p class="hint">Click a node or a dashed merge edge to read about it. ← and → go from round to round.</p>'
 TEXT, GRAPH, TABLE = "token_text", "graph", "node_table"  # widget keys
 
 

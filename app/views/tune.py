@@ -150,7 +150,7 @@ def _of_what(opened: OpenAtlas, reference: MethodSettings, alike: bool) -> str:
 
 def _use(opened: OpenAtlas, spec: MethodSettings, reference: MethodSettings) -> None:
     """The setting to paste, and where it can go."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="tuned-setting"):
         st.code(_command(opened, spec), language=None, wrap_lines=True)
         st.button("Defaults", key="to defaults", icon=":material/undo:", on_click=take, disabled=spec == reference,
                   args=(reference.model_dump(), opened.atlas.bounds))  # fmt: skip
