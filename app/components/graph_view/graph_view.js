@@ -15,7 +15,7 @@ const SLANTED_ROW = 50;      // the same where labels slant, with room for them 
 const LETTER = 6.95;         // width of one, at the labels' size
 const LINE = 13;             // height of a label on screen
 const BADGE_DROP = 1;        // pixels on screen of a number of hidden nodes below its node, seen from afar
-const LEVEL_PITCH = 44;      // pixels from column to column in which a shortened label still says something; in less, labels slant
+const LEVEL_PITCH = 44;      // pixels from column to column for a shortened label to say something; in less all slant
 const SLANT = 48, SLANTED_GAP = 15; // degrees, and pixels between two labels that slant
 const [COS, SIN] = [Math.cos(SLANT * Math.PI / 180), Math.sin(SLANT * Math.PI / 180)];
 const RULER = { flat: 30, slanted: 84 }; // pixels at the bottom for the labels of the spine seen from afar
