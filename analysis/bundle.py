@@ -45,6 +45,18 @@ TRACE = {"run.json", "events.jsonl", TITLE, *(f"tables/{name}.parquet" for name 
 NAME = re.compile(r"\w[\w .,()+@=-]{0,199}")  # of a run: one plain folder
 
 
+class BundleError(InputError):
+    """A file that is not unpacked; `what` is wrong with it, without the file's name and what to do about it."""
+
+    def __init__(self, file: Path, what: str, advice: str) -> None:
+        super().__init__(f"{file} {what}; {advice}")
+        self.what = what
+
+
+class LargeBundle(BundleError):
+    """A file that is a bundle, maybe, and would unpack to more than is taken in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """Runs that a bundle brought, and those that were there already and stay as they are, by name."""
@@ -220,10 +232,10 @@ def _unpack(bundle: zipfile.ZipFile, info: zipfile.ZipInfo, to: Path, most: int,
     return count
 
 
-def _too_large(file: Path, info: zipfile.ZipInfo) -> InputError:
-    return InputError(f"{file} is too large a bundle: {info.filename} goes beyond {MOST_IN_ONE >> 20:,} MiB, or all of "
-                      f"it beyond {MOST_BYTES >> 20:,}; bundle fewer runs, or copy their folders by hand if you know "
-                      "who made them")  # fmt: skip
+def _too_large(file: Path, info: zipfile.ZipInfo) -> LargeBundle:
+    return LargeBundle(file, f"is too large a bundle: {info.filename} goes beyond {MOST_IN_ONE >> 20:,} MiB, or all of "
+                       f"it beyond {MOST_BYTES >> 20:,}", "bundle fewer runs, or copy their folders by hand if you "
+                       "know who made them")  # fmt: skip
 
 
 def _check_run(folder: Path, file: Path) -> None:
@@ -278,5 +290,5 @@ def _entries(bundle: zipfile.ZipFile, names: Sequence[str], file: Path) -> list[
     return [(info, place) for place, info in entries.items()]
 
 
-def _no_bundle(file: Path, reason: str) -> InputError:
-    return InputError(f"{file} is no readable bundle: {reason}; name a file that `gsd export --bundle` wrote")
+def _no_bundle(file: Path, reason: str) -> BundleError:
+    return BundleError(file, f"is no readable bundle: {reason}", "name a file that `gsd export --bundle` wrote")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.words import counted
 from gsd.errors import InputError
 from gsd.lab.means import Mean, mean_of
 
@@ -35,8 +36,7 @@ class Comparison:
     @property
     def verdict(self) -> str:
         """The outcome in words."""
-        prompts = f"{len(self.ratios)} prompt{'' if len(self.ratios) == 1 else 's'}"
-        ratio = f"geometric mean {self.ratio}, {prompts}"
+        ratio = f"geometric mean {self.ratio}, {counted(len(self.ratios), 'prompt')}"
         if len(self.ratios) < FEWEST_PROMPTS:
             return f"too few prompts to tell, at least {FEWEST_PROMPTS} are needed: {ratio}"
         if (ends := self.ratio.ends) and ends[0] <= 1.0 <= ends[1]:

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis import acceptance, overlap, similarity, speed, syntax
+from analysis import acceptance, edges, overlap, similarity, speed, syntax
 from analysis.load import Frames, as_frames, distinct, load_tables
 from gsd.errors import TraceError
 from gsd.trace import columns
@@ -20,7 +20,13 @@ from gsd.trace.read import RunTrace, read_run
 from gsd.trace.tables import NAMES
 
 README = "README.md"
-MODULES = (overlap, similarity, acceptance, speed)  # each with METRICS, its frame functions, and COLUMNS, their columns
+MODULES = (
+    overlap,
+    edges,
+    similarity,
+    acceptance,
+    speed,
+)  # each with METRICS, its frame functions, and COLUMNS, their columns
 
 
 def export_csv(runs: Sequence[Path], folder: Path, *, bom: bool = False) -> list[Path]:

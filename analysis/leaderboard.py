@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.compare import Comparison, compare
+from analysis.words import counted
 from gsd.errors import InputError
 from gsd.lab.means import mean_of
 
@@ -105,9 +106,10 @@ def same_text(bench: Bench) -> str:
 
 def lacks(bench: Bench) -> list[str]:
     """What a result lacks: prompts that were not measured any more, and who failed on which, and why."""
-    cut = [f"Incomplete: {bench.measured} of {bench.given} prompts were measured"] * (bench.measured < bench.given)
+    given, measured = counted(bench.given, "prompt"), counted(bench.measured, "prompt")
+    cut = [f"Incomplete: {bench.measured} of {given} were measured"] * (bench.measured < bench.given)
     return cut + [
-        f"{method} failed on {len(errors)} of {bench.measured} prompts, which its means leave out: "
+        f"{method} failed on {len(errors)} of {measured}, which its means leave out: "
         f"{'; '.join(dict.fromkeys(errors.values()))}"
         for method, errors in bench.failures.items()
     ]

@@ -1,7 +1,7 @@
 """How much the hypotheses of a round share, and what merging makes of it. Formulas: docs/metrics.md.
 
 Frame functions over `analysis.load.Frames`: tidy rows by run, the run's kind and status among them;
-`pool` puts rows of several runs together, complete ones only. Rounds whose graph was not recorded
+`analysis.pooling.pool` puts rows of several runs together. Rounds whose graph was not recorded
 (`detail: counters`) have no rows. N-grams are counted on what was
 drafted: a merged candidate is no node, so overlap is largest on unmerged trees, and what merging
 took out of it shows as redundancy instead.
@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pandas as pd
 
-from analysis.graphs import Graphs, graphs_of, tree_edges
+from analysis.graphs import Graphs, graphs_of
 from analysis.load import Frames
+from analysis.pooling import ABOUT, divided, in_order, pool, summed, with_run
 
 ORDERS = (1, 2, 3, 4, 5)
 TOP = 20  # recurring sequences listed per run and n
@@ -37,34 +38,11 @@ COLUMNS = {
     "occurrences": "nodes: drafted nodes of depth >= n, each ending one n-gram of drafted tokens",
     "shared": "nodes: those whose n-gram also ends at an unrelated node of the same round",
     "overlap": "share: shared / occurrences",
-    "rank": "index: place among its parent's candidates by q, from 0",
     "text": "text: the n-gram's tokens, decoded one by one",
     "count": "nodes: nodes ending the sequence that also ends at an unrelated node of their round",
     "rounds": "count: rounds in which it does",
     "in_rounds": "indices: those rounds, separated by spaces",
-    "context": "tokens: matched before the merged token; empty for tree edges, which match none",
-    "depth_shift": "tokens: depth of the node merged into minus that of the candidate; empty for tree edges",
-    "edge": "name: merge, or tree for the ordinary edges of the same run",
-    "edges": "edges: all of this row, tested or not",
-    "tested": "edges: those that the target's pick decided about",
-    "accepted": "edges: those that the accepted path went through",
-    "continued": "edges: those accepted with at least one more token accepted behind them",
-    "share_tested": "share: tested / edges",
-    "share_accepted": "share: accepted / tested; empty where none was tested",
-    "precision": "share: continued / tested; empty where none was tested",
 }
-
-_COUNTS = ("drafted", "unrolled", "extra_copies", "merges", "occurrences", "shared",
-           "edges", "tested", "accepted", "continued")  # fmt: skip
-_RATIOS = {
-    "redundancy": ("extra_copies", "unrolled"),
-    "overlap": ("shared", "occurrences"),
-    "share_tested": ("tested", "edges"),
-    "share_accepted": ("accepted", "tested"),
-    "precision": ("continued", "tested"),
-}
-_ABOUT = ["run", "kind", "status"]
-_FATE = ["tested", "accepted", "continued"]
 
 
 def redundancy_by_round(frames: Frames) -> pd.DataFrame:
@@ -83,27 +61,27 @@ def redundancy_by_round(frames: Frames) -> pd.DataFrame:
         extra_copies=unrolled - drafted,
         merges=np.bincount(graphs.round[merge_parent], minlength=len(graphs.table)),
     )
-    return _about(_divided(counts), frames)
+    return with_run(divided(counts), frames)
 
 
 def redundancy_by_run(frames: Frames) -> pd.DataFrame:
     """1 - drafted / unrolled of every run, both summed over its rounds first."""
-    return _summed(redundancy_by_round(frames), _ABOUT)
+    return summed(redundancy_by_round(frames), ABOUT)
 
 
 def ngram_overlap_by_round(frames: Frames) -> pd.DataFrame:
     """shared / occurrences of every round and n; what counts says `_occurrences`."""
-    return _summed(_occurrences(frames), [*_ABOUT, "round", "n"])
+    return summed(_occurrences(frames), [*ABOUT, "round", "n"])
 
 
 def ngram_overlap_by_depth(frames: Frames) -> pd.DataFrame:
     """shared / occurrences by the depth at which the n-gram ends, of every run and n."""
-    return _in_order(_summed(_occurrences(frames), [*_ABOUT, "n", "depth"]), frames, ["n", "depth"])
+    return in_order(summed(_occurrences(frames), [*ABOUT, "n", "depth"]), frames, ["n", "depth"])
 
 
 def ngram_overlap_by_run(frames: Frames) -> pd.DataFrame:
     """shared / occurrences of every run and n, both summed over its rounds first."""
-    return _summed(_occurrences(frames), [*_ABOUT, "n"])
+    return summed(_occurrences(frames), [*ABOUT, "n"])
 
 
 def ngram_overlap_by_kind(frames: Frames) -> pd.DataFrame:
@@ -129,33 +107,8 @@ def recurring_sequences(frames: Frames) -> pd.DataFrame:
         rows = np.flatnonzero(_has_unrelated_twin(graphs, round_ids, n))
         top = _top(graphs, rows, run_ids[rows])
         found.append(top.assign(n=n, text=_texts(frames, graphs, top.pop("row").to_numpy(), n)))
-    listed = _about(pd.concat(found, ignore_index=True), frames)
-    return _in_order(listed[[*_ABOUT, "n", "text", "count", "rounds", "in_rounds"]], frames, ["n"])
-
-
-def merges_by_context(frames: Frames) -> pd.DataFrame:
-    """Outcomes of merges by tokens matched before the merged one, and of all tree edges; see `_outcomes`."""
-    return _outcomes(frames, "context")
-
-
-def merges_by_depth_shift(frames: Frames) -> pd.DataFrame:
-    """Outcomes of merges by how much deeper they lead, and of all tree edges; see `_outcomes`."""
-    return _outcomes(frames, "depth_shift")
-
-
-def merges_by_rank(frames: Frames) -> pd.DataFrame:
-    """Outcomes of merges and of tree edges by the candidate's rank among its siblings; see `_outcomes`."""
-    rows = _outcomes(frames, "rank")
-    return rows[rows["rank"] >= 0].reset_index(drop=True)  # what was looked up and not proposed has none
-
-
-def pool(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Rows of the functions above put together by the columns `by`: counts summed over complete runs, then divided."""
-    complete = rows[rows["status"] == "complete"]
-    runs = complete.groupby(by, dropna=False)["run"].nunique().rename("runs").reset_index()
-    summed = _summed(complete, by, sort=True)
-    summed.insert(len(by), "runs", runs["runs"])
-    return summed
+    listed = with_run(pd.concat(found, ignore_index=True), frames)
+    return in_order(listed[[*ABOUT, "n", "text", "count", "rounds", "in_rounds"]], frames, ["n"])
 
 
 def _copies(graphs: Graphs, merge_parent: np.ndarray, merge_node: np.ndarray) -> np.ndarray:
@@ -195,7 +148,7 @@ def _occurrences(frames: Frames) -> pd.DataFrame:
         groups = rows.groupby(["graph", "depth"])["shared"]
         counted.append(groups.agg(occurrences="size", shared="sum").reset_index().assign(n=n))
     counts = pd.concat(counted, ignore_index=True).sort_values(["graph", "n", "depth"], kind="stable")
-    return _about(counts.join(graphs.table[["run", "round"]], on="graph"), frames)
+    return with_run(counts.join(graphs.table[["run", "round"]], on="graph"), frames)
 
 
 def _ngrams(graphs: Graphs, scope: np.ndarray) -> Iterator[np.ndarray]:
@@ -245,48 +198,6 @@ def _texts(frames: Frames, graphs: Graphs, rows: np.ndarray, n: int) -> list[str
     return ["".join(reversed(parts)) for parts in zip(*words)]
 
 
-def _outcomes(frames: Frames, by: str) -> pd.DataFrame:
-    """Edges counted by run, edge (merge, tree) and the column `by`, which tree edges lack unless it is `rank`.
-
-    tested: the target's pick after the edge's parent was known, so it decided about the edge;
-    accepted: the accepted path went through the edge; continued: and at least one more token was
-    accepted behind it. share_tested = tested / edges, share_accepted = accepted / tested,
-    precision = continued / tested.
-    """
-    merges = frames.merges.assign(edge="merge", continued=frames.merges["accepted_behind"] >= 1)
-    tree = tree_edges(frames).assign(edge="tree", context=pd.NA, depth_shift=pd.NA)
-    edges = pd.concat([part[["run", "edge", by, *_FATE]] for part in (merges, tree)])
-    groups = edges.groupby(["run", "edge", by], dropna=False)
-    counts = groups.agg(edges=("tested", "size"), **{fate: (fate, "sum") for fate in _FATE}).reset_index()
-    counts[by] = counts[by].astype("Int64")  # whole numbers, and empty for tree edges
-    return _in_order(_about(_divided(counts), frames), frames, ["edge", by])
-
-
-def _summed(rows: pd.DataFrame, by: list[str], *, sort: bool = False) -> pd.DataFrame:
-    """Counts of `rows` summed by the columns `by`, and their shares."""
-    counts = [name for name in _COUNTS if name in rows]
-    return _divided(rows.groupby(by, sort=sort, dropna=False)[counts].sum().reset_index())
-
-
-def _divided(counts: pd.DataFrame) -> pd.DataFrame:
-    """`counts` with the shares that they give; 0 / 0 is empty."""
-    shares = {name: counts[part] / counts[whole] for name, (part, whole) in _RATIOS.items() if part in counts}
-    return counts.assign(**shares)
-
-
-def _about(rows: pd.DataFrame, frames: Frames) -> pd.DataFrame:
-    """`rows` with kind and status of their run behind `run`, which comes first."""
-    about = rows[["run"]].merge(frames.runs[_ABOUT], on="run", how="left")
-    return pd.concat([about, rows.drop(columns="run").reset_index(drop=True)], axis=1)
-
-
-def _in_order(rows: pd.DataFrame, frames: Frames, by: list[str]) -> pd.DataFrame:
-    """`rows` by run in the order asked for, then by the columns `by`."""
-    position = pd.Series(range(len(frames.runs)), frames.runs["run"])
-    return rows.sort_values(["run", *by], kind="stable", ignore_index=True,
-                            key=lambda column: column.map(position) if column.name == "run" else column)  # fmt: skip
-
-
 METRICS: dict[str, Callable[[Frames], pd.DataFrame]] = {
     metric.__name__: metric
     for metric in (
@@ -297,8 +208,5 @@ METRICS: dict[str, Callable[[Frames], pd.DataFrame]] = {
         ngram_overlap_by_run,
         ngram_overlap_by_kind,
         recurring_sequences,
-        merges_by_context,
-        merges_by_depth_shift,
-        merges_by_rank,
     )
 }

@@ -1,7 +1,7 @@
 """Two runs at the same place of the text: not the same round, but the same number of committed tokens.
 
 A position counts the new tokens that are committed. The round of a position is the one that committed it.
-Steps are those of the trace.
+Rounds are those of the trace.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from numbers import Integral
 
 PERCENT = "%.1f%%"  # of a table's column that holds hundredths, as `percent` writes them
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
@@ -20,6 +21,27 @@ def shortened(text: str, letters: int) -> str:
     if len(line) <= letters:
         return line
     return f"{line[: letters + 1].rpartition(' ')[0] or line[:letters]} …"
+
+
+def counted(number: object, noun: str) -> str:
+    """How many of something: `1 round`, `1,200 rounds`; `noun` is of the kind that takes an s.
+
+    A sum may be a float. What a file has in place of a number is written as it is.
+    """
+    form = ",.0f" if isinstance(number, float) else "," if isinstance(number, Integral) else ""
+    written = format(number, form) if form else str(number)
+    return f"{written} {noun}{'' if number == 1 else 's'}"
+
+
+def size(count: int) -> str:
+    """A number of bytes: `812 bytes`, `4.5 KB`, `120 MB`."""
+    if count < 1000:
+        return counted(count, "byte")
+    for unit in ("KB", "MB", "GB"):
+        count /= 1000
+        if count < 1000 or unit == "GB":
+            break
+    return f"{count:,.0f} {unit}" if count >= 100 else f"{count:.1f} {unit}"
 
 
 def setting(value: object) -> str:

@@ -17,15 +17,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.edges import merges_by_context, merges_by_rank
 from analysis.load import Frames, complete, load
 from analysis.overlap import (
-    merges_by_context,
-    merges_by_rank,
     ngram_overlap_by_kind,
     ngram_overlap_by_run,
-    pool,
     redundancy_by_run,
 )
+from analysis.pooling import pool
 from analysis.replay import Replayer
 from analysis.tune import modelled_speedup
 from benchmarks.common import told

@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 
 from analysis.acceptance import RATES, pool, pool_lengths
 from analysis.figures.look import ACCEPTED, ENOUGH, GREY, TEXT, figure, percent, series, share_axis, shown, status_of
+from analysis.words import counted
 from gsd.errors import InputError
 
 FEWEST_TOKENS = 5  # of a syntax type, for it to be drawn
@@ -86,12 +87,12 @@ def acceptance_lengths(rows: pd.DataFrame) -> go.Figure:
     mean = (pooled["length"] * pooled["share"]).sum()
     none = pooled.loc[pooled["length"] == 1, "share"].sum()
     rounds = pooled["rounds"].sum()
-    title = f"Mean acceptance length {mean:.2f} over {rounds:,} round{'s' if rounds > 1 else ''}"
+    title = f"Mean acceptance length {mean:.2f} over {counted(rounds, 'round')}"
     if rounds >= ENOUGH:
         title += f"; {percent(none)} of them accept nothing drafted"
     made = figure(title, _runs(rows), "acceptance length: accepted + 1 (tokens)", "share of rounds")
     made.add_bar(x=pooled["length"], y=pooled["share"], width=0.8, marker_color=ACCEPTED, customdata=pooled["rounds"],
-                 hovertemplate="%{x} tokens: %{customdata} rounds, %{y:.1%}<extra></extra>")  # fmt: skip
+                 hovertemplate="length %{x}: rounds %{customdata}, %{y:.1%}<extra></extra>")  # fmt: skip
     made.add_vline(x=mean, line=_REFERENCE, annotation_text=f"mean {mean:.2f}", annotation_position="top left")
     return share_axis(made.update_layout(showlegend=False).update_xaxes(dtick=1 if len(pooled) < 16 else None))
 

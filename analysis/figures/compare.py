@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 
 from analysis.compare import Comparison, ratios_by_prompt
 from analysis.figures.look import ACCEPTED, BONUS, GREY, figure, series, shown
+from analysis.words import counted
 from gsd.lab.means import LEVEL
 
 
@@ -13,7 +14,7 @@ def comparison(compared: Comparison, measure: str) -> go.Figure:
     """Candidate / reference of every prompt, with their geometric mean and its interval; `measure` says of what."""
     rows, ratio = ratios_by_prompt(compared), compared.ratio
     title, _, _ = compared.verdict.partition(":")
-    subtitle = f"geometric mean {ratio}; {len(rows)} prompts, the lowest ratio first"
+    subtitle = f"geometric mean {ratio}; {counted(len(rows), 'prompt')}, the lowest ratio first"
     made = figure(f"{title[0].upper()}{title[1:]}: {ratio.value:.2f}×", subtitle,
                   f"{measure}, candidate / reference (ratio)", "")  # fmt: skip
     if ratio.low is not None:

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from analysis.figures.look import ACCEPTED, ENOUGH, GREY, SCALE, ends_of, figure, numbers, series, shown
 from analysis.leaderboard import Bench, against
+from analysis.words import counted
 from gsd.errors import InputError
 from gsd.lab.means import LEVEL
 
@@ -17,7 +18,7 @@ def leaderboard(bench: Bench) -> go.Figure:
     """Geometric mean of every method's speed-ups with its interval, and a mark for each prompt."""
     rows = bench.methods
     names = [shown(method) for method in rows["method"]]
-    subtitle = f"geometric mean and {LEVEL:.0%} interval over {bench.measured} prompts; a mark is a prompt"
+    subtitle = f"geometric mean and {LEVEL:.0%} interval over {counted(bench.measured, 'prompt')}; a mark is a prompt"
     made = figure(_leader(bench), subtitle, "measured speed-up (ratio)", "")
     made.add_vline(x=1, line={"color": GREY, "dash": "dash", "width": 1.5})
     marks = bench.prompts
@@ -44,7 +45,7 @@ def by_prompt(bench: Bench) -> go.Figure:
     others = bench.prompts[~bench.prompts["prompt"].isin(order["prompt"])]  # where the leader failed
     labels = {row["prompt"]: _label(row) for part in (order, others) for row in part.to_dict("records")}
     low, high = order["speedup"].iloc[[0, -1]]
-    title = f"{shown(leader)}: {low:.2f}× to {high:.2f}× over {len(order)} prompts, measured"
+    title = f"{shown(leader)}: {low:.2f}× to {high:.2f}× over {counted(len(order), 'prompt')}, measured"
     made = figure(title, "the median over repeats for each prompt", "measured speed-up (ratio)", "")
     made.add_vline(x=1, line={"color": GREY, "dash": "dash", "width": 1.5})
     for index, method in enumerate(bench.methods["method"]):
@@ -90,7 +91,7 @@ def _leader(bench: Bench) -> str:
     drafters = bench.methods[bench.methods["drafts"]]
     alone = len(drafters) == 1
     first, speedup, prompts = (drafters if alone else bench.methods)[["method", "speedup", "prompts"]].iloc[0]
-    measured = f"measured on {prompts} prompts"
+    measured = f"measured on {counted(prompts, 'prompt')}"
     if alone:
         return f"{shown(first)}: {speedup:.2f}× over plain decoding, {measured}; no other drafter was"
     if prompts < ENOUGH or len(bench.methods) == 1:

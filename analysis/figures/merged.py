@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from analysis.figures.look import MERGED, figure, hatched, joined, short, status_of
 from analysis.figures.overlap import BARS, is_tied, ranked_bars
+from analysis.words import counted
 from gsd.errors import InputError
 
 
@@ -16,9 +17,10 @@ def merged_sequences(rows: pd.DataFrame, n: int) -> go.Figure:
     """The sequences of `n` tokens that merged most often in one run."""
     listed = rows[rows["n"] == n].head(BARS)
     if listed.empty:
-        raise InputError(f"no sequence of {n} tokens merged in this run; choose another length, or a run that merges")
+        asked = counted(n, "token")
+        raise InputError(f"no sequence of {asked} merged in this run; choose another length, or a run that merges")
     first = listed.iloc[0]
-    rounds = f"{first['rounds']} round{'s' if first['rounds'] > 1 else ''}"
+    rounds = counted(first["rounds"], "round")
     title = f"{short(first['text'])} merged most: {first['count']}× in {rounds}"
     if is_tied(listed):
         title = f"The sequences that merged most did so {first['count']}× each"

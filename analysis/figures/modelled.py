@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 
 from analysis.figures.look import ACCEPTED, GREY, ORANGE, Series, figure, hatched, joined, status_of, whole_ticks
 from analysis.modelled import PHASES
+from analysis.words import counted
 from gsd.errors import InputError
 
 _MODELS = {"draft": Series(ORANGE, "diamond", "dot"), "target": Series(ACCEPTED, "circle", "solid")}
@@ -21,7 +22,7 @@ def cost_curves(rows: pd.DataFrame) -> go.Figure:
     """Milliseconds of one forward by its tokens: medians, quartiles and the straight line through them."""
     medians = rows.pivot(index="tokens", columns="model", values="ms")
     first, last = medians["target"].iloc[[0, -1]]
-    title = f"A target forward of {medians.index[-1]} tokens takes {last / first:.1f}× as long as one of 1"
+    title = f"A target forward of {counted(medians.index[-1], 'token')} takes {last / first:.1f}× as long as one of 1"
     made = figure(title, "medians and quartiles of repeats; dashed: least-squares lines; measured",
                   "tokens in one forward", "time of the forward (ms)")  # fmt: skip
     for model, look in _MODELS.items():
@@ -29,7 +30,7 @@ def cost_curves(rows: pd.DataFrame) -> go.Figure:
         spread = {"type": "data", "symmetric": False, "array": part["high_ms"] - part["ms"],
                   "arrayminus": part["ms"] - part["low_ms"], "thickness": 1.2, "width": 4, "color": GREY}  # fmt: skip
         made.add_scatter(x=part["tokens"], y=part["ms"], name=model, error_y=spread, **look.line(),
-                         hovertemplate=f"{model}, %{{x}} tokens: %{{y:,.1f}} ms<extra></extra>")  # fmt: skip
+                         hovertemplate=f"{model}, tokens %{{x}}: %{{y:,.1f}} ms<extra></extra>")  # fmt: skip
         made.add_scatter(x=part["tokens"], y=part["line_ms"], mode="lines", showlegend=False, hoverinfo="skip",
                          line={"color": GREY, "dash": "dash", "width": 1.5})  # fmt: skip
     return made.update_yaxes(rangemode="tozero")

@@ -16,11 +16,9 @@ from analysis.figures.look import (
     ACCEPTED,
     BONUS,
     ENOUGH,
-    MERGE_EDGE,
     MERGED,
     MONO,
     SCALE,
-    TREE_EDGE,
     figure,
     hatched,
     joined,
@@ -33,8 +31,9 @@ from analysis.figures.look import (
     status_of,
     whole_ticks,
 )
-from analysis.overlap import pool
+from analysis.figures.runs import check_one_run, complete_of, some_of, together, which_runs
 from analysis.similarity import MEASURES, similarity_matrix
+from analysis.words import counted
 from gsd.errors import InputError
 
 BARS = 15  # sequences drawn
@@ -46,17 +45,17 @@ _SHARE_OF_NGRAMS = "shared n-grams (% of n-grams)"
 
 def redundancy_by_round(rows: pd.DataFrame) -> go.Figure:
     """Nodes in every round of one run: those drafted, and those that its unrolled graph holds."""
-    _check_one_run(rows)
+    check_one_run(rows)
     rows = _drafted(rows)
     drafted, unrolled = rows["drafted"].sum(), rows["unrolled"].sum()
     if unrolled > drafted:
-        title = f"{_count(drafted, 'node')} drafted; unrolled without limit: {unrolled:,.0f}"
+        title = f"{counted(drafted, 'node')} drafted; unrolled without limit: {unrolled:,.0f}"
     else:
-        title = f"Nothing merged: {_count(drafted, 'node')} drafted, each on one path"
+        title = f"Nothing merged: {counted(drafted, 'node')} drafted, each on one path"
     made = figure(title, status_of(rows), "round", "nodes of the unrolled graph")
     made.add_bar(x=rows["round"], y=rows["unrolled"], name="further copies, unrolled", marker=hatched(MERGED),
-                 customdata=rows[["extra_copies", "merges"]],
-                 hovertemplate="round %{x}: %{customdata[0]} by %{customdata[1]} merges<extra></extra>")  # fmt: skip
+                 customdata=rows.assign(by=rows["merges"].map(_merges))[["extra_copies", "by"]],
+                 hovertemplate="round %{x}: %{customdata[0]} by %{customdata[1]}<extra></extra>")  # fmt: skip
     made.add_bar(x=rows["round"], y=rows["drafted"], name="drafted", marker={"color": ACCEPTED},
                  customdata=rows[["redundancy"]],
                  hovertemplate="round %{x}: %{y} drafted, redundancy %{customdata[0]:.0%}<extra></extra>")  # fmt: skip
@@ -68,11 +67,11 @@ def redundancy_by_round(rows: pd.DataFrame) -> go.Figure:
 
 def redundancy_by_run(rows: pd.DataFrame) -> go.Figure:
     """Redundancy of every complete run by kind of prompt."""
-    complete = _drafted(_complete(rows))
+    complete = _drafted(complete_of(rows))
     unrolled = complete["unrolled"].sum()
     pooled = complete["extra_copies"].sum() / unrolled
-    runs = _count(len(complete), "complete run")
-    title = f"Redundancy is {percent(pooled)} of {unrolled:,.0f} unrolled nodes in {runs}"
+    runs = counted(len(complete), "complete run")
+    title = f"Redundancy is {percent(pooled)} of {counted(unrolled, 'unrolled node')} in {runs}"
     made = figure(title, _POOLED, "kind of prompt", "redundancy (% of unrolled nodes)")
     of_kind = complete.assign(kind=_kinds(complete["kind"]).map(shown))
     made = _points_and_pooled(made, of_kind, "kind", "redundancy", ("extra_copies", "unrolled"))
@@ -81,13 +80,13 @@ def redundancy_by_run(rows: pd.DataFrame) -> go.Figure:
 
 def ngram_overlap_by_round(rows: pd.DataFrame) -> go.Figure:
     """Share of n-grams that recur in another hypothesis in every round of one run, a line for each n."""
-    _check_one_run(rows)
+    check_one_run(rows)
     return _lines_by_n(rows, "round", figure(_overlap_title(rows), status_of(rows), "round", _SHARE_OF_NGRAMS))
 
 
 def ngram_overlap_by_depth(rows: pd.DataFrame) -> go.Figure:
     """Share of n-grams that recur in another hypothesis by the depth at which they end, a line for each n."""
-    pooled = _together(rows, ["n", "depth"])
+    pooled = together(rows, ["n", "depth"])
     known = pooled[(pooled["n"] == 1) & (pooled["occurrences"] >= ENOUGH)]
     title = _overlap_title(pooled)
     if len(known) > 1 and known["shared"].any():
@@ -97,20 +96,20 @@ def ngram_overlap_by_depth(rows: pd.DataFrame) -> go.Figure:
         title = (
             f"{among} recur most at depth {most['depth']:.0f}: {percent(most['overlap'])} of {most['occurrences']:,.0f}"
         )
-    made = figure(title, _which(rows), "depth of the last token (tokens)", _SHARE_OF_NGRAMS)
+    made = figure(title, which_runs(rows), "depth of the last token (tokens)", _SHARE_OF_NGRAMS)
     return _lines_by_n(pooled, "depth", made)
 
 
 def ngram_overlap_by_run(rows: pd.DataFrame) -> go.Figure:
     """Share of n-grams that recur in another hypothesis by n, a point for each complete run."""
-    complete = _complete(rows)
+    complete = complete_of(rows)
     made = figure(_overlap_title(complete), _POOLED, "n (tokens)", _SHARE_OF_NGRAMS)
     return _points_and_pooled(made, complete, "n", "overlap", ("shared", "occurrences")).update_xaxes(dtick=1)
 
 
 def ngram_overlap_by_kind(rows: pd.DataFrame) -> go.Figure:
     """Share of n-grams that recur in another hypothesis by n, a line for each kind of prompt and method."""
-    single = _some(rows)[rows["n"] == 1].sort_values("overlap", ascending=False)
+    single = some_of(rows)[rows["n"] == 1].sort_values("overlap", ascending=False)
     known = single[single["occurrences"] >= ENOUGH]
     several = rows["method"].nunique() > 1
     ends = [f"{percent(row.overlap)} of {row.occurrences:,} in {shown(kind + f', {row.method}' * several)}"
@@ -119,7 +118,7 @@ def ngram_overlap_by_kind(rows: pd.DataFrame) -> go.Figure:
     made = figure(title, "by kind of prompt and method, complete runs", "n (tokens)", _SHARE_OF_NGRAMS)
     groups = rows.assign(kind=_kinds(rows["kind"])).groupby(["kind", "method"])
     for index, ((kind, method), part) in enumerate(groups):
-        name = f"{shown(kind)}, {shown(method)} ({_count(part['runs'].max(), 'run')})"
+        name = f"{shown(kind)}, {shown(method)} ({counted(part['runs'].max(), 'run')})"
         made.add_scatter(x=part["n"], y=part["overlap"], name=name, **series(index).line(), **_hover(part, "n = %{x}"))
     beside = {"orientation": "v", "x": 1.02, "y": 1, "yanchor": "top"}  # too many names for one line
     return share_axis(made).update_xaxes(dtick=1).update_layout(legend=beside)
@@ -129,16 +128,17 @@ def recurring_sequences(rows: pd.DataFrame, n: int = 3) -> go.Figure:
     """The most frequent recurring sequences of `n` tokens of one run."""
     if rows.empty:
         raise InputError("no sequence recurs in another hypothesis; choose a run that does not merge (--method tree)")
-    _check_one_run(rows)
+    check_one_run(rows)
     listed = rows[rows["n"] == n].head(BARS)
     if listed.empty:
-        raise InputError(f"no sequence of {n} tokens recurs; choose n among {', '.join(map(str, rows['n'].unique()))}")
+        lengths = ", ".join(map(str, rows["n"].unique()))
+        raise InputError(f"no sequence of {counted(n, 'token')} recurs; choose n among {lengths}")
     first = listed.iloc[0]
-    title = (f"{short(first['text'])} recurs most: {_count(first['count'], 'time')} in "
-             f"{_count(first['rounds'], 'round')}")  # fmt: skip
+    title = (f"{short(first['text'])} recurs most: {counted(first['count'], 'time')} in "
+             f"{counted(first['rounds'], 'round')}")  # fmt: skip
     if is_tied(listed):
-        title = f"The sequences that recur most do so {_count(first['count'], 'time')} each"
-    subtitle = joined(f"sequences of {_count(n, 'token')} in two hypotheses of a round", status_of(rows))
+        title = f"The sequences that recur most do so {counted(first['count'], 'time')} each"
+    subtitle = joined(f"sequences of {counted(n, 'token')} in two hypotheses of a round", status_of(rows))
     made = figure(title, subtitle, "occurrences (nodes)", "")
     return ranked_bars(made, listed, {"color": ACCEPTED}, "times")
 
@@ -166,7 +166,7 @@ def hypothesis_pairs(rows: pd.DataFrame, run: str, round: int, measure: str = "l
     matrix = similarity_matrix(rows, run, round, measure)
     here = rows[(rows["run"] == run) & (rows["round"] == round)]
     title = (f"Two hypotheses of round {round} are {percent(here[measure].mean())} alike, the mean of "
-             f"{_count(len(here), 'pair')}")  # fmt: skip
+             f"{counted(len(here), 'pair')}")  # fmt: skip
     made = figure(title, MEASURES[measure], "hypothesis", "hypothesis")
     names = list(range(len(matrix)))
     made.add_heatmap(x=names, y=names, z=matrix, zmin=0, zmax=1, colorscale=SCALE, xgap=1, ygap=1,
@@ -177,51 +177,6 @@ def hypothesis_pairs(rows: pd.DataFrame, run: str, round: int, measure: str = "l
         made.add_scatter(**numbers(*cells, (0.0, 1.0), "{:.0%}"))
     made.update_xaxes(dtick=1, showgrid=False, constrain="domain")
     return made.update_yaxes(dtick=1, showgrid=False, autorange="reversed", scaleanchor="x").update_layout(height=560)
-
-
-def merges_by_context(rows: pd.DataFrame) -> go.Figure:
-    """Precision of merges by context length, beside that of all tree edges."""
-    return _precision(rows, "context", "context matched before the merged token (tokens)")
-
-
-def merges_by_depth_shift(rows: pd.DataFrame) -> go.Figure:
-    """Precision of merges by depth shift, beside that of all tree edges."""
-    return _precision(rows, "depth_shift", "depth shift by the merge (tokens)")
-
-
-def merges_by_rank(rows: pd.DataFrame) -> go.Figure:
-    """Precision of merges and of tree edges by rank among the siblings."""
-    return _precision(rows, "rank", "rank among the siblings by q (0 is the likeliest)")
-
-
-def _precision(rows: pd.DataFrame, by: str, x: str) -> go.Figure:
-    """Merges as points over `by`; tree edges as points, too, or as a level where they have no `by`."""
-    pooled, total = _together(rows, ["edge", by]), _together(rows, ["edge"]).set_index("edge")
-    merges, trees = (pooled[(pooled["edge"] == edge) & (pooled["tested"] > 0)] for edge in ("merge", "tree"))
-    if merges.empty:
-        raise InputError("no merge was tested: the target's walk never came to one; take runs that merge")
-    precision, tested = total["precision"], total["tested"]
-    axis = by.replace("_", " ").capitalize()
-    title = f"{axis}: {percent(precision['merge'])} of {_count(tested['merge'], 'tested merge')} led on"
-    if min(tested["merge"], tested["tree"]) >= ENOUGH:
-        title += f", {percent(precision['tree'])} of {_count(tested['tree'], 'tree edge')}"
-    subtitle = joined("led on: accepted, and at least one more token behind it", _which(rows))
-    made = figure(title, subtitle, x, "precision (% of tested edges)")
-    _points(made, merges, by, name="merge", **MERGE_EDGE.line())
-    if by == "rank":
-        _points(made, trees, by, name="tree edge", **TREE_EDGE.line())
-    else:
-        ends = [merges[by].min() - 0.5, merges[by].max() + 0.5]
-        made.add_scatter(x=ends, y=[precision["tree"]] * 2, name=f"all tree edges ({tested['tree']:,} tested)",
-                         **TREE_EDGE.line(mode="lines"), hovertemplate="%{y:.0%}<extra></extra>")  # fmt: skip
-    return share_axis(made).update_xaxes(dtick=1)
-
-
-def _points(made: go.Figure, part: pd.DataFrame, by: str, **drawn: object) -> None:
-    hover = ("%{customdata[0]:,} of %{customdata[1]:,} tested led on (%{y:.0%}); %{customdata[2]:,} in all"
-             "<extra></extra>")  # fmt: skip
-    made.add_scatter(x=part[by].astype(float), y=part["precision"], hovertemplate=hover,
-                     customdata=part[["continued", "tested", "edges"]], **drawn)  # fmt: skip
 
 
 def _lines_by_n(rows: pd.DataFrame, x: str, made: go.Figure) -> go.Figure:
@@ -270,7 +225,7 @@ def _points_and_pooled(made: go.Figure, rows: pd.DataFrame, x: str, share: str, 
 def _overlap_title(rows: pd.DataFrame) -> str:
     """What share of the single tokens recurs, and of the longest n-grams of which any do and that are many enough."""
     sums = rows.groupby("n")[["shared", "occurrences"]].sum()
-    shares, tokens = sums["shared"] / sums["occurrences"], _count(sums["occurrences"].get(1, 0), "token")
+    shares, tokens = sums["shared"] / sums["occurrences"], counted(sums["occurrences"].get(1, 0), "token")
     if not sums["shared"].any():
         return f"No sequence recurs in another hypothesis, of {tokens}"
     title = f"{percent(shares[1])} of {tokens}"
@@ -280,44 +235,16 @@ def _overlap_title(rows: pd.DataFrame) -> str:
     return f"{title} recur in another hypothesis"
 
 
-def _together(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Rows put together by `by`: those of the one run there is, or of the complete runs."""
-    alone = _some(rows)["run"].nunique() == 1
-    return pool(rows.assign(status="complete") if alone else _complete(rows), by)
-
-
-def _which(rows: pd.DataFrame) -> str:
-    if rows["run"].nunique() == 1:
-        return status_of(rows)
-    return _count(_complete(rows)["run"].nunique(), "complete run")
-
-
-def _check_one_run(rows: pd.DataFrame) -> None:
-    runs = _some(rows)["run"].unique()
-    if len(runs) > 1:
-        raise InputError(f"rounds of {len(runs)} runs in one figure; choose one, such as {runs[0]}")
-
-
-def _complete(rows: pd.DataFrame) -> pd.DataFrame:
-    return _some(rows[rows["status"] == "complete"])
+def _merges(count: int) -> str:
+    return counted(count, "merge")
 
 
 def _drafted(rows: pd.DataFrame) -> pd.DataFrame:
-    return _some(rows[rows["drafted"] > 0])
-
-
-def _some(rows: pd.DataFrame) -> pd.DataFrame:
-    if rows.empty:
-        raise InputError("nothing to draw: no run with a recorded draft (detail full, method other than ar)")
-    return rows
+    return some_of(rows[rows["drafted"] > 0])
 
 
 def _kinds(kinds: pd.Series) -> pd.Series:
     return kinds.fillna("no kind")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 FIGURES: dict[str, Callable[..., go.Figure]] = {
@@ -331,8 +258,5 @@ FIGURES: dict[str, Callable[..., go.Figure]] = {
         ngram_overlap_by_kind,
         recurring_sequences,
         hypothesis_pairs,
-        merges_by_context,
-        merges_by_depth_shift,
-        merges_by_rank,
     )
 }

@@ -6,6 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.figures.look import ACCEPTED, BONUS, GREY, ORANGE, PAPER, REJECTED, figure, hatched
+from analysis.words import counted
 
 _COLOURS = {"A": (ACCEPTED, ""), "B": (ORANGE, "/")}
 _LINES = {"A": {"color": ACCEPTED, "dash": "solid", "width": 2}, "B": {"color": ORANGE, "dash": "dash", "width": 2}}
@@ -31,12 +32,13 @@ def rounds(rows: pd.DataFrame, position: int, differ_at: int | None) -> go.Figur
 
 
 def elapsed(rows: pd.DataFrame, position: int, differ_at: int | None) -> go.Figure:
-    """Measured time by position in the text, a step a round."""
+    """Measured time by position in the text, which goes up once a round."""
     subtitle = "one cold run each, the rounds alone; a round commits all its tokens at once"
     made = figure(_elapsed_title(rows), subtitle, "position in the text (new tokens)", "time (ms)")
     for run, part in rows.groupby("run"):
-        made.add_scatter(x=[0, *part["end"]], y=[0.0, *part["elapsed_ms"]], mode="lines", line=_LINES[run] | {
-            "shape": "vh"}, name=run, hovertemplate=f"{run}, %{{x}} tokens: %{{y:,.1f}} ms<extra></extra>")  # fmt: skip
+        made.add_scatter(x=[0, *part["end"]], y=[0.0, *part["elapsed_ms"]], mode="lines", name=run,
+                         line=_LINES[run] | {"shape": "vh"},
+                         hovertemplate=f"{run}, up to position %{{x}}: %{{y:,.1f}} ms<extra></extra>")  # fmt: skip
     _mark(made, position, differ_at)
     return made.update_yaxes(rangemode="tozero")
 
@@ -58,10 +60,12 @@ def _rounds_title(rows: pd.DataFrame, differ_at: int | None) -> str:
     ends = rows.groupby("run")["end"].max()
     common = ends.min() if differ_at is None else differ_at
     if common == 0:
-        rounds_of = rows["run"].value_counts()
-        return ", ".join(f"{run} took {rounds_of[run]} rounds for {ends[run]} tokens" for run in ends.index)
+        needed = rows["run"].value_counts()
+        return ", ".join(f"{run} took {counted(needed[run], 'round')} for {counted(end, 'token')}"
+                         for run, end in ends.items())  # fmt: skip
     needed = rows[rows["start"] < common]["run"].value_counts()
-    return f"{needed['A']} rounds by A and {needed['B']} by B for the first {common} tokens"
+    first = "the first token" if common == 1 else f"the first {common:,} tokens"
+    return f"{counted(needed['A'], 'round')} by A and {needed['B']:,} by B for {first}"
 
 
 def _elapsed_title(rows: pd.DataFrame) -> str:
@@ -71,4 +75,5 @@ def _elapsed_title(rows: pd.DataFrame) -> str:
     faster, slower = sorted(took, key=took.__getitem__)
     if not took[faster]:
         return "Measured time by position"
-    return f"{slower} took {took[slower] / took[faster]:.2f}× as long as {faster} for {common:.0f} tokens, measured"
+    ratio = took[slower] / took[faster]
+    return f"{slower} took {ratio:.2f}× as long as {faster} for {counted(common, 'token')}, measured"

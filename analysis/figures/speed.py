@@ -27,6 +27,7 @@ from analysis.figures.look import (
     whole_ticks,
 )
 from analysis.speed import PHASES
+from analysis.words import counted
 from gsd.errors import InputError
 
 _FILLS = dict(zip(PHASES, zip((ORANGE, ACCEPTED, BONUS, MERGED, SKY, GREY), ("/", "", "x", "\\", ".", "-"))))
@@ -36,7 +37,8 @@ def speedup_by_round(rows: pd.DataFrame) -> go.Figure:
     """Measured speed-up of every round of one run, and of the run so far."""
     _check_one_run(rows)
     slower = (rows["speedup"] < 1).sum()
-    title = f"{slower} of {len(rows)} recorded rounds {'is' if slower == 1 else 'are'} slower than ar, measured"
+    rounds, are = counted(len(rows), "recorded round"), "is" if slower == 1 else "are"
+    title = f"{slower} of {rounds} {are} slower than ar, measured"
     together = f"{rows['speedup_so_far'].iloc[-1]:.2f}× together, cold and traced, unlike a run's warm repeats"
     plain = f"ar: {rows['ar_ms'].sum() / rows['new_tokens'].sum():,.1f} ms a token"
     made = figure(title, joined(together, plain, status_of(rows)), "round", "measured speed-up over ar (ratio)")
@@ -44,8 +46,8 @@ def speedup_by_round(rows: pd.DataFrame) -> go.Figure:
                    showlegend=True)  # in the legend: beside the line a curve may run through the words  # fmt: skip
     single = {"color": ACCEPTED, "symbol": "circle-open", "size": 8}
     made.add_scatter(x=rows["round"], y=rows["speedup"], mode="markers", marker=single, name="this round",
-                     customdata=rows[["new_tokens", "total_ms"]],
-                     hovertemplate="round %{x}: %{y:.2f}× (%{customdata[0]} tokens in %{customdata[1]:,.1f} ms)"
+                     customdata=rows.assign(new=rows["new_tokens"].map(_tokens))[["new", "total_ms"]],
+                     hovertemplate="round %{x}: %{y:.2f}× (%{customdata[0]} in %{customdata[1]:,.1f} ms)"
                                    "<extra></extra>")  # fmt: skip
     made.add_scatter(x=rows["round"], y=rows["speedup_so_far"], **series(1).line(mode="lines"), name="the run so far",
                      hovertemplate="up to round %{x}: %{y:.2f}×<extra></extra>")  # fmt: skip
@@ -99,6 +101,10 @@ def speedup_so_far(rows: pd.DataFrame) -> go.Figure:
                          **series(index).line(),
                          hovertemplate=f"{shown(run)}, %{{x}} tokens: %{{y:.2f}}×<extra></extra>")  # fmt: skip
     return made.update_yaxes(rangemode="tozero")
+
+
+def _tokens(count: int) -> str:
+    return counted(count, "token")
 
 
 def _short_name(rows: pd.DataFrame) -> str:

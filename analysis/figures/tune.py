@@ -29,6 +29,7 @@ from analysis.figures.look import (
     shown,
 )
 from analysis.tune import SETTINGS, cheapest_best, pareto, to_paste
+from analysis.words import counted
 from gsd.errors import InputError
 
 VALUES = {"modelled_speedup": ("modelled speed-up", "×"), "mean_acceptance_length": ("mean acceptance length", "")}
@@ -110,9 +111,9 @@ def front(table: pd.DataFrame, here: dict[str, Any], reference: dict[str, Any]) 
     best = pareto(drawn)
     title = (
         f"At most {best['modelled_speedup'].iloc[-1]:.2f}×, modelled, with "
-        f"{best['verified_nodes'].iloc[-1]:,.0f} verified nodes"
+        f"{counted(best['verified_nodes'].iloc[-1], 'verified node')}"
     )
-    made = figure(title, f"{len(drawn)} settings replayed; click one to take it", "verified nodes",
+    made = figure(title, f"{counted(len(drawn), 'setting')} replayed; click one to take it", "verified nodes",
                   "modelled speed-up (ratio)")  # fmt: skip
     made.add_scatter(**_points(drawn), mode="markers", name="a setting",
                      marker={"color": GREY, "size": 6, "opacity": 0.55})  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from analysis.explain import drafted_by
+from analysis.explanation import drafted_by
 from analysis.explorable import explorable_html
 from analysis.faces import GRAPH, Face, face
 from analysis.graph_export import graphml

@@ -8,6 +8,7 @@ import streamlit as st
 
 from analysis.faces import Face
 from analysis.layout import Room, fitted
+from analysis.words import counted
 from app.state import OpenRun, session
 from gsd.trace.recorded_round import RecordedRound
 
@@ -37,9 +38,8 @@ def say_folded(run: OpenRun, round_: RecordedRound, drawn: Face) -> None:
     if not drawn.hidden:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="hidden"):
-        shown = drawn.whole - drawn.hidden
-        st.caption(f"{shown:,} of {drawn.whole:,} nodes drawn, the likeliest that fit; **+** opens what hangs behind "
-                   "one.", width="content")  # fmt: skip
+        words = f"{drawn.whole - drawn.hidden:,} of {counted(drawn.whole, 'node')} drawn, the likeliest that fit"
+        st.caption(f"{words}; **+** opens what hangs behind one.", width="content")
         if not _wanted_whole(run, round_):
             st.button("Draw all", key="draw all", type="tertiary", icon=":material/expand_all:", on_click=_want_whole,
                       args=(run.name, round_.number), help="As a tree, at most the 1,000 likeliest.")  # fmt: skip

@@ -10,7 +10,7 @@ from analysis import leaderboard as tables
 from analysis.figures import compare as paired
 from analysis.figures import leaderboard as figures
 from analysis.leaderboard import Bench
-from analysis.words import plain
+from analysis.words import counted, plain
 from app.components.chart import chart
 from gsd.errors import InputError
 
@@ -74,9 +74,10 @@ def _read(content: bytes, name: str) -> Bench:
 def _setup(bench: Bench) -> str:
     """What was measured, where."""
     machine, settings = bench.machine, bench.settings
-    parts = [machine.get("gpu") or f"{machine.get('processor')}, {machine.get('threads')} threads",
-             str(settings.get("dtype", "")).removeprefix("torch."), f"{settings.get('max_new_tokens')} new tokens",
-             f"{bench.measured} prompts × {settings.get('repeats')} repeats",
+    parts = [machine.get("gpu") or f"{machine.get('processor')}, {counted(machine.get('threads'), 'thread')}",
+             str(settings.get("dtype", "")).removeprefix("torch."),
+             counted(settings.get("max_new_tokens"), "new token"),
+             f"{counted(bench.measured, 'prompt')} × {counted(settings.get('repeats'), 'repeat')}",
              f"torch {machine.get('torch')}"]  # fmt: skip
     parts += [f"{name} {machine[name]}" for name in ("niceness", "waits") if name in machine]
     return "Measured on " + " · ".join(parts)

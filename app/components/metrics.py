@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from analysis.words import counted
 from app.state import OpenRun
 from gsd.trace.records import Tally
 
@@ -45,7 +46,7 @@ def metrics(run: OpenRun, pinned: OpenRun | None = None) -> None:
                 "`accepted ÷ verified nodes`. A wide graph verifies many nodes of which one path can be accepted, so "
                 "it lowers this rate and may be faster all the same."),
         Figure("Target forwards", "target_forwards", "{:,.0f}", "inverse",
-                f"One a round; without a draft {total['new_tokens']} tokens need as many forwards."),
+                f"One a round; without a draft one a token, {total['new_tokens']} in all."),
         Figure("Draft forwards", "draft_forwards", "{:,.0f}", "inverse",
                 "One for each set of nodes expanded together, most often a level."),
     ]  # fmt: skip
@@ -97,7 +98,7 @@ def warm_baseline(end: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def warm(low: float, high: float, count: int, noun: str) -> str:
     """What stands behind a median of warm ratios: their range and how many there are."""
-    return f"{low:.2f}–{high:.2f}, {count} warm {noun}s" if count > 1 else f"1 warm {noun}"
+    return f"{low:.2f}–{high:.2f}, {counted(count, f'warm {noun}')}" if count > 1 else f"1 warm {noun}"
 
 
 def cold(baseline: dict[str, Any]) -> str:

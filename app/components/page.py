@@ -16,7 +16,7 @@ PICKED = "picked run"  # what the picker shows, and how often that was changed e
 def head(title: str, lead: str, pick: Callable[[], object] | None = None) -> None:
     """A view's name and one sentence of what it is for, and beside it what it looks at: the open run, or `pick`."""
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
-        with st.container(width=620, gap=None):
+        with st.container(width=600, gap=None):
             st.title(title, anchor=False)
             st.html(f'<p class="lead">{lead}</p>')
         (pick or pick_run)()

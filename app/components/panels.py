@@ -8,9 +8,10 @@ from contextlib import AbstractContextManager
 import pandas as pd
 import streamlit as st
 
-from analysis import acceptance, merged, modelled, overlap, similarity, speed, syntax
+from analysis import acceptance, edges, merged, modelled, overlap, similarity, speed, syntax
 from analysis.definitions import definition
 from analysis.figures import acceptance as acceptance_figures
+from analysis.figures import edges as edge_figures
 from analysis.figures import merged as merged_figures
 from analysis.figures import modelled as modelled_figures
 from analysis.figures import overlap as overlap_figures
@@ -21,10 +22,10 @@ from app.components.chart import chart
 from app.components.scope import Scope
 from gsd.errors import InputError
 
-MODULES = (overlap, merged, similarity, acceptance, speed)
+MODULES = (overlap, edges, merged, similarity, acceptance, speed)
 METRICS = {name: metric for module in MODULES for name, metric in module.METRICS.items()}
-FIGURES = (overlap_figures.FIGURES | merged_figures.FIGURES | acceptance_figures.FIGURES | speed_figures.FIGURES
-           | modelled_figures.FIGURES)  # fmt: skip
+FIGURES = (overlap_figures.FIGURES | edge_figures.FIGURES | merged_figures.FIGURES | acceptance_figures.FIGURES
+           | speed_figures.FIGURES | modelled_figures.FIGURES)  # fmt: skip
 COLUMNS = acceptance.COLUMNS | modelled.COLUMNS | speed.COLUMNS | syntax.COLUMNS | merged.COLUMNS  # of all others
 OWN_COLUMNS = {name: module.COLUMNS for module in MODULES for name in module.METRICS}  # where a name means two things
 

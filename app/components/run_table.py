@@ -170,17 +170,17 @@ def _columns(lines: Sequence[Line]) -> dict:
         "status": column.TextColumn("Status", width=108, help="A run with no end line is incomplete; select one row to "
                                     "read why a run failed."),
         "method": column.TextColumn("Method", width=86, help="And the temperature T where it is not 0"),
-        "settings": column.TextColumn("Settings", width=140, help="Those of the method and of sampling that are not "
+        "settings": column.TextColumn("Settings", width=130, help="Those of the method and of sampling that are not "
                                       "the defaults"),
         "tokens": column.NumberColumn("Tokens", width=66, format="localized", help="New ones, without the prompt"),
         "acceptance_length": column.ProgressColumn(
-            "Acceptance length", width=128, format="%.2f", min_value=0, max_value=longest,
+            "Acceptance length", width=122, format="%.2f", min_value=0, max_value=longest,
             help="`1 + accepted ÷ rounds`: tokens that one target forward yields on average." + CUT),
         "tokens_per_s": column.NumberColumn("Tokens/s", width=78, format="%.1f", help="`new tokens ÷ wall time of the "
                                             "rounds`, measured on the machine that recorded the run"),
         "rounds": column.NumberColumn("Rounds", width=68, format="localized", help="Each is one target forward"),
         "kind": column.TextColumn("Kind", width=80, help="What the prompt asks for, where it says"),
         "pair": column.TextColumn("Pair", width=104),
-        "created": column.DatetimeColumn("Created (UTC)", width=134, format="YYYY-MM-DD HH:mm", timezone="UTC"),
+        "created": column.DatetimeColumn("Created (UTC)", width=118, format="YYYY-MM-DD HH:mm", timezone="UTC"),
         "bytes": column.NumberColumn("Size", width=74, format="bytes", help="On disk, its tables included"),
     }  # fmt: skip

@@ -6,10 +6,12 @@ from typing import Any
 
 import streamlit as st
 
-from analysis.explain import as_html, explain, story
+from analysis.explain import explain
+from analysis.explanation import as_html
 from analysis.export import zip_csv
 from analysis.faces import face
-from analysis.words import plain, setting
+from analysis.story import story
+from analysis.words import counted, plain, setting
 from app.components.folded import folded, open_branch, say_folded
 from app.components.graph_view import SMALL, Frame, Shown, graph_data, graph_view
 from app.components.metrics import metrics
@@ -22,7 +24,7 @@ from gsd.methods import METHODS, settings_of
 from gsd.trace.recorded_round import RecordedRound
 
 STAGE_HEIGHT = 420  # pixels of the graph beside the text, at most
-HINT = '<p class="hint">Click a node or a dashed merge edge to read about it. ← and → step through the rounds.</p>'
+HINT = '<p class="hint">Click a node or a dashed merge edge to read about it. ← and → go from round to round.</p>'
 TEXT, GRAPH, TABLE = "token_text", "graph", "node_table"  # widget keys
 
 
@@ -57,7 +59,7 @@ def _figures(run: OpenRun) -> None:
 def _head(run: OpenRun, live: bool) -> None:
     spec = run.meta["spec"]
     new = sum(len(round_.new_tokens) for round_ in run.rounds)
-    parts = [f"{new:,} of at most {spec['max_new_tokens']:,} tokens", *drafted_with(spec["drafting"]),
+    parts = [f"{new:,} of at most {counted(spec['max_new_tokens'], 'token')}", *drafted_with(spec["drafting"]),
              spec["pair"] or spec["target"]["source"], f"temperature {spec['sampling']['temperature']:g}",
              run.meta["target"]["device"], run.meta["target"]["dtype"]]  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="center", key="run-head"):
@@ -97,7 +99,7 @@ def _condition(run: OpenRun, live: bool) -> None:
     elif run.end and run.end["status"] == "failed":
         st.error(plain(f"This run failed: {run.end['error']}"))
     if run.tail.torn and not live:
-        st.warning(f"A torn last line of {run.tail.torn} bytes was dropped.")
+        st.warning(f"A torn last line of {counted(run.tail.torn, 'byte')} was dropped.")
     for note in run.tail.notes:
         st.warning(plain(note))
     for note in (*run.meta.get("notes", ()), *((run.end or {}).get("notes", ()))):

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from analysis.explain import as_html, tell
+from analysis.explain import tell
+from analysis.explanation import as_html
 from analysis.figures import side_by_side as figures
 from analysis.side_by_side import boundaries, differences, divergence, ends, lanes, round_at, so_far
-from analysis.words import plain
+from analysis.words import counted, plain
 from app.components.chart import chart
 from app.components.graph_view import Frame, Shown, graph_data, graph_view, manageable
 from app.components.run_actions import changed_settings, recorded
@@ -219,7 +220,7 @@ def _by_the_template(a: OpenRun, b: OpenRun) -> str:
 
 def _as_far(a: OpenRun, b: OpenRun) -> str:
     lengths = [len(_tokens(run)) for run in (a, b)]
-    return "" if lengths[0] == lengths[1] else f" as far as the shorter one goes, {min(lengths)} tokens"
+    return "" if lengths[0] == lengths[1] else f" as far as the shorter one goes, {counted(min(lengths), 'token')}"
 
 
 def _span(text: str) -> str:

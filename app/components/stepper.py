@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from analysis.words import counted
 from app.state import OpenRun, Session, open_run, session
 from gsd.trace.recorded_round import RecordedRound
 
@@ -61,7 +62,7 @@ def round_line(run: OpenRun, index: int, said: str | None = None) -> None:
 
 def outcome(round_: RecordedRound) -> str:
     """How many nodes the round drafted, merged, verified and accepted, as HTML."""
-    merges = f", {round_.merged:,} merge{'s' if round_.merged > 1 else ''}" if round_.merged else ""
+    merges = f", {counted(round_.merged, 'merge')}" if round_.merged else ""
     as_tree = f' <abbr title="{AS_TREE}">as a tree</abbr>' if round_.merged else ""
     return (f"{round_.drafted_nodes:,} drafted{merges} → {round_.verified_nodes:,} verified{as_tree} → "
             f"<b>{len(round_.accepted)} accepted</b>")  # fmt: skip

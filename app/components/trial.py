@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from analysis.tune import as_row, to_paste
-from analysis.words import plain
+from analysis.words import counted, plain
 from app.atlas import OpenAtlas
 from app.components.consent import ask, must_ask, named_by, trusted
 from app.components.stepper import open_in_graph
@@ -154,7 +154,8 @@ def _measured(found: Trial, baseline: dict | None) -> None:
     delta = f"{100 * (modelled / speedup - 1):+.0f}% modelled" if speedup and modelled else None
     st.metric("Speed-up, measured", _ratio(speedup), delta, delta_color="off", delta_arrow="off", help=MEASURED)
     if speedup:
-        st.caption(f"{baseline['repeats']} ratios from {baseline['speedup_low']:.2f} to {baseline['speedup_high']:.2f}")
+        low, high = baseline["speedup_low"], baseline["speedup_high"]
+        st.caption(f"{counted(baseline['repeats'], 'ratio')} from {low:.2f} to {high:.2f}")
 
 
 def _counts(found: Trial, run: OpenRun) -> None:

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import streamlit as st
 
-from analysis.explain import Explanation, as_html, drafted_by, explain, story
+from analysis.explain import explain
+from analysis.explanation import Explanation, as_html, drafted_by
 from analysis.faces import GRAPH, TREE, VERIFIED, Face, face, fates, route
 from analysis.hypotheses import through
 from analysis.round_whatif import Changed
 from analysis.rounds import Landmarks, after, landmarks
+from analysis.story import story
 from app.components.explore import downloads, explorable
 from app.components.folded import folded, needed, open_branch, say_folded
 from app.components.graph_view import Frame, Shown, graph_data, large_graph_view, room_of

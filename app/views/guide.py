@@ -10,8 +10,10 @@ from typing import Any
 
 import streamlit as st
 
-from analysis.explain import as_html, explain, story
+from analysis.explain import explain
+from analysis.explanation import as_html
 from analysis.glossary import measures, pages, topics
+from analysis.story import story
 from analysis.svg import LEGEND, Tones, sample, svg
 from analysis.toy import PROMPT, SPEC, toy_round
 from app.components.graph_view import Frame, graph_data, graph_view

@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import math
-from functools import partial
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from analysis import overlap
+from analysis import edges, overlap
 from analysis.definitions import formula
 from analysis.figures.look import ENOUGH
-from analysis.merged import merged_sequences, merges_of, nodes_of
 from analysis.similarity import MEASURES
 from analysis.twins import is_unmerged_twin, merging_saved
-from analysis.words import plain
+from analysis.words import counted, plain
 from app.components.page import head, opened
 from app.components.panels import grid, panel
 from app.components.scope import Scope, address, scope_bar, sections
-from app.components.stepper import open_in_graph, shown_round
+from app.components.sequences import sequences
+from app.components.stepper import shown_round
 from app.components.theme import follow_theme
 from app.components.twin_run import twin_run
-from app.library import entries, find, frames, labels
+from app.library import entries, find, frames
 from app.state import OpenRun, session, write_address
 from gsd.errors import TraceError
 from gsd.trace.columns import COLUMNS
-from gsd.trace.texts import code, visible
+from gsd.trace.texts import visible
 
 KEY = "overlap"  # of the tabs
-SEQUENCES_OF = "sequences of"  # key of the choice among several runs
-JOINED, APART = "Merged", "Drafted twice"
 UNLIMITED = ("The unrolling knows no limit; a tree under the same settings stops at its frontier. What merging saved "
              "is another figure, measured against a tree that was decoded.")  # fmt: skip
 HARDLY = 0.05  # merges by drafted node, up to which there is nothing to draw
-LISTED = 12  # places of a sequence that have a link
-CUT = 60  # characters of a sequence in a list
-TAIL = 22  # characters of what leads to a place of it
 
 
 def page() -> None:
@@ -64,17 +57,17 @@ def _why_nothing_drafted(scope: Scope) -> str:
 def _headline(run: OpenRun, scope: Scope) -> None:
     """What the rest of the page explains: counts summed over rounds and runs, then divided."""
     tables = [scope.together(scope.table(metric)) for metric in (
-        overlap.redundancy_by_round, overlap.ngram_overlap_by_round, overlap.merges_by_context)]  # fmt: skip
+        overlap.redundancy_by_round, overlap.ngram_overlap_by_round, edges.merges_by_context)]  # fmt: skip
     drafted = tables[0][["drafted", "unrolled", "extra_copies"]].sum()
     grams = tables[1].query("n == 3")[["shared", "occurrences"]].sum()
     with st.container(horizontal=True, border=True, key="figures"):
-        copies = f"{drafted['extra_copies']:,.0f} of {drafted['unrolled']:,.0f} nodes"
+        copies = f"{drafted['extra_copies']:,.0f} of {counted(drafted['unrolled'], 'node')}"
         redundancy = f"{formula('redundancy_by_round')}\n{UNLIMITED}"
         overlapping = formula("ngram_overlap_by_round")
         st.metric("Redundancy, unrolled without limit", _percent(drafted["extra_copies"], drafted["unrolled"]),
                   help=redundancy, delta_description=copies)  # fmt: skip
         st.metric("3-gram overlap", _percent(grams["shared"], grams["occurrences"]), help=overlapping,
-                  delta_description=f"of {grams['occurrences']:,.0f} 3-grams")  # fmt: skip
+                  delta_description=f"of {counted(grams['occurrences'], '3-gram')}")  # fmt: skip
         _merge_precision(tables[2])
         _saved(run, scope)
 
@@ -115,14 +108,15 @@ def _saved(run: OpenRun, scope: Scope) -> None:
         return
     runs = frames((run.name, twin)).runs
     saved, whole = merging_saved(runs, run.name, twin), runs.set_index("run").loc[twin]
-    help += f"\nAgainst {plain(twin)}; this run took {_against(saved['saved_rounds'])} rounds."
+    help += f"\nAgainst {plain(twin)}; this run took {_against(saved['saved_rounds'], 'round')}."
     for label, name in (("Drafted nodes", "drafted_nodes"), ("Draft forwards", "draft_forwards")):
         st.metric(label, _against(saved[f"saved_{name}"]), help=help,
                   delta_description=f"than the tree's {whole[name]:,}, measured")  # fmt: skip
 
 
-def _against(saved: int) -> str:
-    return f"{abs(saved):,} {'fewer' if saved >= 0 else 'more'}"
+def _against(saved: int, noun: str = "") -> str:
+    fewer = "fewer" if saved >= 0 else "more"
+    return counted(abs(saved), f"{fewer} {noun}") if noun else f"{abs(saved):,} {fewer}"
 
 
 def _twin(run: OpenRun) -> str | None:
@@ -166,16 +160,16 @@ def _why_flat(scope: Scope) -> str | None:
         return "This run drafted nothing."
     if grams or merges > HARDLY * drafted:
         return None
-    return (f"This setting hardly merges: {merges:,} {'merge' if merges == 1 else 'merges'} beside {drafted:,} drafted "
-            "nodes. The preset *wide* does.")  # fmt: skip
+    return (f"This setting hardly merges: {counted(merges, 'merge')} beside {counted(drafted, 'drafted node')}"
+            ". The preset *wide* does.")  # fmt: skip
 
 
 def _merges(run: OpenRun, scope: Scope) -> None:
     """What became of merges, beside ordinary edges."""
-    if not scope.table(overlap.merges_by_context).query("edge == 'merge'")["tested"].sum():
-        count = len(scope.frames.merges)
-        st.info(f"Nothing to compare: of {count:,} merges here the target tested none. Choose another scope, or a run "
-                "that merges more: a wider one, or with a smaller merge context.", icon=":material/info:")  # fmt: skip
+    if not scope.table(edges.merges_by_context).query("edge == 'merge'")["tested"].sum():
+        merges = counted(len(scope.frames.merges), "merge")
+        st.info(f"Nothing to compare: of {merges} here the target tested none. Choose another scope, or a run that "
+                "merges more: a wider one, or with a smaller merge context.", icon=":material/info:")  # fmt: skip
         return
     with grid("merges"):
         for name in ("merges_by_context", "merges_by_depth_shift", "merges_by_rank"):
@@ -183,115 +177,8 @@ def _merges(run: OpenRun, scope: Scope) -> None:
 
 
 def _sequences(run: OpenRun, scope: Scope) -> None:
-    """Sequences that recur; one that is chosen shows where, with links into the graph."""
-    joined = scope.table(merged_sequences)
-    listed = {JOINED: joined, APART: scope.table(overlap.recurring_sequences)}
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.session_state.setdefault("sequences", JOINED if len(joined) else APART)
-        kind = st.segmented_control("Sequences", list(listed), key="sequences", required=True,
-                                    label_visibility="collapsed", on_change=_forget_sequence)  # fmt: skip
-        name = _run_of_several(scope)
-        rows = listed[kind][listed[kind]["run"] == name]
-        n = _length(kind, sorted(rows["n"].unique()))
-    if n is None:
-        st.info(f"No sequence was {kind.lower()} here. Choose another scope, or a run that drafts wider.")
-        return
-    of_length = rows[rows["n"] == n]
-    with grid("sequences"):
-        metric = "merged_sequences" if kind == JOINED else "recurring_sequences"
-        panel(scope, metric, rows=rows, n=n, on_pick=partial(_pick_sequence, metric, of_length["text"].tolist()))
-        with st.container(border=True, key="places"):
-            text = _chosen_sequence(of_length)
-            _places(scope, name, kind, n, text)
-
-
-def _run_of_several(scope: Scope) -> str:
-    if len(scope.names) == 1:
-        return scope.names[0]
-    known = labels([entry for entry in entries() if entry.name in scope.names])
-    if st.session_state.get(SEQUENCES_OF) not in known:
-        st.session_state[SEQUENCES_OF] = scope.names[0]
-    return st.selectbox("Run", known, key=SEQUENCES_OF, format_func=known.get, label_visibility="collapsed",
-                        width=340)  # fmt: skip
-
-
-def _length(kind: str, lengths: list[int]) -> int | None:
-    """Tokens in the sequences listed."""
-    if not lengths:
-        return None
-    if len(lengths) == 1:
-        st.caption(f"{lengths[0]} token{'s' if lengths[0] > 1 else ''} long", width="content")
-        return lengths[0]
-    key = f"n of {kind} {lengths}"  # another choice of lengths is another widget
-    return st.segmented_control("Tokens", lengths, default=lengths[min(1, len(lengths) - 1)], key=key,
-                                format_func=lambda n: f"n = {n}", required=True, label_visibility="collapsed",
-                                on_change=_forget_sequence)  # fmt: skip
-
-
-def _forget_sequence() -> None:
-    st.session_state["sequence"] = None
-
-
-def _pick_sequence(metric: str, texts: list[str]) -> None:
-    """A click on a bar chooses its sequence."""
-    if points := st.session_state[f"chart {metric}"]["selection"]["points"]:
-        st.session_state["sequence"] = texts[points[0]["point_index"]]
-
-
-def _chosen_sequence(rows: pd.DataFrame) -> str:
-    """The sequence to look into: the one clicked, or else the most frequent."""
-    counts = dict(zip(rows["text"], rows["count"]))
-    if st.session_state.get("sequence") not in counts:
-        st.session_state["sequence"] = next(iter(counts))
-    return st.selectbox("Where does it stand? Choose here, or click a bar", counts, key="sequence",
-                        format_func=lambda text: f"{visible(text)[:CUT]}  ({counts[text]}×)")  # fmt: skip
-
-
-def _places(scope: Scope, run: str, kind: str, n: int, text: str) -> None:
-    """Each place of a sequence in one line, that leads into the graph."""
-    if kind == JOINED:
-        places = _accepted_first(merges_of(scope.frames, run, n, text))
-        lines = [(row.round, f"m{row.merge}", _merge_line(row)) for row in places.itertuples()]
-    else:
-        rounds = scope.table(overlap.recurring_sequences).query("run == @run and n == @n and text == @text")
-        within = {int(round) for round in rounds["in_rounds"].iloc[0].split()}
-        places = _accepted_first(nodes_of(scope.frames, run, n, text))
-        lines = [(row.round, f"n{row.node}", _node_line(row)) for row in places.itertuples() if row.round in within]
-    with st.container(key="place-list", gap=None):
-        for round, node, words in lines[:LISTED]:
-            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                if st.button(f"Round {round + 1}", key=f"place {round} {node}", type="tertiary",
-                             icon=":material/account_tree:", help="Open this place in the graph"):  # fmt: skip
-                    open_in_graph(run, round, node)
-                st.html(f'<div class="place">{words}</div>')
-    if kind == JOINED:
-        st.caption("Candidate → node that it joined, each with the text that leads to it; +1 is one level deeper.")
-    if len(lines) > LISTED:
-        table = "merges" if kind == JOINED else "nodes"
-        st.caption(f"and {len(lines) - LISTED} more; all are in the table of {table} of the run's CSV export")
-
-
-def _accepted_first(places: pd.DataFrame) -> pd.DataFrame:
-    return places.sort_values(["accepted", "tested"], ascending=False, kind="stable")
-
-
-def _merge_line(row: Any) -> str:
-    shift = f" {row.depth_shift:+}".replace("-", "−") if row.depth_shift else ""
-    return f"{_tail(row.candidate)} → {_tail(row.into)}{shift} {_fate(row)}"
-
-
-def _node_line(row: Any) -> str:
-    return f"{_tail(row.into)} {_fate(row)}"
-
-
-def _tail(text: str) -> str:
-    return code(text if len(text) <= TAIL else "…" + text[-TAIL:])
-
-
-def _fate(row: Any) -> str:
-    if not row.tested:
-        return "<i>not tested</i>"
-    return "<b>accepted</b>" if row.accepted else "<i>rejected</i>"
+    """Sequences that recur, with links into the graph."""
+    sequences(scope)
 
 
 def _hypotheses(run: OpenRun, scope: Scope) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from analysis.words import plain
+from analysis.words import counted, plain
 from app.components.composer import composer
 from app.components.graph_view import Frame, Shown, graph_data, graph_view, manageable
 from app.components.page import head
@@ -115,7 +115,7 @@ def _job_line(client: EngineClient, job: Job, state: Session) -> None:
     own = run is not None and run.folder == job.folder
     waited = time.monotonic() - job.since
     if job.state == "queued" and (ahead := client.ahead(job.id)):
-        waiting(f"Waiting for {ahead} other run{'s' if ahead > 1 else ''} in the engine's queue", waited)
+        waiting(f"Waiting for {counted(ahead, 'other run')} in the engine's queue", waited)
     elif job.state in STAGES:
         waiting(STAGES[job.state], waited)
     elif job.state == "running" and own:
@@ -136,9 +136,9 @@ def _decoding(run: OpenRun, job: Job) -> None:
         measuring = job.baseline and run.end is None
         doing = ("measuring the baseline: the text is decoded several times more, by `ar` and by this method in turn"
                  if measuring else "writing its tables")  # fmt: skip
-        waiting(f"{paused}All {new:,} tokens are there · {doing}", time.time() - written)
+        waiting(f"{paused}The text is whole, {counted(new, 'token')} · {doing}", time.time() - written)
     else:
-        st.progress(new / most, f"{paused}Round {len(run.rounds)} · {new:,} of at most {most:,} tokens")
+        st.progress(new / most, f"{paused}Round {len(run.rounds)} · {new:,} of at most {counted(most, 'token')}")
 
 
 def _batch(jobs: list[Job]) -> None:
@@ -146,7 +146,7 @@ def _batch(jobs: list[Job]) -> None:
     done = [job for job in jobs if not job.pending]
     taken = [job.seconds for job in done if job.seconds is not None]
     left = len(jobs) - len(done)
-    words = f"{len(done)} of {len(jobs)} prompts"
+    words = f"{len(done)} of {counted(len(jobs), 'prompt')}"
     if left and taken:
         words += f" · about {duration(left * sum(taken) / len(taken))} left, by those before"
     st.progress(len(done) / len(jobs), words)

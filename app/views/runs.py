@@ -9,29 +9,30 @@ from pathlib import Path
 
 import streamlit as st
 
-from analysis.bundle import take_in, write_bundle
-from analysis.catalog import FAILED, INCOMPLETE, MOST_TITLE, UNREADABLE, delete, matches, retitle
-from analysis.words import plain
+from analysis.bundle import write_bundle
+from analysis.catalog import FAILED, INCOMPLETE, UNREADABLE, matches
+from analysis.words import counted, plain, size
 from app.components.page import head
+from app.components.run_changes import delete_dialog, rename_dialog, told
+from app.components.run_import import run_import
 from app.components.run_table import Line, run_table
 from app.components.run_view import drafted_with
 from app.engine_client import engine
 from app.library import entries, info, runs_folder
 from app.state import open_run, session, write_address
-from gsd.errors import GsdError
 
 HERE = Path(__file__).parent
 FRESH_S = 90  # a run without an end that grew so lately is taken for one that is being written
 WATCH_EVERY_S = 2.0
 FILTERS = ("status", "method", "pair", "kind")
-SEARCH, UPLOAD, TITLE = "runs search", "bundles", "new title"  # widget keys
+SEARCH = "runs search"  # a widget's key
 
 
 def page() -> None:
     """The whole page; searching and ticking redraw the list alone."""
     session()
-    head("Runs", "Every recorded run: find it, open it, take it elsewhere.", _import)
-    _told()
+    head("Runs", "Every recorded run: find it, open it, take it elsewhere.", run_import)
+    told()
     st.fragment(_list)()
     if any(line.writing for line in _lines()):
         st.fragment(_watch, run_every=WATCH_EVERY_S)(_state_of_list())
@@ -128,22 +129,21 @@ def _actions(ticked: Sequence[Line]) -> None:
         _go(one, "graph.py")
     if st.button("Rename", key="rename", icon=":material/edit:", disabled=not one or one.sample,
                  help="A title for lists; nothing that was recorded changes. Samples keep theirs."):  # fmt: skip
-        _rename(one)
+        rename_dialog(one)
     st.download_button(
         "Export", lambda: _bundle(ticked), _bundle_name(ticked), "application/zip", key="export", on_click="ignore",
         icon=":material/download:", disabled=not readable, help="One file with the traces, their tables and metrics as "
         "CSV, settings and versions. Import it here or elsewhere, or run it again with `gsd rerun`.")  # fmt: skip
     if st.button("Delete", key="delete", icon=":material/delete:", disabled=not deletable,
                  help="Asks first. Samples and runs that are being written stay."):  # fmt: skip
-        _delete(deletable, len(ticked) - len(deletable))
+        delete_dialog(deletable, len(ticked) - len(deletable))
     st.caption(_ticked_words(ticked), width="content")
 
 
 def _ticked_words(ticked: Sequence[Line]) -> str:
     if not ticked:
         return "Tick rows on their left, or click :material/visibility: to open one."
-    runs = "1 run" if len(ticked) == 1 else f"{len(ticked)} runs"
-    return f"{runs} ticked · {_size(sum(line.info.bytes for line in ticked))}"
+    return f"{counted(len(ticked), 'run')} ticked · {size(sum(line.info.bytes for line in ticked))}"
 
 
 def _go(line: Line, view: str) -> None:
@@ -160,106 +160,7 @@ def _bundle(ticked: Sequence[Line]) -> bytes:
         return write_bundle([line.info.head.folder for line in ticked], Path(place) / "runs.zip").read_bytes()
 
 
-@st.dialog("Rename", icon=":material/edit:")
-def _rename(line: Line) -> None:
-    with st.form("title", border=False):
-        st.text_input(
-            "Title", line.info.head.title, key=f"{TITLE} {line.name}", max_chars=MOST_TITLE,
-            placeholder=line.title[:60], help="Empty: the list shows the prompt's beginning again.",
-        )  # fmt: skip
-        if st.form_submit_button("Save", key="save", type="primary", on_click=_retitle, args=(line,)):
-            st.rerun()
-
-
-def _retitle(line: Line) -> None:
-    try:
-        retitle(line.info.head.folder, st.session_state[f"{TITLE} {line.name}"])
-    except GsdError as error:
-        _tell("", [str(error)])
-
-
-@st.dialog("Delete", icon=":material/delete:")
-def _delete(lines: Sequence[Line], kept: int) -> None:
-    size = _size(sum(line.info.bytes for line in lines))
-    runs = "this run" if len(lines) == 1 else f"these {len(lines)} runs"
-    st.markdown(f"Delete {runs} from disk ({size})? This cannot be undone.")
-    with st.container(height=180 if len(lines) > 5 else "content", border=True, gap="xsmall"):
-        for line in lines:
-            counted = "" if line.info.tokens is None else f"{line.info.tokens:,} tokens"
-            st.caption(
-                plain(" · ".join(filter(None, (line.title[:60], line.drafted, line.settings, counted, line.name))))
-            )
-    if kept:
-        st.caption(f"{_runs(kept)} of those ticked will stay: a sample, or being written.")
-    with st.container(horizontal=True, horizontal_alignment="right"):
-        if st.button("Keep", key="keep"):
-            st.rerun()
-        if st.button("Delete", key="delete for good", type="primary", icon=":material/delete:",
-                     on_click=_delete_now, args=(lines,)):  # fmt: skip
-            st.rerun()
-
-
-def _delete_now(lines: Sequence[Line]) -> None:
-    """Each on its own: what cannot be deleted is told, and the others go."""
-    state, gone, errors = session(), [], []
-    for line in lines:
-        try:
-            delete(line.info.head.folder)
-            gone.append(line.name)
-        except GsdError as error:
-            errors.append(str(error))
-    if state.run and state.run.name in gone:
-        state.run, state.round, state.node, state.following = None, None, None, False
-    _tell(f"Deleted {_runs(len(gone))}." if gone else "", errors)
-
-
-# --- import
-
-
-def _import() -> None:
-    """A way in for bundles, beside the title."""
-    with st.popover("Import", icon=":material/upload:", key="import", help="Runs that were exported here or elsewhere"):
-        count = st.session_state.setdefault("imports", 0)
-        st.file_uploader("Bundles", "zip", accept_multiple_files=True, key=f"{UPLOAD} {count}", on_change=_take_in,
-                         help="Files that Export or `gsd export --bundle` wrote. Nothing in them is run, and runs that "
-                              "are here already stay as they are.")  # fmt: skip
-
-
-def _take_in() -> None:
-    """Unpack what was uploaded, then empty the uploader, so that a file is taken in once."""
-    files = st.session_state[f"{UPLOAD} {st.session_state['imports']}"]
-    known, new, there, errors = [entry.name for entry in entries()], [], [], []
-    for file in files:
-        with tempfile.TemporaryDirectory() as place:
-            path = Path(place) / "bundle.zip"
-            path.write_bytes(file.getbuffer())
-            try:
-                taken = take_in(path, runs_folder(), known)
-            except GsdError as error:
-                errors.append(str(error).replace(str(path), file.name))
-                continue
-        new, there = new + taken.new, there + taken.known
-    st.session_state["imports"] += 1
-    words = [f"Imported {_runs(len(new))}."] if new else []
-    if there:
-        words.append(f"{_runs(len(there))} {'was' if len(there) == 1 else 'were'} here already and stayed as before.")
-    _tell(" ".join(words), errors)
-
-
 # --- words
-
-
-def _tell(done: str, errors: list[str]) -> None:
-    st.session_state["told"] = done, errors
-
-
-def _told() -> None:
-    """What the last action did, once."""
-    done, errors = st.session_state.pop("told", ("", []))
-    if done:
-        st.success(done, icon=":material/check:")
-    for error in errors:
-        st.error(plain(error))
 
 
 def _preview(line: Line) -> None:
@@ -292,20 +193,12 @@ def _settings(spec: dict) -> str:
 
 def _disk_use(lines: Sequence[Line], shown: Sequence[Line]) -> None:
     own = [line for line in lines if not line.sample]
-    words = f"{len(shown):,} of {len(lines):,} runs shown" if len(shown) < len(lines) else _runs(len(lines))
-    size = _size(sum(line.info.bytes for line in own))
-    st.caption(plain(f"{words} · {len(own):,} of your own take {size} under {runs_folder()}"))
-
-
-def _runs(count: int) -> str:
-    return "1 run" if count == 1 else f"{count:,} runs"
-
-
-def _size(count: int) -> str:
-    for unit in ("bytes", "KB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:,.0f} {unit}" if unit == "bytes" or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1000
+    words = counted(len(lines), "run")
+    if len(shown) < len(lines):
+        words = f"{len(shown):,} of {words} shown"
+    take = "takes" if len(own) == 1 else "take"
+    disk = size(sum(line.info.bytes for line in own))
+    st.caption(plain(f"{words} · {len(own):,} of your own {take} {disk} under {runs_folder()}"))
 
 
 # --- runs that end while they are on show

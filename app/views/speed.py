@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -16,16 +14,17 @@ from analysis import speed
 from analysis.definitions import definition, formula
 from analysis.modelled import cost_curves, difference, modelled_by_round, modelled_speedup, unlike
 from analysis.syntax import LANGUAGES, committed_tokens, drafted_by_syntax, written_in
-from analysis.words import plain
+from analysis.words import counted, plain
 from app.components.metrics import COLD, CUT, NO_BASELINE, cold, warm, warm_baseline
 from app.components.page import head, opened
 from app.components.panels import grid, nothing, panel
 from app.components.scope import Scope, address, scope_bar, sections
 from app.components.theme import follow_theme
-from app.library import atlases, find, version
+from app.costs import calibrated, costs_of
+from app.library import find, version
 from app.state import session, write_address
-from gsd.errors import InputError, TraceError
-from gsd.lab.cost import COSTS_FILE, Costs
+from gsd.errors import InputError
+from gsd.lab.cost import Costs
 from gsd.trace.columns import COLUMNS
 from gsd.trace.read import RunTrace, read_run
 from gsd.trace.records import mean_acceptance_length
@@ -90,7 +89,7 @@ def _ratio(part: float, whole: float, form: str) -> str:
 
 def _of(count: int, noun: str) -> str:
     """How many stand behind a figure."""
-    return f"of {count:,} {noun}{'' if count == 1 else 's'}"
+    return f"of {counted(count, noun)}"
 
 
 def _measured_speedup(scope: Scope) -> None:
@@ -136,7 +135,8 @@ def _modelled_speedup(scope: Scope) -> None:
     if scope.kind != "run":
         st.metric(label, "–", help=help, delta_description="of one whole run")
         return
-    run, found = _trace(scope.names[0]), _costs_of(scope.names[0])
+    run = _trace(scope.names[0])
+    found = costs_of(run.meta)
     if found is None:
         st.metric(label, "–", help=f"{help}\n{_why_no_curves(run)}", delta_description="no curves of its models")
         return
@@ -153,7 +153,7 @@ def _modelled_speedup(scope: Scope) -> None:
 
 def _why_no_curves(run: RunTrace) -> str:
     """What each atlas's curves are of that the run was not made with."""
-    known = _calibrated()
+    known = calibrated()
     if not known:
         return "No atlas with cost curves is here: make one with `gsd probe`."
     apart = "; ".join(f"{plain(name)}: {plain(difference(run.meta, one.meta))}" for name, one in known.items())
@@ -216,7 +216,7 @@ def _syntax(scope: Scope) -> None:
 
 def _costs(scope: Scope) -> None:
     """Cost curves of an atlas, and what they say of the run beside what was measured."""
-    known = _calibrated()
+    known = calibrated()
     if not known:
         st.info("No cost curves here: an atlas brings them. Make one with `gsd probe --out runs/atlas`.",
                 icon=":material/info:")  # fmt: skip
@@ -269,37 +269,6 @@ def _read(folder: Path, changed: tuple[float, ...]) -> RunTrace:
 @st.cache_data(show_spinner=False, max_entries=64)
 def _by_syntax(names: tuple[str, ...], changed: tuple[float, ...], language: str) -> pd.DataFrame:
     return drafted_by_syntax(pd.concat([committed_tokens(_trace(name), language) for name in names]))
-
-
-def _costs_of(name: str) -> tuple[str, Costs] | None:
-    """The first atlas, and its curves, that was made with the run's models on its machine."""
-    meta = _trace(name).meta
-    return next(((atlas, one.costs) for atlas, one in _calibrated().items() if not difference(meta, one.meta)), None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Calibrated:
-    """Cost curves, and the models and the machine that they are of, as in a run's `run.json`."""
-
-    costs: Costs
-    meta: dict[str, Any]
-
-
-def _calibrated() -> dict[str, _Calibrated]:
-    """Atlases with cost curves, by name; Tune says why an atlas cannot be read."""
-    files = {name: folder / COSTS_FILE for name, folder in atlases().items()}
-    found = {name: _load(file, file.stat().st_mtime) for name, file in files.items() if file.exists()}
-    return {name: one for name, one in found.items() if one}
-
-
-@st.cache_resource(show_spinner=False)
-def _load(file: Path, changed: float) -> _Calibrated | None:
-    try:
-        costs = Costs.load(file)
-        meta = json.loads((file.parent / "atlas.json").read_text())["meta"]
-        return _Calibrated(costs, meta | {"machine": costs.machine})
-    except (TraceError, OSError, ValueError, KeyError):
-        return None
 
 
 SECTIONS = {"Time": _time, "Acceptance": _acceptance, "Draft quality": _draft, "Cost model": _costs}

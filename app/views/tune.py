@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from analysis.tune import as_row, command
-from analysis.words import plain
+from analysis.words import counted, plain
 from app.atlas import OpenAtlas, open_atlas
 from app.components.method_settings import taken
 from app.components.metrics import Figure
@@ -71,17 +71,17 @@ def recorded_in_words(opened: OpenAtlas) -> str:
     """What the figures are of: texts, tokens, models, and whose machine the curves were measured on."""
     texts, meta = opened.atlas.texts, opened.atlas.meta
     tokens = sum(len(one.tokens) for one in texts)
-    words = [f"{len(texts):,} {'text' if len(texts) == 1 else 'texts'}, {tokens:,} tokens together"]
+    words = [f"{counted(len(texts), 'text')}, {counted(tokens, 'token')} together"]
     if models := [meta[role] for role in ("target", "draft") if meta.get(role)]:
         names = " with ".join(model["source"].rstrip("/").split("/")[-1] for model in models)
         words.append(f"{names}, {models[0]['dtype']} on {models[0]['device']}")
     if opened.costs and (machine := opened.costs.machine):
-        words.append(f"times measured on {_machine(machine)}, {machine['repeats']} repeats")
+        words.append(f"times measured on {_machine(machine)}, {counted(machine['repeats'], 'repeat')}")
     return " · ".join(words)
 
 
 def _machine(machine: dict[str, Any]) -> str:
-    return machine["gpu"] or f"{machine['processor']}, {machine['threads']} threads"
+    return machine["gpu"] or f"{machine['processor']}, {counted(machine['threads'], 'thread')}"
 
 
 def _pick(labels: dict[str, str]) -> None:
@@ -142,7 +142,7 @@ def _bench(opened: OpenAtlas) -> None:
 def _of_what(opened: OpenAtlas, reference: MethodSettings, alike: bool) -> str:
     """What the figures are of, and what their differences are from; `alike`: another setting makes none."""
     texts = opened.atlas.texts
-    words = f"{len(texts):,} {'text' if len(texts) == 1 else 'texts'}, {sum(len(one.tokens) for one in texts):,} tokens"
+    words = f"{counted(len(texts), 'text')}, {counted(sum(len(one.tokens) for one in texts), 'token')}"
     apart = "This setting has the same figures as" if alike else "Differences are from"
     return (f"Of {words}. {apart} the defaults of {reference.method}{_ends(reference)}. *auto* sets all of this itself "
             "and is not replayed.")  # fmt: skip
@@ -150,7 +150,7 @@ def _of_what(opened: OpenAtlas, reference: MethodSettings, alike: bool) -> str:
 
 def _use(opened: OpenAtlas, spec: MethodSettings, reference: MethodSettings) -> None:
     """The setting to paste, and where it can go."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="tuned-setting"):
         st.code(_command(opened, spec), language=None, wrap_lines=True)
         st.button("Defaults", key="to defaults", icon=":material/undo:", on_click=take, disabled=spec == reference,
                   args=(reference.model_dump(), opened.atlas.bounds))  # fmt: skip

@@ -7,8 +7,9 @@ import pytest
 from fixtures.recorded import record_run
 from settings import of_method
 
+from analysis.edges import merges_by_context
 from analysis.load import load
-from analysis.overlap import merges_by_context, redundancy_by_round
+from analysis.overlap import redundancy_by_round
 from app.library import SAMPLES
 from gsd.spec import ModelSpec
 from gsd.trace.read import list_runs, read_run

@@ -267,10 +267,21 @@ def test_a_bundle_is_taken_in_once_and_another_file_is_refused(view, tmp_path):
     page.file_uploader[0].set_value([("b.zip", packed, "application/zip"), ("c.zip", b"junk", "application/zip")]).run()
     assert not page.exception
     assert page.success[0].value == "Imported 2 runs."
-    assert page.error[0].value.replace("\\", "").startswith("c.zip is no readable bundle")
+    [told] = [error.value.replace("\\", "") for error in page.error]
+    assert told.startswith("c.zip is no readable bundle") and told.endswith("Choose a file that Export made.")
     assert {run.name for run in runs} == {run.name for run in list_runs(tmp_path / "runs")}
     page.file_uploader[0].set_value([("b.zip", packed, "application/zip")]).run()
     assert page.success[0].value == "2 runs were here already and stayed as before."
+
+
+def test_the_way_in_for_bundles_closes_once_runs_were_taken_in_and_stays_open_where_none_was(view, tmp_path):
+    packed = write_bundle([record_run(tmp_path / "elsewhere", count=1)], tmp_path / "b.zip").read_bytes()
+    page = view()
+    page.session_state["import"] = True
+    page.file_uploader[0].set_value([("c.zip", b"junk", "application/zip")]).run()
+    assert page.session_state["import"] and len(page.error) == 1
+    page.file_uploader[0].set_value([("b.zip", packed, "application/zip")]).run()
+    assert not page.session_state["import"] and not page.error
 
 
 def test_five_hundred_runs_are_read_once_and_then_listed_from_memory(view, tmp_path, monkeypatch):

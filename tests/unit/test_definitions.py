@@ -2,11 +2,11 @@
 
 import pytest
 
-from analysis import acceptance, merged, overlap, similarity, speed
+from analysis import acceptance, edges, merged, overlap, similarity, speed
 from analysis.definitions import definition, formula
 from analysis.figures import modelled
 
-METRICS = [name for module in (acceptance, merged, overlap, similarity, speed) for name in module.METRICS]
+METRICS = [name for module in (acceptance, edges, merged, overlap, similarity, speed) for name in module.METRICS]
 
 
 @pytest.mark.parametrize("name", [*METRICS, *modelled.FIGURES, "speedup_by_round", "drafted_by_syntax"])

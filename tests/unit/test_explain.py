@@ -11,8 +11,9 @@ from fixtures.recorded import _record, round_of, rounds, run_spec
 from fixtures.recorded import meta as head_of
 from settings import of_method
 
-from analysis.explain import explain, story
+from analysis.explain import explain
 from analysis.faces import unrolled_nodes
+from analysis.story import story
 from analysis.svg import svg
 from analysis.words import plain
 from app.components.graph_view import Frame, graph_data

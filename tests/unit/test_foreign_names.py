@@ -9,10 +9,11 @@ import pytest
 from fixtures.recorded import record_run
 from settings import of_method
 
-from analysis import acceptance, merged, overlap, speed, syntax
+from analysis import acceptance, edges, merged, overlap, speed, syntax
 from analysis.compare import compare
 from analysis.figures import acceptance as acceptance_figures
 from analysis.figures import compare as compare_figures
+from analysis.figures import edges as edge_figures
 from analysis.figures import leaderboard, look, tune
 from analysis.figures import merged as merged_figures
 from analysis.figures import overlap as overlap_figures
@@ -23,8 +24,8 @@ from gsd.spec import Prompt, SamplingSpec
 
 HOSTILE = "<b>x</b> $y$ %{x} &lt;"
 SHOWN = "&lt;b&gt;x&lt;/b&gt; &#36;y&#36; &#37;{x} &amp;lt;"
-METRICS = acceptance.METRICS | overlap.METRICS | speed.METRICS
-FIGURES = acceptance_figures.FIGURES | overlap_figures.FIGURES | speed_figures.FIGURES
+METRICS = acceptance.METRICS | overlap.METRICS | edges.METRICS | speed.METRICS
+FIGURES = acceptance_figures.FIGURES | overlap_figures.FIGURES | edge_figures.FIGURES | speed_figures.FIGURES
 OF_ONE_RUN = {"redundancy_by_round", "ngram_overlap_by_round", "recurring_sequences", "time_by_phase_and_round"}
 
 

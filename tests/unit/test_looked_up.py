@@ -6,6 +6,7 @@ import pytest
 from settings import of_method
 
 from analysis.acceptance import METRICS as ACCEPTANCE
+from analysis.edges import METRICS as EDGES
 from analysis.load import load
 from analysis.overlap import METRICS as OVERLAP
 from gsd.config import RunSpec
@@ -39,7 +40,7 @@ def test_looked_up_nodes_are_recorded_and_have_a_rank_where_the_draft_proposed_t
 
 
 def test_every_measure_takes_them(frames):
-    for name, metric in {**ACCEPTANCE, **OVERLAP}.items():
+    for name, metric in {**ACCEPTANCE, **OVERLAP, **EDGES}.items():
         assert metric(frames) is not None, name
     assert (ACCEPTANCE["acceptance_by_rank"](frames)["rank"] >= 0).all()
     by_source = ACCEPTANCE["acceptance_by_source"](frames)

@@ -4,13 +4,16 @@ import pytest
 from fixtures.recorded import record_run
 from settings import of_method
 
-from analysis import overlap, similarity
+from analysis import edges, overlap, similarity
 from analysis.figures import look
-from analysis.figures.overlap import FIGURES
+from analysis.figures.edges import FIGURES as EDGE_FIGURES
+from analysis.figures.overlap import FIGURES as OVERLAP_FIGURES
 from analysis.load import load
 from gsd.errors import InputError
 from gsd.spec import Prompt, SamplingSpec
 
+METRICS = overlap.METRICS | edges.METRICS | similarity.METRICS
+FIGURES = OVERLAP_FIGURES | EDGE_FIGURES
 OF_ONE_RUN = {"redundancy_by_round", "ngram_overlap_by_round", "recurring_sequences"}
 
 
@@ -32,7 +35,7 @@ def draw(frames):
     """Draws the figure of a metric, of the run of that index or of what the figure puts together."""
 
     def drawn(name, run=None, **options):
-        rows = (overlap.METRICS | similarity.METRICS)[name](frames)
+        rows = METRICS[name](frames)
         if name == "hypothesis_pairs":
             return FIGURES[name](rows, frames.runs["run"][0], 1)
         if name == "recurring_sequences":
@@ -45,7 +48,7 @@ def draw(frames):
 
 
 def test_each_metric_has_a_figure():
-    assert FIGURES.keys() == overlap.METRICS.keys() | similarity.METRICS.keys()
+    assert FIGURES.keys() == METRICS.keys()
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -102,7 +105,7 @@ def test_depths_that_are_left_out_of_a_title_are_spoken_of(frames):
 
 
 def test_precision_of_merges_stands_beside_that_of_tree_edges(draw, frames):
-    rows = overlap.merges_by_rank(frames)
+    rows = edges.merges_by_rank(frames)
     sums = rows[rows["status"] == "complete"].groupby("edge")[["continued", "tested"]].sum()
     share = sums["continued"] / sums["tested"]
     for name in ("merges_by_rank", "merges_by_context", "merges_by_depth_shift"):

@@ -67,7 +67,7 @@ def test_lanes_cover_each_text_without_gaps():
     for run, of_run in (("A", A), ("B", B)):
         part = lanes(A, B)[lanes(A, B)["run"] == run]
         assert part["start"].tolist() == [0, *ends(of_run)[:-1]]
-        assert part["end"].tolist() == ends(rounds)
+        assert part["end"].tolist() == ends(of_run)
     assert lanes(A, B)["elapsed_ms"].tolist() == [30.0, 40.0, 50.0, 10.0, 20.0, 30.0]
 
 

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from analysis.explain import story
 from analysis.faces import unrolled_nodes
+from analysis.story import story
 from analysis.toy import LAW, SPEC, TARGET, toy_round
 from gsd.methods import METHODS
 

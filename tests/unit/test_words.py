@@ -1,6 +1,6 @@
 """Token text in words: visible, harmless, and never longer than a line can bear."""
 
-from analysis.words import setting, shortened
+from analysis.words import counted, setting, shortened, size
 from gsd.trace.texts import LONGEST, code
 
 
@@ -23,3 +23,14 @@ def test_a_long_text_is_cut_between_words():
 def test_a_setting_that_is_not_used_is_off_and_nought_is_a_value():
     assert [setting(value) for value in (None, False, True, 0, 1, 0.5, "leaf")] == [
         "off", "off", "on", "0", "1", "0.5", "leaf"]  # fmt: skip
+
+
+def test_one_of_a_thing_is_in_the_singular_and_thousands_are_set_apart():
+    assert [counted(number, "round") for number in (0, 1, 2, 1.0, 1234.0, 12345)] == [
+        "0 rounds", "1 round", "2 rounds", "1 round", "1,234 rounds", "12,345 rounds"]  # fmt: skip
+    assert [counted(number, "thread") for number in (None, "8")] == ["None threads", "8 threads"]
+
+
+def test_bytes_are_written_in_the_unit_that_fits():
+    assert [size(count) for count in (0, 1, 999, 1000, 123_400, 4_500_000, 2_000_000_000_000)] == [
+        "0 bytes", "1 byte", "999 bytes", "1.0 KB", "123 KB", "4.5 MB", "2,000 GB"]  # fmt: skip

@@ -15,10 +15,12 @@ const SLANTED_ROW = 50;      // the same where labels slant, with room for them 
 const LETTER = 6.95;         // width of one, at the labels' size
 const LINE = 13;             // height of a label on screen
 const BADGE_DROP = 1;        // pixels on screen of a number of hidden nodes below its node, seen from afar
+const LEVEL_PITCH = 44;      // pixels from column to column for a shortened label to say something; in less all slant
 const SLANT = 48, SLANTED_GAP = 15; // degrees, and pixels between two labels that slant
 const [COS, SIN] = [Math.cos(SLANT * Math.PI / 180), Math.sin(SLANT * Math.PI / 180)];
 const RULER = { flat: 30, slanted: 84 }; // pixels at the bottom for the labels of the spine seen from afar
 const MARGIN = { left: 36, right: 60, top: 30, bottom: 40, slanted: 48 };
+const NARROW_MARGIN = { left: 30, right: 34 };
 const ARC = 0.75;            // rows that an edge along a row rises over the nodes in between
 const LEAST_HEIGHT = 120;    // pixels
 const NARROW = 640;          // pixels; in less, less is legible, and who draws a large picture is told
@@ -146,13 +148,14 @@ class View {
     this.hideTip();
     this.svg.classList.remove("drafting");
     this.scene.replaceChildren();
+    const apart = columnsToNext(nodes);
     this.levelPitch = levelPitch(nodes);
     this.labelled = null;
     this.measure(nodes, edges, columns);
     this.nodes = new Map(nodes.id.map((id, i) => [id, {
       id, ref: nodes.ref[i], label: nodes.label[i], tip: nodes.tip[i], kind: nodes.kind[i],
       source: nodes.source[i], merged: nodes.merged[i],
-      copy: nodes.copy[i], mark: nodes.mark[i], behind: nodes.behind[i], x: nodes.x[i] * this.gap, y: nodes.y[i] * this.row,
+      copy: nodes.copy[i], mark: nodes.mark[i], behind: nodes.behind[i], apart: apart[i], x: nodes.x[i] * this.gap, y: nodes.y[i] * this.row,
       draftedIn: nodes.drafted_in[i], near: new Set(), edges: [],
     }]));
     this.edges = [];
@@ -213,7 +216,7 @@ class View {
     this.labelRoom = Math.min(LABEL_CHARS * LETTER, this.chips ? Infinity : this.gap - 6);
     const width = across * this.gap + (this.chips ? CHIP.end : 0);
     const scale = Math.min(room.x / width, high, MAX_SCALE);
-    const far = scale < READABLE, slanted = far && this.gap * scale < this.levelPitch;
+    const far = scale < READABLE, slanted = this.slants(scale);
     if (far) this.bottom = slanted ? RULER.slanted : RULER.flat;
     if (slanted) this.top = MARGIN.slanted;
     const wanted = slanted ? SLANTED_ROW / scale : far ? FAR_ROW / scale : least.wide;
@@ -276,15 +279,23 @@ class View {
     node.labelWidth = measureText(node.text.textContent, onSpine(node));
   }
 
-  // Labels that slant are as long as there is room ahead of them, for the number of hidden nodes behind them, too.
+  // Seen from afar labels slant where the columns are too narrow for them, and for shortened ones as well.
+  slants(scale) {
+    return scale < READABLE && this.gap * scale < Math.min(this.levelPitch, LEVEL_PITCH);
+  }
+
+  // Labels that slant are as long as there is room ahead of them, for the number of hidden nodes behind them, too; level
+  // ones seen from afar, as there is room to the next of their row.
   relabel() {
-    if (!this.slanted && this.labelled === this.far) return;
-    this.labelled = this.slanted ? null : this.far;
+    const pitch = this.gap * this.at.scale, tight = this.far && pitch < this.levelPitch;
+    if (!tight && this.labelled === this.far) return;
+    this.labelled = tight ? null : this.far;
     const ruler = RULER.slanted / SIN - 16;
     for (const node of this.nodes.values()) {
       const badge = node.behind ? badgeWidth(node.behind) + 4 : 0;
       const ahead = () => Math.max((onSpine(node) ? ruler : this.ahead(node)) / FAR_LABEL - badge, 2 * LETTER);
-      this.write(node, Math.min(this.slanted ? ahead() : Infinity, this.far ? LABEL_CHARS * LETTER : this.labelRoom));
+      const room = () => (this.slanted ? ahead() : tight ? (node.apart * pitch - 6) / FAR_LABEL : Infinity);
+      this.write(node, Math.min(room(), this.far ? LABEL_CHARS * LETTER : this.labelRoom));
     }
   }
 
@@ -358,10 +369,15 @@ class View {
   }
 
   room() {
+    const { left, right } = this.margin();
     return {
-      x: Math.max(this.svg.clientWidth - MARGIN.left - MARGIN.right, 1),
+      x: Math.max(this.svg.clientWidth - left - right, 1),
       y: Math.max(this.svg.clientHeight - this.top - this.bottom, 1),
     };
+  }
+
+  margin() {
+    return this.svg.clientWidth < NARROW && !this.chips ? NARROW_MARGIN : MARGIN;
   }
 
   fit() {
@@ -371,7 +387,7 @@ class View {
     const scale = Math.min(room.x / width, room.y / Math.max(above + below, 1), MAX_SCALE);
     const slack = { x: Math.max(0, room.x - width * scale), y: Math.max(0, room.y - (above + below) * scale) };
     const over = scale < READABLE ? slack.y : slack.y / 2; // the ruler is near
-    this.at = { scale, x: MARGIN.left + Math.min(slack.x / 2, 60), y: this.top + above * scale + over };
+    this.at = { scale, x: this.margin().left + Math.min(slack.x / 2, 60), y: this.top + above * scale + over };
     this.place();
   }
 
@@ -389,7 +405,7 @@ class View {
     const { x, y, scale } = this.at;
     this.scene.setAttribute("transform", `translate(${x} ${y}) scale(${scale})`);
     this.far = scale < READABLE;
-    this.slanted = this.far && this.gap * scale < this.levelPitch;
+    this.slanted = this.slants(scale);
     this.svg.classList.toggle("far", this.far);
     this.relabel();
     const grow = Math.max(1, 0.55 / scale); // shapes stay at least that large on screen
@@ -660,14 +676,29 @@ function cut(label, width, bold) {
   return `${letters.join("")}…`;
 }
 
-// Pixels from column to column at which the labels of each row lie beside each other.
-function levelPitch(nodes) {
+// Nodes by row, each from left to right.
+function rowsOf(nodes) {
   const rows = new Map();
   nodes.y.forEach((y, i) => rows.set(y, [...(rows.get(y) ?? []), i]));
+  return [...rows.values()].map((row) => row.sort((one, other) => nodes.x[one] - nodes.x[other]));
+}
+
+// Pixels from column to column at which the labels of each row lie beside each other.
+function levelPitch(nodes) {
   const width = (i) => Math.min(measureText(nodes.label[i], nodes.y[i] === 0), LABEL_CHARS * LETTER);
-  const needed = [...rows.values()].flatMap((row) => row.sort((one, other) => nodes.x[one] - nodes.x[other]).slice(1)
+  const needed = rowsOf(nodes).flatMap((row) => row.slice(1)
     .map((i, n) => ((width(row[n]) + width(i)) / 2 + 6) / (nodes.x[i] - nodes.x[row[n]])));
   return Math.max(0, ...needed);
+}
+
+// Columns from each node to the nearest other of its row; Infinity where it is alone there.
+function columnsToNext(nodes) {
+  const apart = nodes.x.map(() => Infinity);
+  for (const row of rowsOf(nodes)) row.slice(1).forEach((i, n) => {
+    const columns = nodes.x[i] - nodes.x[row[n]];
+    for (const one of [row[n], i]) apart[one] = Math.min(apart[one], columns);
+  });
+  return apart;
 }
 
 // Rows above and below the spine that nodes and the arcs between nodes of one row take.
