@@ -1,4 +1,4 @@
-"""What happened to one thing in the graph of a round, in words. HTML; texts of tokens come escaped from the round."""
+"""Explain in words what happened to one thing in the graph of a round. HTML, with escaped token texts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _share(logp: float | None) -> float:
 
 
 def explain(round_: RecordedRound, meta: dict[str, Any], id: str, before: Sequence[int] = ()) -> Explanation | None:
-    """Explain `n7`, `m2`, `c5`, `h3` or `b` of a round; None where the round has no such thing.
+    """Explain `n7`, `m2`, `c5`, `h3` or `b` of a round. None if the round has no such thing.
 
     `round_` holds its graph, `meta` the run's run.json, `before` the ids of the text up to
     the round's root, as far as it is known.
@@ -63,13 +63,13 @@ def explain(round_: RecordedRound, meta: dict[str, Any], id: str, before: Sequen
 
 
 def tell(round_: RecordedRound, meta: dict[str, Any], id: str | None, before: Sequence[int] = ()) -> Explanation:
-    """What is selected, or else what happened in the round."""
+    """Explain what is selected, or else the round."""
     return explain(round_, meta, id or "", before) or story(round_, meta)
 
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """What a run was drafted by: its settings, those that its method has, and the method's own words, escaped."""
+    """The drafting of a run: its settings, and the texts of its method, escaped."""
 
     values: dict[str, Any]
     sources: dict[str, str]  # beside the draft
@@ -88,7 +88,7 @@ class Drafted:
 
 
 def drafted_by(meta: dict[str, Any]) -> Drafted:
-    """A run's drafting, by its run.json."""
+    """The drafting of a run, from its run.json."""
     told = meta["method"]
     sources, reasons = ({name: _raw(text) for name, text in told[part].items()} for part in ("sources", "reasons"))
     sources.pop("draft", None)
@@ -96,7 +96,7 @@ def drafted_by(meta: dict[str, Any]) -> Drafted:
 
 
 def story(round_: RecordedRound, meta: dict[str, Any]) -> Explanation:
-    """What happened in a round, from the draft to the target's own token."""
+    """Tell a round, from the draft to the target's own token."""
     settings = drafted_by(meta)
     if not round_.drafted_nodes:
         why = settings.reasons["undrafted"]
