@@ -37,11 +37,12 @@ def size(count: int) -> str:
     """A number of bytes: `812 bytes`, `4.5 KB`, `120 MB`."""
     if count < 1000:
         return counted(count, "byte")
+    amount = float(count)
     for unit in ("KB", "MB", "GB"):
-        count /= 1000
-        if count < 1000 or unit == "GB":
+        amount /= 1000
+        if amount < 1000 or unit == "GB":
             break
-    return f"{count:,.0f} {unit}" if count >= 100 else f"{count:.1f} {unit}"
+    return f"{amount:,.0f} {unit}" if amount >= 100 else f"{amount:.1f} {unit}"
 
 
 def setting(value: object) -> str:

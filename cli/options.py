@@ -165,7 +165,9 @@ def unfolded(command: Callable[..., None]) -> Callable[..., None]:
     typer then lists them one by one, and the command gets the group as one value.
     """
     signature = inspect.signature(command, eval_str=True)
-    groups = {name: one.annotation for name, one in signature.parameters.items() if is_dataclass(one.annotation)}
+    groups: dict[str, Any] = {
+        name: one.annotation for name, one in signature.parameters.items() if is_dataclass(one.annotation)
+    }
     parameters = []
     for name, one in signature.parameters.items():
         parameters += _options_in(groups[name]) if name in groups else [one]
@@ -193,7 +195,7 @@ def _with_signature(
 ) -> Callable[..., None]:
     """The command with these parameters, all of them passed by name."""
     by_name = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
-    command.__signature__ = signature.replace(parameters=by_name)
+    command.__signature__ = signature.replace(parameters=by_name)  # type: ignore[attr-defined]  # read by inspect
     command.__annotations__ = {one.name: one.annotation for one in by_name}
     return command
 
@@ -225,7 +227,7 @@ def _option(setting: Setting) -> Any:
     drafting = [name for name, one in METHODS.items() if settings_of(one)]
     who = "" if len(readers) > len(drafting) / 2 else f" For {', '.join(readers)}."
     default = "none" if setting.default is None else setting.default
-    help = f"{setting.words.help.replace('`', '')}{who}"
+    help = (setting.words.help.replace("`", "") if setting.words else "") + who
     if setting.kind is bool:
         return Annotated[bool | None, typer.Option(help=f"{help} [default: {'yes' if default else 'no'}]")]
     return Annotated[str | None, typer.Option(metavar=setting.metavar, help=f"{help} [default: {default}]")]

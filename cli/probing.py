@@ -48,12 +48,12 @@ def probe(
     as_json: options.Json = False,
 ) -> None:
     """Record an atlas: the text of each prompt, and the draft's candidates at every position of it."""
-    if (prompts is None) == (fill is None):
-        raise InputError("give --prompts for a new atlas, or --fill with a grid for the one in --out")
-    if fill is not None:
+    if fill is not None and prompts is None:
         _refuse_beside_fill(context)
         _fill(out, fill, as_json, agree=partial(agreed, load=named or (), trust=models.trust_remote_code))
         return
+    if fill is not None or prompts is None:
+        raise InputError("give --prompts for a new atlas, or --fill with a grid for the one in --out")
     if named:
         raise InputError("--load goes with --fill, whose models are the atlas's: name yours by --target and --draft")
     shared = {**models.values(), **generation.values()}
@@ -68,8 +68,10 @@ def probe(
 def _probe(spec: RunSpec, file: PromptFile, bounds: Bounds, folder: Path, as_json: bool) -> None:
     """Record a new atlas of the prompts of a file, with its cost curves, and report it."""
     runner = load(spec)
+    from gsd.lab.probe import draft_of  # torch, which is loaded by now
+
     pending = [{"line": line, "prompt": one.model_dump(mode="json")} for line, one in zip(file.lines, file.prompts)]
-    atlas = Atlas(bounds, runner.draft.context_length, {**runner.meta(spec), "pending": pending}, [])
+    atlas = Atlas(bounds, draft_of(runner).context_length, {**runner.meta(spec), "pending": pending}, [])
     file.broken.extend(_record(runner, spec, atlas, folder))
     if not atlas.texts:
         end_with_broken_lines(file)
@@ -120,8 +122,8 @@ def _fill(folder: Path, grid: str, as_json: bool, *, agree: Callable[[dict[str, 
 
     atlas = Atlas.load(folder)
     settings = settings_of(parse_grid(grid))
-    for spec in settings:
-        atlas.bounds.check(spec)
+    for one in settings:
+        atlas.bounds.check(one)
     spec = agree(as_settled(atlas.meta))
     runner = load_agreed(spec)
     check_models(atlas.meta, runner.meta(spec))
