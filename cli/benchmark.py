@@ -1,4 +1,4 @@
-"""`gsd bench`: methods and transformers' own side by side."""
+"""`gsd bench`: measure methods, ours and those of transformers, side by side."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from gsd.config import RunSpec
 from gsd.decode.prompts import BrokenLine, PromptFile, read_prompts
 from gsd.errors import InputError, PromptError
 from gsd.methods import BASELINE, METHODS, PRESETS, MethodSettings, known, settings_of
-from gsd.models.pairs import chosen_models
-from gsd.spec import SamplingSpec, build
-from gsd.trace.writer import check_writable
+from gsd.spec import build
+from gsd.wording import counted
 
 if TYPE_CHECKING:
     from gsd.decode.runner import Runner
@@ -27,82 +26,87 @@ if TYPE_CHECKING:
     from gsd.lab.bench.store import Kept
 
 METHODS_HELP = (
-    f"Comma-separated: {', '.join(METHODS)}, a preset ({', '.join(PRESETS)}), and transformers' own: hf-assisted, "
-    "hf-assisted-q (draft quantised like ours) and hf-lookup, these also with a length, as hf-assisted-8."
+    f"Methods to measure, separated by commas. Ours: {', '.join(METHODS)}. Presets: {', '.join(PRESETS)}. "
+    "Those of transformers: hf-assisted, hf-assisted-q (with our quantised draft), hf-lookup. A number behind one of "
+    "these, such as hf-assisted-8, sets how many tokens it drafts."
 )
 
 
+@options.unfolded
 def bench(
-    prompts: Annotated[Path, typer.Option(help="JSON lines with id, prompt, kind, chat.")],
-    pair_name: options.PairName = None,
-    target: options.Target = None,
-    draft: options.Draft = None,
-    target_revision: options.TargetRevision = None,
-    draft_revision: options.DraftRevision = None,
-    draft_quant: options.DraftQuant = "auto",
-    trust_remote_code: options.Trust = False,
-    methods: Annotated[str, typer.Option(help=METHODS_HELP)] = "ar,chain,tree,graph,auto,hf-assisted,hf-lookup",
+    *,
+    prompts: Annotated[Path, typer.Option(metavar="FILE", help=options.PROMPT_FILE)],
+    models: options.Models,
+    methods: Annotated[
+        str, typer.Option(metavar="NAMES", help=METHODS_HELP)
+    ] = "ar,chain,tree,graph,auto,hf-assisted,hf-lookup",
     preset_name: options.PresetName = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="OPTION=VALUE for all methods, or METHOD.OPTION=VALUE.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="[METHOD.]OPTION=VALUE",
+            help="Change a setting of all methods, or of one: depth=8, tree.depth=8. May be repeated.",
+        ),
     ] = None,
-    max_new_tokens: options.NewTokens = "64",
-    temperature: options.Temperature = "0.0",
-    top_k: options.TopK = "0",
-    top_p: options.TopP = "1.0",
-    seed: options.Seed = "0",
-    repeats: Annotated[int, typer.Option(min=1, help="Calls per method and prompt.")] = 3,
-    device: options.Device = "auto",
-    dtype: options.DtypeName = "auto",
-    packed: options.Packed = True,
+    generation: options.Generation,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed calls of each method on each prompt.")] = 3,
     as_json: options.Json = False,
-    markdown: Annotated[Path | None, typer.Option(help="Write the tables to this file, to paste.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the tables to this file, as Markdown.")
+    ] = None,
     csv: Annotated[
-        Path | None, typer.Option(help="Append every timed call to this file as it is measured, to resume from.")
+        Path | None, typer.Option(metavar="FILE", help="Append each timed call to this file as soon as it is measured.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with what --csv holds, with the same settings.")
+        bool, typer.Option("--resume", help="Continue the benchmark in the --csv file. Give the same options again.")
     ] = False,
 ) -> None:
-    """Measure methods and transformers' own against each other, side by side in one process.
+    """Measure methods, ours and those of transformers, side by side in one process.
 
-    Transformers decodes with models as it loads them, so the target is in memory twice.
+    Transformers loads the models by itself, so the target is in memory twice.
     """
     from gsd.lab.bench import methods_to_run
     from gsd.lab.external import EXTERNAL, check_assistant
 
-    sampling = build(SamplingSpec, {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed})
-    names = methods_to_run([name.strip() for name in methods.split(",") if name.strip()], sampling)
-    drafting = _drafting(names, preset_name, settings or [])
-    models = chosen_models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
+    names = [name.strip() for name in methods.split(",") if name.strip()]
+    drafting = _drafting(methods_to_run(names, generation.sampling()), preset_name, settings or [])
     file = read_prompts(prompts)
-    shared = {**models, "sampling": sampling, "max_new_tokens": max_new_tokens, "device": device, "dtype": dtype,
-              "packed": packed, "detail": "counters", "prompt": file.prompts[0]}  # fmt: skip
+    shared = {**models.values(), **generation.values(), "detail": "counters", "prompt": file.prompts[0]}
     for own in drafting.values():
         build(RunSpec, {**shared, "drafting": own})  # each must be able to run with these models
     spec = build(RunSpec, {**shared, "drafting": drafting[BASELINE]})
-    for name in EXTERNAL.keys() & names:
+    for name in EXTERNAL.keys() & drafting.keys():
         check_assistant(name, spec)
-    if resume and csv is None:
-        raise InputError("--resume goes on with the calls that a --csv holds: name that file")
-    for written in filter(None, (markdown, csv)):
-        check_writable(written.parent)  # now, not after an hour
-    _Benchmark(spec, file, drafting, repeats).run(_Outputs(as_json, markdown, csv, resume))
+    outputs = _Outputs(as_json, markdown, csv, resume)
+    outputs.check()
+    _Benchmark(spec, file, drafting, repeats).run(outputs)
 
 
 @dataclass(frozen=True, slots=True)
 class _Outputs:
-    """Where results go; standard output gets JSON or a table."""
+    """Where results go. Standard output gets JSON or a table."""
 
     as_json: bool
     markdown: Path | None
     csv: Path | None
     resume: bool
 
+    def check(self) -> None:
+        """Raise `InputError` if a file cannot be written. This is found before the models load, not after an hour."""
+        from gsd.lab.bench.store import refuse_held
+
+        if self.resume and self.csv is None:
+            raise InputError("--resume goes on with the calls that a --csv holds: name that file")
+        options.check_file(self.markdown, "--markdown")
+        options.check_file(self.csv, "--csv")
+        if self.csv and not self.resume:
+            refuse_held(self.csv)
+
 
 @dataclass
 class _Benchmark:
-    """One call of `bench`."""
+    """One call of `gsd bench`."""
 
     spec: RunSpec
     file: PromptFile
@@ -110,7 +114,7 @@ class _Benchmark:
     repeats: int
 
     def run(self, outputs: _Outputs) -> None:
-        """Measure prompt by prompt, then report; what is measured when the user interrupts is reported, too."""
+        """Measure prompt by prompt, then report. An interrupt also reports what was measured before it."""
         from gsd.lab.bench.store import Kept
         from gsd.lab.external import EXTERNAL, check_assistant
 
@@ -134,7 +138,7 @@ class _Benchmark:
         self._end(kept)
 
     def _measure(self, runner: Runner, ids: list[list[int]], kept: Kept) -> None:
-        """Measure what is missing."""
+        """Measure the prompts that have no result yet."""
         from gsd.lab.bench import measure
 
         turns: list[Turn] = []
@@ -153,7 +157,7 @@ class _Benchmark:
         with progress("prompts", len(ids)) as advance:
             advance(to=len(kept.results))
             if missing:
-                say(f"warming up {len(self.drafting)} methods")
+                say(f"warming up {counted(len(self.drafting), 'method')}")
             measured = measure(
                 runner, self.spec, self.drafting, ids, repeats=self.repeats, done={*kept.results}, told=turn
             )
@@ -162,7 +166,7 @@ class _Benchmark:
                 advance(note=f"{self.file.prompts[number].id}, {self._fastest(result)}")
 
     def _fastest(self, result: PromptResult) -> str:
-        """Of one prompt, what a line says."""
+        """Which method was fastest on a prompt, for a line of progress."""
         from gsd.lab.bench.rows import speedup
 
         ratios = {name: speedup(calls, result.calls[BASELINE]) for name, calls in result.calls.items()
@@ -171,7 +175,10 @@ class _Benchmark:
         return f"{best} is fastest, {ratios[best]:.2f} × {BASELINE}" if best else f"{BASELINE} failed"
 
     def _end(self, kept: Kept) -> None:
-        """Name the lines that were left out. One of our own methods that fails is a fault, an external one a result."""
+        """End with an error if lines were skipped, or with exit code 1 if one of our own methods failed.
+
+        A method of transformers may fail: that is a result.
+        """
         from gsd.lab.external import EXTERNAL
 
         end_with_broken_lines(self.file)
@@ -180,17 +187,17 @@ class _Benchmark:
             raise typer.Exit(1)
 
     def _encoded(self, runner: Runner) -> list[list[int]]:
-        """Token ids of all prompts; refuses before anything is measured one that leaves too little room."""
+        """Token ids of all prompts. Raises `PromptError` if one is too long for the context, before any is measured."""
         ids = self._tokens(runner)
         new, limit = self.spec.max_new_tokens, runner.target.context_length
         for prompt, line in zip(ids, self.file.lines):
             if len(prompt) + new > limit:
-                raise PromptError(f"line {line}: {len(prompt)} tokens and {new} new ones; the context holds {limit}: "
-                                  "shorten the prompt or lower --max-new-tokens")  # fmt: skip
+                raise PromptError(f"line {line}: {counted(len(prompt), 'token')} and {new:,} new ones; the context "
+                                  f"holds {limit:,}: shorten the prompt or lower --max-new-tokens")  # fmt: skip
         return ids
 
     def _tokens(self, runner: Runner) -> list[list[int]]:
-        """Those of every prompt of the file; one that the model's template refuses is left out, and told at the end."""
+        """Token ids of all prompts. One that the chat template refuses is skipped and named at the end."""
         file, ids, kept = self.file, [], []
         for prompt, line in zip(file.prompts, file.lines):
             try:
@@ -205,7 +212,7 @@ class _Benchmark:
         return ids
 
     def _setup(self, runner: Runner, ids: list[list[int]]) -> dict[str, Any]:
-        """What a result was measured with and on; calls with another setup are not put together with it."""
+        """The settings and the machine of the result. Only calls of the same setup are put together."""
         from gsd.lab.external import EXTERNAL
         from gsd.machine.environment import machine
 
@@ -254,9 +261,9 @@ class _Benchmark:
 
 
 def _drafting(names: list[str], preset_name: str | None, settings: list[str]) -> dict[str, MethodSettings]:
-    """Settings of each method: those for all, then its own. An external method's are not used.
+    """The settings of each method: first those for all, then its own. External methods have none.
 
-    A method whose name fixes settings (`paper`) takes only its own on top, not those for all.
+    A name that fixes settings, such as `paper`, takes only its own. Raises `InputError` for a bad `--set`.
     """
     from gsd.lab.bench import OWN
     from gsd.lab.external import EXTERNAL
@@ -286,7 +293,7 @@ def _drafting(names: list[str], preset_name: str | None, settings: list[str]) ->
 
 
 def _as_read(own: MethodSettings) -> dict[str, Any]:
-    """A method's settings without those that are fixed."""
+    """The settings that the method reads, without those that it fixes."""
     return own.model_dump(mode="json", include={"method", *settings_of(METHODS[own.method])})
 
 

@@ -1,4 +1,4 @@
-"""`gsd generate`: decode prompts and write their traces."""
+"""`gsd generate`: decode prompts and record the runs."""
 
 from __future__ import annotations
 
@@ -15,55 +15,58 @@ from gsd.decode.prompts import BrokenLine, PromptFile
 from gsd.errors import InputError, PromptError
 from gsd.methods import METHODS
 from gsd.methods.base import Need
-from gsd.models.pairs import chosen_models
-from gsd.spec import SamplingSpec, build
+from gsd.spec import build
+from gsd.trace.parts import Record
+from gsd.trace.recorded_round import RecordedRound
 from gsd.trace.writer import check_writable
+from gsd.wording import counted
 
 if TYPE_CHECKING:
     from gsd.decode.runner import Runner, RunResult
 
+TRACES = ("full", "counters", "none")
+
 
 @options.with_settings
+@options.unfolded
 def generate(
-    pair_name: options.PairName = None,
-    target: options.Target = None,
-    draft: options.Draft = None,
-    target_revision: options.TargetRevision = None,
-    draft_revision: options.DraftRevision = None,
-    draft_quant: options.DraftQuant = "auto",
-    trust_remote_code: options.Trust = False,
-    prompt: Annotated[str | None, typer.Option(help="The text to continue.")] = None,
-    prompt_file: Annotated[Path | None, typer.Option(help="JSON lines with id, prompt, kind, chat.")] = None,
+    *,
+    models: options.Models,
+    prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="Text to continue.")] = None,
+    prompt_file: Annotated[Path | None, typer.Option(metavar="FILE", help=options.PROMPT_FILE)] = None,
     preset_name: options.PresetName = None,
     method: options.MethodName = None,
     set_: options.Set = None,
     settings: dict[str, Any] | None = None,
-    max_new_tokens: options.NewTokens = "64",
-    temperature: options.Temperature = "0.0",
-    top_k: options.TopK = "0",
-    top_p: options.TopP = "1.0",
-    seed: options.Seed = "0",
-    stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be given often.")] = None,
-    raw: Annotated[bool, typer.Option("--raw", help="No chat template.")] = False,
-    device: options.Device = "auto",
-    dtype: options.DtypeName = "auto",
-    packed: options.Packed = True,
-    out: Annotated[Path, typer.Option(help="Where run folders go.")] = Path("runs"),
-    trace: Annotated[str, typer.Option(help="full, counters or none.")] = "full",
-    baseline: Annotated[bool, typer.Option("--baseline", help="Measure ar on the same prompt, too.")] = False,
+    generation: options.Generation,
+    stop: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="End the output before this text. May be repeated.")
+    ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Do not apply the model's chat template.")] = False,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for the recorded runs.")] = Path("runs"),
+    trace: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(TRACES),
+            help="What to record. full: every node and decision. counters: counts and times. none: nothing.",
+        ),
+    ] = "full",
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="Also measure plain decoding (ar) on the same prompt.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Decode a prompt, or a file of them, and write each run's trace."""
-    if trace not in ("full", "counters", "none"):
+    """Decode a prompt, or a file of prompts, and record each run."""
+    if trace not in TRACES:
         raise InputError(f"--trace {trace!r}: choose full, counters or none")
-    models = chosen_models(pair_name, target, draft, target_revision, draft_revision, trust_remote_code, draft_quant)
+    shared = models.values()
     drafting = options.drafting(preset_name, method, {**options.assigned(set_), **(settings or {})})
     file = options.prompts(prompt, prompt_file)
-    shared = {
-        **models, **({} if Need.DRAFT in METHODS[drafting.method].needs else {"draft": None}), "drafting": drafting,
-        "sampling": build(SamplingSpec, {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}),
-        "max_new_tokens": max_new_tokens, "stop": tuple(stop or ()), "device": device, "dtype": dtype,
-        "packed": packed, "detail": "counters" if trace == "none" else trace,
+    if Need.DRAFT not in METHODS[drafting.method].needs:
+        shared["draft"] = None
+    shared |= {
+        **generation.values(), "drafting": drafting, "stop": tuple(stop or ()),
+        "detail": "counters" if trace == "none" else trace,
     }  # fmt: skip
     prompts = [one.model_copy(update={"chat": False} if raw else {}) for one in file.prompts]
     specs = [build(RunSpec, {**shared, "prompt": one}) for one in prompts]
@@ -72,7 +75,7 @@ def generate(
 
 
 class _Decoding:
-    """One call of `generate`: its prompts, and what came of them so far."""
+    """One call of `gsd generate`: its prompts, and the results so far."""
 
     def __init__(self, file: PromptFile, specs: list[RunSpec], *, single: bool, as_json: bool) -> None:
         self._file = file
@@ -82,7 +85,7 @@ class _Decoding:
         self._done: list[tuple[RunSpec, RunResult]] = []
 
     def run(self, out: Path | None, *, baseline: bool) -> None:
-        """Decode all, then report; what is done when an interrupt or an error ends it is reported, too."""
+        """Decode all prompts, then report. After an interrupt or an error, the finished ones are reported, too."""
         runner = load(self._specs[0])
         try:
             if self._single:
@@ -97,20 +100,20 @@ class _Decoding:
         end_with_broken_lines(self._file)
 
     def _run_one(self, runner: Runner, out: Path | None, *, baseline: bool) -> None:
-        """A prompt given alone: its tokens move the bar on."""
+        """Decode the one prompt of --prompt. The bar counts its tokens."""
         (spec,) = self._specs
         tokens = 0
         with progress("tokens", spec.max_new_tokens) as advance:
 
-            def on_round(record: dict[str, Any]) -> None:
+            def on_round(record: Record) -> None:
                 nonlocal tokens
-                tokens += len(record["new_tokens"])
+                tokens += len(RecordedRound.of(record).new_tokens)
                 advance(to=tokens)
 
             self._done.append((spec, runner.run(spec, out, on_round=on_round, baseline=baseline)))
 
     def _run_file(self, runner: Runner, out: Path | None, *, baseline: bool) -> None:
-        """The prompts of a file: each moves the bar on, and one that cannot be decoded is left out."""
+        """Decode the prompts of a file. The bar counts prompts. One that cannot be decoded is skipped."""
         with progress("prompts", len(self._specs)) as advance:
             for place, spec in enumerate(self._specs):
                 try:
@@ -120,7 +123,7 @@ class _Decoding:
                 advance(note=spec.prompt.id)
 
     def _skip(self, place: int, error: PromptError) -> None:
-        """Name a prompt of the file that cannot be decoded among its broken lines."""
+        """Put a prompt that cannot be decoded among the broken lines of the file."""
         self._file.broken.append(BrokenLine(self._file.lines[place], str(error)))
         self._file.broken.sort(key=lambda broken: broken.line)
 
@@ -138,7 +141,7 @@ class _Decoding:
 
 
 def _row(result: RunResult) -> dict[str, Any]:
-    """One run as the JSON output has it."""
+    """One run as it stands in the JSON output."""
     compared = result.baseline or {}
     names = ("speedup", "speedup_low", "speedup_high", "matches_baseline")
     comparison = {name: compared[name] for name in names if name in compared}
@@ -147,7 +150,7 @@ def _row(result: RunResult) -> dict[str, Any]:
 
 
 def _summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Counts and times of all runs together; rates would need weights and are left to the runs."""
+    """Sums of the counts and times of all runs. There are no rates, because an average would need weights."""
     names = ("new_tokens", "rounds", "draft_forwards", "target_forwards", "drafted_nodes", "verified_nodes",
              "merges", "wall_ms", "draft_ms", "verify_ms", "overhead_ms")  # fmt: skip
     return {name: sum(row[name] for row in rows) for name in names}
@@ -156,9 +159,9 @@ def _summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def _summary(result: RunResult) -> str:
     totals = result.totals
     parts = [
-        f"{totals['new_tokens']} tokens in {totals['rounds']} rounds",
+        f"{counted(totals['new_tokens'], 'token')} in {counted(totals['rounds'], 'round')}",
         f"acceptance length {totals['mean_acceptance_length']:.2f}",
-        f"{totals['merges']} merges",
+        counted(totals["merges"], "merge"),
         f"{totals['tokens_per_s']:.1f} tokens/s",
     ]
     if result.baseline:

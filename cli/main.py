@@ -18,10 +18,11 @@ from cli.benchmark import bench
 from cli.decode import generate
 from cli.inspect import doctor, pairs
 from cli.output import CLOSED_PIPE, give_up_streams, harmless, prepare_streams
+from cli.probing import probe
 from cli.runs import export, query, rerun
 from cli.signals import interruptible
 from cli.sweeping import sweep
-from cli.tuning import calibrate, probe, tune
+from cli.tuning import calibrate, tune
 from gsd.errors import GsdError, InputError
 from gsd.machine.crowd import settle_waits
 

@@ -1,4 +1,4 @@
-"""What a draft that grows level by level goes by: the settings of Gong et al., 2407.16207. No torch."""
+"""Settings of drafts that grow level by level, after Gong et al., 2407.16207. No torch."""
 
 from __future__ import annotations
 
@@ -11,43 +11,47 @@ from gsd.spec import Fixed, Probability, Spec, Words
 Width = Annotated[
     int,
     Field(ge=1, le=64),
-    Words("Width", "Candidates taken per expanded node, the most probable first.", 1, "count"),
+    Words("Width", "How many candidates the draft gives each expanded node: its most probable tokens.", 1, "count"),
 ]
-Depth = Annotated[int, Field(ge=1, le=64), Words("Depth", "Levels of the graph, each one draft forward.", 1, "levels")]
+Depth = Annotated[
+    int,
+    Field(ge=1, le=64),
+    Words("Depth", "How many levels a graph has at most. Each level is one draft forward.", 1, "levels"),
+]
 MergeContext = Annotated[
     Annotated[int, Field(ge=0, le=16)] | None,
-    Words("Merge context", "Tokens before a candidate that must agree, too, for it to merge with a node: 0 compares "
-          "the token alone, 1 a bigram; none never merges.", unit="tokens"),
+    Words("Merge context", "How many tokens before a candidate must also match for it to merge with a node. 0 compares "
+          "the token alone, 1 a bigram; none turns merging off.", unit="tokens"),
 ]  # fmt: skip
 SiblingThreshold = Annotated[
     Probability,
-    Words("Sibling threshold", "Drop a candidate whose q is below this share of its best sibling's: "
+    Words("Sibling threshold", "Drop a candidate that is much less probable than its best sibling: "
           "`q < threshold × q_best`.", 0.01, "ratio"),
 ]  # fmt: skip
 ProbThreshold = Annotated[
     Probability,
-    Words("Prob. threshold", "A candidate below this probability is not expanded: `q(path) < threshold`, or the local "
-          "`q` by the paper's rule.", 0.01, "probability"),
+    Words("Prob. threshold", "Do not expand a candidate below this probability: `q(path) < threshold`, or "
+          "`q < threshold` by the local rule.", 0.01, "probability"),
 ]  # fmt: skip
 ProbRule = Annotated[
     Literal["path", "local"],
-    Words("Probability rule", "What the probability threshold looks at: the product of q along the path, or the "
-          "candidate's own, local q as in the paper's code."),
+    Words("Probability rule", "Which probability the threshold looks at. path: the product of q along the path. "
+          "local: the candidate's own q, as in the paper's code."),
 ]  # fmt: skip
 ProbAction = Annotated[
     Literal["leaf", "drop"],
-    Words("Improbable candidates", "Below the probability threshold a candidate stays as a leaf, verified but not "
-          "expanded, or it is dropped."),
+    Words("Improbable candidates", "What becomes of a candidate below the probability threshold. leaf: it is verified "
+          "but not expanded. drop: it is left out."),
 ]  # fmt: skip
 Frontier = Annotated[
     int,
     Field(ge=1, le=1024),
-    Words("Frontier", "Nodes expanded per level, by the probability of their path.", 1, "nodes"),
+    Words("Frontier", "How many nodes are expanded on each level: those with the most probable paths.", 1, "nodes"),
 ]
 Budget = Annotated[
     int,
     Field(ge=1, le=1024),
-    Words("Budget", "Drafted nodes verified in one target forward; the root comes on top.", 1, "nodes"),
+    Words("Budget", "How many drafted nodes the target verifies in one forward. The root comes on top.", 1, "nodes"),
 ]
 
 NoThreshold = Annotated[float, Fixed(0.0)]
@@ -56,8 +60,8 @@ NoThreshold = Annotated[float, Fixed(0.0)]
 class LevelSettings(Spec):
     """How hypotheses are drafted, merged and flattened.
 
-    The defaults are deep and sparing: a level costs a forward, so it must be likely to be reached, and where the
-    draft is sure it may run on.
+    The defaults make deep and narrow drafts. A level costs a draft forward, so it is drafted only if it is likely to
+    be reached. Where the draft is sure, it may go on for long.
     """
 
     width: Width = 4
@@ -77,7 +81,7 @@ class LevelSettings(Spec):
 
 
 class PlannedSettings(LevelSettings):
-    """No rule but the costs: what cannot pay is neither expanded nor verified."""
+    """Settings of method `auto`, which drafts and verifies by cost alone. Most are fixed, and wide."""
 
     width: Literal[6] = 6
     depth: Literal[64] = 64
@@ -88,15 +92,15 @@ class PlannedSettings(LevelSettings):
     frontier: Literal[1024] = 1024
     budget: Literal[128] = 128
     lookup: Annotated[
-        bool, Words("Look in the text", "Continuations found in the prompt and the text so far are hypotheses, too.")
+        bool, Words("Look in the text", "Also draft continuations that are found in the prompt and the text so far.")
     ] = True
     history: Annotated[
         bool,
-        Words("Look among rejected", "And those found among hypotheses that were rejected earlier. Off by default: "
-              "it gained nothing."),
+        Words("Look among rejected", "Also draft continuations that are found among rejected hypotheses. Off by "
+              "default: it gained nothing."),
     ] = False  # fmt: skip
     calibrated: Annotated[
         bool,
-        Words("Learn from outcomes", "A token is judged by what became of tokens that the draft gave a like q, not "
-              "by its q itself."),
+        Words("Learn from outcomes", "Judge a token by how often tokens with a similar q were accepted, not by its q "
+              "itself."),
     ] = True  # fmt: skip

@@ -9,7 +9,7 @@ from fixtures.made_atlas import made_atlas
 
 import gsd.lab.probe as gsd_probe
 from app.library import atlas_labels
-from cli.tuning import _record
+from cli.probing import _record
 from gsd.config import RunSpec
 from gsd.errors import PromptError
 from gsd.lab.atlas import Atlas

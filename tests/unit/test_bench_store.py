@@ -114,7 +114,7 @@ def test_a_prompt_whose_turns_were_cut_is_dropped_and_measured_anew(begun):
     cut.close()
     kept = opened(file)
     assert (file.read_bytes(), kept.results) == (whole, results)
-    assert len(kept.notes) == 1 and kept.notes[0].startswith("r: 1 calls are dropped")
+    assert len(kept.notes) == 1 and kept.notes[0].startswith("r: 1 call dropped")
     keep(kept, 2)
     kept.close()
     assert len(rows(file)) == 3 * len(METHODS) * REPEATS and opened(file).results.keys() == {0, 1, 2}

@@ -15,7 +15,7 @@ import gsd.lab.probe as gsd_probe
 from analysis.tune import SETTINGS
 from cli import tuning
 from cli.main import main
-from cli.tuning import probe
+from cli.probing import probe
 from gsd.lab.atlas import Atlas, Bounds
 
 GRID = "width=1..2,depth=1..3,merge_context=none,0,prob_threshold=0.0"
@@ -53,7 +53,7 @@ def test_a_row_of_tune_is_what_generate_reports(gsd, atlas, prompts, tmp_path):
 
 def test_tune_says_what_is_best_and_what_to_paste(gsd, atlas):
     code, out, _ = gsd("tune", atlas, "--grid", GRID)
-    assert code == 0 and "12 settings, 12 of them covered" in out and "best for def" in out and "modelled" in out
+    assert code == 0 and "12 settings, 12 covered" in out and "best for def" in out and "modelled" in out
     best = out.partition("best for all: ")[2].partition("\nbest for ")[0]
     given = shlex.split(best.partition("gsd generate ")[2])
     assert "--pair" in given and "--prompt" in given
@@ -79,10 +79,10 @@ def test_what_an_atlas_lacks_is_filled_in_by_its_own_models(gsd, tmp_path, promp
     head["bounds"]["frontier"] = 8
     (tmp_path / "atlas.json").write_text(json.dumps(head))
     grid = "width=2,depth=4,frontier=8,prob_threshold=0,sibling_threshold=0"
-    assert "1 settings, 0 of them covered" in gsd("tune", tmp_path, "--grid", grid)[1]
+    assert "1 setting, 0 covered" in gsd("tune", tmp_path, "--grid", grid)[1]
     _, out, _ = gsd("probe", "--out", tmp_path, "--fill", grid, "--json")
     assert json.loads(out)["expanded"] > 0
-    assert "1 settings, 1 of them covered" in gsd("tune", tmp_path, "--grid", grid)[1]
+    assert "1 setting, 1 covered" in gsd("tune", tmp_path, "--grid", grid)[1]
 
 
 def test_a_probe_that_was_broken_off_says_so_and_fill_records_the_rest(gsd, tmp_path, prompts, monkeypatch):

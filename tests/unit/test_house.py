@@ -11,8 +11,9 @@ from gsd.methods import METHODS
 ROOT = Path(__file__).parents[2]
 # From the ground up; a room imports those before it, and itself.
 FLOORS = (
-    "gsd.errors", "gsd.spec", "gsd.machine", "gsd.models", "gsd.drafting", "gsd.verifying", "gsd.methods", "gsd.config",
-    "gsd.trace", "gsd.decode", "gsd.lab", "gsd.testing", "analysis", "cli", "gsd.__main__", "app",
+    "gsd.errors", "gsd.wording", "gsd.spec", "gsd.machine", "gsd.models", "gsd.drafting", "gsd.verifying",
+    "gsd.methods", "gsd.config", "gsd.trace", "gsd.decode", "gsd.lab", "gsd.testing", "analysis", "cli",
+    "gsd.__main__", "app",
 )  # fmt: skip
 BESIDE = {"cli", "app"}  # neither knows the other
 # Literals that are a method's name and something else: devices and number types, widgets, parts of a record, faces.

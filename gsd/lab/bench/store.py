@@ -22,6 +22,7 @@ from gsd.lab.bench.measuring import PromptResult, Turn
 from gsd.spec import Prompt
 from gsd.trace.csvfile import csv_line, parse_csv
 from gsd.trace.round import Times
+from gsd.wording import counted
 
 SCHEMA = 1
 COUNTS = ("new_tokens", "rounds", "accepted", "draft_forwards", "target_forwards", "drafted_nodes", "verified_nodes")
@@ -89,10 +90,9 @@ class Kept:
         with _Disk(file):
             self._log = log = log_of(file).open("a+", encoding="ascii")
             _lock(log, file)
-            held = file.exists() and file.read_bytes() not in (b"", csv_line(COLUMNS).encode())
-            if held and not resume:
-                raise InputError(f"--csv {file} holds calls: go on with them by --resume, or choose another file")
-            if held:
+            if not resume:
+                refuse_held(file)
+            if _holds_calls(file):
                 self._read_back(file, log, settings)
             else:
                 log.truncate(0)
@@ -139,8 +139,8 @@ class Kept:
                 self.results[number] = result_of(rows, self._methods, divergences[prompt.id])
                 kept += rows
             elif rows:
-                self.notes.append(f"{prompt.id}: {len(rows)} calls are dropped and the prompt is measured anew, as "
-                                  "methods had not all taken their turns")  # fmt: skip
+                self.notes.append(f"{prompt.id}: {counted(len(rows), 'call')} dropped, and the prompt is measured "
+                                  "anew: not all methods had taken their turns")  # fmt: skip
         _replace(file, kept)
 
     def _read_log(self, file: Path, log: IO[str]) -> list[dict[str, Any]]:
@@ -186,6 +186,16 @@ class Kept:
     def _append(file: IO[str], line: str) -> None:
         file.write(line)
         file.flush()
+
+
+def refuse_held(file: Path) -> None:
+    """Raise `InputError` if a file holds calls already."""
+    if _holds_calls(file):
+        raise InputError(f"--csv {file} holds calls: go on with them by --resume, or choose another file")
+
+
+def _holds_calls(file: Path) -> bool:
+    return file.exists() and file.read_bytes() not in (b"", csv_line(COLUMNS).encode())
 
 
 def log_of(file: Path) -> Path:
