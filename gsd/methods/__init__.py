@@ -1,11 +1,11 @@
-"""The methods, by name: those of this package, then those of others, by the entry points `gsd.methods`.
+"""The table of methods: those of this package, then those that other packages register.
 
-A new one is a file here and a line below; one of another package is a line in its `pyproject.toml`:
+A new method is a file here and a line in `OWN`. Another package registers one in its `pyproject.toml`:
 
     [project.entry-points."gsd.methods"]
     pair = "my_package:Pair"
 
-What belongs to no method in particular asks what a method needs or keeps, never its name. No torch.
+Code outside this package asks what a method needs or keeps, never what it is called. No torch.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from gsd.methods.graph import Graph
 from gsd.methods.setting import Setting, settings_in
 from gsd.spec import build
 
-BASELINE = "ar"  # what the others are measured against
-USUAL = "graph"  # where none is named
+BASELINE = "ar"  # the method that others are measured against
+USUAL = "graph"  # the method if none is named
 GROUP = "gsd.methods"
 OWN = (
     "gsd.methods.graph:Graph",
@@ -43,7 +43,7 @@ def _made(place: str) -> Method:
 
 
 def _checked(entry: EntryPoint, own: Mapping[str, Method]) -> Method | str:
-    """Somebody else's method, or why it cannot be used."""
+    """A method of another package, or the reason why it cannot be used."""
     try:
         made = entry.load()()
     except Exception as error:  # somebody else's code: whatever it raises, the others go on
@@ -65,7 +65,7 @@ PRESETS: dict[str, Mapping[str, Any]] = dict(METHODS[USUAL].presets)
 
 
 def method_named(name: object) -> Method:
-    """A method by name; raises `InputError` with those that there are."""
+    """A method by name. Raises `InputError` that lists the known methods."""
     if name in METHODS:
         return METHODS[name]
     if name in BROKEN:
@@ -78,7 +78,7 @@ def drafting(*, options: bool = True, **settings: Any) -> Graph.Settings: ...
 @overload
 def drafting(method: str, *, options: bool = True, **settings: Any) -> MethodSettings: ...
 def drafting(method: str = USUAL, *, options: bool = True, **settings: Any) -> MethodSettings:
-    """A method's settings. Raises `InputError`, naming the setting, where one is not read or its value is not allowed.
+    """The settings of a method. Raises `InputError` if it does not read one of them, or if a value is not allowed.
 
     drafting("graph", width=3, depth=5)
     """
@@ -89,9 +89,9 @@ def drafting(method: str = USUAL, *, options: bool = True, **settings: Any) -> M
 
 
 def read_by(values: Mapping[str, Any], *, options: bool = True) -> MethodSettings:
-    """The same of a mapping that may hold settings which its method does not read, as a grid or an older trace does.
+    """The settings of a mapping that may also hold those of other methods, as a grid or an older trace does.
 
-    Those of other methods are left out; a name that no method knows is refused.
+    Settings of other methods are left out. Raises `InputError` for a name that no method knows.
     """
     chosen = method_named(values.get("method", USUAL))
     return drafting(chosen.name, options=options, **_read_of(chosen, values))
@@ -109,19 +109,19 @@ def _read_of(one: Method, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def settings_as_recorded(values: Mapping[str, Any]) -> MethodSettings:
-    """The settings of a recording, whose method need not be installed."""
+    """The settings of a recording. Its method need not be installed."""
     if isinstance(name := values.get("method", USUAL), str) and name not in METHODS:
         return build(ForeignSettings, dict(values), options=False)
     return drafting(**values, options=False)
 
 
 def settings_of(one: Method) -> dict[str, Setting]:
-    """What is the user's to set in a method, by name."""
+    """The settings of a method that the user can set, by name."""
     return {name: setting for name, setting in settings_in(one.Settings).items() if setting.words}
 
 
 def known() -> dict[str, Setting]:
-    """Every setting of every method by name, in order; of several the first that is the user's to set."""
+    """All settings of all methods, by name. If several methods share a name, the first that can be set counts."""
     found: dict[str, Setting] = {}
     for one in METHODS.values():
         for name, setting in settings_in(one.Settings).items():
@@ -131,13 +131,13 @@ def known() -> dict[str, Setting]:
 
 
 def unread_words(one: Method, name: str, option: str) -> str:
-    """Why a setting is refused, and what there is."""
+    """The message for a setting that a method does not read: it lists those that it reads."""
     read = ", ".join(sorted(settings_of(one))) or "no setting"
     return f"{option}{name.replace('_', '-')}: {one.name} does not read it; it reads {read}"
 
 
 def preset(name: str) -> dict[str, Any]:
-    """The draft settings of a preset, by option name."""
+    """The settings of a preset, by option name. Raises `InputError` for an unknown preset."""
     if name not in PRESETS:
         raise InputError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}")
     return dict(PRESETS[name])

@@ -13,25 +13,25 @@ if TYPE_CHECKING:
 
 
 class Ar(Method):
-    """One token a target forward."""
+    """Plain decoding: one token per target forward."""
 
     name, title = "ar", "Autoregressive"
-    summary = "no draft at all, the baseline"
+    summary = "no draft: the baseline"
     sources = {}
 
     class Settings(MethodSettings):
-        """Nothing to set."""
+        """No settings."""
 
         method: Literal["ar"] = "ar"
 
     def drafter(self, settings: Any, parts: Parts) -> Drafter:
-        """One that proposes nothing."""
+        """A drafter that proposes nothing."""
         from gsd.drafting.null import NullDrafter
 
         return NullDrafter()
 
     def growth(self, settings: Any, graph: TokenGraph, depth: int) -> Growth:
-        """None at all."""
+        """A growth that never asks the draft."""
         from gsd.drafting.growth import NoGrowth
 
         return NoGrowth()

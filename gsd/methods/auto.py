@@ -1,4 +1,4 @@
-"""No setting to choose: what is likely to pay for its time is drafted and verified, and no more."""
+"""Method `auto`: a graph that grows only while that is likely to save time."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 class Auto(Method):
-    """A graph that grows best-first while that pays, by costs and outcomes that it learns."""
+    """A graph that grows best-first. It learns costs and outcomes, and stops where drafting no longer pays."""
 
     name, title, paper = "auto", "Auto", None
     summary = (
-        "drafts and verifies what is likely to pay for its time, and nothing need be set. It goes by times and "
-        "outcomes that it has learned: the same settings may draft otherwise, to the same text"
+        "a graph that grows only while that saves time, with nothing to set. It learns from measured times and "
+        "outcomes, so the same settings may draft differently, with the same text"
     )
     needs = frozenset({Need.DRAFT})
     fixed_work = False
     judges = "estimate"
-    not_replayed = "it goes by what forwards take while it runs, which no atlas holds; name graph, tree or chain"
+    not_replayed = "it plans by times measured while it runs, which no atlas holds; name graph, tree or chain"
     sources = {
         "draft": "the draft model",
         "lookup": "in the text so far",
@@ -38,18 +38,18 @@ class Auto(Method):
     }
 
     class Settings(PlannedSettings, MethodSettings):
-        """Where to look beside the draft."""
+        """Which sources it uses besides the draft model."""
 
         method: Literal["auto"] = "auto"
 
     def drafter(self, settings: Any, parts: Parts) -> Drafter:
-        """The planned drafter."""
+        """The drafter that plans by cost."""
         from gsd.drafting.auto import AutoDrafter
 
         return AutoDrafter(parts, settings)
 
     def memory(self) -> Any:
-        """What forwards cost, and how drafts fared."""
+        """The planner: measured costs of forwards, and outcomes of drafts."""
         from gsd.drafting.planner import Planner
 
         return Planner()

@@ -1,4 +1,4 @@
-"""What a method says of itself: the one place that the engine, the command line, the app and the tables read.
+"""The base class of methods. Engine, command line, app and tables read a method's declaration here.
 
     class Pair(Method):
         name, title, summary = "pair", "Pair", "a chain of two drafted tokens"
@@ -10,7 +10,7 @@
         def drafter(self, settings, parts):
             ...
 
-No torch: what drafts and what verifies is imported where it is made.
+No torch: a method imports its drafter and its rule where it creates them.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 
 
 class Need(StrEnum):
-    """What a method cannot do without."""
+    """What a method needs besides the target."""
 
     DRAFT = "draft"  # a draft model
     TARGET = "target port"  # to read the target: embedding, head, keys and values, hidden states
 
 
 class MethodSettings(Spec):
-    """Base of a method's settings. `method` is its name; a field with `Words` is the user's to set."""
+    """Base of a method's settings. `method` is its name. The user can set a field that has `Words`."""
 
     method: str
 
 
 class ForeignSettings(MethodSettings):
-    """Those of a method that is not installed, as a recording has them: plain values, to be shown and not to be run."""
+    """Recorded settings of a method that is not installed. They can be shown, but not run."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -67,38 +67,38 @@ REASONS: Mapping[str, str] = {
 
 
 class Method(ABC):
-    """A system: its settings and their words, what it needs, how it drafts, and the rule that it is verified by."""
+    """A method: its settings, what it needs, how it drafts, and the rule that verifies its drafts."""
 
     name: ClassVar[str]
     title: ClassVar[str]
-    summary: ClassVar[str]  # what it does, in half a sentence
+    summary: ClassVar[str]  # what it does, without a full stop at its end
     paper: ClassVar[str | None] = None  # arXiv id
     Settings: ClassVar[type[MethodSettings]]
     needs: ClassVar[frozenset[Need]] = frozenset()
     keeps: ClassVar[Keeps] = Keeps.TEXT  # what its rule keeps
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # by name, settings that are not the defaults
-    sources: ClassVar[Mapping[str, str]] = {"draft": "the draft model"}  # of its nodes, and what each is
-    reasons: ClassVar[Mapping[str, str]] = REASONS  # why its drafts end where they do
+    sources: ClassVar[Mapping[str, str]] = {"draft": "the draft model"}  # where its nodes come from, in words
+    reasons: ClassVar[Mapping[str, str]] = REASONS  # texts that say why its drafts end where they do
     fixed_work: ClassVar[bool] = True  # whether the same text takes the same rounds and forwards each time
-    judges: ClassVar[str] = "q"  # by what it orders the verified tree: the draft's q, or an estimate of its own
+    judges: ClassVar[str] = "q"  # what orders the verified tree: the draft's q, or the method's own estimate
     not_replayed: ClassVar[str | None] = None  # why no atlas can replay it; None: it grows by `growth`
 
     @abstractmethod
     def drafter(self, settings: Any, parts: Parts) -> Drafter:
-        """What drafts one text at a time under these settings."""
+        """A new drafter for one text, with these settings."""
 
     def rule(self, settings: Any) -> Rule:
-        """The rule of acceptance."""
+        """The acceptance rule. By default a token is accepted if the target picks the same one."""
         from gsd.verifying.match import Match
 
         return Match()
 
     def memory(self) -> Any:
-        """What is to last from text to text, kept per pair and handed to each drafter; None: nothing."""
+        """An object that lasts from text to text, one per loaded pair, given to each drafter. None: there is none."""
         return None
 
     def described(self) -> dict[str, Any]:
-        """Its words as a trace records them, so that whoever reads it need not know the method."""
+        """The declaration as a trace records it, so that a reader need not have the method installed."""
         return {
             "name": self.name, "title": self.title, "summary": self.summary, "paper": self.paper,
             "keeps": str(self.keeps), "fixed_work": self.fixed_work,
@@ -107,5 +107,5 @@ class Method(ABC):
         }  # fmt: skip
 
     def growth(self, settings: Any, graph: TokenGraph, depth: int) -> Growth:
-        """What grows a graph at most `depth` levels, live and in replays alike."""
+        """An object that grows a graph by at most `depth` levels, in real runs and in replays."""
         raise NotImplementedError(f"{self.name} grows by no rule that an atlas could replay")

@@ -1,4 +1,4 @@
-"""CaPE: a greedy chain whose steps offer more first choices the less sure the draft is. Du et al., 2402.02082."""
+"""CaPE: a greedy chain with more leaves beside a token the less sure the draft is. Du et al., 2402.02082."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from gsd.drafting.graph import TokenGraph
     from gsd.drafting.growth import Growth
 
-OFFERED = ((0.3, 8), (0.6, 6), (0.8, 4), (math.inf, 2))  # candidates of a step whose best has a q below the first
+OFFERED = ((0.3, 8), (0.6, 6), (0.8, 4), (math.inf, 2))  # (bound on the best q, candidates of the level)
 
 
 class Cape(LevelMethod):
-    """A chain with siblings: leaves that save the round where the target picks one of them."""
+    """A greedy chain with siblings as leaves. If the target picks a sibling, that token is accepted, too."""
 
     name, title, paper = "cape", "CaPE", "2402.02082"
-    summary = "one greedy line, and beside each token the more leaves the less sure the draft is of it"
+    summary = "one greedy line, with more leaves beside a token the less sure the draft is"
 
     class Settings(LevelSettings, MethodSettings):
-        """Of the authors' code: the chain's length; 8, 6, 4 or 2 candidates a step, and all are verified."""
+        """Settings of the authors' code: the length of the chain. A level has 8, 6, 4 or 2 candidates, all verified."""
 
         method: Literal["cape"] = "cape"
         width: Literal[8] = 8
@@ -38,14 +38,14 @@ class Cape(LevelMethod):
         budget: Literal[512] = 512
 
     def growth(self, settings: Any, graph: TokenGraph, depth: int) -> Growth:
-        """Level by level, each as wide as the draft is unsure."""
+        """Growth level by level. A level is wider the less sure the draft is."""
         from gsd.drafting.growth import Levels
 
         class Siblings(Levels):
-            """The chain and its leaves."""
+            """Levels of one chain node and its siblings."""
 
             def give(self, tokens: Sequence[Sequence[int]], logq: Sequence[Sequence[float]]) -> None:
-                """Grow the chain by the best candidate, with as many beside it as its q asks for."""
+                """Add the best candidate to the chain, and as many siblings as its q asks for."""
                 count = offered(math.exp(logq[0][0]))
                 super().give([row[:count] for row in tokens], [row[:count] for row in logq])
 
@@ -53,5 +53,5 @@ class Cape(LevelMethod):
 
 
 def offered(q: float) -> int:
-    """Candidates of a step whose best has this probability."""
+    """How many candidates a level has whose best one has probability `q`."""
     return next(count for below, count in OFFERED if q < below)

@@ -10,14 +10,14 @@ from gsd.methods.graph import Graph, LevelMethod, without
 
 
 class Chain(LevelMethod):
-    """One hypothesis."""
+    """A draft of one hypothesis."""
 
     name, title, paper = "chain", "Chain", "2211.17192"
-    summary = "one greedy line, standard speculative decoding"
+    summary = "one greedy line: standard speculative decoding"
     presets = without(Graph.presets, "width", "merge_context", "sibling_threshold", "frontier")
 
     class Settings(LevelSettings, MethodSettings):
-        """Depth, budget and where to stop."""
+        """Settings: depth, budget, and the threshold at which to stop."""
 
         method: Literal["chain"] = "chain"
         width: Literal[1] = 1

@@ -10,13 +10,13 @@ from gsd.methods.graph import LevelMethod
 
 
 class Eagle2Tree(LevelMethod):
-    """Each level takes the k best of k nodes; the likeliest nodes of all levels are verified."""
+    """A tree whose levels expand the k most probable nodes; the most probable nodes of all levels are verified."""
 
     name, title, paper = "eagle2-tree", "EAGLE-2 tree", "2406.16858"
-    summary = "a tree that goes on from the likeliest nodes of each level, as EAGLE-2's"
+    summary = "a tree that expands the most probable nodes of each level, as EAGLE-2 does"
 
     class Settings(LevelSettings, MethodSettings):
-        """Of the authors' code: k = 10, 60 nodes with the root, 6 levels; no thresholds."""
+        """Settings of the authors' code: k = 10, 60 nodes with the root, 6 levels, no thresholds."""
 
         method: Literal["eagle2-tree"] = "eagle2-tree"
         width: Width = 10

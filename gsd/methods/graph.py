@@ -1,4 +1,7 @@
-"""Graph-structured speculative decoding, Gong et al., 2407.16207; a chain and a tree are graphs that never merge."""
+"""Method `graph`: graph-structured speculative decoding. Gong et al., 2407.16207.
+
+A tree is a graph that never merges, and a chain is a tree of width 1.
+"""
 
 from __future__ import annotations
 
@@ -15,25 +18,25 @@ if TYPE_CHECKING:
 
 
 class LevelMethod(Method):
-    """A draft model grows it by a `Growth`, one forward a level; the likeliest nodes are verified."""
+    """Base of methods that draft level by level, with one draft forward per level."""
 
     needs = frozenset({Need.DRAFT})
 
     def drafter(self, settings: Any, parts: Parts) -> Drafter:
-        """The draft model, asked for what its growth wants."""
+        """A drafter that asks the draft model for what the growth wants."""
         from gsd.drafting.model_fed import GrowingDrafter
 
         return GrowingDrafter(parts, settings, self.growth)
 
     def growth(self, settings: Any, graph: TokenGraph, depth: int) -> Growth:
-        """Level by level."""
+        """Growth level by level."""
         from gsd.drafting.growth import Levels
 
         return Levels(graph, settings, depth)
 
 
 class Graph(LevelMethod):
-    """Hypotheses that share continuations."""
+    """A graph of hypotheses that fork and merge."""
 
     name, title, paper = "graph", "Graph", "2407.16207"
     summary = "hypotheses that share continuations (this is GSD)"
@@ -47,12 +50,12 @@ class Graph(LevelMethod):
     }  # fmt: skip
 
     class Settings(LevelSettings, MethodSettings):
-        """Those of the paper."""
+        """Settings of the paper."""
 
         method: Literal["graph"] = "graph"
 
 
 def without(presets: Mapping[str, Mapping[str, Any]], *names: str) -> dict[str, dict[str, Any]]:
-    """Presets for a method that does not read the settings of these names."""
+    """The presets without the settings of these names, for a method that does not read them."""
     return {preset: {name: value for name, value in values.items() if name not in names}
             for preset, values in presets.items()}  # fmt: skip

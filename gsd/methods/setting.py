@@ -1,4 +1,4 @@
-"""A setting as forms, options, tables and documentation need it, read off its pydantic field. No torch."""
+"""A setting as options, forms, tables and documentation need it, read from its pydantic field. No torch."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from gsd.spec import Spec, Words
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A setting.
+    """One setting of a method.
 
-    `kind`      int, float, bool or str
-    `optional`  whether it may be None, which options and grids write as none
-    `choices`   the values that there are, where they are named
-    `low`, `high`  bounds of a number; None: none
-    `words`     None where it is fixed, and nobody's to set
+    `kind`         int, float, bool or str
+    `optional`     whether it may be None, which options and grids write as none
+    `choices`      the allowed values, if they are named
+    `low`, `high`  bounds of a number; None: no bound
+    `words`        label and help; None if the setting is fixed, so that nobody can set it
     """
 
     name: str
@@ -33,13 +33,13 @@ class Setting:
 
     @property
     def metavar(self) -> str:
-        """The form of its value, as the command line's help says it."""
+        """The form of its value in the help of the command line: `INT|none`, `path|local`."""
         form = "|".join(map(str, self.choices)) or {int: "INT", float: "NUMBER", bool: "yes|no"}.get(self.kind, "TEXT")
         return f"{form}|none" if self.optional else form
 
 
 def settings_in(spec: type[Spec]) -> dict[str, Setting]:
-    """Every field of a method's settings but its method, by name and in order."""
+    """All fields of a method's settings except `method`, by name and in order."""
     return {name: _setting(name, field) for name, field in spec.model_fields.items() if name != "method"}
 
 

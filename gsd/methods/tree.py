@@ -10,14 +10,14 @@ from gsd.methods.graph import Graph, LevelMethod, without
 
 
 class Tree(LevelMethod):
-    """Hypotheses that share beginnings alone."""
+    """A tree of hypotheses: they fork and never merge."""
 
     name, title, paper = "tree", "Tree", "2305.09781"
-    summary = "the same without merging"
+    summary = "hypotheses that fork, without merging"
     presets = without(Graph.presets, "merge_context")
 
     class Settings(LevelSettings, MethodSettings):
-        """Those of a graph, but that nothing merges."""
+        """Settings of a graph, without merging."""
 
         method: Literal["tree"] = "tree"
         merge_context: Literal[None] = None
