@@ -1,1 +1,1 @@
-"""The loop, and the one way into it."""
+"""Decoding: the loop, and the runner around it."""

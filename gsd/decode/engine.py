@@ -1,4 +1,4 @@
-"""The loop: draft, flatten, forward, verify, commit. One target forward a round.
+"""The loop: draft, flatten, forward, verify, commit. One target forward per round.
 
 Autoregressive decoding is the same loop with an empty draft. Nothing here knows a method's name.
 """
@@ -38,7 +38,7 @@ class Engine:
     def decode(self, prompt: list[int], stops: StopRules) -> Generator[Round, None, None]:
         """Yield one `Round` a round until a stop rule holds. Closing the iterator cancels.
 
-        Raises `PromptError` where the prompt leaves no room for a token.
+        Raises `PromptError` if the prompt leaves no room for a token.
         """
         committed = list(prompt)
         self._start(len(prompt), stops)
@@ -124,7 +124,7 @@ def _verification_mask(tree: FlatTree, chain: int) -> np.ndarray:
 
 
 class _Clock:
-    """Splits a round's wall time into phases; the models' own time is taken out of the phase it fell in."""
+    """Splits the wall time of a round into phases. The models' own time does not count in the phase it falls in."""
 
     def __init__(self, target: Counter, draft: Counter) -> None:
         self._target, self._draft = target, draft

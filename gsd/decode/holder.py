@@ -13,9 +13,9 @@ Loaded = TypeVar("Loaded")
 
 
 class PairHolder(Generic[Loaded]):
-    """The one loaded pair of a process, kept for the next run that names the same models, device and dtype.
+    """Keeps one loaded pair for the next run with the same models, device and dtype.
 
-    Another one is loaded after the last was dropped, so that both never need room. Callers keep no reference.
+    The old pair is dropped before another one loads, so they never share the memory. Callers keep no reference.
     """
 
     def __init__(self, load: Callable[[RunSpec], Loaded]) -> None:
@@ -23,7 +23,7 @@ class PairHolder(Generic[Loaded]):
         self._held: tuple[str, Loaded] | None = None
 
     def holds(self, spec: RunSpec) -> bool:
-        """Whether `get` will load nothing."""
+        """Whether `get` would return a pair without loading it."""
         return self._held is not None and self._held[0] == _models_of(spec)
 
     def get(self, spec: RunSpec) -> Loaded:
@@ -34,7 +34,7 @@ class PairHolder(Generic[Loaded]):
         return self._held[1]
 
     def drop(self) -> None:
-        """Give the memory back, that of the GPUs to the system."""
+        """Free the memory of the pair, on GPUs as well."""
         self._held = None
         gc.collect()  # models hold reference cycles
         if torch := sys.modules.get("torch"):  # whoever held a model has imported it

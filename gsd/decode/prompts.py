@@ -1,6 +1,6 @@
-"""Prompt files: one JSON object a line with `prompt` and, if wanted, `id`, `kind` and `chat`.
+"""Prompt files: one JSON object per line with `prompt` and, optionally, `id`, `kind` and `chat`.
 
-Other keys are passed over.
+Other keys are ignored.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MOST_KEYS = 4  # of a line without a prompt that are told
 
 @dataclass(frozen=True, slots=True)
 class BrokenLine:
-    """A line that is no prompt: its number, from 1, and why."""
+    """A line that cannot be used: its number, from 1, and the reason."""
 
     line: int
     error: str
@@ -34,7 +34,7 @@ class PromptFile:
 
 
 def read_prompts(path: Path) -> PromptFile:
-    """Read a prompt file; blank lines are skipped. Raises `PromptError` where no prompt is left."""
+    """Read a prompt file. Blank lines are skipped. Raises `PromptError` if it has no usable prompt."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -43,7 +43,7 @@ def read_prompts(path: Path) -> PromptFile:
 
 
 def parse_prompts(content: bytes, name: str) -> PromptFile:
-    """The same of a file's content; `name` is what messages call it."""
+    """Parse the content of a prompt file. Messages call it `name`."""
     file = PromptFile([], [], [])
     ids: dict[str, int] = {}  # by prompt the line; what is measured is told by prompt, so two may not share one
     # Split there and at nothing else: U+2028 and its like may stand inside a JSON string.

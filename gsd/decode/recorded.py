@@ -1,4 +1,4 @@
-"""A recording's settings, to be run again: what is taken as it is, and what is asked for by name. No torch."""
+"""The settings of a recording, to be run again, and which of its models need the user's consent. No torch."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def as_settled(meta: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_recorded(settings: dict[str, Any]) -> RunSpec:
-    """The settings of a recording, to be run again here: a preset's models are where they are on this machine.
+    """The settings of a recording, to be run again here. The models of a preset are looked up on this machine.
 
-    A recording may be somebody else's, so no code that comes with its models is trusted, whatever it says. Raises
-    `InputError` for settings that are none.
+    A recording may come from somebody else. So code that comes with its models is never trusted, whatever the recording
+    says. Raises `InputError` for invalid settings.
     """
     spec = build(RunSpec, settings)
     if spec.pair is None:
@@ -48,10 +48,7 @@ def models_of(spec: RunSpec) -> dict[str, ModelSpec | None]:
 
 
 def to_agree(spec: RunSpec) -> list[ModelSpec]:
-    """Models of a recording that are loaded only once somebody said so: those at a path of this machine.
-
-    Those that come with this package are none of them, and a hub id is but a name.
-    """
+    """The models of a recording that need consent: those at a path on this machine, except the bundled ones."""
     if spec.pair is not None:
         return []
     models = {model.name: model for model in models_of(spec).values() if model}
@@ -60,7 +57,7 @@ def to_agree(spec: RunSpec) -> list[ModelSpec]:
 
 
 def agreed(settings: dict[str, Any], load: Collection[str] = (), *, trust: bool = False) -> RunSpec:
-    """A recording's settings, to be run again from the command line as far as that was agreed to by name.
+    """The settings of a recording, to be run again from the command line, if the user agreed to its models by name.
 
     `load` holds models by `ModelSpec.name`; with `trust` the code that comes with those is run. Raises `InputError`
     for a model at a path of this machine that is not named, and for one that was recorded with code of its own where
@@ -82,7 +79,7 @@ def agreed(settings: dict[str, Any], load: Collection[str] = (), *, trust: bool 
 
 
 def trusting(spec: RunSpec, names: Collection[str]) -> RunSpec:
-    """The same run with the code that comes with the models of these names."""
+    """The run with trust in the code of the models of these names."""
     update = {role: model.model_copy(update={"trust_remote_code": True})
               for role, model in models_of(spec).items() if model and model.name in names}  # fmt: skip
     return spec.model_copy(update=update)

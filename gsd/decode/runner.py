@@ -1,4 +1,4 @@
-"""From a `RunSpec` to a decoded, traced run: the one way in for command line, worker and benchmarks."""
+"""From a `RunSpec` to a decoded and recorded run. Command line, worker and benchmarks all use this."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BASELINE_REPEATS = 3
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What came of a run. `run` and `folder` are None where no trace was written."""
+    """The result of a run. `run` and `folder` are None if no trace was written."""
 
     run: str | None
     folder: Path | None
@@ -55,7 +55,7 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class _Decoded:
-    """What the loop gave."""
+    """The result of the loop."""
 
     tokens: list[int]
     totals: dict[str, Any]
@@ -74,7 +74,7 @@ class Runner:
         settled: Settled = Settled(),  # noqa: B008
         shared: Shared | None = None,
     ) -> None:
-        """`settled` says what auto came to; `shared` what the vocabularies have in common, where they differ."""
+        """`settled` says what auto chose. `shared` is the common part of two different vocabularies."""
         self.target = target
         self.draft = draft
         self.tokenizer = tokenizer
@@ -98,7 +98,7 @@ class Runner:
     ) -> Runner:
         """Load a target and, unless only `ar` is wanted, a draft with the same vocabulary.
 
-        The draft goes first, so that a target divided between devices leaves it room. What is auto is settled first.
+        `auto` is settled first. The draft loads before the target, so that a target on several devices leaves it room.
         """
         tokenizer = load_tokenizer(target)
         shared = None if draft is None else check_pair(target, draft, tokenizer, load_tokenizer(draft))
@@ -112,11 +112,11 @@ class Runner:
 
     @classmethod
     def of(cls, spec: RunSpec) -> Runner:
-        """Load the models of a run as it says: where, in which dtype, and how their weights are held."""
+        """Load the models of a run on its device, in its dtype and precision."""
         return cls.load(spec.target, spec.draft, device=spec.device, dtype=spec.dtype, packed=spec.packed)
 
     def as_decoded(self, spec: RunSpec) -> RunSpec:
-        """The settings with auto told by what it came to; a dtype that is a rule of the device stays auto."""
+        """The settings with the choices of auto filled in. A dtype that is a rule of the device stays auto."""
         made = spec.model_copy(update={"dtype": self.settled.dtype if spec.dtype == "auto" else spec.dtype})
         if spec.draft is None or spec.draft.quantization != "auto":
             return made
@@ -124,13 +124,13 @@ class Runner:
         return made.model_copy(update={"draft": spec.draft.model_copy(update={"quantization": kind})})
 
     def notes(self) -> list[str]:
-        """What the user of this pair should know of it: tokens that are the target's alone, and what makes it slow."""
+        """Notes for the user of this pair: tokens that only the target has, and what makes it slow."""
         shared = [self._shared.note] if self._shared else []
         return [*shared, *self.settled.notes, *filter(None, [crowd(torch.get_num_threads())])]
 
     @property
     def eos(self) -> frozenset[int]:
-        """Token ids that end a text, by the model's and the tokenizer's own word."""
+        """Token ids that end a text, according to the model and the tokenizer."""
         configured = self.target.model.generation_config.eos_token_id
         ids = configured if isinstance(configured, list) else [configured]
         return frozenset(i for i in (*ids, self.tokenizer.eos_token_id) if i is not None)
@@ -156,9 +156,9 @@ class Runner:
     ) -> RunResult:
         """Decode `spec.prompt` and write its trace under `out` (None: no trace).
 
-        `prompt`: the tokens that it became when it was recorded, where those are to be decoded again.
-        `on_round` gets each round's record, off the clock. With `baseline` the text, once there, is decoded
-        `BASELINE_REPEATS` times more by this method and by `ar` in turn, and the speed-up is measured.
+        `prompt`: recorded prompt tokens to decode again, instead of encoding the prompt. `on_round` gets the record of
+        each round, outside the measured time. With `baseline` this method and `ar` then decode the prompt
+        `BASELINE_REPEATS` more times in turn, to measure the speed-up.
         """
         self._require_draft(spec)
         prompt = self.encode(spec.prompt) if prompt is None else prompt
@@ -185,7 +185,7 @@ class Runner:
             return result
 
     def rounds(self, spec: RunSpec, prompt: list[int]) -> Iterator[Round]:
-        """The engine's own rounds for a tokenised prompt, for those who want neither trace nor text."""
+        """The rounds of the engine for a tokenised prompt, without trace or text."""
         detail = spec.detail == "full"
         settings = spec.drafting
         method = method_named(settings.method)
@@ -200,7 +200,7 @@ class Runner:
             raise InputError(f"method {spec.drafting.method!r} needs a draft model: name one with --draft")
 
     def _parts(self, method: Method, *, record: bool) -> Parts:
-        """What this pair has for a drafter of `method`."""
+        """The parts that a drafter of `method` gets from this pair."""
         if method.name not in self._memories:
             self._memories[method.name] = method.memory()
         if Need.TARGET in method.needs and self._port is None:
@@ -233,7 +233,7 @@ class Runner:
         compared: dict[str, Any] | None,
         writer: TraceWriter | None,
     ) -> RunResult:
-        """Close the trace, if there is one, and say what came of the run."""
+        """Close the trace, if there is one, and make the result."""
         stop = decoded.stop
         status = "cancelled" if stop == "cancelled" else "complete"
         text = self._texts.after(prompt, decoded.tokens)
@@ -299,7 +299,7 @@ class Runner:
             writer.end(record)
 
     def meta(self, spec: RunSpec) -> dict[str, Any]:
-        """What made a recording: settings, models, versions and machine."""
+        """The head of a recording: settings, models, versions and machine."""
         decoded = self.as_decoded(spec)
         return {
             "spec": decoded.model_dump(mode="json"),
@@ -320,7 +320,7 @@ class Runner:
         }
 
     def _head(self, spec: RunSpec, prompt: list[int]) -> dict[str, Any]:
-        """The same of a run, with its prompt, by whose tokens its digest goes as well."""
+        """The head of a run: `meta` and the prompt. The digest covers the prompt tokens, too."""
         meta = self.meta(spec)
         return meta | {
             "digest": run_digest(meta["digest"], prompt),
@@ -331,4 +331,4 @@ class Runner:
 
 
 def _ignore(_: Round) -> None:
-    """For decoding of which only the result is wanted."""
+    """Does nothing with a round, if only the result matters."""

@@ -1,4 +1,4 @@
-"""When a text ends: end-of-sequence, length, context, stop strings. Nothing counts after it."""
+"""Stop rules: end of sequence, length, context, stop strings. Nothing counts after the end."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Protocol
 
 
 class GrowingText(Protocol):
-    """What is written so far; `gsd.decode.text.Continuation` is one."""
+    """The text so far. `gsd.decode.text.Continuation` implements it."""
 
     def add(self, token: int) -> object:
         """Go on by one token."""
 
     def stop_at(self) -> int | None:
-        """Where the first stop string begins that the last token has made whole, if any."""
+        """The start of the first stop string that the last token completed. None if there is none."""
 
 
 class StopRules:
-    """Cuts what a round would commit at the first token that ends the text.
+    """Cuts the tokens of a round at the first one that ends the text.
 
-    Tokens are judged one by one in order, so that where a text ends does not depend on how many
-    were accepted at once. `text` begins a new text, where there are stop strings to look for in it.
+    Tokens are judged one by one. So the end of a text does not depend on how many tokens a round accepts. `text`
+    starts a new text in which stop strings are searched; None if there are none.
     """
 
     def __init__(
@@ -43,15 +43,15 @@ class StopRules:
 
     @property
     def capacity(self) -> int:
-        """Tokens that the text can have at most, prompt included."""
+        """The maximum number of tokens of the text, prompt included."""
         return min(self._length_limit, self._context_limit)
 
     def room(self, committed: int) -> int:
-        """How many more tokens may come after `committed`."""
+        """How many more tokens fit after `committed`."""
         return self.capacity - committed
 
     def cut(self, tokens: list[int], committed: int) -> tuple[list[int], str | None]:
-        """The tokens that count, and why the text ends with the last of them (None: it goes on)."""
+        """The tokens that count, and why the text ends with the last of them. None: it continues."""
         for count, token in enumerate(tokens, 1):
             stop = self._stop(token, committed + count)
             if stop:

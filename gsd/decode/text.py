@@ -1,4 +1,4 @@
-"""Between token ids and text, at the edges of the engine."""
+"""Conversion between token ids and text, outside the loop."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Tokenizer(Protocol):
 
 
 class TokenTexts:
-    """Each token id as text: as it reads behind other text, so that a first blank is there.
+    """The text of each token id as it reads after other text, so with its leading blank.
 
     A part of a character is written as its bytes, `<0xE2>`.
     """
@@ -73,11 +73,11 @@ class TokenTexts:
         return [self[token] for token in tokens]
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """What the tokens read as from the start of a text, special ones included, blanks as they were written."""
+        """The text of tokens at the start of a text, with special tokens and unchanged blanks."""
         return self._tokenizer.decode(list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
     def is_part(self, token: int) -> bool:
-        """Whether its text may hang on its neighbours: bytes that are no character, or a byte of sentencepiece's."""
+        """Whether the text of a token depends on its neighbours: it holds only part of a character."""
         if token not in self._parts:
             piece = self._tokenizer.convert_ids_to_tokens(token)
             self._parts[token] = UNKNOWN in self._behind_itself(token) or bool(
@@ -86,7 +86,7 @@ class TokenTexts:
         return self._parts[token]
 
     def after(self, prompt: Sequence[int], tokens: Sequence[int]) -> str:
-        """The text of a whole continuation, without special tokens: what decoding adds to that of the prompt."""
+        """The text of a whole continuation, without special tokens: what it adds to the decoded prompt."""
         context = self.context(prompt)
         ordinary = [token for token in tokens if token not in self.special]
         return added(self.decode(context), self.decode([*context, *ordinary]))
@@ -118,11 +118,11 @@ class TokenTexts:
 
 
 class Continuation:
-    """A text that grows token by token behind a prompt, and where the first stop string in it begins.
+    """A text that grows token by token after a prompt, and the place of the first stop string in it.
 
-    Each token costs the decoding of a few, however long the text: what is read before it is kept as a few tokens of
-    context, and only a character's open parts are decoded again. Special tokens are no part of the text; a stop string
-    that names one is looked for in the text with them.
+    Adding a token decodes only a few tokens, however long the text is: some tokens of context, and the unfinished bytes
+    of a character. Special tokens are not part of the text. A stop string that names one is searched in the text with
+    special tokens.
     """
 
     def __init__(self, texts: TokenTexts, prompt: Sequence[int], strings: Sequence[str] = ()) -> None:
@@ -141,11 +141,11 @@ class Continuation:
 
     @property
     def text(self) -> str:
-        """What is read so far."""
+        """The text so far."""
         return "".join([*self._read, self._reading])
 
     def add(self, token: int) -> str:
-        """Go on by one token; returns how it reads here, a part of a character as its bytes."""
+        """Add one token. Returns its text here. A part of a character is written as its bytes."""
         if token in self._texts.special:
             self._special.append((self._length + len(self._reading), self._texts.special[token]))
             return self._texts[token]
@@ -160,7 +160,7 @@ class Continuation:
         return new
 
     def stop_at(self) -> int | None:
-        """Where in the text the first stop string begins that the last token has made whole, if any."""
+        """The start of the first stop string that the last token completed. None if there is none."""
         shown = self._tail + self._reading
         first = self._length - len(self._tail)
         found = [first + at for string in self._strings if (at := shown.find(string)) >= 0]
@@ -226,7 +226,7 @@ def text_before_stop(texts: TokenTexts, prompt: Sequence[int], tokens: Sequence[
 
 
 def added(before: str, after: str) -> str:
-    """What a decoding of more tokens has more; where a character was open, from that character on."""
+    """What `after` adds to `before`. If the last character of `before` was unfinished, from that character on."""
     if after.startswith(before):
         return after[len(before) :]
     same = next((i for i, (one, other) in enumerate(zip(before, after)) if one != other), len(after))

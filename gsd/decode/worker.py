@@ -1,4 +1,4 @@
-"""A long-lived engine process: `python -m gsd.decode.worker`, one JSON object a line in and out.
+"""A long-lived engine process: `python -m gsd.decode.worker`. It reads and writes one JSON object per line.
 
 In, on standard input, `{"do": ...}`:
 
@@ -43,7 +43,7 @@ NICENESS = 10  # of 19: the app and the browser go first where they share the co
 
 
 class Runner(Protocol):
-    """What the worker asks of a loaded pair; `gsd.decode.runner.Runner` is one."""
+    """What the worker needs of a loaded pair. `gsd.decode.runner.Runner` implements it."""
 
     def run(self, spec: RunSpec, out: Path | None, *, on_start: Callable, cancelled: Callable[[], bool],
             baseline: bool) -> Any: ...  # fmt: skip
@@ -58,9 +58,9 @@ class _Orders:
 
 
 class Worker:
-    """Runs one command after another; `cancel` is heard while a run is going.
+    """Runs one command after another. `cancel` also works during a run.
 
-    `load` turns a `RunSpec` into a loaded runner, `memory` says what is in use.
+    `load` turns a `RunSpec` into a loaded runner. `memory` returns the bytes in use.
     """
 
     def __init__(self, load: Callable[[RunSpec], Runner], memory: Callable[[], dict], out: TextIO) -> None:
@@ -71,7 +71,7 @@ class Worker:
         self._write_lock = threading.Lock()
 
     def serve(self, lines: Iterable[str]) -> None:
-        """Work until `shutdown` or the end of `lines`, which a thread of its own reads."""
+        """Work until `shutdown` or the end of `lines`. A separate thread reads them."""
         threading.Thread(target=self._listen, args=(lines,), daemon=True).start()
         self._say("ready")
         while (command := self._commands.get())["do"] != "shutdown":
@@ -208,10 +208,10 @@ def _one_line(error: Exception) -> str:
 
 
 def give_way() -> None:
-    """Decode on what the app and the browser leave free. To be called before torch is loaded, which reads it then.
+    """Lower the priority of this process below the app and the browser. Call it before torch is loaded.
 
-    A thread of torch that waits for the others spins by default; where somebody else has their core, that holds up
-    both. On free cores waiting asleep makes forwards of a small model up to a third longer; the app leaves none free.
+    By default a waiting thread of torch spins. If another process needs that core, this slows down both. Sleeping
+    makes forwards of a small model up to a third longer on free cores, but the app leaves no core free.
     """
     os.environ.setdefault(WAITS, "passive")
     if hasattr(os, "nice"):  # not on Windows
@@ -219,7 +219,7 @@ def give_way() -> None:
 
 
 def claim_stdout() -> TextIO:
-    """Keep the real standard output for the protocol, and lead descriptor 1 to standard error."""
+    """Keep the real standard output for the protocol, and redirect descriptor 1 to standard error."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     sys.stdout = sys.stderr

@@ -1,1 +1,1 @@
-"""What is proposed: the token graph, how it grows, and what is asked to grow it."""
+"""Drafting: the token graph, how it grows, and the drafters that grow it."""

@@ -1,11 +1,13 @@
-"""Drafting with no setting to choose: what is likely to pay for its time is drafted and verified, and no more.
+"""The drafter of method `auto`: it drafts and verifies only what is likely to save more time than it takes.
 
-The graph grows best-first instead of level by level: each draft forward expands the nodes that the walk
-most probably reaches, in whatever depth, as long as `Planner` says that it pays. So a sure draft runs on in
-a long chain and an unsure one branches; where no draft pays, none is made. Continuations found in the text
-so far (if asked for, among rejected hypotheses, too) are attached before the draft is asked, behind the text and then
-behind what is likely to follow each node that was asked, and compete with its own: a draft forward of some nodes in a
-row takes little longer than of one.
+The graph grows best-first instead of level by level. Each draft forward expands the nodes that are most likely to be
+reached, at any depth, as long as `Planner` says that this pays. So a sure draft becomes a long chain, and an unsure
+one branches. If no draft pays, none is made.
+
+Continuations found in the text so far are attached before the draft is asked, and with `history` also those found
+among rejected hypotheses. They stand behind the text, and later behind the likely child of each node that the draft
+was asked about. They compete with the draft's own candidates. A draft forward of several nodes takes little longer
+than of one.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ CATCHING_UP = 32  # tokens of the text in a round's first draft forward, beyond 
 
 
 class AutoDrafter(ModelFed[PlannedSettings]):
-    """Asks a draft model, and others; depth, frontier and budget follow from costs and calibrated acceptance."""
+    """Drafts with a draft model and look-ups. Depth, frontier and budget follow from costs and acceptance."""
 
     def __init__(self, parts: Parts, settings: PlannedSettings) -> None:
         super().__init__(parts, settings)
@@ -54,7 +56,7 @@ class AutoDrafter(ModelFed[PlannedSettings]):
         self._read, self._first = 0, True
 
     def draft(self, committed: list[int], max_depth: int) -> TokenGraph:
-        """Grow best-first while it pays, at most `max_depth` deep, by the draft as far as its context reaches."""
+        """Grow best-first while it pays, at most `max_depth` levels and within the context of the draft."""
         max_depth = min(max_depth, self.settings.depth)
         self._planner.begin()
         graph = self._graph = self._new_graph(committed)
@@ -74,12 +76,12 @@ class AutoDrafter(ModelFed[PlannedSettings]):
         return graph
 
     def flatten(self, graph: TokenGraph, max_depth: int) -> FlatTree:
-        """The nodes, most probably reached first, whose verification pays."""
+        """The nodes whose verification pays, the most probable first."""
         tree = flatten(graph, min(self.settings.budget, LARGEST - 1), max_depth, edges=self._edges.__getitem__)
         return tree.first(self._planner.worth_verifying(tree.logq[1:]))
 
     def observe(self, tree: FlatTree, choices: Choices, accepted: list[int], new_tokens: list[int]) -> None:
-        """Keep the cache true, and learn from what the target picked behind every node that it reached."""
+        """Keep the cache valid, and learn from what the target picked after every node that it reached."""
         super().observe(tree, choices, accepted, new_tokens)
         for node, picked in zip((ROOT, *(tree.nodes[i] for i in accepted)), new_tokens):
             self._learn(node, picked)
@@ -136,7 +138,7 @@ class AutoDrafter(ModelFed[PlannedSettings]):
         return nodes[: self._planner.worth_expanding([self._gain(node) for node in nodes])]
 
     def _gain(self, node: int) -> float:
-        """Tokens that expanding `node` may bring: the walk gets there, and goes on to none of the children it has.
+        """Expected tokens from expanding `node`: the path reaches it, and continues to none of its present children.
 
         Where it has some, looked up, the draft's word is worth more than a token: it may be another one, which opens a
         chain. Where it has none that makes no difference, since a chain pays only where its first token does.
@@ -217,5 +219,5 @@ class AutoDrafter(ModelFed[PlannedSettings]):
 
 
 def _agreed(q: float, trust: float) -> float:
-    """One figure for a token that was looked up and then judged by the draft, whose word counts twice."""
+    """The combined log-probability of a token that was looked up and also judged by the draft, which counts twice."""
     return max(q, (2 * q + trust) / 3)

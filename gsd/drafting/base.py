@@ -1,4 +1,4 @@
-"""What the loop asks of a drafter, and what a drafter is made of."""
+"""The protocol of drafters, and the parts that a drafter gets."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a drafter may draft with.
+    """What a drafter can use.
 
-    `target`      what it may read of the target; None where its method does not need it. Hidden states are asked for
-                  when the drafter is made: by then nothing of the text is computed
-    `draft`       the draft model; None where none is loaded
-    `vocab_size`  the target's: no other token is proposed
-    `record`      keep every decision
-    `memory`      what the method made to last from text to text, kept per pair; None where it made nothing
+    `target`      access to the target; None if the method does not need it. A drafter asks for hidden states when it
+                  is created, before anything of the text is computed
+    `draft`       the draft model; None if none is loaded
+    `vocab_size`  vocabulary size of the target; tokens beyond it are not proposed
+    `record`      whether to keep every decision
+    `memory`      the object of the method's `memory`, one per loaded pair; None if the method has none
     """
 
     target: TargetPort | None
@@ -51,7 +51,7 @@ class Drafter(Protocol):
         """Begin a new text of at most `capacity` tokens."""
 
     def draft(self, committed: list[int], max_depth: int) -> TokenGraph:
-        """A graph rooted at the last committed token, at most `max_depth` levels deep."""
+        """Draft a graph whose root is the last committed token, at most `max_depth` levels deep."""
 
     def flatten(self, graph: TokenGraph, max_depth: int) -> FlatTree:
         """The part of the draft to verify, unrolled, at most `max_depth` levels deep and `slots` nodes large."""
@@ -59,5 +59,5 @@ class Drafter(Protocol):
     def observe(self, tree: FlatTree, choices: Choices, accepted: list[int], new_tokens: list[int]) -> None:
         """Learn what the target chose at each node of `tree`, which were accepted, and what was committed.
 
-        The target has kept them by now, so what it computed of them is there to be read, see `gsd.models.port`.
+        The target has committed them before, so its values for them can be read (`gsd.models.port`).
         """

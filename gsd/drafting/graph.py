@@ -1,8 +1,8 @@
-"""The token graph: hypotheses that share continuations, acyclic whatever is merged.
+"""The token graph: hypotheses that share continuations. It stays acyclic whatever is merged.
 
-A node has one *tree parent*, the prefix under which the draft computed it, and any number of
-merge parents, whose continuation it also is. Plain Python, no torch, so that a recorded draft
-can be regrown under other settings without a model. Source: Gong et al., 2407.16207, section 3.
+A node has one *tree parent*, the prefix for which the draft computed it. It may also have merge
+parents, which share it as their continuation. Plain Python without torch, so that a recorded draft
+can be grown again with other settings and without a model. Source: Gong et al., 2407.16207, section 3.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ROOT = 0
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """Candidate `token` of `parent` was found to be node `node`: its continuation is shared."""
+    """A merge edge: candidate `token` of `parent` is node `node`, so it shares that node's continuation."""
 
     parent: int
     node: int
@@ -30,7 +30,7 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What became of one candidate, and why; a second one, capped, where an added node missed the next frontier.
+    """What became of one candidate, and why. A node that missed the next frontier has a second one, `capped`.
 
     `kind`   added | merged | leaf | pruned | capped
     `rule`   for leaf and pruned: sibling or probability; for capped: frontier; for an added
@@ -96,7 +96,7 @@ class TokenGraph:
         return bool(self._ancestors[node] >> ancestor & 1)
 
     def path(self, node: int) -> list[int]:
-        """The tokens from behind the root up to `node`, by tree edges."""
+        """The tokens from the root's child down to `node`, along tree edges."""
         return [self.tokens[one] for one in tree_path(self.parents, node)]
 
     def grow(
@@ -106,7 +106,7 @@ class TokenGraph:
         logq: Sequence[Sequence[float]],
         spec: LevelSettings,
     ) -> list[int]:
-        """Add one level and return the next frontier, the most probable first.
+        """Add one level. Returns the next frontier, the most probable node first.
 
         `tokens` and `logq` are [len(frontier)][>= width], each row by falling probability.
         """
@@ -123,7 +123,7 @@ class TokenGraph:
         return grown[: spec.frontier]
 
     def attach(self, tokens: Sequence[int], logq: Sequence[float], source: str, behind: int = ROOT) -> list[int]:
-        """Add a chain behind a node, from another source than the draft; return its nodes.
+        """Add a chain of tokens below a node, from another source than the draft. Returns its nodes.
 
         As far as nodes are there already it runs along them. `logq` are that source's own estimates. Nothing merges
         into the new nodes: the draft was not asked what follows them.
@@ -214,7 +214,7 @@ class TokenGraph:
 
 
 def tree_path(parents: Sequence[int], node: int) -> list[int]:
-    """The nodes from the root's child down to `node`, which come to it by tree edges; none for the root."""
+    """The nodes from the root's child down to `node` along tree edges. Empty for the root."""
     path = []
     while node != ROOT:
         path.append(node)

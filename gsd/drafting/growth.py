@@ -1,4 +1,4 @@
-"""How a draft grows, one growth for the live drafter, an atlas and a recorded round grown again. No torch.
+"""How a draft grows. Live drafters, atlases and recorded rounds use the same growth. No torch.
 
 growth = Levels(graph, settings, depth=4)
 while nodes := growth.wanted():
@@ -15,17 +15,17 @@ from gsd.drafting.settings import LevelSettings
 
 
 class Growth(Protocol):
-    """Grows the graph that it was made with. It sees no model: whoever knows what the draft said can grow it."""
+    """Grows one graph. It sees no model: the caller passes in what the draft said."""
 
     def wanted(self) -> list[int]:
-        """The nodes to expand together next, parents first; none where the draft ends."""
+        """The nodes to expand in the next forward, parents first. Empty: the draft ends."""
 
     def give(self, tokens: Sequence[Sequence[int]], logq: Sequence[Sequence[float]]) -> None:
-        """The candidates behind each node that was wanted, by falling probability, and their log q: [F][K]."""
+        """Pass in the candidates of each wanted node by falling probability, and their log q: [F][K] each."""
 
 
 class NoGrowth:
-    """The root alone."""
+    """A growth that adds nothing to the root."""
 
     def wanted(self) -> list[int]:
         """Nothing."""
@@ -36,7 +36,7 @@ class NoGrowth:
 
 
 class Levels:
-    """Level by level: each expands the most probable nodes of the last, until `depth` or nothing is left to expand."""
+    """Growth level by level. Each level expands the most probable nodes of the last one, down to `depth`."""
 
     def __init__(self, graph: TokenGraph, settings: LevelSettings, depth: int) -> None:
         self._graph = graph

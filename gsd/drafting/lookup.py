@@ -1,4 +1,4 @@
-"""Continuations looked up in tokens seen before: the prompt, the text so far, or what was drafted and rejected.
+"""Look up continuations in earlier tokens: the prompt, the text so far, or rejected hypotheses.
 
 No model is asked. Source of the idea: prompt lookup decoding (Saxena, 2023), LLMA (Yang et al., 2304.04487).
 """
@@ -15,14 +15,14 @@ END = -1  # no token: one sequence ends here and another begins
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """Tokens that followed the last place where the text's end stood before; `matched` tokens agree."""
+    """Tokens that followed an earlier place with the same last `matched` tokens."""
 
     tokens: list[int]
     matched: int
 
 
 class Lookup:
-    """An index of n-grams over sequences of tokens, of which the last may still grow."""
+    """An index of n-grams over sequences of tokens. The last sequence may still grow."""
 
     def __init__(self) -> None:
         self._tokens: list[int] = []
@@ -38,12 +38,12 @@ class Lookup:
             self._tokens.append(token)
 
     def end(self) -> None:
-        """What is appended from here on is another sequence: nothing is found across the seam."""
+        """End the last sequence. Later tokens begin a new one, and no match crosses the border."""
         self._tokens.append(END)
         self._start = len(self._tokens)
 
     def find(self, text: Sequence[int], most: int) -> Continuation | None:
-        """Up to `most` tokens behind the longest match with the end of `text` that is indexed, the latest one."""
+        """Up to `most` tokens after the longest indexed match with the end of `text`. Of several the latest counts."""
         place, matched = None, 0
         for length in range(SHORTEST_MATCH, min(LONGEST_MATCH, len(text)) + 1):
             longer = self._ends.get(tuple(text[-length:]))

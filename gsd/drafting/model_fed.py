@@ -1,4 +1,4 @@
-"""A draft model asked for what a growth wants, and kept true to the text: one draft forward a level."""
+"""Drafters that use a draft model: one forward per level, with a cache that stays valid for the text."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ S = TypeVar("S", bound=LevelSettings)
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The most probable tokens after each frontier node and their log q, falling: [F][K].
+    """The most probable tokens after each frontier node, and their log q, by falling probability: [F][K].
 
-    K is `width`, or the number of tokens in the smaller vocabulary of draft and target where that is less.
+    K is `width`, or the size of the smaller vocabulary of draft and target if that is less.
     """
 
     tokens: list[list[int]]
@@ -32,11 +32,11 @@ class Candidates:
 
 
 class ModelFed(Generic[S]):
-    """Asks a draft model what follows the nodes of a `TokenGraph`, and keeps that model's cache true.
+    """Asks a draft model what follows the nodes of a `TokenGraph`, and keeps the cache of that model valid.
 
     A cache entry is valid for the committed text only while the accepted path follows tree edges.
-    What lies behind a merge edge was computed under another prefix: it is dropped, and the next
-    round's first forward recomputes it together with the new root.
+    Entries behind a merge edge were computed under another prefix. They are dropped, and the next
+    round's first forward computes them again together with the new root.
     """
 
     top = 0
@@ -114,14 +114,14 @@ class ModelFed(Generic[S]):
 
 
 class GrowingDrafter(ModelFed[S]):
-    """Drafts what a growth wants, and has the likeliest nodes verified."""
+    """Drafts what a growth wants. The most probable nodes are verified."""
 
     def __init__(self, parts: Parts, settings: S, growth: Callable[[S, TokenGraph, int], Growth]) -> None:
         super().__init__(parts, settings)
         self._growth = growth
 
     def draft(self, committed: list[int], max_depth: int) -> TokenGraph:
-        """Grow until the growth wants nothing more, at most `max_depth` deep."""
+        """Grow until the growth wants nothing more, at most `max_depth` levels."""
         graph = self._new_graph(committed)
         growth = self._growth(self.settings, graph, min(max_depth, self._model.context_length - len(committed)))
         while nodes := growth.wanted():
@@ -130,5 +130,5 @@ class GrowingDrafter(ModelFed[S]):
         return graph
 
     def flatten(self, graph: TokenGraph, max_depth: int) -> FlatTree:
-        """The `budget` nodes that the walk reaches most probably."""
+        """The tree of the `budget` most probable nodes."""
         return flatten(graph, self.slots, max_depth)

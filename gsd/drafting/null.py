@@ -9,7 +9,7 @@ from gsd.models.base import Counter
 
 
 class NullDrafter:
-    """Proposes nothing."""
+    """A drafter that proposes nothing."""
 
     slots = 0
     top = 0

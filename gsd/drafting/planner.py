@@ -1,11 +1,12 @@
-"""What a round may spend: costs, rate and acceptance, learned from the rounds themselves. No torch.
+"""The planner of method `auto`: it learns costs, rate and acceptance from the rounds themselves. No torch.
 
-A level of the draft, a node of the verification: each is worth its time while the tokens that it is
-expected to bring, divided by what it costs, beat the rate at which text is coming out anyway. So with
-`worth` tokens gained and `ms` spent, do what makes `worth - rate · ms` largest; the best rate is the one
-that this rule itself attains (Dinkelbach's method for ratios), so it is that of the last rounds, but for those
-that found most of their tokens in the text. Rate and costs are in the same milliseconds, those that forwards take now:
-where a machine slows down, as shared ones do, both change alike for the sizes that recur.
+A draft level or a verified node is worth its time if the tokens that it is expected to bring, divided by its cost,
+beat the present rate of text. With `worth` tokens gained and `ms` spent, the planner maximises `worth - rate · ms`. The
+best rate is the one that this rule itself attains (Dinkelbach's method for ratios). So it is the rate of the last
+rounds, without those that found most of their tokens in the text.
+
+Rate and costs are both measured in present milliseconds. If a shared machine slows down, both change alike for the
+sizes that recur.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _GUESS = 1.0 + GROWTH * _SIZES
 
 
 class LiveCurve:
-    """Milliseconds by a forward's number of tokens, from those that were made; with what the engine does for each.
+    """Milliseconds of a forward by its number of tokens, learned from the forwards made, engine time included.
 
     Each size stands for the (lower) median of its last timings; between sizes a straight line, beyond them the
     first guess's slope. A larger forward is never taken to be cheaper: what a hiccup made dear is corrected by the
@@ -81,7 +82,7 @@ class LiveCurve:
 
 
 class Acceptance:
-    """The share of drafted tokens with such a q that the target picked, its parent being reached.
+    """The share of drafted tokens that the target picks, by their q, given that their parent was reached.
 
     q itself, corrected by what was seen among its like: bins of the logit of q, each with the mean
     difference of outcome and q. A bin without outcomes corrects nothing.
@@ -116,7 +117,7 @@ class Acceptance:
 
 
 class Trust:
-    """The share of looked-up tokens that the target picked, by the length of the match behind which they stand.
+    """The share of looked-up tokens that the target picks, by the length of the match before them.
 
     A token in the middle of a continuation stands behind a match that is longer by the tokens before it.
     """
@@ -146,7 +147,7 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What a round brought and took."""
+    """Tokens and milliseconds of one round."""
 
     tokens: int
     nodes: int  # verified, the root among them
@@ -155,9 +156,9 @@ class Round:
 
 
 class Planner:
-    """The two costs, the rate, and how often what the draft says comes true; kept from run to run of a pair.
+    """Costs of draft and target, the rate, and how often drafted tokens are accepted. Kept for each loaded pair.
 
-    Costs are learned from the forwards made, unless curves are given that say otherwise.
+    Costs are learned from the forwards made, unless curves are given.
     """
 
     def __init__(self, draft: LiveCurve | None = None, target: LiveCurve | None = None) -> None:
@@ -174,7 +175,7 @@ class Planner:
         self._plan()
 
     def begin(self) -> None:
-        """A round begins: it is planned by what is known now, or was a few rounds ago."""
+        """Begin a round. It is planned with what is known now, or was known a few rounds ago."""
         if len(self._rounds) < WINDOW or self._number % HELD == 0:
             self._plan()
         self._number += 1
@@ -189,7 +190,7 @@ class Planner:
         self._drafting = (rate * self._draft.table()).tolist() if rate else [PRICED_FIRST] * (LARGEST + 1)
 
     def end(self, nodes: int, tokens: int, *, found: bool) -> None:
-        """The round that began verified so many nodes, the root among them, and brought so many tokens.
+        """End a round that verified so many nodes, the root included, and committed so many tokens.
 
         `found`: most of them were looked up alone. What is found costs next to nothing, and says nothing of what the
         tokens take that come when nothing is found any more: such rounds count for the rate where there are no others.
@@ -198,11 +199,11 @@ class Planner:
         self._target.observe(nodes, (perf_counter() - self._began) * 1e3 - self._drafting_ms)
 
     def begin_forward(self) -> None:
-        """A draft forward begins, and with it what the engine does to make it and to grow the graph by it."""
+        """Begin a draft forward, with the engine's work around it."""
         self._draft_began = perf_counter()
 
     def end_forward(self, tokens: int) -> None:
-        """All of that is done; so many tokens were run."""
+        """End a draft forward of so many tokens."""
         ms = (perf_counter() - self._draft_began) * 1e3
         self._draft.observe(tokens, ms)
         self._drafting_ms += ms
@@ -248,7 +249,7 @@ class Planner:
         return max(sum(one.tokens for one in rounds) / ms, 1 / target[1])
 
     def worth_expanding(self, gains: Sequence[float]) -> int:
-        """How many of the nodes to expand in one draft forward, 0 to stop.
+        """How many of the nodes to expand in one draft forward. 0: stop drafting.
 
         `gains`: the tokens that the children of each node are expected to bring, in the order to take them.
         """

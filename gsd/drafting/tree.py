@@ -1,4 +1,4 @@
-"""Flattening: the token graph unrolled to the tree that one target forward verifies.
+"""Flattening: unroll the token graph to the tree that one target forward verifies.
 
 Unrolling copies a shared continuation once per parent, so merging saves draft work, not
 verification work; the budget decides which copies are worth verifying.
@@ -22,8 +22,8 @@ class FlatTree:
 
     A parent always comes before its child. `nodes` are graph node ids: copies of a shared
     continuation carry the id of the node that they came from. `merged[i]`: the edge into i is a
-    merge edge. `logq[i]` is the natural logarithm of the estimate that the walk reaches i: the draft's
-    own, or by the edges that `flatten` was given, as method auto does.
+    merge edge. `logq[i]` is the natural logarithm of the estimated probability that the path reaches i: the draft's
+    own estimate, or that of the edges given to `flatten`.
     """
 
     tokens: list[int]
@@ -37,7 +37,7 @@ class FlatTree:
         return len(self.tokens)
 
     def first(self, nodes: int) -> FlatTree:
-        """The root and the first `nodes` nodes behind it, which are a tree again."""
+        """The tree of the root and the first `nodes` nodes after it."""
         end = nodes + 1
         return FlatTree(
             self.tokens[:end], self.parents[:end], self.depths[:end], self.nodes[:end], self.merged[:end],
@@ -76,11 +76,11 @@ def flatten(
     expanded: Container[int] | None = None,
     edges: Callable[[int], Iterable[tuple[int, float]]] | None = None,
 ) -> FlatTree:
-    """Unroll best-first by the probability that the walk arrives, at most `budget` nodes and the root.
+    """Unroll the graph best-first by the probability of each path: at most `budget` nodes, and the root.
 
     Across a merge edge the estimate is the candidate's own q, then the shared continuation's.
     `expanded`: follow edges of these nodes only, which gives the tree of a draft with fewer levels.
-    `edges`: a node's out-edges with other estimates than the draft's own log q.
+    `edges`: the out-edges of a node with estimates that replace the draft's own log q.
     """
     tree = FlatTree([], [], [], [], [], [])
     queue = [(-0.0, 0, ROOT, -1)]  # (-estimate, order of arrival, graph node, flat parent)

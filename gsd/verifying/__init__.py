@@ -1,1 +1,1 @@
-"""From the target's logits to what is accepted."""
+"""Verification: from the target's logits to the accepted tokens."""

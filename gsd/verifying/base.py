@@ -1,4 +1,4 @@
-"""What the loop asks of a rule of acceptance, and what a rule answers."""
+"""The protocol of acceptance rules, and the verdict that a rule returns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gsd.spec import Keeps, SamplingSpec
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """One way on: the accepted path, flat indices without the root, and the target's own token behind it."""
+    """One accepted path (flat indices, without the root) and the target's own token after it."""
 
     path: list[int]
     token: int
@@ -23,12 +23,12 @@ class Tail:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The ways on that a rule leaves open, at least one; what all share is committed. A rule of one text has one."""
+    """The paths that a rule leaves open, at least one. What all share is committed. Most rules leave one."""
 
     tails: tuple[Tail, ...]
 
     def shared(self) -> tuple[list[int], int | None]:
-        """The path that all tails share, flat indices, and the target's token behind it; None where they part there."""
+        """The path that all tails share (flat indices), and the target's token after it: None if they part there."""
         first, *others = self.tails
         length = len(first.path)
         for tail in others:
@@ -39,7 +39,7 @@ class Verdict:
 
 
 class Rule(Protocol):
-    """From the target's logits to a verdict, in two parts: on the device, then on the host."""
+    """An acceptance rule, in two parts: `reduce` on the device, then `verdict` on the host."""
 
     keeps: Keeps
 
@@ -53,11 +53,11 @@ class Rule(Protocol):
         detail: bool,
         top: int = 0,
     ) -> Choices:
-        """One outcome token for each node of `tree`, in one transfer: logits [N, V]; `positions` [N] of the outcomes.
+        """One outcome token for each node of `tree`, in one transfer. Logits [N, V]; `positions` of outcomes [N].
 
-        With `detail` the probabilities that the trace records as well. `top`: so many of the target's likeliest tokens
-        at each node, for a drafter that asks for them.
+        With `detail` also the probabilities that the trace records. With `top` also so many of the target's most probable
+        tokens at each node, for a drafter that asks for them.
         """
 
     def verdict(self, tree: FlatTree, choices: Choices) -> Verdict:
-        """What is accepted, by the outcomes."""
+        """What is accepted, given the outcomes."""

@@ -1,4 +1,4 @@
-"""The rule that follows the target's own picks."""
+"""The default rule: accept the tokens that the target picks itself."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from gsd.verifying.sampling import choose, pick
 
 
 class Match:
-    """A node's outcome is what the target picks there.
+    """Accepts a drafted token if the target picks the same token after its parent.
 
-    Every emitted token is the target's own pick, so the text is plain decoding's whatever the draft proposed, copies
-    of merged nodes included.
+    Every emitted token is the target's own pick. So the text is that of plain decoding, whatever was drafted. This
+    includes copies of merged nodes.
     """
 
     keeps = Keeps.TEXT
@@ -30,18 +30,18 @@ class Match:
         detail: bool,
         top: int = 0,
     ) -> Choices:
-        """The target's picks, see `gsd.verifying.sampling`."""
+        """The target's picks (`gsd.verifying.sampling`)."""
         if detail:
             return choose(logits, sampling, positions, tree.tokens, tree.parents, top)
         return pick(logits, sampling, positions, top)
 
     def verdict(self, tree: FlatTree, choices: Choices) -> Verdict:
-        """The walk along the picks."""
+        """The path along the picks."""
         return Verdict((walk(tree, choices.tokens),))
 
 
 def walk(tree: FlatTree, outcomes: list[int]) -> Tail:
-    """Follow the child that bears a node's outcome, as long as there is one; the first outcome without a child ends."""
+    """Follow the child that equals a node's outcome as long as there is one. The first other outcome is the bonus."""
     children = {(parent, token): i for i, (parent, token) in enumerate(zip(tree.parents, tree.tokens))}
     path: list[int] = []
     node = 0

@@ -1,12 +1,12 @@
 """Random numbers keyed by (seed, position, token): the noise that a draw adds to log-probabilities.
 
 `argmax(log p − log E)`, with E independent exponential numbers of mean 1, is a draw from p; −log E is Gumbel noise
-(Gumbel 1954; Maddison et al., 1411.0030). Whatever logits it is added to, the noise of a token at a position is the
-same, on every device and for every batch of positions.
+(Gumbel 1954; Maddison et al., 1411.0030). The noise of a token at a
+position is always the same: on every device, for every batch, and whatever logits it is added to.
 
-Noise of blocks of tokens comes first, so that a whole vocabulary of it is never made. The least of n such E is E'/n,
-with E' exponential again, falls on each of the n tokens alike, and the others exceed it by exponential numbers of
-their own, as these have no memory. So what is drawn for a block bounds the noise of its tokens.
+Noise is first drawn for blocks of tokens, so that it is never needed for a whole vocabulary. The least of n such E is
+E'/n, with E' exponential again. It falls on each of the n tokens with equal probability. The others exceed it by
+exponential numbers of their own, because these have no memory. So the number of a block bounds the noise of its tokens.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _STREAMS = 3  # the least E of each block, the token that has it, what others ex
 
 @dataclass(frozen=True)
 class Noise:
-    """The noise of all tokens at some positions, in blocks; made by `noise_at`.
+    """Noise of all tokens at some positions, in blocks. `noise_at` makes it.
 
     `keys` [P, 3] int64, one of each stream a position; `blocks` of `BLOCK` tokens, as many as the vocabulary fills.
     """
@@ -68,7 +68,7 @@ class Noise:
 
 
 def noise_at(seed: int, positions: list[int], vocabulary: int, device: torch.device | str = "cpu") -> Noise:
-    """The noise for a vocabulary of so many tokens; of one of another size it is the same, as far as both go."""
+    """Noise for a vocabulary of so many tokens. It does not depend on the size, for the tokens that two sizes share."""
     keys = torch.tensor([_keys(seed, position) for position in positions], device=device)
     return Noise(keys, -(-vocabulary // BLOCK))
 

@@ -1,9 +1,9 @@
 """The target's choice at every verified node: argmax, or one draw keyed by (seed, position).
 
 A draw is the argmax of log p + g, with Gumbel noise g keyed by (seed, position, token), see
-`gsd.verifying.noise`. So the sampled text is a function of prompt and seed alone: every method and every setting
-emits the same text, as in greedy decoding, and as there only two tokens that are as good as tied can change places
-where a forward rounds elsewhere.
+`gsd.verifying.noise`. So the sampled text depends on prompt and seed alone: every method and every setting emits
+the same text, as in greedy decoding. As there, two nearly tied tokens can change places if a
+forward rounds differently.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def law(logits: torch.Tensor, spec: SamplingSpec) -> torch.Tensor:
 
 
 def filtered(logits: torch.Tensor, spec: SamplingSpec) -> torch.Tensor:
-    """Logits divided by the temperature, −∞ where a filter leaves a token out, [N, V] float32."""
+    """Logits divided by the temperature, with −∞ for filtered tokens, [N, V] float32."""
     logits = logits.float()
     if spec.temperature == 0.0:
         return logits
@@ -149,9 +149,9 @@ def gumbel_draw(logits: torch.Tensor, noise: Noise, rows: list[int], temperature
 
 
 def _inverse_draw(scores: torch.Tensor, seed: int, positions: list[int]) -> torch.Tensor:
-    """How traces of schema 1 were drawn: invert the cumulative law, in token order, at each position's own number.
+    """Draw as traces of schema 1 did: invert the cumulative law in token order, with one number per position.
 
-    Kept for their replay. Each of V boundaries of a running sum can be a near tie.
+    Kept to decode those again. Each of the V boundaries of a running sum can be a near tie.
     """
     cumulative = scores.log_softmax(-1).double().exp().cumsum(-1)
     points = [uniform(seed, position) for position in positions]
