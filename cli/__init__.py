@@ -1,1 +1,1 @@
-"""The command line, the top floor: one file per family of commands."""
+"""The command line: one file for each family of commands."""

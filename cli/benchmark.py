@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import options
+from cli.bench_settings import settings_by_method
 from cli.output import end_with_broken_lines, load, print_json, print_table, progress, say
 from gsd.config import RunSpec
 from gsd.decode.prompts import BrokenLine, PromptFile, read_prompts
 from gsd.errors import InputError, PromptError
-from gsd.methods import BASELINE, METHODS, PRESETS, MethodSettings, known, settings_of
+from gsd.methods import BASELINE, METHODS, PRESETS, MethodSettings, settings_of
 from gsd.spec import build
 from gsd.wording import counted
 
@@ -70,7 +71,7 @@ def bench(
     from gsd.lab.external import EXTERNAL, check_assistant
 
     names = [name.strip() for name in methods.split(",") if name.strip()]
-    drafting = _drafting(methods_to_run(names, generation.sampling()), preset_name, settings or [])
+    drafting = settings_by_method(methods_to_run(names, generation.sampling()), preset_name, settings or [])
     file = read_prompts(prompts)
     shared = {**models.values(), **generation.values(), "detail": "counters", "prompt": file.prompts[0]}
     for own in drafting.values():
@@ -258,38 +259,6 @@ class _Benchmark:
             print("".join(f"{note}\n" for note in notes(report)), end="")
         if outputs.markdown:
             _write_text(markdown(report), outputs.markdown)
-
-
-def _drafting(names: list[str], preset_name: str | None, settings: list[str]) -> dict[str, MethodSettings]:
-    """The settings of each method: first those for all, then its own. External methods have none.
-
-    A name that fixes settings, such as `paper`, takes only its own. Raises `InputError` for a bad `--set`.
-    """
-    from gsd.lab.bench import OWN
-    from gsd.lab.external import EXTERNAL
-
-    shared: dict[str, str] = {}
-    own: dict[str, dict[str, str]] = {name: {} for name in names}
-    for setting in settings:
-        option, equals, value = setting.partition("=")
-        method, dot, name = option.rpartition(".")
-        if not equals or (dot and method not in own):
-            raise InputError(f"--set {setting!r}: give OPTION=VALUE or METHOD.OPTION=VALUE with a method that is run")
-        if name == "method" or method in EXTERNAL:
-            raise InputError(f"--set {setting!r}: only the draft settings of our own methods can be set")
-        (own[method] if dot else shared)[name.replace("-", "_")] = value
-    if unknown := shared.keys() - known().keys():
-        raise InputError(f"--set {min(unknown)}: no method reads it; there are {', '.join(known())}")
-    made = {}
-    for name in names:
-        fixed = dict(OWN[BASELINE] if name in EXTERNAL else OWN[name])
-        method = fixed.pop("method")
-        if fixed or name in PRESETS:
-            made[name] = options.drafting(None, method, {**fixed, **own[name]}, f"--set {name}.")
-            continue
-        read = {option: value for option, value in shared.items() if option in settings_of(METHODS[method])}
-        made[name] = options.drafting(preset_name, method, {**read, **own[name]}, f"--set {name}.")
-    return made
 
 
 def _as_read(own: MethodSettings) -> dict[str, Any]:

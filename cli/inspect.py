@@ -1,4 +1,4 @@
-"""`gsd pairs` and `gsd doctor`: what is here."""
+"""`gsd pairs` and `gsd doctor`: list pairs of models, and what this machine has."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from cli.options import Json
 from cli.output import note, print_json, print_table
 from gsd.models.choice import ROWS, Table, in_words
 from gsd.models.pairs import PAIRS, available
+from gsd.wording import counted
+from gsd.wording import counted
 
 
 def pairs(as_json: Json = False) -> None:
-    """List the preset pairs and whether their weights are here."""
+    """List the preset pairs, and whether their weights are on this machine."""
     rows = [
         {"name": p.name, "target": p.target.source, "draft": p.draft.source, "here": available(p), "note": p.note}
         for p in PAIRS.values()
@@ -22,7 +24,7 @@ def pairs(as_json: Json = False) -> None:
 
 
 def doctor(as_json: Json = False) -> None:
-    """Say what this machine has, what is missing, and what is fast here."""
+    """Show what this machine has, what is missing, and what is fast on it."""
     from gsd.lab.doctor import as_dict, examine, weights
 
     findings, tables = examine(), weights()
@@ -42,10 +44,10 @@ def doctor(as_json: Json = False) -> None:
 
 
 def _print_weights(table: Table) -> None:
-    """Milliseconds by way and rows, and what auto comes to by them."""
-    print(f"\nA linear layer of {table.key.shape}, {table.key.threads} thread{'s' * (table.key.threads > 1)}: "
+    """Print the milliseconds of each precision and number of rows, and what auto chooses from them."""
+    print(f"\nA linear layer of {table.key.shape}, {counted(table.key.threads, 'thread')}: "
           "milliseconds by how its weights are held and the rows of a forward")  # fmt: skip
-    print_table(["weights", *(f"{rows} row{'s' * (rows > 1)}" for rows in ROWS)], [
+    print_table(["weights", *(counted(rows, "row") for rows in ROWS)], [
         [way, *(f"{ms:.2f}" for ms in times.values())] for way, times in table.milliseconds.items()
     ])  # fmt: skip
     print(f"For a large model --dtype auto and --draft-quant auto come to: {in_words(table)}")

@@ -1,7 +1,7 @@
-"""The command line: `gsd` or `python -m gsd`. One file per family of commands.
+"""The command line: `gsd` or `python -m gsd`.
 
 Results go to standard output, everything else to standard error. Bad input ends with one line and
-exit code 2. torch is imported only by the commands that decode, as they begin to work.
+exit code 2. Only commands that decode import torch, and only after their options are checked.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ COMMANDS = (generate, bench, sweep, export, query, rerun, probe, calibrate, tune
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="GSD lab: graph-structured speculative decoding.")
 for command in COMMANDS:
     app.command()(command)
-# What was called otherwise before goes on working.
+# Former names still work.
 app.command("replay", hidden=True)(rerun)
 FORMER = {"--in-rows": "--unpacked"}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line, without arguments its help; returns the exit code."""
+    """Run the command line and return the exit code. Without arguments it shows the help."""
     given = sys.argv[1:] if arguments is None else arguments
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    """The exit code. Raises `BrokenPipeError` where nobody reads what it writes."""
+    """Run the command and return its exit code. Raises `BrokenPipeError` if nobody reads its output."""
     try:
         with interruptible():
             code = app(args=arguments, prog_name="gsd", standalone_mode=False) or 0
@@ -72,13 +72,13 @@ def _run(arguments: list[str]) -> int:
             raise
         give_up_streams()
         raise InputError(
-            f"cannot write what comes out: {error.strerror}; free some space or lead it elsewhere"
+            f"cannot write the output: {error.strerror}; free some space or redirect it elsewhere"
         ) from None
     return code
 
 
 def _told(message: str, code: int) -> int:
-    """Say why it ends, in one line, where anybody reads it."""
+    """Print why the command ends, in one line on standard error. Returns `code`."""
     with contextlib.suppress(OSError):
         print(f"gsd: {harmless(' '.join(message.split()))}", file=sys.stderr, flush=True)
     give_up_streams()

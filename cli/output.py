@@ -1,4 +1,4 @@
-"""What the commands share on the way out: results on standard output, all else on standard error."""
+"""Output that the commands share: results on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
     from gsd.decode.runner import Runner
 
-LARGE_STEPS = ("prompts", "probing", "cells")  # each of which is told
-SMALL_STEPS_S = 30.0  # between lines where steps are others: tokens, settings, forwards
+LARGE_STEPS = ("prompts", "probing", "cells")  # each gets a line
+SMALL_STEPS_S = 30.0  # between lines for other items: tokens, settings, forwards
 CLOSED_PIPE = 141  # what a shell reports of a program that wrote to nobody
 UNCUT = 10_000  # columns: a table is as wide as its cells, and no wider
 
 
 class _Console(Console):
-    """One that leaves a closed pipe to the command line, as `print` does."""
+    """A console that raises on a closed pipe, as `print` does."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
@@ -46,10 +46,10 @@ console = _Console(stderr=True)
 
 
 def prepare_streams() -> None:
-    """What standard output and error cannot hold is written as its code (`\\xe9`, `\\u6f22`), and is no error.
+    """Write characters that a stream cannot encode as codes (`\\xe9`, `\\u6f22`) instead of failing.
 
-    So it is under an 8-bit locale or PYTHONIOENCODING, and for halves of surrogate pairs anywhere. Where a stream was
-    closed by the caller, what is written there goes nowhere, and not into the next file that is opened.
+    This happens in an 8-bit locale or with PYTHONIOENCODING, and with halves of surrogate pairs anywhere. A stream that
+    the caller closed is replaced by an empty one, so that its output does not go into the next file that is opened.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
@@ -60,7 +60,7 @@ def prepare_streams() -> None:
 
 
 def give_up_streams() -> None:
-    """Let go what could not be written, or Python would try again as it ends, and say so."""
+    """Discard output that could not be written. Otherwise Python would try again at its end, and complain."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -72,7 +72,7 @@ def give_up_streams() -> None:
 
 
 def load(spec: RunSpec) -> Runner:
-    """The pair of `spec`, with a word on standard error while it loads, and what makes it slow here."""
+    """Load the pair of `spec`. Notes on standard error say what auto chose, and what is slow here."""
     with console.status("loading torch and the models", spinner=_spinner()), contextlib.redirect_stdout(sys.stderr):
         from transformers.utils import logging
 
@@ -86,7 +86,7 @@ def load(spec: RunSpec) -> Runner:
 
 
 def _chosen(asked: RunSpec, decoded: RunSpec) -> str | None:
-    """What auto came to where that was measured; None where it is a rule of the device, or nothing was auto."""
+    """What auto chose by measurement, in words. None if nothing was measured."""
     told = [f"--dtype auto is {decoded.dtype}"] if decoded.dtype != asked.dtype else []
     draft = decoded.draft if asked.draft and asked.draft.quantization == "auto" else None
     if draft and (told or draft.quantization != "none"):
@@ -95,12 +95,12 @@ def _chosen(asked: RunSpec, decoded: RunSpec) -> str | None:
 
 
 def note(line: str) -> None:
-    """A line that the user should read, on standard error."""
+    """Print a note for the user on standard error."""
     say(f"gsd: note: {line}")
 
 
 def load_agreed(spec: RunSpec) -> Runner:
-    """The same of a recording, whose author chose the models: what will be downloaded is said first."""
+    """Load the pair of a recording. Its author chose the models, so each download is announced first."""
     for model in models_of(spec).values():
         if model and located(model) is None and not is_path(model.source):
             say(f"{model.name} is not on this machine: it is downloaded from the Hugging Face hub")
@@ -108,30 +108,30 @@ def load_agreed(spec: RunSpec) -> Runner:
 
 
 def say(line: str) -> None:
-    """One line on standard error."""
+    """Print one line on standard error."""
     console.print(harmless(line), highlight=False, markup=False, soft_wrap=True)
 
 
 def harmless(text: str) -> str:
-    """Text of a file as it may go to a terminal: control characters, which could steer it, as their codes."""
+    """Text that is safe for a terminal: control characters, which could steer it, become codes."""
     return "".join(char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode()
                    for char in text)  # fmt: skip
 
 
 def _spinner() -> str:
-    """One that the terminal's encoding holds."""
+    """A spinner that the terminal can show."""
     return "line" if console.options.ascii_only else "dots"
 
 
 def end_with_broken_lines(file: PromptFile) -> None:
-    """Name the lines that were left out, after everything else is done and saved."""
+    """Raise `InputError` that names the skipped lines, if any. Called when everything else is done and saved."""
     if file.broken:
         lines = "; ".join(f"line {line.line}: {line.error}" for line in file.broken)
         raise InputError(f"the rest is done, but these lines were skipped: {lines}")
 
 
 def print_table(header: list[str], rows: list[list[str]]) -> None:
-    """A table on standard output: cells wrap where a terminal is narrow; a file or a pipe gets whole lines."""
+    """Print a table on standard output. Cells wrap on a narrow terminal; a file or a pipe gets whole lines."""
     table = Table(box=None, pad_edge=False)
     for name in header:
         table.add_column(Text(harmless(name)), overflow="fold")
@@ -141,12 +141,12 @@ def print_table(header: list[str], rows: list[list[str]]) -> None:
 
 
 def print_json(value: dict[str, Any]) -> None:
-    """The one JSON object of a command."""
+    """Print the JSON object of a command."""
     print(json.dumps(value, ensure_ascii=True))
 
 
 def write_csv(table: pd.DataFrame, file: Path, *, bom: bool = False) -> None:
-    """Raises `InputError` where the file cannot be written."""
+    """Write a frame as CSV; `bom` starts it with a byte-order mark. Raises `InputError` if it cannot be written."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(csv_text(of_frame(table), bom=bom).encode())
@@ -156,10 +156,11 @@ def write_csv(table: pd.DataFrame, file: Path, *, bom: bool = False) -> None:
 
 @contextlib.contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[..., None]]:
-    """How far the work is, on standard error; yields what moves it on by one, or `to` a number, with a `note` on it.
+    """Show progress on standard error. Yields a function that advances it by one, or `to` a number, with a `note`.
 
-    A terminal gets a bar. A file or a pipe gets a line for each of `LARGE_STEPS`, of others one in `SMALL_STEPS_S`.
-    Whatever a library prints meanwhile goes to standard error: standard output is for results.
+    A terminal gets a bar. A file or a pipe gets lines: one for each item of `LARGE_STEPS`, and for other items one in
+    `SMALL_STEPS_S` seconds. Whatever a library prints meanwhile goes to standard error, because standard output is for
+    results.
     """
     if not console.is_terminal:
         with contextlib.redirect_stdout(sys.stderr):
@@ -183,7 +184,7 @@ class _Lines:
         self._rated: tuple[int, float] | None = None  # from where on it is reckoned what the rest takes
 
     def advance(self, *, to: int | None = None, note: str = "") -> None:
-        """One more, or `to` so many; `to` as many as before says that the work on the next one begins now."""
+        """Count one more item, or `to` so many. The same number again says that work on the next item begins now."""
         now, before = time.monotonic(), self._count
         self._count = self._count + 1 if to is None else to
         if to == before or self._rated is None:  # what was done earlier says nothing of the rest

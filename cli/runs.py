@@ -1,4 +1,4 @@
-"""`gsd export`, `gsd query`, `gsd rerun`: what runs hold, for others, and whether it comes out the same again."""
+"""`gsd export`, `gsd query` and `gsd rerun`: export runs, query them by SQL, decode them again."""
 
 from __future__ import annotations
 
@@ -24,13 +24,20 @@ if TYPE_CHECKING:
 
 def export(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
-    csv: Annotated[Path | None, typer.Option("--csv", help="Folder for tables, metrics and their columns.")] = None,
-    parquet: Annotated[Path | None, typer.Option("--parquet", help="Folder for the tables.")] = None,
-    bundle: Annotated[Path | None, typer.Option("--bundle", help="Zip file that `gsd rerun` can run again.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="FOLDER", help="Write tables and metrics as CSV files.")
+    ] = None,
+    parquet: Annotated[
+        Path | None, typer.Option("--parquet", metavar="FOLDER", help="Write the tables as Parquet files.")
+    ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", metavar="FILE", help="Write a zip file that `gsd rerun` can decode again."),
+    ] = None,
     excel: Excel = False,
     as_json: Json = False,
 ) -> None:
-    """Write runs as CSV (tables, overlap, acceptance, speed), as Parquet, or as a bundle."""
+    """Write runs as CSV (tables and metrics), as Parquet (tables), or as a bundle."""
     from analysis.bundle import write_bundle
     from analysis.export import export_csv, export_parquet
 
@@ -48,13 +55,15 @@ def export(
 
 
 def query(
-    sql: Annotated[str, typer.Argument(help="One SELECT over the tables that docs/tables.md describes.")],
+    sql: Annotated[str, typer.Argument(help="One SELECT over the tables; docs/tables.md lists their columns.")],
     runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write the answer to this file, too.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Also write the answer to this file.")
+    ] = None,
     excel: Excel = False,
     as_json: Json = False,
 ) -> None:
-    """Ask the tables of many runs, by SQL."""
+    """Query the tables of runs by SQL."""
     from analysis import query as tables
 
     options.refuse_excel(excel, csv)
@@ -69,12 +78,12 @@ def query(
 
 
 def rerun(
-    bundle: Annotated[Path, typer.Argument(help="Zip file of `gsd export --bundle`.")],
+    bundle: Annotated[Path, typer.Argument(help="Zip file made by `gsd export --bundle`.")],
     named: Load = None,
     trust_remote_code: TrustNamed = False,
     as_json: Json = False,
 ) -> None:
-    """Decode the runs of a bundle again; say whether tokens and counts are the same (of method auto, tokens alone)."""
+    """Decode the runs of a bundle again and compare tokens and counts (with method auto, tokens only)."""
     from analysis.bundle import read_bundle
 
     compared: list[Comparison] = []
@@ -82,7 +91,7 @@ def rerun(
         with tempfile.TemporaryDirectory() as folder:
             for one in _rerun(read_bundle(bundle, Path(folder)), named or (), trust=trust_remote_code):
                 compared.append(one)
-    finally:  # what was compared when an interrupt or an error ends it is reported, too
+    finally:  # an interrupt or an error also reports what was compared before it
         if compared:
             _report(compared, as_json)
     if not all(one.same for one in compared):
@@ -114,7 +123,7 @@ def _print_compared(compared: list[Comparison]) -> None:
 
 
 def _rerun(folders: list[Path], named: Collection[str], *, trust: bool) -> Iterator[Comparison]:
-    """Every complete run again; models are loaded anew only where the next run needs others."""
+    """Decode every complete run again. Models load only if the next run needs other ones."""
     from gsd.lab.rerun import rerun
 
     pairs = PairHolder(load_agreed)

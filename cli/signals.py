@@ -1,4 +1,4 @@
-"""How a command is ended from outside: SIGTERM as Ctrl-C, and both where a shell started it in the background."""
+"""Interrupts: SIGTERM acts like Ctrl-C, and both also work in the background of a shell."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ ONE_REQUEST_S = 1.0  # `timeout` and a terminal signal a process and its group: 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Let both signals raise KeyboardInterrupt inside, so that what is done is reported and kept.
+    """Let both signals raise `KeyboardInterrupt` inside, so that finished work is reported and kept.
 
-    A shell without job control starts `command &` with SIGINT ignored, and Python leaves it so.
+    A shell without job control starts `command &` with SIGINT ignored, and Python keeps that.
     """
     if threading.current_thread() is not threading.main_thread():  # where no handler can be set
         yield

@@ -1,4 +1,4 @@
-"""`gsd sweep`: many runs from one file."""
+"""`gsd sweep`: run a grid of settings from one file."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from gsd.lab.sweep import read_sweep, run_sweep
 
 
 def sweep(
-    file: Annotated[Path, typer.Argument(help="YAML file of pairs, prompts and settings; see docs/sweep.md.")],
-    executor: Annotated[str, typer.Option(help="local or ray.")] = "local",
+    file: Annotated[Path, typer.Argument(help="YAML file with pairs, prompts and settings: docs/sweep.md.")],
+    executor: Annotated[
+        str, typer.Option(metavar="local|ray", help="Where cells run: on this machine, or on Ray.")
+    ] = "local",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="At a time. Without it: one process, or all Ray tasks that find room.")
+        int | None, typer.Option(min=1, help="Cells to run at a time. By default one, or with Ray as many as fit.")
     ] = None,
-    gpus: Annotated[float, typer.Option(min=0.0, help="GPUs of a Ray task.")] = 0.0,
+    gpus: Annotated[float, typer.Option(min=0.0, help="GPUs of each Ray worker.")] = 0.0,
     named: options.Load = None,
     trust_remote_code: options.TrustNamed = False,
     as_json: options.Json = False,
 ) -> None:
-    """Run every cell of a sweep that is not done yet; a cell that fails is recorded, and the rest goes on."""
+    """Run the cells of a sweep that are not done yet. If a cell fails, that is recorded and the others go on."""
     executors: dict[str, Callable[[], LocalExecutor | RayExecutor]] = {
         "local": lambda: LocalExecutor(workers or 1),
         "ray": lambda: RayExecutor(workers, gpus),

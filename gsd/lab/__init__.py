@@ -1,1 +1,1 @@
-"""What is done with many runs: measuring, probing, sweeping."""
+"""Work with many runs: benchmarks, atlases, cost curves, sweeps."""

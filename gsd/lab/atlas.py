@@ -1,8 +1,8 @@
-"""The atlas: what the draft says behind every position of some texts, so that settings can be replayed.
+"""The atlas: the draft's candidates at every position of some texts, so that settings can be replayed.
 
-With a fixed seed the emitted text does not depend on the drafter. So one wide, unmerged draft tree
-behind every position holds all that a narrower setting would have drafted there, over the whole
-text. `gsd.lab.probe` records an atlas with models; everything here is plain Python, without torch.
+With a fixed seed the emitted text does not depend on the drafter. So one wide draft tree without merges
+at each position contains what narrower settings would have drafted there. `gsd.lab.probe` records an
+atlas with models. Everything here is plain Python without torch.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ NODE_COLUMNS = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The widest setting that an atlas was made for; what lies within can be replayed."""
+    """The widest setting that an atlas was made for. Settings within it can be replayed."""
 
     width: int
     depth: int
     frontier: int
 
     def check(self, settings: MethodSettings) -> None:
-        """Raise `InputError` naming the bound where settings go beyond it, or the method where none replays it."""
+        """Raise `InputError` if settings exceed a bound, or if their method cannot be replayed."""
         if why := METHODS[settings.method].not_replayed:
             raise InputError(f"--method {settings.method}: {why}")
         for name, most in asdict(self).items():
@@ -55,9 +55,9 @@ class Bounds:
 
 
 class DraftTree:
-    """The draft's candidates behind one position, unmerged, as columns by node; node 0 is the root.
+    """The draft's candidates at one position as a tree without merges: columns by node. Node 0 is the root.
 
-    An expanded node's children stand in a row from `first_child`, the most probable first; -1: not expanded.
+    The children of an expanded node follow one another from `first_child`, the most probable first. -1: not expanded.
     """
 
     def __init__(self, root: int) -> None:
@@ -91,7 +91,7 @@ class DraftTree:
 
 
 class Regrowth:
-    """A token graph grown anew under some settings from what a `DraftTree` holds, at most `depth` levels deep."""
+    """Grows a token graph with some settings from a `DraftTree`, at most `depth` levels deep."""
 
     def __init__(self, tree: DraftTree, context: Sequence[int], settings: MethodSettings, depth: int) -> None:
         merge_context = getattr(settings, "merge_context", None)
@@ -127,7 +127,7 @@ class Regrowth:
 
 @dataclass(slots=True)
 class AtlasText:
-    """One prompt with the text that followed it, and the draft's tree behind each of its positions.
+    """One prompt with its text, and the draft's tree at each position.
 
     `trees[i]` is rooted at the token before `tokens[i]`. `capacity`: tokens that the text could have
     had at most, prompt included. `given` and `chat` are the prompt as it was asked, so that it can be
@@ -167,12 +167,12 @@ class Atlas:
 
     @property
     def pending(self) -> list[dict[str, Any]]:
-        """Prompts still to be probed, each with its `line` and the `prompt`; some are left where probing broke off."""
+        """Prompts that are not probed yet, each with `line` and `prompt`. Not empty if probing was interrupted."""
         return self.meta.get("pending", [])
 
     @property
     def unfinished(self) -> str:
-        """In words what is lacking, and what to do; empty where nothing is."""
+        """What is missing and what to do, in words. Empty if nothing is."""
         if not self.pending:
             return ""
         asked = len(self.texts) + len(self.pending)
@@ -181,7 +181,7 @@ class Atlas:
 
     @staticmethod
     def is_in(folder: Path) -> bool:
-        """Whether a folder holds an atlas, of whatever version, or what is left of one."""
+        """Whether a folder holds an atlas of any version, or parts of one."""
         return (folder / "atlas.json").exists() or any(folder.glob(PARTS))
 
     @staticmethod
@@ -233,7 +233,7 @@ class Atlas:
 
     @classmethod
     def load(cls, folder: Path) -> Atlas:
-        """Read an atlas. Raises `TraceError` where the folder holds none."""
+        """Read an atlas. Raises `TraceError` if the folder holds none."""
         try:
             head = json.loads((folder / "atlas.json").read_text())
             if head["schema"] not in READABLE:

@@ -1,4 +1,4 @@
-"""Measuring the cost curves of a loaded pair on its device, in the company that forwards have in decoding."""
+"""Measure the cost curves of a loaded pair on its device, with forwards in the order of decoding."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ENGINE_SETTINGS = (
 def calibrate(runner: Runner, spec: RunSpec, *, repeats: int, progress: Callable[[], None] = lambda: None) -> Costs:
     """Measure both curves, then the engine's own time around the forwards.
 
-    `spec.prompt` is what is decoded for the latter. Raises `InputError` without a draft.
+    The engine's time is measured by decoding `spec.prompt`. Raises `InputError` without a draft.
     """
     if runner.draft is None:
         raise InputError("calibration measures a draft and a target: name a draft with --draft")

@@ -1,4 +1,4 @@
-"""One cell of a sweep: a run in a folder of its own, known by its digest. No torch."""
+"""A cell of a sweep: one run in its own folder, identified by its digest. No torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FAILURES = "failures.jsonl"
 
 
 def run_cell(runner: Runner, spec: RunSpec, out: Path) -> None:
-    """Decode one cell in a staging place of its own, then give the run its final name.
+    """Decode one cell in a staging folder, then move the run to its final folder.
 
     A worker given up for lost may still finish its cell beside the next one's: the first run stays.
     """

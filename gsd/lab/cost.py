@@ -1,6 +1,6 @@
-"""Cost curves: what a forward of N tokens takes on a device, and what a replayed run would take there. No torch.
+"""Cost curves: the time of a forward of N tokens on a device, and of a replayed run there. No torch.
 
-Everything predicted with them is *modelled*, never measured.
+Every time computed from them is *modelled*, not measured.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Overhead:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What a pair's forwards and the engine around them take on one device. `machine` describes it.
+    """The cost curves of a pair on one device, and the engine's own time. `machine` describes the device.
 
     `plain_ms` is a whole round of plain decoding, engine included: the curve is measured behind a draft's
     forward, and behind another of its own the target finds more of its weights in the processor's caches.
@@ -91,7 +91,7 @@ class Costs:
         return float(self.target.at(prompt)) + self.overhead.round_ms + self.plain_ms * (new - 1)
 
     def check_models(self, models: Described, file: Path) -> list[str]:
-        """Raise `InputError` where these curves, of `file`, are those of other models; the roles they do not name."""
+        """Raise `InputError` if the curves of `file` are of other models. Returns the roles that they do not name."""
         unnamed = []
         for role, model in models_named(models).items():
             if self.machine.get(role, "").count(", ") < 2:  # none, or of a version that left out the dtype
@@ -102,7 +102,7 @@ class Costs:
         return unnamed
 
     def save(self, file: Path) -> None:
-        """Write as JSON. Raises `TraceError` where the file cannot be written."""
+        """Write the curves as JSON. Raises `TraceError` if the file cannot be written."""
         lines = {name: asdict(getattr(self, name).line()) for name in ("draft", "target")}
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -112,7 +112,7 @@ class Costs:
 
     @classmethod
     def load(cls, file: Path) -> Costs:
-        """Read what `save` wrote. Raises `TraceError` where it is something else."""
+        """Read a file that `save` wrote. Raises `TraceError` for other files."""
         try:
             values = json.loads(file.read_text())
             if values["schema"] != SCHEMA:
@@ -136,7 +136,7 @@ def _check_numbers(values: Sequence[Any]) -> None:
 
 
 def models_named(models: Described) -> dict[str, str]:
-    """Target and draft by what their forwards' times hang on: the last part of the source, dtype and quantization."""
+    """Target and draft by what determines their times: the last part of the source, dtype and quantization."""
     return {role: _named(models[role]) for role in ("target", "draft")}
 
 

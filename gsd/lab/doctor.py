@@ -1,4 +1,4 @@
-"""What this machine has, and what is missing for which purpose."""
+"""Examine this machine: what it has, and what is missing for which purpose."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def examine() -> list[Finding]:
 
 
 def weights() -> list[Table]:
-    """What products take here by how weights are held: the kept tables, or one of a usual layer, which is then kept.
+    """Times of linear layers by precision: the saved tables, or one of a usual layer, which is then saved.
 
     Empty where torch is missing.
     """

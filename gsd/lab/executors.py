@@ -1,4 +1,4 @@
-"""Where the cells of a sweep are run: worker processes of this machine, or Ray, behind one `submit`.
+"""Executors run the cells of a sweep: worker processes on this machine, or Ray.
 
 A worker runs one cell at a time and keeps the pair of its last one loaded. A worker that is lost is
 replaced and its cell tried again; an error inside a cell is the cell's outcome, and no loss. No torch.
@@ -36,7 +36,7 @@ class WorkerLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a cell: `error` is None where its run is complete."""
+    """The outcome of a cell. `error` is None if its run is complete."""
 
     spec: RunSpec
     error: str | None

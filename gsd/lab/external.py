@@ -1,4 +1,4 @@
-"""What people use today, measured as they use it: transformers' own `generate` on models as transformers loads them.
+"""External methods: transformers' own `generate`, with models as transformers loads them.
 
 With scikit-learn installed, transformers tunes the confidence at which its assistant stops while it decodes;
 without, that confidence stays at its default. Nothing here changes which of the two is measured.
@@ -29,7 +29,7 @@ HELD_TWICE = "transformers holds the models once more, beside the engine's: use 
 
 @dataclass(frozen=True, slots=True)
 class ExternalSpec:
-    """One way of `generate`.
+    """One way to call transformers' `generate`.
 
     `assistant`  the draft as its files give it, or quantised like ours
     `length`     tokens that the assistant drafts a round; None: transformers' own schedule
@@ -55,12 +55,12 @@ EXTERNAL: dict[str, ExternalSpec] = {
 
 
 def plain_external(sampling: SamplingSpec) -> str:
-    """The name of transformers' plain decoding under this law."""
+    """The name of transformers' plain decoding: `hf-greedy`, or `hf-sample` with a temperature."""
     return "hf-sample" if sampling.temperature else "hf-greedy"
 
 
 def check_assistant(name: str, spec: RunSpec) -> None:
-    """Refuse a method whose draft the run lacks: it would be another method under its name."""
+    """Raise `InputError` if a method needs a draft that the run does not have."""
     kind = EXTERNAL[name].assistant
     if kind is None:
         return
@@ -71,7 +71,7 @@ def check_assistant(name: str, spec: RunSpec) -> None:
 
 
 class StockModels:
-    """A run's models as transformers loads them, each when it is first asked for, beside the engine's own.
+    """The models of a run as transformers loads them. Each is loaded when it is first used.
 
     A checkpoint's own generation defaults (a repetition penalty, say), on which `generate` falls back, are taken
     out: with them it would decode by another law. Raises `OutOfMemory` where there is no room for another copy.
@@ -119,7 +119,7 @@ class StockModels:
 
 
 class External:
-    """One way of transformers' `generate`. Raises `InputError` where it needs a draft that the run lacks."""
+    """A method of transformers, ready to generate. Raises `InputError` if it needs a draft that the run lacks."""
 
     def __init__(self, stock: StockModels, name: str, spec: RunSpec, eos: frozenset[int]) -> None:
         self._length = EXTERNAL[name].length

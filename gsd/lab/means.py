@@ -1,8 +1,8 @@
 """Means of ratios over prompts with their intervals. No torch: the app's tables use them, too.
 
-Times scatter by factors, so that the logarithm of a ratio scatters evenly, whichever of the two ways is named first.
-Student's interval of its mean then covers what it says from a handful of prompts on; where logarithms are skewed
-themselves it covers less (89 % of 95 with six prompts), and resampling the prompts less still: docs/metrics.md.
+Times vary by factors, so the logarithm of a ratio varies evenly, whichever of the two methods is named first. Student's
+interval of its mean then has its nominal coverage with only a few prompts. If the logarithms themselves are skewed it
+covers less (89 % instead of 95 % with six prompts), and resampling the prompts covers still less: docs/metrics.md.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def geometric(ratios: Iterable[float | None]) -> Mean | None:
 
 
 def mean_of(known: Sequence[float]) -> Mean:
-    """The same of ratios that are all there, one at least."""
+    """The geometric mean of ratios without missing ones, at least one."""
     if not all(0 < ratio < math.inf for ratio in known):
         raise ValueError(f"a ratio of {min(known):g}, of which there is no logarithm")
     logs = np.log(known)  # [P]

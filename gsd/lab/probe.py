@@ -1,4 +1,4 @@
-"""Recording an atlas with models: the text once, then the draft's wide tree behind each of its tokens."""
+"""Record an atlas with models: decode the text once, then expand the draft's wide tree at each position."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _COMPARED = (*IDENTITY, "dtype")
 
 
 class Prober(ModelFed[Graph.Settings]):
-    """Grows, behind one position after another, the union of what narrower settings would expand.
+    """Expands, at one position after another, the union of what narrower settings would expand.
 
     A wide setting's frontier cap can leave out a node that a narrower one keeps. So the levels of
     every width are grown side by side, with a frontier some times the bound, and what any of them
@@ -88,7 +88,7 @@ def _with_ancestors(tree: DraftTree, nodes: Iterable[int]) -> set[int]:
 
 
 def probe_text(runner: Runner, spec: RunSpec, bounds: Bounds) -> AtlasText:
-    """Decode one prompt plainly, then record the draft's tree behind every token of the text.
+    """Decode one prompt with plain decoding, then record the draft's tree at every position of the text.
 
     `spec` is that of the run; its drafting settings are not used, as the text does not depend on them.
     """
@@ -125,7 +125,7 @@ def fill_text(
 
 
 def check_models(recorded: dict[str, Any], now: dict[str, Any]) -> None:
-    """Raise `InputError`, naming what differs, where the models at hand are not an atlas's own.
+    """Raise `InputError` if the loaded models are not those of the atlas.
 
     Both are as `Runner.meta` describes them. A folder may have moved, so of where it came from the last part alone
     counts; revisions only where both are known.

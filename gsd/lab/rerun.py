@@ -1,4 +1,4 @@
-"""Run a recorded run again and say whether the same came of it."""
+"""Decode a recorded run again, and compare the results."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ class Comparison:
 
 
 def rerun(run_folder: Path, runner: Runner) -> Comparison:
-    """Decode the run's prompt again, as the tokens that it was, with its own settings and the loaded pair.
+    """Decode the recorded prompt tokens again, with the settings of the run and the loaded pair.
 
-    Nothing is written. A chat template may make other tokens of it by now, which is told and changes nothing here.
-    Raises `InputError` where the run is not complete or was made with other models than `runner` holds.
+    Nothing is written. If the prompt would now become other tokens, the result says so. Raises `InputError` if the run
+    is not complete, or was made with other models.
     """
     recorded = read_run(run_folder)
     if recorded.end is None or recorded.status != "complete":

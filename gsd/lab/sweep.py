@@ -1,6 +1,6 @@
-"""Sweeps: many runs from one YAML file, each in a folder of its own that is there whole or not at all.
+"""Sweeps: many runs from one YAML file. The folder of a run appears only when the run is complete.
 
-The file: docs/sweep.md. How its cells are run is the matter of `gsd.lab.executors`. No torch.
+docs/sweep.md describes the file. `gsd.lab.executors` runs the cells. No torch.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class SweepSpec(Spec):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a sweep is, in cells. `done` counts those of earlier sweeps, too; `left_s` None: not known yet."""
+    """Progress of a sweep in cells. `done` also counts those of earlier sweeps. `left_s` None: not known yet."""
 
     done: int
     failed: int
@@ -135,8 +135,8 @@ class SweepResult:
 def read_sweep(path: Path, load: Collection[str] = (), *, trust: bool = False) -> SweepSpec:
     """Read a sweep file; `prompts` and `out` are relative to it. Raises `InputError`, one line.
 
-    The file may ask that code which comes with its models is run. It is where `trust` says so and `load` names each
-    of them, as `ModelSpec.name` does; otherwise the file is refused.
+    The file may ask to run code that comes with its models. This needs `trust`, and the name of each such model
+    (`ModelSpec.name`) in `load`. Otherwise the file is refused.
     """
     try:
         values = yaml.safe_load(path.read_bytes())
@@ -161,9 +161,9 @@ def read_sweep(path: Path, load: Collection[str] = (), *, trust: bool = False) -
 def run_sweep(
     spec: SweepSpec, executor: LocalExecutor | RayExecutor, progress: Callable[[Progress], None] = lambda _: None
 ) -> SweepResult:
-    """Run every cell that is not done yet; one that fails is recorded, and the rest goes on.
+    """Run every cell that is not done yet. If a cell fails, that is recorded and the others go on.
 
-    Raises `InputError` where another sweep is at work in the same folder.
+    Raises `InputError` if another sweep is at work in the same folder.
     """
     out, cells = spec.out.resolve(), spec.cells()
     with _owned(out):

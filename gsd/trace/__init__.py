@@ -1,1 +1,1 @@
-"""What is recorded of a run, and how it is read back. No torch."""
+"""The trace: recording a run, and reading it back. No torch."""

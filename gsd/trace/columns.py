@@ -1,4 +1,4 @@
-"""What every column of the seven tables means: "unit: meaning". docs/tables.md and exports are written from it."""
+"""The meaning of each column of the seven tables, as "unit: meaning". It generates docs/tables.md."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from gsd.methods.setting import Setting
 
 
 def _as_meaning(help: str) -> str:
-    """The words of a form as a table's: no capital, no full stop."""
+    """A help text as the meaning of a column: no capital, no full stop."""
     return help[0].lower() + help[1:].rstrip(".")
 
 

@@ -1,13 +1,13 @@
-"""The one writer of CSV, and its reader: every value comes back as it was, and no cell is run by a spreadsheet.
+"""Writing and reading CSV. Every value is read back unchanged, and a spreadsheet runs no cell as a formula.
 
-Text stands in quotes, numbers and yes or no do not, and what is missing is an empty cell:
+Text is in quotes. Numbers, true and false are not. A missing value is an empty cell:
 
     "run","text","logq"
     "a","'=",-0.5
 
-A spreadsheet takes a text that begins with =, +, - or @ for a formula. Such a text gets an apostrophe in front, and so
-does one that begins with an apostrophe, a tab or a line break, or that is empty; whoever reads takes one apostrophe
-off. How pandas reads such a file is in docs/tables.md.
+A spreadsheet takes a text that begins with =, +, - or @ for a formula. Such a text gets an apostrophe in front. So does
+a text that is empty, or begins with an apostrophe, a tab or a line break. A reader takes one apostrophe off.
+docs/tables.md shows how to read such a file with pandas.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _YES_OR_NO = {"true": True, "false": False}
 
 
 def csv_text(columns: Mapping[str, Sequence[Any]], *, bom: bool = False) -> str:
-    """Columns of plain values as a CSV file; None and NaN are missing. `bom`: begin with a byte-order mark."""
+    """Columns of plain values as CSV text. None and NaN are missing values. `bom`: begin with a byte-order mark."""
     return (BOM if bom else "") + csv_line(columns) + "".join(map(csv_line, zip(*columns.values(), strict=True)))
 
 
@@ -61,7 +61,7 @@ def of_arrow(table: pa.Table) -> dict[str, list[Any]]:
 
 
 def parse_csv(text: str, name: str = "the text") -> dict[str, list[Any]]:
-    """Columns of what `csv_text` made, each value as it was. Raises `InputError` where it is something else."""
+    """The columns of a text that `csv_text` made. Raises `InputError` for anything else."""
     rows: list[list[Any]] = [[]]
     at, text = 0, text.removeprefix(BOM)
     while at < len(text):
@@ -80,7 +80,7 @@ def parse_csv(text: str, name: str = "the text") -> dict[str, list[Any]]:
 
 
 def read_csv(file: str | Path) -> pd.DataFrame:
-    """A CSV file of ours as a frame. Raises `InputError` where it is none."""
+    """Read a CSV file of an export as a frame. Raises `InputError` for other files."""
     import pandas as pd
 
     try:

@@ -1,7 +1,7 @@
-"""Whether a trace is what docs/trace.md says, checked where a run may be somebody else's: views believe it then.
+"""Check that a trace has the form of docs/trace.md, for runs from elsewhere. Views rely on it afterwards.
 
-What they use as an index, a number or a text is one, paths end, and graphs have no cycle. Keys that this version does
-not know are left alone. A run that was just recorded here needs no check.
+Indices, numbers and texts have their types, paths end, and graphs have no cycle. Unknown keys are ignored. A run that
+was recorded here needs no check.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class _Wrong(Exception):
 
 
 def check_run(run: RunTrace, *, whole: bool = True) -> RunTrace:
-    """The run itself. Raises `TraceError`, one line, where it is not what a trace is.
+    """Check a run. Raises `TraceError` with one line that says what is wrong.
 
-    With `whole` no line in the midst of it may be missing or unreadable.
+    With `whole` no line before its end may be missing or unreadable.
     """
     place = "events.jsonl"
     try:

@@ -1,7 +1,7 @@
 """The parts of a recorded round as columns: its graph, merges, decisions, verified tree and times.
 
-Columns are equally long lists and are never changed. What follows from them is worked out when first asked for, and
-kept. Names are plural where the schema's are singular: `graph.parents` is `graph.parent` in docs/trace.md.
+Columns are lists of equal length and never change. Derived values are computed when first used, and kept. Names are
+plural where the schema's are singular: `graph.parents` is `graph.parent` in docs/trace.md.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class GraphColumns:
 
     @property
     def levels(self) -> int:
-        """Draft forwards of the round, most often one a depth; the last may have brought merges alone."""
+        """Number of draft forwards in the round, usually one per depth. The last may have added only merges."""
         return max(self.forwards, default=0)
 
     @cached_property
@@ -85,7 +85,7 @@ class MergeColumns:
 
     @cached_property
     def edges(self) -> list[tuple[int, int]]:
-        """(parent, node) of each."""
+        """The edges as (parent, node)."""
         return list(zip(self.parents, self.nodes))
 
 
@@ -114,7 +114,7 @@ class DecisionColumns:
         return len(self.kinds)
 
     def ranks(self) -> dict[tuple[int, int], int]:
-        """Rank of the candidate behind each edge (parent, node) by falling q, from 0; dropped ones count. Not kept."""
+        """The rank of each edge (parent, node) among the parent's candidates by q, from 0. Dropped candidates count."""
         seen: Counter[int] = Counter()
         ranks = {}
         for parent, node, kind in zip(self.parents, self.nodes, self.kinds):
@@ -160,13 +160,13 @@ class TreeColumns:
 
     @cached_property
     def leaves(self) -> list[int]:
-        """In flat order; a tree of the root alone has none."""
+        """The leaves in flat order. A tree of the root alone has none."""
         inner = {0, *self.parents}
         return [i for i in range(len(self.parents)) if i not in inner]
 
     @cached_property
     def hypotheses(self) -> list[list[int]]:
-        """For each leaf the flat indices from the root's child to it."""
+        """For each leaf, the flat indices from the root's child to it."""
         return [tree_path(self.parents, leaf) for leaf in self.leaves]
 
 

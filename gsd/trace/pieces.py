@@ -1,4 +1,4 @@
-"""The texts of single tokens as a trace holds them, put together. A part of a character is written as `<0xE2>`."""
+"""Join the recorded texts of single tokens. A part of a character is written as `<0xE2>`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def as_bytes(text: str) -> bytes:
 
 
 def joined(texts: Iterable[str]) -> str:
-    """What the tokens read as together: parts that make a character are one, others stay as they are written."""
+    """The text of the tokens together. Parts that form a character are joined; other parts stay as written."""
     texts = list(texts)
     if not any(map(_PARTS.fullmatch, texts)):
         return "".join(texts)

@@ -1,4 +1,4 @@
-"""The trace of a run as read back, without torch. Schema: docs/trace.md."""
+"""Read the trace of a run, without torch. Schema: docs/trace.md."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNREADABLE = "an unreadable line"  # so begins the note of one that was dropped
 
 @dataclass(frozen=True, slots=True)
 class RunTrace:
-    """One run as read back. `end` is None while the run is unfinished; `notes` say what was dropped."""
+    """One run, read from its folder. `end` is None while the run is unfinished. `notes` say what was dropped."""
 
     folder: Path
     meta: dict[str, Any]
@@ -36,14 +36,14 @@ class RunTrace:
 
     @property
     def status(self) -> str:
-        """`complete`, `cancelled`, `failed`, or `incomplete` where no end was written."""
+        """`complete`, `cancelled`, `failed`, or `incomplete` if there is no `end` line."""
         return self.end["status"] if self.end else "incomplete"
 
 
 def read_run(folder: str | os.PathLike[str]) -> RunTrace:
-    """Read a run folder, finished or not. Raises `TraceError` where it is none of ours.
+    """Read a run folder, finished or not. Raises `TraceError` if it is not a run.
 
-    Whether each value is what it should be is not checked here, see `gsd.trace.form`.
+    Values are not checked here; `gsd.trace.form` does that.
     """
     folder = Path(folder)
     try:
@@ -70,7 +70,7 @@ def read_run(folder: str | os.PathLike[str]) -> RunTrace:
 
 
 def as_round(event: dict[str, Any], folder: Path, number: int) -> RecordedRound:
-    """One event of a run as its round `number`, from 1. Raises `TraceError` where it is none."""
+    """One event of a run as its round `number`, from 1. Raises `TraceError` if it is not a round."""
     try:
         if event["type"] not in LINES:
             raise TypeError(f"its type is {event['type']!r}")
@@ -81,10 +81,10 @@ def as_round(event: dict[str, Any], folder: Path, number: int) -> RecordedRound:
 
 
 def as_of_today(meta: dict[str, Any], schema: int) -> dict[str, Any]:
-    """What made a recording of a readable schema, with every setting that this version knows.
+    """The settings of a recording of any readable schema, as this version writes them.
 
-    In schema 1 tokens were drawn by an inverse cumulative law, which was not said, as there was no other way. Up to
-    schema 2 drafting had the settings of all methods; those that its method does not read are left out.
+    Schema 1 drew tokens by an inverse cumulative law and did not record that. Up to schema 2, drafting had the settings
+    of all methods; those that its method does not read are left out.
     """
     if schema >= 3:
         return meta
@@ -98,7 +98,7 @@ def as_of_today(meta: dict[str, Any], schema: int) -> dict[str, Any]:
 
 
 def other_version(schema: object) -> str:
-    """Why a run of a schema that is not among `READABLE` cannot be read, and the way out."""
+    """The message for a schema that is not among `READABLE`."""
     known = " and ".join(map(str, READABLE))
     return f"trace schema {schema!r}, this version reads {known}; use the gsd that wrote it"
 
@@ -137,16 +137,16 @@ class EventTail:
 
 
 def run_name(folder: str | os.PathLike[str]) -> str:
-    """What a run is called in lists, tables, bundles and addresses: its folder's name, as the folder is called now.
+    """The name of a run in lists, tables, bundles and addresses: the present name of its folder.
 
-    So a copy is a run of its own, and a folder that was renamed is the same run under another name. `run` in
-    `run.json` is the name that it was recorded under.
+    So a copied folder is a run of its own, and a renamed one has the new name. `run` in `run.json` is the name at
+    the time of recording.
     """
     return Path(os.path.abspath(folder)).name
 
 
 def list_runs(out: str | os.PathLike[str]) -> list[Path]:
-    """Run folders under `out` by name, the last first: the newest, but where names do not begin with the time."""
+    """Run folders under `out` by name, in falling order: the newest first if names begin with the time."""
     try:
         with os.scandir(out) as found:
             names = [one.name for one in found if os.path.exists(f"{one.path}/run.json")]

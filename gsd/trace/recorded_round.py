@@ -1,10 +1,10 @@
-"""One recorded round as a type, made once from its line of `events.jsonl`. Schema: docs/trace.md.
+"""A recorded round, made from its line of `events.jsonl`. Schema: docs/trace.md.
 
     round_ = read_run(folder).rounds[0]
     round_.graph.texts.raw     [" the", " cat", …]   by node of the token graph
     round_.verdicts            ["root", "accepted", "rejected", …]   by index of the verified tree
 
-What follows from its parts is worked out when first asked for, and kept.
+Derived values are computed when first used, and kept.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class RecordedRound:
-    """One round. Where counts alone were recorded, `graph`, `merges`, `decisions` and `tree` are empty."""
+    """One round. If only counts were recorded, `graph`, `merges`, `decisions` and `tree` are empty."""
 
     number: int  # from 0
     position: int  # of the root in the text, prompt included
@@ -50,7 +50,7 @@ class RecordedRound:
 
     @classmethod
     def of(cls, record: Record) -> RecordedRound:
-        """From a `round` line. Raises `LookupError` or `TypeError` where it is none; values are not checked."""
+        """Make a round of a `round` line. Raises `LookupError` or `TypeError` for others. Values are not checked."""
         graph, merges, decisions, tree = (record[name] for name in ("graph", "merges", "decisions", "tree"))
         if graph is merges is decisions is tree is None:
             graph = merges = decisions = tree = defaultdict(list)
@@ -64,12 +64,12 @@ class RecordedRound:
 
     @property
     def detailed(self) -> bool:
-        """Whether nodes and decisions were recorded, and not counts alone: a graph has its root at least."""
+        """Whether nodes and decisions were recorded, not only counts. (A graph has at least its root.)"""
         return len(self.graph) > 0
 
     @property
     def last(self) -> int:
-        """Flat index of the end of the accepted path; the root's where nothing was accepted."""
+        """Flat index of the end of the accepted path. 0, the root, if nothing was accepted."""
         return self.accepted[-1] if self.accepted else 0
 
     @cached_property
@@ -79,14 +79,14 @@ class RecordedRound:
 
     @property
     def rejected(self) -> bool:
-        """Whether drafted tokens stood where the target chose another one; not known of counts alone."""
+        """Whether the target chose another token where drafted ones stood. Unknown if only counts were recorded."""
         return self.bonus and self.last in self.tree.parents
 
     @cached_property
     def verdicts(self) -> list[str]:
         """What became of each node of the verified tree: root, accepted, rejected or after the end.
 
-        Where a stop rule cut the path, the target's pick behind it was not committed: what hangs there was neither
+        If a stop rule cut the path, the target's pick after it was not committed. Nodes below that place were neither
         accepted nor rejected.
         """
         made, last = [ROOT], self.last
@@ -97,9 +97,9 @@ class RecordedRound:
 
     @cached_property
     def tested(self) -> list[int]:
-        """Flat nodes about which the target's pick decided: children of the nodes whose pick was committed.
+        """The flat nodes that a committed pick of the target decided about: the children of the nodes with such a pick.
 
-        Those are the root and the accepted path, but not its end where a stop rule cut it there.
+        Those nodes are the root and the accepted path, without its end if a stop rule cut it there.
         """
         walked = set([0, *self.accepted][: len(self.new_tokens)])
         return [i for i, parent in enumerate(self.tree.parents) if parent in walked]
@@ -112,22 +112,22 @@ class RecordedRound:
 
     @cached_property
     def node_ranks(self) -> list[int]:
-        """By node, the rank of the candidate that it was among its parent's; -1 where it was none."""
+        """By node, its rank among the candidates of its parent. -1 if it was no candidate."""
         ranks = self.decisions.ranks()
         return [ranks.get(edge, -1) for edge in zip(self.graph.parents, range(len(self.graph)))]
 
     @cached_property
     def merge_ranks(self) -> list[int]:
-        """By merge edge, the rank of the candidate that was merged among its parent's."""
+        """By merge edge, the rank of the merged candidate among those of its parent."""
         ranks = self.decisions.ranks()
         return [ranks[edge] for edge in self.merges.edges]
 
     @cached_property
     def draft_logq(self) -> list[float | None]:
-        """By node, the natural log of what the draft gave it behind its tree path; None where the draft did not say.
+        """By node, the natural log of the draft's q after its tree path. None if the draft gave none.
 
-        In the trace a node that was looked up has the estimate of its source; the draft's word about it, if it was
-        asked later and thought of it, too, is a decision.
+        In the trace a looked-up node has the estimate of its source. If the draft proposed the same token later, its q
+        is in a decision.
         """
         graph, decisions = self.graph, self.decisions
         columns = zip(decisions.nodes, decisions.rules, decisions.logq)
@@ -150,7 +150,7 @@ class RecordedRound:
 def once(
     make: Callable[Concatenate[RecordedRound, Args], Value],
 ) -> Callable[Concatenate[RecordedRound, Args], Value]:
-    """A derived value that another floor declares: `make(round_, *args)` is called once a round and arguments."""
+    """Decorator for a derived value of a round: `make(round_, *args)` is called once for each round and arguments."""
 
     @wraps(make)
     def kept(round_: RecordedRound, *args: Args.args, **named: Args.kwargs) -> Value:

@@ -1,4 +1,4 @@
-"""From the engine's values to the plain ones of the trace. Schema: docs/trace.md."""
+"""Turn the engine's values into the plain values of the trace. Schema: docs/trace.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Texts = Callable[[list[int]], list[str]]  # of several tokens, each on its own
 
 
 def round_record(round_: Round, texts: Texts, new_texts: list[str], *, detail: bool) -> dict[str, Any]:
-    """One `round` line; `new_texts` are those of its new tokens where they stand."""
+    """The `round` line of a round. `new_texts` are the texts of its new tokens in their place."""
     return {
         "round": round_.number,
         "position": round_.position,
@@ -44,7 +44,7 @@ def round_record(round_: Round, texts: Texts, new_texts: list[str], *, detail: b
 
 
 def graph_columns(graph: TokenGraph, texts: Texts) -> dict[str, list]:
-    """The nodes, equally long columns."""
+    """The nodes as columns of equal length."""
     return {
         "token": graph.tokens,
         "text": texts(graph.tokens),
@@ -180,10 +180,10 @@ class Tally:
 
 @dataclass(slots=True)
 class FirstChoices:
-    """How often the target picks what the draft thinks likeliest, where the draft was asked.
+    """Counts how often the target picks the draft's most probable token.
 
-    `greedy`: every pick is the target's likeliest. A sampled one counts only where it had at least even odds: no
-    draft foresees the others.
+    `greedy`: every pick is the target's most probable token. A sampled pick counts only if its probability was at
+    least one half, because no draft can foresee the others.
     """
 
     greedy: bool
@@ -205,7 +205,7 @@ class FirstChoices:
                 self.picked += tree.tokens[first[node]] == choices.tokens[node]
 
     def note(self) -> str | None:
-        """A line where the draft does hardly better than chance, for its user."""
+        """A note for the user if the draft is hardly better than chance. Else None."""
         if self.asked < ENOUGH or self.picked > AT_CHANCE * self.asked:
             return None
         return (
@@ -224,8 +224,8 @@ def finite(value: float) -> float | None:
 
 
 def mean_acceptance_length(accepted: int, rounds: int) -> float | None:
-    """Tokens that a round's one target forward is good for: 1 + accepted / rounds; None without a round.
+    """Mean tokens per round: 1 + accepted / rounds. None without a round.
 
-    The 1 is the bonus, which counts even in a last round that a stop rule cut before it.
+    The 1 is the bonus. It also counts in a last round that a stop rule cut before it.
     """
     return 1 + accepted / rounds if rounds else None

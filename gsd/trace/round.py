@@ -1,4 +1,4 @@
-"""One round as the engine made it, before it is made plain for the trace."""
+"""A round as the engine returns it, before it is written to the trace."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Everything that one round did."""
+    """Everything that one round did: draft, verification, commit and times."""
 
     number: int  # from 0
     position: int  # of the root

@@ -90,7 +90,7 @@ def write_tables(run: RunTrace, folder: Path) -> None:
 
 
 def tables(run: RunTrace) -> dict[str, pa.Table]:
-    """The tables of one run, finished or not; what was not recorded gives empty tables of the same schema."""
+    """The tables of one run, finished or not. If only counts were recorded, some tables are empty."""
     detailed = [round_ for round_ in run.rounds if round_.detailed]
     columns = {
         "runs": _runs(run),

@@ -1,7 +1,7 @@
-"""Texts of tokens, which may be hostile: as they were recorded, and as they are shown.
+"""Token texts as recorded and as shown. They may be hostile, so they are escaped here.
 
-`Texts([" <b>"])` has `raw[0] == " <b>"`, `visible[0] == "·<b>"` and `html[0] == "<code>·&lt;b&gt;</code>"`. What makes
-HTML of a recorded text takes it from `html`, so it is escaped in one place.
+`Texts([" <b>"])` has `raw[0] == " <b>"`, `visible[0] == "·<b>"` and `html[0] == "<code>·&lt;b&gt;</code>"`. Code that
+puts a recorded text into HTML uses `html`, so that escaping happens in one place.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def visible(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """A token as an HTML `<code>` element, white space shown and markup escaped; of a very long one the beginning."""
+    """A token as an HTML `<code>` element with visible white space and escaped markup. Long ones are cut."""
     if len(text) > LONGEST:
         return f"<code>{html.escape(visible(text[:LONGEST]))}…</code> ({len(text):,} characters)"
     return f"<code>{html.escape(visible(text))}</code>"

@@ -1,7 +1,7 @@
-"""The trace of a run, written as it happens. Schema: docs/trace.md.
+"""Write the trace of a run while it runs. Schema: docs/trace.md.
 
-A run folder is append-only while it is alive; whatever moment it is killed at, every line
-that was finished can be read back.
+A run folder only grows while the run is alive. If the run is killed, every finished line can
+still be read.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class TraceWriter:
 
 
 def check_writable(out: Path) -> Path:
-    """`out`, made if need be; raises `TraceError` where nothing can be written, before any work is done."""
+    """Make the folder `out` if needed, and return it. Raises `TraceError` if nothing can be written there."""
     with _Disk(out):
         out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()

@@ -573,6 +573,39 @@ def test_a_folder_that_cannot_be_written_is_refused_before_models_load(gsd, tmp_
     refused(gsd("generate", "--prompt", PROMPT, "--out", tmp_path / "file" / "runs"), "cannot write", "file")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--methods", "magic"], ["magic"]),
+        (["--set", "depth=0"], ["depth", "0"]),
+        (["--set", "breadth=1"], ["breadth"]),
+        (["--preset", "slow"], ["slow"]),
+        (["--temperature", "-1"], ["temperature", "-1"]),
+        (["--pair", "nonesuch"], ["nonesuch"]),
+        (["--methods", "hf-assisted-q", "--draft-quant", "none"], ["hf-assisted-q", "--draft-quant"]),
+        (["--prompts", "nowhere.jsonl"], ["nowhere.jsonl"]),
+        (["--resume"], ["--resume", "--csv"]),
+        (["--csv", "FOLDER"], ["--csv", "folder"]),
+        (["--markdown", "FOLDER"], ["--markdown", "folder"]),
+        (["--csv", "/dev/null/calls.csv"], ["--csv", "/dev/null"]),
+        (["--csv", "HELD"], ["--csv", "--resume"]),
+    ],
+    ids=lambda value: "",
+)
+def test_bench_finds_mistakes_before_models_load(gsd, tmp_path, monkeypatch, arguments, words):
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "x"}\n')
+    (tmp_path / "held.csv").write_text("prompt,kind\na,b\n")
+    named = {"FOLDER": tmp_path, "HELD": tmp_path / "held.csv"}
+    monkeypatch.delattr("gsd.decode.runner.Runner.load")
+    given = [named.get(argument, argument) for argument in arguments]
+    refused(gsd("bench", "--prompts", tmp_path / "prompts.jsonl", *given), *words)
+
+
+def test_calibrate_finds_a_file_that_cannot_be_written_before_models_load(gsd, tmp_path, monkeypatch):
+    monkeypatch.delattr("gsd.decode.runner.Runner.load")
+    refused(gsd("calibrate", "--out", tmp_path), "--out", str(tmp_path), "folder")
+
+
 def test_what_was_decoded_before_an_error_is_reported(gsd, tmp_path, monkeypatch):
     file = tmp_path / "prompts.jsonl"
     file.write_text('{"prompt": "a"}\n{"prompt": "b"}\n')

@@ -1,8 +1,8 @@
 """Methods against each other: same prompts, weights, dtype and process, warm, interleaved, repeated.
 
-`contenders` decode and time one call, `measuring` lets them take turns, `store` keeps every call, `divergence` says
-where and why a text leaves plain greedy's, `rows` makes a row of each method, `report` prints. Every time is measured
-around the whole call, everything included but the trace.
+`contenders` decode and time one call. `measuring` lets them take turns. `store` saves every call. `divergence` finds
+where a text differs from plain greedy decoding, and why. `rows` makes one row per method, `report` prints them. Times
+cover the whole call, without a trace.
 """
 
 from gsd.lab.bench.contenders import OWN, ExternalMethod, Measurement, OwnMethod, methods_to_run

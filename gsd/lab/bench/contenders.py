@@ -1,4 +1,4 @@
-"""What takes part: our methods through the engine's loop, and transformers' ways; one timed call each."""
+"""The methods of a benchmark, ours and those of transformers, with one timed call each."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ OWN: dict[str, dict[str, Any]] = {
 class Measurement:
     """One call. `accepted` are drafted tokens that were emitted.
 
-    `drafted_nodes`, `verified_nodes` and the times are None for external methods, which do not tell. `times` are
-    sums over the rounds, `first` those of the first one alone, in which both models run the prompt. `tokens` is None
-    where the call was read back, as texts are not kept.
+    `drafted_nodes`, `verified_nodes` and the times are None for external methods, which do not report them. `times`
+    are sums over the rounds. `first` are those of the first round, in which both models run the prompt. `tokens` is
+    None if the call was read from a file, because texts are not saved.
     """
 
     new_tokens: int
@@ -57,7 +57,7 @@ class Measurement:
 
 
 class Contender(Protocol):
-    """Something that decodes a prompt."""
+    """A method that decodes a prompt and is timed."""
 
     def measure(self, prompt: list[int]) -> Measurement:
         """Decode once, timed."""
@@ -95,7 +95,7 @@ class OwnMethod:
 
 
 class ExternalMethod:
-    """One of transformers' ways."""
+    """A method of transformers."""
 
     def __init__(self, external: External) -> None:
         self._external = external
@@ -116,7 +116,7 @@ class ExternalMethod:
 
 
 class Unmade:
-    """A contender that could not be made, say for want of memory: every call fails as making it did."""
+    """A contender that could not be created, for example for lack of memory. Every call raises that error."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -127,13 +127,13 @@ class Unmade:
 
 
 def error_line(error: Exception) -> str:
-    """What a contender's failure is told as: our own errors as they are, others with their type; one line."""
+    """The line for a failure: our own errors as they are, others with their type."""
     said = " ".join(str(error).split())
     return said if isinstance(error, GsdError) else f"{type(error).__name__}: {said}".rstrip(": ")
 
 
 def methods_to_run(names: Sequence[str], sampling: SamplingSpec) -> list[str]:
-    """The methods asked for, checked, with both baselines (ours and transformers' plain decoding) among them."""
+    """The methods to run: both baselines, then those asked for. Raises `InputError` for an unknown one."""
     plain = plain_external(sampling)
     known = {*OWN, *EXTERNAL} - ({"hf-greedy", "hf-sample"} - {plain})
     for name in names:

@@ -1,4 +1,4 @@
-"""Where a greedy text leaves the reference's, and whether rounding can be why."""
+"""Where a greedy text differs from the reference, and whether rounding can explain it."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Divergence:
 
     @property
     def beyond_rounding(self) -> bool:
-        """Whether the target was surer than rounding explains, so that something is wrong."""
+        """Whether the gap is larger than rounding explains, so that something is wrong."""
         return self.gap is None or self.limit is None or self.gap > self.limit
 
 
 def divergences(
     target: PreTrainedModel, prompt: list[int], texts: dict[str, list[list[int]]], reference: list[int]
 ) -> dict[str, Divergence | None]:
-    """By method where a text of its repeats leaves the reference; None where none does. A forward for each place.
+    """The divergence of each method's texts from the reference, or None. Each place takes one forward.
 
     A method may decode another text in each repeat: `auto` verifies other trees, which round otherwise. Of several
     divergences the first is told, one that rounding does not explain before all others.

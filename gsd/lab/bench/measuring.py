@@ -1,4 +1,4 @@
-"""All methods on the same prompts, taking turns; one that fails on a prompt is left out there, and the rest goes on."""
+"""Measure all methods on the same prompts in turns. A method that fails on a prompt is left out there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WARM_UP_PROMPTS = 2
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What came of one call of a method on a prompt, by its number: a measurement, or the line of its error."""
+    """The outcome of one call of a method on a prompt (by number): a measurement, or an error line."""
 
     prompt: int
     method: str
@@ -32,7 +32,7 @@ Told = Callable[[Turn], None]
 
 @dataclass(frozen=True, slots=True)
 class PromptResult:
-    """All calls on one prompt by method, and where each one's texts leave plain greedy's (None: none of them does).
+    """All calls on one prompt by method, and where their texts differ from plain greedy decoding (None: nowhere).
 
     A method that failed on the prompt has no calls, and its error in `failures`. `divergences` is None where texts were
     sampled, as different methods draw differently, or where transformers' plain decoding failed.
@@ -89,7 +89,7 @@ def _texts(calls: list[Measurement]) -> list[list[int]]:
 def interleaved(
     contenders: dict[str, Contender], prompt: list[int], repeats: int, number: int = 0, told: Told = lambda _: None
 ) -> PromptResult:
-    """`repeats` rounds of all methods on one prompt, in an order of its own each: nobody always follows another.
+    """Call all methods on one prompt `repeats` times, each time in another order.
 
     One that fails is not called again on this prompt, and its earlier calls there do not count.
     """

@@ -1,4 +1,4 @@
-"""Results as tables, for a terminal and as Markdown to paste."""
+"""The result of a benchmark as tables, for a terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def table(rows: dict[str, dict[str, Any]], columns: dict[str, Cell]) -> list[lis
 
 
 def notes(report: dict[str, Any]) -> list[str]:
-    """What must be said beside the table: which prompts it lacks, and who failed on which, with the errors."""
+    """Notes on the table: missing prompts, and methods that failed on a prompt, with their errors."""
     measured, given = len(report["prompts"]), report["prompts_given"]
     said = [] if measured == given else [f"incomplete: {measured} of {given} prompts were measured"]
     ids = [one["id"] for one in report["prompts"]]

@@ -1,4 +1,4 @@
-"""A row of each method: ratios by prompt first, then over prompts, with intervals; then work, times and texts.
+"""One row per method: ratios by prompt, their means with intervals, and then work, times and texts.
 
 A prompt's ratio is the median over repeats of another's time per token over the method's, both of the same repeat.
 There are three: over `ar`, our own plain decoding (`speedup`), over transformers' plain decoding
@@ -31,7 +31,7 @@ def summary(results: Sequence[PromptResult], kinds: Sequence[str | None], plain:
 
 
 def best_external(results: Sequence[PromptResult]) -> str | None:
-    """The way of transformers that is fastest in the mean; None where all failed."""
+    """The fastest method of transformers in the mean. None if all failed."""
     means = {name: geometric(_over(name, results, BASELINE)) for name in _external(results)}
     known = {name: mean.value for name, mean in means.items() if mean}
     return max(known, key=known.__getitem__, default=None)
@@ -43,7 +43,7 @@ def speedup(method: Sequence[Measurement], baseline: Sequence[Measurement]) -> f
 
 
 def ratios(name: str, results: Sequence[PromptResult], kinds: Sequence[str | None], plain: str) -> dict[str, Any]:
-    """What a row says of how fast a method is beside others."""
+    """The part of a row that compares a method's speed with others."""
     own, transformers = _over(name, results, BASELINE), _over(name, results, plain)
     external = [_over(name, results, other) for other in _external(results)]
     fastest = [min(_known(by_external), default=None) for by_external in zip(*external)]  # over the fastest there

@@ -1,8 +1,8 @@
-"""The timed calls of a benchmark, kept as they are measured: whatever ends it, what was measured can be gone on with.
+"""The timed calls of a benchmark, saved as they are measured, so that an interrupted one can be resumed.
 
-`calls.csv` has a row a call. `calls.csv.log`, JSON lines, begins with what the calls were measured with and on, and has
-a line for every prompt on which all took their turns: where texts leave plain greedy's. Both only grow, a whole line at
-a time. A result is made of such whole prompts alone, and of nothing that is not in these two files.
+`calls.csv` has one row per call. `calls.csv.log` has JSON lines: first the settings and the machine, then one line for
+each finished prompt, with the places where texts differ from plain greedy decoding. Both files only grow, by whole
+lines. A result consists of finished prompts only, and of nothing that is not in these two files.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Row = dict[str, Any]
 
 
 def row_of(turn: Turn, prompt: Prompt) -> Row:
-    """A call as a row of the CSV; one that failed has an error and neither counts nor times."""
+    """A call as a row of the CSV. A failed call has an error, and no counts or times."""
     row: Row = {"prompt": prompt.id, "kind": prompt.kind, "method": turn.method, "repeat": turn.repeat}
     if isinstance(turn.outcome, str):
         return row | {"error": turn.outcome}
@@ -51,13 +51,13 @@ def row_of(turn: Turn, prompt: Prompt) -> Row:
 
 
 def call_of(row: Row) -> Measurement:
-    """The call of a row without an error, but for its text."""
+    """The call of a row without an error. Its text is not saved."""
     counts = {name: row[name] for name in COUNTS}
     return Measurement(wall_ms=row["wall_ms"], **counts, times=_times(row, ""), first=_times(row, "first_"))
 
 
 def result_of(rows: Sequence[Row], methods: Sequence[str], divergences: dict[str, Any] | None = None) -> PromptResult:
-    """What the calls on one prompt make; a method that failed once has none there."""
+    """The result of the calls on one prompt. A method that failed once has no calls there."""
     failures = {row["method"]: row["error"] for row in rows if row["error"]}
     calls = {name: [call_of(row) for row in rows if row["method"] == name and name not in failures] for name in methods}
     found = divergences and {name: one and Divergence(**one) for name, one in divergences.items()}
@@ -71,7 +71,7 @@ def _times(row: Row, which: str) -> Times | None:
 
 
 class Kept:
-    """What was measured so far, by the prompt's number: in memory, and with a `file` on the disk as well."""
+    """The measurements so far, by prompt number: in memory, and in a file after `keep_in`."""
 
     def __init__(self, prompts: Sequence[Prompt], methods: Sequence[str], repeats: int) -> None:
         self.results: dict[int, PromptResult] = {}
@@ -81,10 +81,10 @@ class Kept:
         self._log: IO[str] | None = None
 
     def keep_in(self, file: Path, settings: dict[str, Any], *, resume: bool) -> None:
-        """Append to `file` from now on; with `resume` go on with the calls that it holds.
+        """Append calls to `file` from now on. With `resume` continue with the calls that it holds.
 
-        Raises `InputError` where it cannot be written, where it holds calls and `resume` is not set, and where they
-        were measured with other settings, naming what differs.
+        Raises `InputError` if the file cannot be written, if it holds calls and `resume` is not set, and if its calls
+        were measured with other settings.
         """
         settings = json.loads(json.dumps(settings))  # as it is read back
         with _Disk(file):
@@ -108,7 +108,7 @@ class Kept:
                 self._append(self._rows, _line(row_of(turn, self._prompts[turn.prompt])))
 
     def whole(self, number: int, result: PromptResult) -> None:
-        """Keep that a prompt is measured."""
+        """Record that a prompt is finished."""
         self.results[number] = result
         if self._log:
             apart = result.divergences
@@ -117,7 +117,7 @@ class Kept:
                 self._append(self._log, json.dumps({"prompt": self._prompts[number].id, "divergences": told}) + "\n")
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         for file in (self._rows, self._log):
             if file:
                 file.close()
