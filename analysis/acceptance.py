@@ -1,13 +1,13 @@
-"""What the target accepted of what was drafted. Formulas: docs/metrics.md.
+"""Acceptance: how much of the draft the target accepted. Formulas: docs/metrics.md.
 
-Frame functions over `analysis.load.Frames`: tidy rows by run, the run's status among them. Rows of
-several runs are put together by `pool` and `pool_lengths`, which take complete runs only.
+Frame functions over `analysis.load.Frames` return tidy rows by run, with the run's status. `pool` and
+`pool_lengths` combine the rows of several complete runs.
 
-The unit is the *tested guess*: a token that the draft proposed behind a parent on the accepted path
-or behind the root, as only there the target's pick decided about it. A guess is a node under its tree
-parent, or a merge edge under its merge parent, with the q that the draft gave it there; what was
-drafted and not tested says nothing about how good the draft was. Of the guesses behind one parent at
-most one is accepted, so a share of all tested guesses falls with the width; the share by rank does not.
+The unit is the *tested guess*: a token that the draft proposed after the root or after a node of the
+accepted path. Only there a pick of the target decided about it. A guess is a node under its tree
+parent, or a merge edge under its merge parent, with the draft's q there. Untested guesses say nothing
+about how good the draft was. At most one guess of a parent is accepted. So the share of all tested
+guesses falls with the width; the share by rank does not.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def acceptance_by_depth(frames: Frames) -> pd.DataFrame:
 def acceptance_by_rank(frames: Frames) -> pd.DataFrame:
     """Accepted / tested guesses by place behind their parent, of every run: accepted(r) / tested(r).
 
-    The likeliest child has rank 0, so the shares are the chances that the draft's first, second …
-    guess is the target's pick. What was looked up and not proposed by the draft has none.
+    The most probable child has rank 0. So the shares are the chances that the draft's first, second …
+    guess is the target's pick. Nodes that were only looked up have no rank.
     """
     rows = _shares(frames, ["rank"])
     return rows[rows["rank"] >= 0].reset_index(drop=True)

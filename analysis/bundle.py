@@ -1,4 +1,4 @@
-"""Runs in one file: traces, tables and metrics as CSV, settings and versions; read back anywhere."""
+"""Bundles: runs in one zip file, with traces, CSV tables and metrics, settings and versions."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class LargeBundle(BundleError):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Runs that a bundle brought, and those that were there already and stay as they are, by name."""
+    """The names of runs taken from a bundle, and of those that were here already and stay as they are."""
 
     new: list[str]
     known: list[str]
@@ -68,8 +68,8 @@ class Taken:
 def write_bundle(runs: Sequence[Path], file: Path) -> Path:
     """Write `file`: `bundle.json` (settings and versions by run), `runs/<run>/…` (the traces), `csv/…`.
 
-    Each run once, and `file` whole or not at all. Raises `TraceError` where a run cannot be read, has the name of
-    another or one that no bundle takes, or `file` cannot be written.
+    Each run is written once, and the file appears only when it is complete. Raises `TraceError` if a run cannot be
+    read, if its name is invalid or used twice, or if `file` cannot be written.
     """
     traces = {trace.name: trace for trace in map(read_run, distinct(runs))}
     for name, trace in traces.items():
@@ -90,7 +90,7 @@ def write_bundle(runs: Sequence[Path], file: Path) -> Path:
 
 
 def read_bundle(file: Path, out: Path) -> list[Path]:
-    """Unpack the runs of a bundle under `out`: all of them, or none; returns their folders.
+    """Unpack the runs of a bundle under `out`: all of them, or none. Returns their folders.
 
     What is no part of a trace stays packed. Raises `InputError` for a file that is no bundle, is damaged, has entries
     that belong nowhere in one, or unpacks to more than `MOST_BYTES` or `MOST_ENTRIES`; `TraceError` for runs that are

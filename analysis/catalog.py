@@ -1,6 +1,6 @@
-"""Runs as a list shows them: status, counts, size and title; retitled and deleted.
+"""The list of runs: status, counts, size and title of each. Also renames and deletes runs.
 
-Reading one costs two small reads, however long the run: `run.json`, and the last line of the events.
+Listing a run takes two small reads, however long it is: `run.json` and the last line of the events.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class RunInfo:
 
 
 def read_head(folder: Path) -> Head:
-    """What a run is. Never raises: what is wrong with it is in `status` and `why`."""
+    """Read the head of a run. Never raises; `status` and `why` say what is wrong with it."""
     title, created = _title(folder), ""
     try:
         meta = json.loads((folder / "run.json").read_bytes())
@@ -87,7 +87,7 @@ def read_head(folder: Path) -> Head:
 
 
 def run_info(head: Head) -> RunInfo:
-    """How a run ended, and its counts. Never raises, as `read_head`."""
+    """Read how a run ended, and its counts. Never raises, as `read_head`."""
     size = sum(map(_size, head.folder.rglob("*")))
     if head.spec is None:
         return RunInfo(head, head.status, head.why, size)
@@ -109,7 +109,7 @@ def _size(path: Path) -> int:
 
 
 def matches(info: RunInfo, words: str) -> bool:
-    """Whether every word occurs in the run's title, name, prompt or text, in whatever case."""
+    """Whether every word occurs in the run's title, name, prompt or text, in upper or lower case."""
     spec = info.head.spec
     prompt = f"{spec['prompt']['id']} {spec['prompt']['prompt']}" if spec else ""
     where = f"{info.head.title}\n{info.name}\n{prompt}\n{info.text}".casefold()
@@ -117,7 +117,7 @@ def matches(info: RunInfo, words: str) -> bool:
 
 
 def retitle(folder: Path, title: str) -> None:
-    """Show a run under another title; an empty one takes it away. Raises `TraceError` where it cannot be kept."""
+    """Set the title of a run. An empty title removes it. Raises `TraceError` if it cannot be saved."""
     title = " ".join(title.split())
     if len(title) > MOST_TITLE:
         raise InputError(f"a title of {len(title)} characters is too long; use at most {MOST_TITLE}")
@@ -133,7 +133,7 @@ def retitle(folder: Path, title: str) -> None:
 
 
 def delete(folder: Path) -> None:
-    """Delete a run from disk; a link goes, and not what it leads to. Raises `TraceError` where that fails."""
+    """Delete a run from disk. Of a link only the link is deleted. Raises `TraceError` if that fails."""
     try:
         if folder.is_symlink():
             folder.unlink()

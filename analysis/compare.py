@@ -1,8 +1,8 @@
-"""Two ways against each other, paired by prompt: what is the ratio, and is there a difference at all?
+"""Compare two sets of numbers paired by prompt: their ratio, and whether they differ at all.
 
-The ratio is candidate / reference, per prompt and then over prompts. Its interval is over *prompts*: they are what
-another experiment would draw anew, and as a ratio is of both values of a prompt, differences between prompts do not
-widen it.
+The ratio is candidate / reference, first per prompt and then over prompts. Its interval is over *prompts*, because
+another experiment would draw other ones. Both values of a ratio belong to one prompt, so differences between prompts do
+not widen the interval.
 """
 
 from __future__ import annotations
@@ -47,8 +47,7 @@ class Comparison:
 def compare(candidate: Mapping[str, float], reference: Mapping[str, float]) -> Comparison:
     """Compare one number a prompt (prompt id -> value).
 
-    Raises `InputError` where a prompt is on one side only, a value is not above 0, as no ratio of it is
-    on a scale of factors, or there is no prompt at all.
+    Raises `InputError` if a prompt is on one side only, if a value is not above 0, or if there is no prompt.
     """
     _check_paired(set(candidate), set(reference))
     for side, values in (("candidate", candidate), ("reference", reference)):

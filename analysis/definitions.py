@@ -1,4 +1,4 @@
-"""What docs/metrics.md says of a metric: formulas are written there, and only there."""
+"""Definitions of metrics, read from docs/metrics.md, where all formulas are written."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _NAMES = re.compile(r"`(\w+)`")
 
 
 def definition(metric: str) -> str:
-    """The text of the section that defines a metric, as Markdown; of a table there, the metric's own row.
+    """The section that defines a metric, as Markdown. Of a table there, only the metric's own row.
 
-    That is the section whose heading names it, or else the first that names it at all. Raises `KeyError`
-    for a metric that is not documented.
+    This is the section whose heading names the metric, or else the first that names it. Raises `KeyError`
+    if the metric is not documented.
     """
     sections = _sections()
     for heading, text in sections:
@@ -31,7 +31,7 @@ def definition(metric: str) -> str:
 
 
 def formula(metric: str) -> str:
-    """The formula in the section that defines a metric, as a block of code. Raises `KeyError` where there is none."""
+    """The formula in the section that defines a metric, as a block of code. Raises `KeyError` if there is none."""
     block = _FORMULA.search(definition(metric))
     if block is None:
         raise KeyError(f"{METRICS_FILE.name} has no formula of {metric!r}")

@@ -1,4 +1,4 @@
-"""What happened to one thing in the graph of a round, in words. HTML; texts of tokens come escaped from the round."""
+"""Explain in words what happened to one thing in the graph of a round. HTML, with escaped token texts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gsd.trace.recorded_round import AFTER_END, RecordedRound
 
 
 def explain(round_: RecordedRound, meta: dict[str, Any], id: str, before: Sequence[int] = ()) -> Explanation | None:
-    """Explain `n7`, `m2`, `c5`, `h3` or `b` of a round; None where the round has no such thing.
+    """Explain `n7`, `m2`, `c5`, `h3` or `b` of a round. None if the round has no such thing.
 
     `round_` holds its graph, `meta` the run's run.json, `before` the ids of the text up to
     the round's root, as far as it is known.
@@ -33,7 +33,7 @@ def explain(round_: RecordedRound, meta: dict[str, Any], id: str, before: Sequen
 
 
 def tell(round_: RecordedRound, meta: dict[str, Any], id: str | None, before: Sequence[int] = ()) -> Explanation:
-    """What is selected, or else what happened in the round."""
+    """Explain what is selected, or else the round."""
     return explain(round_, meta, id or "", before) or story(round_, meta)
 
 

@@ -1,4 +1,4 @@
-"""One round as a page to drag about, which works with no network: our own page, drawn by vis-network from pyvis."""
+"""One round as an HTML page with a graph that can be dragged, drawn by vis-network from pyvis. Works offline."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _DRAWING = Path("lib", "vis-9.1.2", "vis-network.min.js")  # within pyvis
 
 
 def explorable_html(picture: dict[str, Any], title: str, tones: Tones = LIGHT) -> str:
-    """The picture that the view draws, as a page in which nodes can be dragged and hang on springs.
+    """The picture of a view as a page, in which nodes hang on springs and can be dragged.
 
-    It holds all it needs, and its policy lets it load nothing and run no script but its own two.
+    It contains all it needs. Its content-security policy allows no loading and only its own two scripts.
     """
     from pyvis.network import Network  # brings IPython with it: not before it is wanted
 

@@ -1,4 +1,4 @@
-"""Runs as files for others: tables and metrics as CSV with a README of columns, or tables as Parquet."""
+"""Export runs: tables and metrics as CSV with a README of their columns, or tables as Parquet."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ MODULES = (
 def export_csv(runs: Sequence[Path], folder: Path, *, bom: bool = False) -> list[Path]:
     """Write tables, metrics and a README of their columns to `folder`, replacing files of the same names.
 
-    Averages hold complete runs only; tables and metrics by run hold all, with their status in `runs.csv`. `bom`:
-    begin each CSV file with a byte-order mark, by which Excel knows UTF-8.
-    Raises `TraceError` where a run cannot be read or the folder cannot be written.
+    Averages are over complete runs only. Tables and metrics by run contain all runs, with their status in `runs.csv`.
+    `bom`: begin each CSV file with a byte-order mark, so that Excel reads it as UTF-8.
+    Raises `TraceError` if a run cannot be read or the folder cannot be written.
     """
     return _written(folder, csv_files(runs, bom=bom), "--csv")
 
@@ -73,7 +73,7 @@ def metrics() -> dict[str, Callable[[Frames], pd.DataFrame]]:
 
 
 def from_events(frames: Frames, traces: Sequence[RunTrace]) -> dict[str, pd.DataFrame]:
-    """What needs more than the tables, by name: the speed-up of runs with a measured baseline, and the syntax."""
+    """Metrics that need more than the tables, by name: speed-up of runs with a baseline, and syntax."""
     timed = {run.name: speed.ar_ms_per_token(run) for run in traces if run.end and run.end["baseline"]}
     tokens = pd.concat(
         [syntax.committed_tokens(run, syntax.language_of(run)) for run in traces] or [_no_tokens()], ignore_index=True
@@ -86,7 +86,7 @@ def from_events(frames: Frames, traces: Sequence[RunTrace]) -> dict[str, pd.Data
 
 
 def readme() -> str:
-    """What the files of an export are, and each of their columns with its unit."""
+    """The README of an export: its files, and their columns with units."""
     parts = [
         "# Columns\n\nOne fact a row. Empty: not recorded, or 0 / 0. `nat` is a natural logarithm of a probability.\n"
         "Text is in quotes; where it begins with an apostrophe, that is to be taken off: docs/tables.md of GSD lab.\n"

@@ -1,9 +1,9 @@
-"""The three faces of one recorded round: as a tree, as the graph it was, and as the tree that was verified.
+"""The three faces of a recorded round: the graph, the graph unrolled to a tree, and the verified tree.
 
-*graph*: every drafted node once, merge edges between them. *tree*: every way through the graph for itself, so each
-merge edge leads to a copy of what it shares, down to the depth that the settings allow; what a run without merging
-would have drafted is another tree. *verified*: the flattened tree under the budget, copies included. A face is plain
-columns; `analysis.layout` says where they are drawn.
+*graph*: every drafted node once, with merge edges between nodes. *tree*: every path through the graph by itself, so a
+merge edge leads to a copy of what it shares, down to the depth of the settings. (A run without merging would have
+drafted another tree.) *verified*: the flattened tree within the budget, copies included. A face is plain columns;
+`analysis.layout` places them.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Face:
 
 
 def face(round_: RecordedRound, name: str = GRAPH, depth: int = 0) -> Face:
-    """One face of a round that holds its graph (`detail: full`), made once.
+    """A face of a round that was recorded with `detail: full`. Computed once.
 
     `depth`: the levels that a tree may have, as the run's settings say; the other faces need none.
     """

@@ -1,4 +1,4 @@
-"""What the documentation defines, for the Guide: it is written there, and only there."""
+"""The pages and definitions of docs/, for the Guide."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ROW = re.compile(r"^\| `(?P<column>\w+)` \| (?P<unit>.*?) \| (?P<meaning>.*) \|
 
 @cache
 def topics() -> dict[str, str]:
-    """The sections of docs/metrics.md by name, as Markdown; the rules that hold for all of them first."""
+    """The sections of docs/metrics.md by name, as Markdown. The general rules come first."""
     rules, *sections = _TOPIC.split(METRICS_FILE.read_text(encoding="utf-8"))
     found = {"Rules": rules.partition("\n\n")[2]}
     for section in sections:
@@ -31,9 +31,9 @@ def topics() -> dict[str, str]:
 
 @cache
 def pages() -> dict[str, str]:
-    """The other pages of docs/ by their title, as Markdown that stands by itself.
+    """The other pages of docs/ by title, as Markdown.
 
-    It has no pictures and no links to files. Its headings are bold lines, so that they are no anchors of a page.
+    Pictures and links to files are removed. Headings become bold lines, so that they are no anchors of the app's page.
     """
     found = {}
     for file in sorted(METRICS_FILE.parent.glob("*.md")):

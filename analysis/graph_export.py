@@ -1,4 +1,4 @@
-"""One round for graph libraries: GraphML."""
+"""Export one round for graph libraries, as GraphML."""
 
 from __future__ import annotations
 

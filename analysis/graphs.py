@@ -1,6 +1,6 @@
-"""The drafted graphs of all rounds as arrays, and what became of their tree edges.
+"""The drafted graphs of all rounds as arrays, with the outcome of each tree edge.
 
-They are those of the rounds that were recorded in full (`detail: full`).
+Only rounds recorded with `detail: full` have graphs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The hypotheses of one round: the ways from the root to a leaf of its verified tree."""
+"""The hypotheses of one round: the paths from the root to the leaves of its verified tree."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def hypothesis_frame(round_: RecordedRound) -> pd.DataFrame:
     """A row each: `hypothesis` (its number), `leaf`, `tokens` (their texts), `probability` (the draft's estimate
     that the walk comes to the leaf), `accepted` (tokens, from its start), `length` (tokens), `merged` (edges crossed).
 
-    Accepted most first, then the likeliest.
+    Sorted by accepted tokens, then by probability.
     """
     tree, rows = round_.tree, []
     for number, nodes in enumerate(tree.hypotheses):
@@ -27,7 +27,7 @@ def hypothesis_frame(round_: RecordedRound) -> pd.DataFrame:
 
 
 def through(round_: RecordedRound, node: int) -> int | None:
-    """The number of the hypothesis that holds a graph node: of those accepted farthest the likeliest."""
+    """The number of the hypothesis with a graph node. Of several, the one accepted farthest, then the most probable."""
     tree = round_.tree
     best: tuple[int, float, int] | None = None
     for number, way in enumerate(tree.hypotheses):

@@ -1,4 +1,4 @@
-"""Results of `gsd bench` as tables: methods with intervals, and their speed-ups by prompt and kind. All measured."""
+"""Results of `gsd bench` as tables: methods with intervals, and speed-ups by prompt and kind. All measured."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Bench:
 
 
 def read_bench(content: bytes, name: str) -> Bench:
-    """What `gsd bench --json` printed. Raises `InputError` where the content is something else."""
+    """Read the output of `gsd bench --json`. Raises `InputError` for other content."""
     try:
         found = json.loads(content)
         prompts = _prompts(found)
@@ -60,13 +60,13 @@ def read_bench(content: bytes, name: str) -> Bench:
 
 
 def results(folder: Path) -> dict[str, Path]:
-    """The results in a folder by name; other measurements that lie there are left out."""
+    """The benchmark results in a folder, by name. Other files are left out."""
     found = sorted(folder.glob("*.json"), reverse=True)
     return {path.stem: path for path in found if b'"speedups"' in path.read_bytes()}
 
 
 def against(bench: Bench, candidate: str, reference: str) -> Comparison | None:
-    """One method against another, paired by prompt, where both were measured; None where that was never so."""
+    """Compare two methods on the prompts where both were measured. None if there is no such prompt."""
     by_method = {method: dict(zip(part["prompt"], part["speedup"])) for method, part in bench.prompts.groupby("method")}
     ours, theirs = by_method[candidate], by_method[reference]
     both = [prompt for prompt in theirs if prompt in ours]
@@ -105,7 +105,7 @@ def same_text(bench: Bench) -> str:
 
 
 def lacks(bench: Bench) -> list[str]:
-    """What a result lacks: prompts that were not measured any more, and who failed on which, and why."""
+    """What is missing in a result: prompts not measured, and methods that failed, with their errors."""
     given, measured = counted(bench.given, "prompt"), counted(bench.measured, "prompt")
     cut = [f"Incomplete: {bench.measured} of {given} were measured"] * (bench.measured < bench.given)
     return cut + [

@@ -1,4 +1,4 @@
-"""Tables and frames of one or several run folders."""
+"""Load the tables of run folders, as Arrow tables or pandas frames."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MALFORMED = (LookupError, TypeError, AttributeError, ValueError, OverflowError,
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """The seven tables as pandas frames; rows of a run stand in the order of the runs asked for."""
+    """The seven tables as pandas frames. Rows are in the order of the given runs."""
 
     runs: pd.DataFrame
     rounds: pd.DataFrame
@@ -33,7 +33,7 @@ class Frames:
 
 
 def load(folders: Sequence[Path]) -> Frames:
-    """Frames of the given run folders, each once. Raises `TraceError` where one is no run, as `distinct` does."""
+    """Load frames of run folders, each once. Raises `TraceError` if one is not a run, or two have one name."""
     return as_frames(load_tables(folders))
 
 
@@ -71,14 +71,14 @@ def _place(folder: Path) -> object:
 
 
 def complete(frames: Frames) -> Frames:
-    """The complete runs alone, in every table: what may be averaged."""
+    """The frames of complete runs only. Only these may be averaged."""
     runs = frames.runs.loc[frames.runs["status"] == "complete", "run"]
     parts = {field.name: getattr(frames, field.name) for field in fields(Frames)}
     return Frames(**{name: part[part["run"].isin(runs)].reset_index(drop=True) for name, part in parts.items()})
 
 
 def of_round(frames: Frames, run: str, round: int) -> Frames:
-    """One round of one run alone; `runs` keeps that run's row, whose totals are of the whole run."""
+    """The frames of one round of one run. `runs` keeps the row of the run, with the totals of the whole run."""
 
     def rows(part: pd.DataFrame) -> pd.DataFrame:
         here = part["run"] == run

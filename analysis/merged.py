@@ -1,4 +1,4 @@
-"""Which sequences merging joined, and where a sequence stands in the rounds of a run.
+"""The sequences that merging joined, and where they are in the rounds of a run.
 
 `analysis.overlap.recurring_sequences` lists what was drafted twice all the same; what merging recognised
 is no node, and stands here. Formulas: docs/metrics.md.

@@ -1,4 +1,4 @@
-"""A run's rounds by the cost curves of a machine, beside what they took. Formulas: docs/metrics.md.
+"""Modelled times of a run's rounds by cost curves, beside the measured times. Formulas: docs/metrics.md.
 
 Times named `modelled` come from `gsd.lab.cost` and are never measured.
 """
@@ -68,7 +68,7 @@ def difference(meta: dict[str, Any], other: dict[str, Any]) -> str | None:
 
 
 def unlike(meta: dict[str, Any], other: dict[str, Any]) -> str | None:
-    """How the times of two recordings differ in what their processes left to others, in words; None where they do not.
+    """How two recordings differ in the priority of their processes, in words. None if they do not.
 
     Where one does not say, as older ones, it is not known, which is no difference.
     """

@@ -1,4 +1,4 @@
-"""How much the hypotheses of a round share, and what merging makes of it. Formulas: docs/metrics.md.
+"""Overlap of the hypotheses of a round, and what merging does with it. Formulas: docs/metrics.md.
 
 Frame functions over `analysis.load.Frames`: tidy rows by run, the run's kind and status among them;
 `analysis.pooling.pool` puts rows of several runs together. Rounds whose graph was not recorded

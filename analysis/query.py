@@ -1,4 +1,4 @@
-"""SQL over the tables of many runs, by DuckDB on their Parquet files."""
+"""Query the tables of many runs by SQL, with DuckDB on their Parquet files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GLOB = frozenset("*?[{")  # in a path, DuckDB takes these for patterns: such fil
 
 
 def query(folders: Sequence[Path], sql: str) -> pd.DataFrame:
-    """The answer to one SELECT over the seven tables of the given run folders, each once.
+    """Run one SELECT over the seven tables of the given run folders. Each folder counts once.
 
     The tables are views of the same names, all columns as in docs/tables.md; `runs.status` tells which
     runs are complete. SQL can neither write nor read any file but those tables.

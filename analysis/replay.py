@@ -1,9 +1,9 @@
-"""What a setting would have done over the texts of an atlas, exactly and without a model.
+"""Replay settings over the texts of an atlas: exactly what they would have done, without a model.
 
-The emitted text does not depend on the drafter, so the target's pick after every accepted token is
-known: a round accepts the longest path of its tree that the text goes on with. The graph of a round
-is grown by the engine's own `TokenGraph` from recorded candidates and flattened by its own `flatten`.
-A node that was never expanded is never guessed at: the setting is then not covered from there on.
+The emitted text does not depend on the drafter. So the target's pick after every accepted token is
+known: a round accepts the longest path of its tree that spells the text. The engine's own `TokenGraph`
+grows the graph of a round from recorded candidates, and its own `flatten` flattens it. If a node was
+never expanded, nothing is guessed: from there on the setting is not covered.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class TextReplay:
         return mean_acceptance_length(sum(one.accepted for one in self.rounds), len(self.rounds))
 
     def counts(self) -> dict[str, int]:
-        """What the rounds did in all, by the names of a run's totals."""
+        """Sums over the rounds, under the names of a run's totals."""
         sums = {name: sum(getattr(one, name) for one in self.rounds)
                 for name in ("drafted_nodes", "verified_nodes", "merges")}  # fmt: skip
         forwards = sum(len(one.forwards) for one in self.rounds)
@@ -81,7 +81,7 @@ class Replayer:
         self._graphs: dict[tuple[int, int], _Graph] = {}
 
     def replay(self, spec: MethodSettings) -> list[TextReplay]:
-        """What `spec` does on every text. Raises `InputError` naming the bound that it goes beyond."""
+        """Replay `spec` on every text. Raises `InputError` if it exceeds a bound of the atlas."""
         self.atlas.bounds.check(spec)
         return [self._text(number, spec) for number in range(len(self.atlas.texts))]
 

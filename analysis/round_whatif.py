@@ -1,13 +1,12 @@
-"""One round of a run under other settings, from its own recording: nothing is guessed, no model is asked.
+"""One recorded round with other settings, computed from its recording without a model and without guesses.
 
-A round's decisions hold every candidate of every node that was expanded, so its drafter's own rules can
-grow the graph again under narrower settings. The text that the run went on with is the target's whatever
-is drafted (fixed seed), so it says what would have been accepted. A node whose continuation was never
-drafted is never guessed at, nor is the text behind the last round of a run that was cut off or is still
-going: the setting is then not covered.
+The decisions of a round contain every candidate of every expanded node. So the drafter's own rules can
+grow the graph again with narrower settings. The text of the run is the target's own, whatever is drafted
+(fixed seed), so it tells what would have been accepted. The setting is not covered if it needs the
+continuation of a node that was never drafted, or text beyond the end of an unfinished run.
 
-Method auto went by its times, which cannot be had again: of its rounds it is told what method graph would have
-done, from the same candidates of the draft and without what was looked up.
+Method auto planned by its times, which cannot be repeated. For its rounds this shows what method graph would have
+done with the same candidates of the draft, without looked-up tokens.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ BROKEN_OFF = (None, "cancelled")  # what the last round of a run says whose text
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a round did."""
+    """Counts of one round."""
 
     accepted: int
     drafted: int
@@ -96,7 +95,7 @@ class RoundReplay:
                              "replayed; choose a run of the graph, tree or chain method")  # fmt: skip
 
     def under(self, spec: MethodSettings) -> Changed | Uncovered:
-        """The round under `spec`. Raises `InputError` where its width was never recorded."""
+        """The round with settings `spec`. Raises `InputError` if their width was not recorded."""
         self._replayer.atlas.bounds.check(spec)
         after = self._replayer.round(0, 0, spec)
         if after is None:

@@ -1,4 +1,4 @@
-"""Rounds worth a look."""
+"""Landmarks of a run: rounds that are worth a look."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Landmarks:
 
 
 def landmarks(rounds: Sequence[RecordedRound]) -> Landmarks:
-    """The rounds to jump to; of a run that recorded counts alone there are no rejections to tell."""
+    """The rounds to jump to. A run that recorded only counts has no known rejections."""
     gain = [(len(round_.accepted), -round_.drafted_nodes) for round_ in rounds]
     return Landmarks(
         [i for i, round_ in enumerate(rounds) if "merge" in round_.origins],
@@ -36,6 +36,6 @@ def landmarks(rounds: Sequence[RecordedRound]) -> Landmarks:
 
 
 def after(rounds: list[int], index: int) -> int | None:
-    """The next of `rounds` behind `index`, from the start again at the end; None where there is no other."""
+    """The next of `rounds` after `index`, starting over at the end. None if there is no other."""
     others = [i for i in rounds if i != index]
     return min(others, key=lambda i: (i < index, i)) if others else None

@@ -1,4 +1,4 @@
-"""Two runs at the same place of the text: not the same round, but the same number of committed tokens.
+"""Two runs at the same place of the text, which is the same number of committed tokens, not the same round.
 
 A position counts the new tokens that are committed. The round of a position is the one that committed it.
 Rounds are those of the trace.
@@ -27,18 +27,18 @@ def ends(rounds: Rounds) -> list[int]:
 
 
 def round_at(rounds: Rounds, position: int) -> int:
-    """Index of the round that committed the `position`-th new token; the last one where the text is shorter."""
+    """Index of the round that committed the `position`-th new token, or of the last round if the text is shorter."""
     return min(bisect_left(ends(rounds), position), len(rounds) - 1)
 
 
 def divergence(a: Rounds, b: Rounds) -> int | None:
-    """New tokens that both texts have in common before they differ; None where one begins with the other."""
+    """The number of new tokens before the two texts differ. None if one text begins with the other."""
     pairs = zip(_committed(a), _committed(b))
     return next((count for count, (one, other) in enumerate(pairs) if one != other), None)
 
 
 def boundaries(a: Rounds, b: Rounds) -> list[int]:
-    """Positions at which a round of either run ends, in order: what one goes through."""
+    """Positions at which a round of either run ends, in order."""
     return sorted({*ends(a), *ends(b)})
 
 
@@ -52,7 +52,7 @@ def lanes(a: Rounds, b: Rounds) -> pd.DataFrame:
 
 
 def so_far(rounds: Rounds, index: int) -> dict[str, float]:
-    """What the rounds up to that one took in all, by words: counts, and measured milliseconds."""
+    """Sums over the rounds up to one, by label: counts and measured milliseconds."""
     tally = Tally()
     for round_ in rounds[: index + 1]:
         tally.add_recorded(round_)

@@ -1,4 +1,4 @@
-"""How alike the hypotheses of a round are, pair by pair. Formulas: docs/metrics.md.
+"""Similarity of the hypotheses of a round, pair by pair. Formulas: docs/metrics.md.
 
 A hypothesis is the way from the root (not counted) to a leaf of the verified tree; merging does not
 shorten it, as the tree is the unrolled graph. Two hypotheses that fork late share their first tokens

@@ -1,4 +1,4 @@
-"""Where a round's nodes came from: the draft, or tokens seen before, where some methods look, too."""
+"""The source of a round's nodes: the draft, or tokens seen before."""
 
 from __future__ import annotations
 

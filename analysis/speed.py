@@ -1,4 +1,4 @@
-"""Where the time went, and what it bought. All figures here are *measured*. Formulas: docs/metrics.md.
+"""Measured speed: where the time went, and the speed-up it brought. Formulas: docs/metrics.md.
 
 Frame functions over `analysis.load.Frames`; rows of every run, its status among them.
 """

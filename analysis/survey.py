@@ -1,4 +1,4 @@
-"""Many settings of an atlas replayed in the background, those that somebody looks at first.
+"""Replay many settings of an atlas in the background. Settings that somebody looks at come first.
 
 A thread replays one setting after another, so that a view shows what there is and goes on. Only
 surveys that were asked for within the last seconds are worked on: one that a slider has moved away

@@ -1,4 +1,4 @@
-"""The drawn graph of a round as an SVG of its own: the marks, edges and labels of the view, in plain attributes.
+"""Draw the graph of a round as an SVG file, with the marks, edges and labels of the view.
 
 It takes a picture, the columns that the view itself draws (`nodes`: id, x and y in cells of the layout, label,
 kind, source, merged, copy, tip; `edges`: from, to, kind, walked), so both show the same. Every text is escaped.

@@ -1,4 +1,4 @@
-"""Which syntax of the committed code came from the draft. After ASTxplainer (Palacio et al., 2308.03873).
+"""Acceptance by syntax: which syntax of the committed code came from the draft. After ASTxplainer (2308.03873).
 
 Works on events (`gsd.trace.read_run`), as only they have each token's text and origin. Offsets are
 bytes of UTF-8, as both `ast` and tree-sitter count.

@@ -1,4 +1,4 @@
-"""A grid of settings over an atlas: what each would have done, modelled speed-ups, and the best of them."""
+"""Grids of settings over an atlas: counts and modelled speed-up of each, and the best ones."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _values(text: str) -> list[Any]:
 
 
 def default_grid(bounds: Bounds) -> dict[str, list[Any]]:
-    """What is tried where no grid is given: the settings that matter most, as far as the atlas reaches."""
+    """The grid if none is given: the settings that matter most, within the bounds of the atlas."""
     return {
         "width": _within((1, 2, 3, 4, 6), bounds.width),
         "depth": _within((1, 2, 3, 4, 6, 8, 12, 16, 20), bounds.depth),
@@ -70,7 +70,7 @@ def _within(values: tuple[int, ...], most: int) -> list[int]:
 
 
 def settings_of(grid: dict[str, list[Any]]) -> list[MethodSettings]:
-    """Every combination, as its method reads it, once; what the grid does not name takes its default."""
+    """Every combination once, as its method reads it. Settings that the grid does not name have their defaults."""
     names = sorted(grid, key=CHEAP.__contains__)
     combinations = product(*(grid[name] for name in names))
     return list(dict.fromkeys(read_by(dict(zip(names, values))) for values in combinations))
@@ -162,7 +162,7 @@ def best_by_kind(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def report(rows: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
-    """What a grid says: how many settings are covered, the Pareto front, the best overall and by kind, all rows."""
+    """The report of a grid: covered settings, the Pareto front, the best overall and by kind, and all rows."""
     front = [_described(row) for row in _records(pareto(table))]
     return {
         "settings": len(table),
@@ -195,7 +195,7 @@ def as_row(spec: MethodSettings) -> dict[str, Any]:
 
 
 def command(recorded: dict[str, Any], text: AtlasText, row: dict[str, Any]) -> str:
-    """What decodes a text's prompt as the atlas did, models, law and length, with a row's settings; to paste.
+    """The `gsd generate` command that decodes a text's prompt as the atlas did, with the settings of a row.
 
     `recorded` is the atlas's own spec; a prompt that was given as tokens is left to whoever pastes.
     """

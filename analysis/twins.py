@@ -1,4 +1,4 @@
-"""What merging saved against the same settings without it, both of them really run."""
+"""What merging saved, compared with a real run of the same settings without merging."""
 
 from __future__ import annotations
 

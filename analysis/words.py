@@ -1,4 +1,4 @@
-"""Words, numbers and settings as they are shown."""
+"""Format texts, numbers and settings for display."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
 
 
 def plain(text: str) -> str:
-    """Text for a Markdown message: every character stands for itself."""
+    """Text escaped for a Markdown message."""
     return _MARKDOWN.sub(r"\\\1", text)
 
 

@@ -1,1 +1,1 @@
-"""Figures of metrics: each takes the frame of its metric and gives a plotly figure in the product's one look."""
+"""Figures of metrics. Each function takes the frame of its metric and returns a plotly figure in the common style."""

@@ -1,4 +1,4 @@
-"""The one look of all charts: colours, marks, text and the frame around them.
+"""The common style of all charts: colours, marks, text and layout.
 
 Colours are Okabe–Ito, darkened or lightened where the paper asks for it, and never alone: whatever
 differs in colour differs in its marker, dash or fill pattern as well. Figures are drawn for a light page;
