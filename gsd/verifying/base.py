@@ -55,8 +55,8 @@ class Rule(Protocol):
     ) -> Choices:
         """One outcome token for each node of `tree`, in one transfer. Logits [N, V]; `positions` of outcomes [N].
 
-        With `detail` also the probabilities that the trace records. With `top` also so many of the target's most probable
-        tokens at each node, for a drafter that asks for them.
+        With `detail` also the probabilities that the trace records. With `top` also that many of the target's most
+        probable tokens at each node, for a drafter that asks for them.
         """
 
     def verdict(self, tree: FlatTree, choices: Choices) -> Verdict:
