@@ -7,7 +7,6 @@ from cli.output import note, print_json, print_table
 from gsd.models.choice import ROWS, Table, in_words
 from gsd.models.pairs import PAIRS, available
 from gsd.wording import counted
-from gsd.wording import counted
 
 
 def pairs(as_json: Json = False) -> None:
