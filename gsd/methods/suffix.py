@@ -37,14 +37,14 @@ class Suffix(Method):
         method: Literal["suffix"] = "suffix"
         depth: Annotated[
             int, Field(ge=1, le=64), Words("Depth", "Levels of the tree; they take no forwards.", 1, "levels")
-        ] = 16
+        ] = 32
         budget: Budget = 60
         shorter: Annotated[
             int,
             Field(ge=0, le=16),
             Words("Shorter matches", "So many shorter matches count besides the longest one, each for less.", 1,
                   "count"),
-        ] = 4  # fmt: skip
+        ] = 2  # fmt: skip
         earlier: Annotated[
             bool, Words("Look in earlier texts", "Remember the texts of the pair, and look there as well.")
         ] = False  # fmt: skip
