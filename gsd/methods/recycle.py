@@ -18,7 +18,7 @@ class Recycle(Method):
     """No draft model: a matrix from each token to what the target thought likeliest behind it."""
 
     name, title, paper = "recycle", "Token Recycling", "2408.08696"
-    summary = "no draft model: what the target last thought likeliest after each token, remembered from text to text"
+    summary = "no draft model: what the target last found most probable after each token, kept from text to text"
     fixed_work = False
     judges = "estimate"
     not_replayed = "it drafts what the target said of earlier drafts, which no atlas holds; name graph, tree or chain"

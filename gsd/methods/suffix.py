@@ -18,7 +18,7 @@ class Suffix(Method):
     """No draft model: a suffix automaton over the prompt and what is written."""
 
     name, title, paper = "suffix", "Suffix", "2411.04975"
-    summary = "no draft model: all that followed the longest matches of the text's end before, the most frequent first"
+    summary = "no draft model: what followed the longest matches of the end of the text, the most frequent first"
     fixed_work = False  # with `earlier` it goes by the texts before
     judges = "estimate"
     not_replayed = "it drafts from the text alone and asks no draft model; name graph, tree or chain"
