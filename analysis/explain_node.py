@@ -26,8 +26,7 @@ def explain_node(round_: RecordedRound, settings: Drafted, node: int, before: Se
     looked_up = _found(round_, settings, node, before) if found else ""
     drafted = _drafted(round_, node, q) if settings.asks or not found else ""
     paragraphs = [
-        f"Node {node}, depth {raw(graph.depths[node])}, token id {raw(graph.tokens[node])}. "
-        f"{looked_up}{drafted}",
+        f"Node {node}, depth {raw(graph.depths[node])}, token id {raw(graph.tokens[node])}. {looked_up}{drafted}",
         _why_there(round_, settings, node),
         *merges_into(round_, settings, node),
         *_verification(round_, settings, node),

@@ -48,12 +48,12 @@ def text_data(
         tokens["p"] += [_share(value) for value in logp]
         tokens["rank"] += rank
     origins = {name: words for name, words in ORIGINS.items() if name not in FOUND or name in tokens["origin"]}
-    foreign = {name: "looked up, and the target agreed" for name in tokens["origin"] if name not in ORIGINS}
+    origins |= {name: "looked up, and the target agreed" for name in tokens["origin"] if name not in ORIGINS}
     return {
         "key": run,
         "prompt": prompt,
         "tokens": tokens,
-        "origins": origins | foreign,
+        "origins": origins,
         "selected": selected,
         "live": live,
     }
