@@ -90,7 +90,9 @@ def acceptance_by_q(frames: Frames) -> pd.DataFrame:
     A draft that is calibrated for this target has share = mean q in every bin. Empty bins have no row. Of what
     was looked up there is no q to judge.
     """
-    return _shares(frames, ["bin_low", "bin_high"], sources=("draft", "merge"))
+    drafted = set(frames.nodes.loc[frames.nodes["source"] == "draft", "run"])
+    rows = _shares(frames, ["bin_low", "bin_high"], sources=("draft", "merge"))
+    return rows[rows["run"].isin(drafted)].reset_index(drop=True)  # elsewhere, what merges was looked up
 
 
 def acceptance_lengths(frames: Frames) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analysis.explanation import Drafted, Explanation, raw
 from analysis.faces import shared_by_merges
+from analysis.sources import is_found
 from analysis.words import counted, percent
 from gsd.trace.recorded_round import RecordedRound
 
@@ -23,7 +24,8 @@ def explain_merge(round_: RecordedRound, settings: Drafted, index: int) -> Expla
         outcome = "Its copy was verified, but the accepted path did not go through it."
     shared = shared_by_merges(round_, settings.depth)[index]
     number = choice_number(round_, parent, round_.graph.tokens[node])
-    measures: dict[str, float | None] = {"q": merges.logq[index]}
+    name = "estimate" if is_found(round_.graph.sources[node]) else "q"
+    measures: dict[str, float | None] = {name: merges.logq[index]}
     if flat:
         measures["p"] = tree.target_logp[flat[0]]
     return Explanation(f"{texts[parent]} ⇢ {texts[node]} <i>merge edge</i>", [
@@ -41,7 +43,7 @@ def merges_into(round_: RecordedRound, settings: Drafted, node: int) -> list[str
     shared = shared_by_merges(round_, settings.depth)
     return [
         f"<b>Merged into it:</b> a candidate of {texts[merges.parents[i]]} (node {raw(merges.parents[i])}, "
-        f"q = {percent(merges.logq[i])}): {_agreed(round_, i)}. {_shared(shared[i])} "
+        f"{_worth(round_, i)}): {_agreed(round_, i)}. {_shared(shared[i])} "
         f"{_shift(merges.depth_shifts[i])}"
         for i, target in enumerate(merges.nodes)
         if target == node
@@ -54,6 +56,12 @@ def choice_number(round_: RecordedRound, parent: int, token: int) -> str:
     row = [decisions.tokens[i] for i, one in enumerate(decisions.parents)
            if one == parent and decisions.kinds[i] != "capped"]  # fmt: skip
     return f", its choice number {row.index(token) + 1} of {len(row)}" if token in row else ""
+
+
+def _worth(round_: RecordedRound, index: int) -> str:
+    """What a merged candidate was held to be worth, by the draft or by what looked it up."""
+    found = is_found(round_.graph.sources[round_.merges.nodes[index]])
+    return f"{'estimated at' if found else 'q ='} {percent(round_.merges.logq[index])}"
 
 
 def _agreed(round_: RecordedRound, index: int) -> str:

@@ -23,9 +23,10 @@ def explain_node(round_: RecordedRound, settings: Drafted, node: int, before: Se
     outcome = fates(round_, face(round_))[node]
     q = round_.draft_logq[node]
     found = is_found(graph.sources[node])
+    looked_up = _found(round_, settings, node, before) if found else ""
+    drafted = _drafted(round_, node, q) if settings.asks or not found else ""
     paragraphs = [
-        f"Node {node}, depth {raw(graph.depths[node])}, token id {raw(graph.tokens[node])}. "
-        f"{_found(round_, settings, node, before) if found else ''}{_drafted(round_, node, q)}",
+        f"Node {node}, depth {raw(graph.depths[node])}, token id {raw(graph.tokens[node])}. {looked_up}{drafted}",
         _why_there(round_, settings, node),
         *merges_into(round_, settings, node),
         *_verification(round_, settings, node),
@@ -40,9 +41,13 @@ def explain_node(round_: RecordedRound, settings: Drafted, node: int, before: Se
 
 
 def _found(round_: RecordedRound, settings: Drafted, node: int, before: Sequence[int]) -> str:
-    """Where a node was looked up, and what that was held to be worth."""
+    """Where a node was looked up, and what that was held to be worth; by the method's own words, where it has some."""
     graph = round_.graph
     source, start = graph.sources[node], node
+    where = settings.sources.get(source, raw(source))
+    if "found" in settings.reasons:
+        worth = percent(graph.logq[node])
+        return f"<b>Found {where}</b>; {settings.reasons['found']} it was estimated at {worth}. "
     while graph.sources[start] in (source, "lookup"):  # what was rejected is looked up last, and runs along
         start = graph.parents[start]
     drafted = [graph.tokens[one] for one in tree_path(graph.parents, start)]
@@ -52,7 +57,6 @@ def _found(round_: RecordedRound, settings: Drafted, node: int, before: Sequence
     same += f" up to {graph.texts.html[start]}" if start else ""
     number = graph.depths[node] - graph.depths[start]
     place = "" if number == 1 else f", as number {number} of what follows there"
-    where = settings.sources.get(source, raw(source))
     return (f"<b>Found {where}</b>, behind {same}{place}; by how often such finds came true it was estimated at "
             f"{percent(graph.logq[node])}. ")  # fmt: skip
 

@@ -43,6 +43,7 @@ class Drafted:
     sources: dict[str, str]  # beside the draft
     reasons: dict[str, str]
     judges: str
+    asks: bool  # whether the method has a draft that could be asked
 
     @property
     def estimates(self) -> bool:
@@ -59,8 +60,8 @@ def drafted_by(meta: dict[str, Any]) -> Drafted:
     """A run's drafting, by its run.json."""
     told = meta["method"]
     sources, reasons = ({name: raw(text) for name, text in told[part].items()} for part in ("sources", "reasons"))
-    sources.pop("draft", None)
-    return Drafted(meta["spec"]["drafting"], sources, reasons, told["judges"])
+    asks = sources.pop("draft", None) is not None
+    return Drafted(meta["spec"]["drafting"], sources, reasons, told["judges"], asks)
 
 
 def raw(value: object) -> str:

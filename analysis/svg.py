@@ -23,9 +23,11 @@ MARGIN = 34
 LEGEND = {
     "accepted": "accepted", "rejected": "rejected", "unverified": "not verified", "ended": "after the end",
     "merged": "merged", "copy": "copy", "bonus": "bonus", "pruned": "pruned", "merge": "merge edge",
-    "lookup": "found in the text", "history": "found among rejected",
+    "lookup": "found in the text", "history": "found among rejected", "found": "looked up",
 }  # fmt: skip
-SOURCE_MARKS = {"lookup": "M-2 -2.8V2.8M2 -2.8V2.8", "history": "M2 -3.2L-2.2 0L2 3.2"}  # SVG paths within a shape
+FOUND = "found"  # what a source without a mark of its own is marked as
+SOURCE_MARKS = {"lookup": "M-2 -2.8V2.8M2 -2.8V2.8", "history": "M2 -3.2L-2.2 0L2 3.2",
+                FOUND: "M-3 0H3"}  # SVG paths within a shape  # fmt: skip
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # in XML 1.0
 
@@ -78,11 +80,17 @@ def _document(body: str, title: str, tones: Tones, width: int, height: int) -> s
 def mark(kind: str, what: str = "", tones: Tones = LIGHT, source: str = "") -> str:
     """The mark of a node around the origin; `what` is empty, `merged` or `copy`. Each kind has a shape of its own.
 
-    `source`: `lookup` or `history` has a mark of its own within.
+    `source`: where it was looked up; empty for the draft's own. Each of `SOURCE_MARKS` has a mark of its own within.
     """
     tone = tones.paper if kind == "accepted" else tones.merged if what == "merged" else _tone(kind, tones)
-    within = f'<path d="{SOURCE_MARKS[source]}" fill="none" stroke="{tone}" stroke-width="1.7"/>' if source else ""
+    path = SOURCE_MARKS[marked_as(source)] if source else ""
+    within = f'<path d="{path}" fill="none" stroke="{tone}" stroke-width="1.7"/>' if source else ""
     return _shape(kind, what, tones) + within
+
+
+def marked_as(source: str) -> str:
+    """The entry of `SOURCE_MARKS` that a source is drawn by."""
+    return source if source in SOURCE_MARKS else FOUND
 
 
 def _tone(kind: str, tones: Tones) -> str:
@@ -223,7 +231,7 @@ def _used(picture: dict[str, Any]) -> list[str]:
     """What of the legend is there."""
     nodes, edges = picture["nodes"], picture["edges"]
     there = {*nodes["kind"], *edges["kind"]} | ({"merged"} if any(nodes["merged"]) else set())
-    there |= ({"copy"} if any(nodes["copy"]) else set()) | set(nodes["source"])
+    there |= ({"copy"} if any(nodes["copy"]) else set()) | {marked_as(source) for source in nodes["source"] if source}
     return [kind for kind in LEGEND if kind in there]
 
 

@@ -40,7 +40,7 @@ COLUMNS = {
     "index": "index: place of the token among the run's new tokens, from 0",
     "text": "text: the token, decoded on its own",
     "origin": "name: draft, merge (behind or at a merge edge), lookup or history (found in the text, or among rejected "
-    "hypotheses), bonus or target (the target's own)",
+    "hypotheses), another source's name, bonus or target (the target's own)",
     "type": "name: innermost syntax node at the token's first character that is no space; (space): it has none, "
     "(outside): not in a code block, (unparsed): behind the part that parses, (end): it ends the text",
     "runs": "count: complete runs pooled in this row",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM as Auto
@@ -101,13 +102,12 @@ def make_drafter(
     *,
     vocab_size: int,
     record: bool,
-    planner: Planner | None = None,
+    planner: Any = None,
 ) -> Drafter:
-    """A method's drafter; `planner` is its memory, where that is one."""
+    """A method's drafter; `planner` is its memory, where that is one of its kind, else it gets a fresh one."""
     method = METHODS[settings.method]
-    memory = method.memory()
-    if planner and isinstance(memory, Planner):
-        memory = planner
+    fresh = method.memory()
+    memory = planner if isinstance(planner, type(fresh)) else fresh
     return method.drafter(settings, Parts(None, draft, vocab_size, record, memory))
 
 

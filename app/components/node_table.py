@@ -48,8 +48,9 @@ def node_table(round_: RecordedRound, *, selected: int | None, key: str, on_pick
             "token": st.column_config.TextColumn("Token", width=84),
             "fate": st.column_config.TextColumn("Fate", width=72),
             "depth": st.column_config.NumberColumn("Depth", width=46),
-            "source": st.column_config.TextColumn("Source", width=60, help="`draft`, or where method auto found it: "
-                                                  "`lookup` in the text so far, `history` among rejected hypotheses"),
+            "source": st.column_config.TextColumn("Source", width=60, help="`draft`, or what it was looked up in: "
+                                                  "`lookup` is the text so far, `history` rejected hypotheses; others "
+                                                  "are the method's own"),
             "q": st.column_config.NumberColumn("q", **share, width=58, help="The draft's probability, given its path; "
                                                "none where it was not asked or did not think of it"),
             "path_q": st.column_config.NumberColumn("Path q", **share, width=60, help="Product of q from the root; of "

@@ -84,6 +84,8 @@ MARKS = {
     "lookup": (LEGEND["lookup"], "By method auto: the tokens before it stood in the text before, and this followed "
                "them. The draft was not asked yet."),
     "history": (LEGEND["history"], "Likewise, but in a hypothesis that was rejected in an earlier round."),
+    "found": (LEGEND["found"], "By a method that drafts from what it has seen, with or without a draft model. A click "
+              "on the node says where."),
     "merge": ("merge edge", "Leads to a node that was drafted elsewhere. Plain edges lead to a node's own children."),
 }  # fmt: skip
 CONTENTS = ("[What each setting does](#settings) · [How to read the pictures](#reading) · [Glossary](#glossary) · "

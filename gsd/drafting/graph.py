@@ -131,13 +131,31 @@ class TokenGraph:
         chain = [behind]
         for token, own in zip(tokens, logq, strict=True):
             parent = chain[-1]
-            there = next((child for child, _ in self.out_edges[parent] if self.tokens[child] == token), None)
+            there = self._child(parent, token)
             chain.append(
                 self._add(parent, token, own, self._ngram(parent, token), source, shared=False)
                 if there is None
                 else there
             )
         return chain[1:]
+
+    def offer(self, parent: int, token: int, logq: float, source: str) -> int:
+        """Add one candidate of another source than the draft, by the rules of merging; return the node that it is.
+
+        That is a child which bears the token already, the node that the candidate merges into, or a new one. `logq` is
+        the source's own estimate; whoever offers does so by falling estimates, so that decisions stand in that order.
+        """
+        if (there := self._child(parent, token)) is not None:
+            return there
+        ngram = self._ngram(parent, token)
+        if (twin := self._twin(parent, ngram)) is not None:
+            self._merge(parent, twin, logq, ngram)
+            self._decide(parent, token, logq, "merged", twin)
+            return twin
+        matched = ngram in self._index
+        node = self._add(parent, token, logq, ngram, source)
+        self._decide(parent, token, logq, "added", node, "cycle" if matched else "")
+        return node
 
     def _expand(
         self, parent: int, tokens: Sequence[int], logq: Sequence[float], spec: LevelSettings, grown: list[int]
@@ -159,18 +177,25 @@ class TokenGraph:
                 self._decide(parent, token, own, "pruned", -1, "probability", base + own, prob_limit)
                 continue
             ngram = self._ngram(parent, token)
-            twins = self._index.get(ngram, ()) if self._merge_context is not None else ()
-            target = next((n for n in twins if n != parent and not self.reaches(n, parent)), None)
-            if target is not None:
-                self._merge(parent, target, own, ngram)
-                self._decide(parent, token, own, "merged", target)
+            matched, twin = ngram in self._index, self._twin(parent, ngram)
+            if twin is not None:
+                self._merge(parent, twin, own, ngram)
+                self._decide(parent, token, own, "merged", twin)
                 continue
             node = self._add(parent, token, own, ngram, "draft")
             if improbable:
                 self._decide(parent, token, own, "leaf", node, "probability", base + own, prob_limit)
             else:
-                self._decide(parent, token, own, "added", node, "cycle" if twins else "")
+                self._decide(parent, token, own, "added", node, "cycle" if matched else "")
                 grown.append(node)
+
+    def _child(self, parent: int, token: int) -> int | None:
+        """What already follows `parent` with this token, by an edge of either kind."""
+        return next((child for child, _ in self.out_edges[parent] if self.tokens[child] == token), None)
+
+    def _twin(self, parent: int, ngram: tuple[int, ...]) -> int | None:
+        """The node that a candidate behind `parent` merges into: the first of the same n-gram that closes no cycle."""
+        return next((n for n in self._index.get(ngram, ()) if n != parent and not self.reaches(n, parent)), None)
 
     def _ngram(self, parent: int, token: int) -> tuple[int, ...]:
         return (*self._ngrams[parent], token)[-(self._merge_context or 0) - 1 :]

@@ -57,6 +57,11 @@ Budget = Annotated[
 NoThreshold = Annotated[float, Fixed(0.0)]
 
 
+def none_in_words(value: object) -> object:
+    """The value of an optional setting that may be given in words, as options and grids do."""
+    return None if value == "none" else value
+
+
 class LevelSettings(Spec):
     """How hypotheses are drafted, merged and flattened.
 
@@ -74,10 +79,7 @@ class LevelSettings(Spec):
     frontier: Frontier = 3
     budget: Budget = 32
 
-    @field_validator("merge_context", mode="before", check_fields=False)
-    @classmethod
-    def _none_in_words(cls, merge_context: object) -> object:
-        return None if merge_context == "none" else merge_context
+    _none_in_words = field_validator("merge_context", mode="before", check_fields=False)(none_in_words)
 
 
 class PlannedSettings(LevelSettings):

@@ -105,11 +105,11 @@ _NODES = {
     "depth": "tokens: from the root along tree edges",
     "logq": f"{_LOGQ}, given its own tree path; {_OR_SOURCE}; 0 for the root",
     "path_logq": "nat: sum of logq along the tree path",
-    "source": "name: draft, or where method auto looked it up: lookup (in the text so far) or history (among rejected "
-    "hypotheses); root for the root",
+    "source": "name: draft, or where it was looked up: by method auto lookup (in the text so far) or history (among "
+    "rejected hypotheses), by others recycled, suffix or a name of their own; root for the root",
     "expanded": "yes/no: the draft computed its continuations",
-    "rank": "index: place among its parent's candidates by q, dropped and merged ones counted; -1 for the root, and "
-    "for a looked-up node that the draft was not asked about or did not propose",
+    "rank": "index: place among its parent's candidates by q (by its estimate where no draft was asked), dropped and "
+    "merged ones counted; -1 for the root, and for what auto looked up and the draft did not propose",
     "verified": "copies: of the node in the flattened tree",
     "target_logp": "nat: natural logarithm of the target's probability, of its best copy; empty where not verified",
     "tested": "yes/no: the target's pick decided about one of its copies, whichever edge led to it",

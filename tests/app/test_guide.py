@@ -88,7 +88,7 @@ def test_every_mark_of_the_pictures_legend_is_explained_as_it_is_drawn_there(gui
 def test_every_mark_of_a_token_in_a_text_is_explained(guide):
     [text] = [json.loads(element.proto.json) for element in guide().get("bidi_component")
               if element.proto.id.endswith("-guide text")]  # fmt: skip
-    assert set(text["origins"]) == {"draft", "merge", "bonus", "target", "lookup", "history"}
+    assert set(text["origins"]) == {"draft", "merge", "bonus", "target", "lookup", "history", "recycled", "suffix"}
 
 
 def test_the_glossary_finds_a_measure_by_its_name_or_meaning(guide):

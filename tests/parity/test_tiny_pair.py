@@ -6,14 +6,16 @@ import random
 import pytest
 from settings import of_method
 
+from gsd.decode.engine import Engine
 from gsd.decode.runner import Runner
+from gsd.decode.stops import StopRules
 from gsd.lab.bench.divergence import divergences
 from gsd.methods import METHODS, MethodSettings
 from gsd.models.loading import load_stock
 from gsd.models.pairs import PAIRS
 from gsd.spec import SamplingSpec
 from gsd.testing import oracle
-from tests.models import decode, tokens_of
+from tests.models import decode, make_drafter, tokens_of
 
 NAMES = ("count", "find", "merge", "sort", "read", "update", "remove", "check", "split", "group")
 OPENINGS = (
@@ -53,6 +55,19 @@ def test_four_random_settings_emit_the_oracle_tokens(tiny, stock, number):
     for spec in [of_method(method="ar"), *(random_settings(rng) for _ in range(4))]:
         rounds = decode(tiny.target, tiny.draft, prompt, spec, sampling, NEW_TOKENS, detail=rng.random() < 0.5)
         assert tokens_of(rounds) == expected, spec
+
+
+@pytest.mark.parametrize("method", [name for name, one in METHODS.items() if one.memory() is not None])
+def test_a_method_that_remembers_emits_the_oracle_tokens_text_after_text(tiny, stock, method):
+    """Four prompts, the first of them twice, greedy and then sampled, with one memory for all and rows left over."""
+    own, memory = of_method(method, earlier=True, by_two=True), METHODS[method].memory()
+    for number in (0, 1, 2, 3, 0):
+        prompt = tiny.tokenizer.encode(PROMPTS[number])
+        for sampling in (SamplingSpec(), SamplingSpec(temperature=0.9, seed=number)):
+            drafter = make_drafter(tiny.draft, own, vocab_size=tiny.target.vocab_size, record=False, planner=memory)
+            engine = Engine(tiny.target, drafter, METHODS[method].rule(own), sampling, detail=False)
+            rounds = list(engine.decode(prompt, StopRules(NEW_TOKENS)))
+            assert tokens_of(rounds) == oracle.generate(stock, prompt, NEW_TOKENS, sampling)
 
 
 @pytest.mark.parametrize("packed", [True, False], ids=["packed", "unpacked"])

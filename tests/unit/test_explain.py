@@ -14,13 +14,14 @@ from settings import of_method
 from analysis.explain import explain
 from analysis.faces import unrolled_nodes
 from analysis.story import story
-from analysis.svg import svg
+from analysis.svg import SOURCE_MARKS, mark, svg
 from analysis.words import plain
 from app.components.graph_view import Frame, graph_data
 from app.components.node_table import node_frame
 from app.components.token_text import text_data
 from gsd.drafting.graph import TokenGraph
 from gsd.drafting.tree import flatten
+from gsd.methods import METHODS
 from gsd.trace.recorded_round import RecordedRound
 from gsd.trace.texts import visible
 
@@ -248,6 +249,47 @@ def test_an_estimate_is_not_shown_as_the_drafts_q():
     assert shown["tokens"]["rank"] == [1, None, None]
     assert [None if q != q else q for q in node_frame(looked_up())["q"].round(2)][1:] == [0.2, None, None, 0.5]
     assert node_frame(looked_up())["source"].tolist() == ["root", "lookup", "lookup", "history", "draft"]
+
+
+def recycled():
+    """6 ─ 7 ─ 8 and 6 ─ 8, which merged; the target picks 7 and 8. No draft was asked."""
+    own = run_spec(drafting=of_method("recycle", merge_context=0))
+    graph = TokenGraph([6], 0)
+    seven = graph.offer(0, 7, math.log(0.5), "recycled")
+    assert graph.offer(0, 8, math.log(0.1), "recycled") == graph.offer(seven, 8, math.log(0.4), "recycled")
+    tree = flatten(graph, 10, 10)
+    round_ = _record(own, 0, len(BEFORE) - 1, graph, tree, [{6: 7, 7: 8}.get(token, 0) for token in tree.tokens]).round
+    return own, round_
+
+
+def test_a_method_without_a_draft_says_in_its_own_words_where_a_token_was_found():
+    own, round_ = recycled()
+    said = " ".join(explain(round_, head_of(own), "n1", BEFORE).paragraphs)
+    where = METHODS["recycle"].sources["recycled"]
+    assert f"<b>Found {where}</b>; by how often tokens of its rank came true it was estimated at 50.0%." in said
+    assert "draft " not in said and "forward" in said
+    assert f"<b>2 nodes</b> were found {where}." in " ".join(story(round_, head_of(own)).paragraphs)
+
+
+def test_a_merge_of_what_was_looked_up_has_an_estimate_and_no_q():
+    own, round_ = recycled()
+    found = explain(round_, head_of(own), "m0")
+    assert "q" not in found.measures and math.exp(found.measures["estimate"]) == pytest.approx(0.4)
+    assert "estimated at 40.0%" in " ".join(explain(round_, head_of(own), "n2").paragraphs)
+    picture = graph_data(round_, run="run", frame=Frame(4, 300), show_pruned=False, selected=None)
+    assert any(tip.endswith("estimate 40.0%") for tip in picture["edges"]["tip"])
+
+
+def test_a_source_without_a_mark_of_its_own_is_drawn_as_looked_up_and_told_even_where_nobody_knows_it():
+    round_ = recycled()[1]
+    picture = graph_data(round_, run="run", frame=Frame(4, 300), show_pruned=False, selected=None)
+    assert picture["nodes"]["source"][1] == "recycled"
+    drawn = svg(picture, "title")
+    assert SOURCE_MARKS["found"] in drawn and "looked up<" in drawn
+    assert SOURCE_MARKS["found"] in mark("accepted", "", source="nobody's")
+    shown = text_data("run", "", [replace(round_, origins=["nobody's"] * 3)], selected=None, live=False)
+    assert shown["origins"]["nobody's"] == "looked up, and the target agreed"
+    assert text_data("run", "", [round_], selected=None, live=False)["tokens"]["q"] == [None] * 3
 
 
 def test_what_auto_left_alone_was_not_likely_to_pay():

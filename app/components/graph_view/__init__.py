@@ -193,7 +193,8 @@ def _add_edges(drawn: _Drawn, round_: RecordedRound, made: Layout, one: Face) ->
         elif parent >= 0:
             drawn.edge(ids[parent], ids[i], "tree", walked=(parent, i) in walked, drafted_in=came[i])
     for parent, node, merge, forward in joins:
-        tip = f"merge on {merges.ngram_texts.visible[merge]}\nq {percent(merges.logq[merge])}"
+        name = "estimate" if is_found(round_.graph.sources[merges.nodes[merge]]) else "q"
+        tip = f"merge on {merges.ngram_texts.visible[merge]}\n{name} {percent(merges.logq[merge])}"
         drawn.edge(ids[parent], ids[node], "merge", walked=(parent, node) in walked, ref=f"m{merge}",
                    drafted_in=forward, tip=tip)  # fmt: skip
 

@@ -31,7 +31,7 @@ const FORWARD_MS = 420, PLAY_MS = 5000; // a draft forward as it is played, and 
 const LEGEND = [["accepted", "accepted"], ["rejected", "rejected"], ["unverified", "not verified"],
   ["ended", "after the end"], ["rejected merged", "merged"], ["rejected copy", "copy"], ["bonus", "bonus"], ["pruned", "pruned"],
   ["unverified gained", "gained"], ["unverified lost", "lost"], ["found lookup", "found in the text"],
-  ["found history", "found among rejected"], ["join", "merge edge"]];
+  ["found history", "found among rejected"], ["found found", "looked up"], ["join", "merge edge"]];
 const views = new WeakMap();
 
 export default function ({ data, parentElement, setStateValue }) {
@@ -113,7 +113,7 @@ class View {
       const node = make("g", { class: `node ${kind}` });
       const [shape, what] = kind.split(" ");
       if (kind === "join") node.append(make("path", { class: "edge merge", d: "M-12 0H12" }));
-      else node.append(...shapes(shape, what), ...sourceMark(what));
+      else node.append(...shapes(shape, what), ...sourceMark(shape === "found" && what));
       picture.append(node);
       item.append(picture, text);
       item.dataset.kind = kind;
@@ -180,7 +180,7 @@ class View {
     if (nodes.copy.includes(true)) used.add("rejected copy");
     if (edges.kind.includes("merge")) used.add("join");
     for (const mark of nodes.mark) if (mark) used.add(`unverified ${mark}`);
-    nodes.source.forEach((source, i) => { if (source && !nodes.mark[i]) used.add(`found ${source}`); });
+    nodes.source.forEach((source, i) => { if (source && !nodes.mark[i]) used.add(`found ${markedAs(source)}`); });
     for (const item of this.keyItems.children) item.style.display = used.has(item.dataset.kind) ? "" : "none";
   }
 
@@ -241,7 +241,7 @@ class View {
   }
 
   dress(node) {
-    const classes = ["node", node.kind, node.source, node.merged && "merged", node.copy && "copy", node.mark].filter(Boolean);
+    const classes = ["node", node.kind, node.source && markedAs(node.source), node.merged && "merged", node.copy && "copy", node.mark].filter(Boolean);
     const group = make("g", { class: classes.join(" "), tabindex: "-1", role: "button", "aria-label": said(node) });
     const label = make("text", this.chips ? { x: 15, y: 4 } : { y: 22 });
     node.text = label;
@@ -652,10 +652,16 @@ function shapes(kind, what) {
   return [behind, outline("shape")];
 }
 
-// What was looked up bears a mark within its shape: a quotation's strokes, or a caret back to what was rejected.
+// What was looked up bears a mark within its shape: a quotation's strokes, a caret back to what was rejected, or, of
+// every other source, a bar.
+const SOURCE_MARKS = new Map([["lookup", "M-2 -2.8V2.8M2 -2.8V2.8"], ["history", "M2 -3.2L-2.2 0L2 3.2"], ["found", "M-3 0H3"]]);
+
+function markedAs(source) {
+  return SOURCE_MARKS.has(source) ? source : "found";
+}
+
 function sourceMark(source) {
-  const lines = { lookup: "M-2 -2.8V2.8M2 -2.8V2.8", history: "M2 -3.2L-2.2 0L2 3.2" };
-  return source in lines ? [make("path", { class: "source", d: lines[source] })] : [];
+  return source ? [make("path", { class: "source", d: SOURCE_MARKS.get(markedAs(source)) })] : [];
 }
 
 function said({ label, tip, merged, copy, mark, behind }) {

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from analysis.sources import FOUND
+from analysis.sources import FOUND, is_found
 from gsd.trace.recorded_round import RecordedRound, once
 
 ORIGINS = {
@@ -48,7 +48,15 @@ def text_data(
         tokens["p"] += [_share(value) for value in logp]
         tokens["rank"] += rank
     origins = {name: words for name, words in ORIGINS.items() if name not in FOUND or name in tokens["origin"]}
-    return {"key": run, "prompt": prompt, "tokens": tokens, "origins": origins, "selected": selected, "live": live}
+    origins |= {name: "looked up, and the target agreed" for name in tokens["origin"] if name not in ORIGINS}
+    return {
+        "key": run,
+        "prompt": prompt,
+        "tokens": tokens,
+        "origins": origins,
+        "selected": selected,
+        "live": live,
+    }
 
 
 Column = list[float | None]
@@ -66,7 +74,8 @@ def _about(round_: RecordedRound) -> tuple[Column, Column, list[int | None]]:
     for i in round_.accepted:
         if tree.merged[i]:
             merge = merges[tree.edge(i)]
-            logq.append(round_.merges.logq[merge])
+            found = is_found(round_.graph.sources[tree.nodes[i]])
+            logq.append(None if found else round_.merges.logq[merge])
             rank.append(round_.merge_ranks[merge])
         else:
             logq.append(round_.draft_logq[tree.nodes[i]])
