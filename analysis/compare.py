@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.words import counted
 from gsd.errors import InputError
 from gsd.lab.means import Mean, mean_of
+from gsd.wording import counted
 
 FEWEST_PROMPTS = 6  # with fewer, all ratios are on one side of 1 by chance in more than 1 of 20: 2 · 2⁻ⁿ > 0.05
 

@@ -9,8 +9,9 @@ from analysis.explain_merge import explain_merge
 from analysis.explain_node import explain_node
 from analysis.explanation import Drafted, Explanation, drafted_by, raw
 from analysis.story import story
-from analysis.words import counted, percent
+from analysis.words import percent
 from gsd.trace.recorded_round import AFTER_END, RecordedRound
+from gsd.wording import counted
 
 
 def explain(round_: RecordedRound, meta: dict[str, Any], id: str, before: Sequence[int] = ()) -> Explanation | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from analysis.explanation import Drafted, Explanation, raw
 from analysis.faces import shared_by_merges
 from analysis.sources import is_found
-from analysis.words import counted, percent
+from analysis.words import percent
 from gsd.trace.recorded_round import RecordedRound
+from gsd.wording import counted
 
 
 def explain_merge(round_: RecordedRound, settings: Drafted, index: int) -> Explanation:

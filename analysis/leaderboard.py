@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 
 from analysis.compare import Comparison, compare
-from analysis.words import counted
 from gsd.errors import InputError
 from gsd.lab.means import mean_of
+from gsd.wording import counted
 
 _FIGURES = ("mean_acceptance_length", "draft_forwards", "target_forwards", "overhead_ms_per_round", "matches",
             "prompts")  # fmt: skip

@@ -7,8 +7,9 @@ from typing import Any
 
 from analysis.explanation import Drafted, Explanation, drafted_by, raw
 from analysis.faces import unrolled_nodes
-from analysis.words import counted, percent
+from analysis.words import percent
 from gsd.trace.recorded_round import RecordedRound
+from gsd.wording import counted
 
 
 def story(round_: RecordedRound, meta: dict[str, Any]) -> Explanation:

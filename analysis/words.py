@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from numbers import Integral
+
+from gsd.wording import counted
 
 PERCENT = "%.1f%%"  # of a table's column that holds hundredths, as `percent` writes them
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
@@ -21,16 +22,6 @@ def shortened(text: str, letters: int) -> str:
     if len(line) <= letters:
         return line
     return f"{line[: letters + 1].rpartition(' ')[0] or line[:letters]} …"
-
-
-def counted(number: object, noun: str) -> str:
-    """How many of something: `1 round`, `1,200 rounds`; `noun` is of the kind that takes an s.
-
-    A sum may be a float. What a file has in place of a number is written as it is.
-    """
-    form = ",.0f" if isinstance(number, float) else "," if isinstance(number, Integral) else ""
-    written = format(number, form) if form else str(number)
-    return f"{written} {noun}{'' if number == 1 else 's'}"
 
 
 def size(count: int) -> str:

@@ -15,8 +15,8 @@ import plotly.graph_objects as go
 
 from analysis.acceptance import RATES, pool, pool_lengths
 from analysis.figures.look import ACCEPTED, ENOUGH, GREY, TEXT, figure, percent, series, share_axis, shown, status_of
-from analysis.words import counted
 from gsd.errors import InputError
+from gsd.wording import counted
 
 FEWEST_TOKENS = 5  # of a syntax type, for it to be drawn
 MOST_TYPES = 16

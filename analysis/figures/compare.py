@@ -6,8 +6,8 @@ import plotly.graph_objects as go
 
 from analysis.compare import Comparison, ratios_by_prompt
 from analysis.figures.look import ACCEPTED, BONUS, GREY, figure, series, shown
-from analysis.words import counted
 from gsd.lab.means import LEVEL
+from gsd.wording import counted
 
 
 def comparison(compared: Comparison, measure: str) -> go.Figure:

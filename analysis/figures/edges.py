@@ -13,8 +13,8 @@ import plotly.graph_objects as go
 
 from analysis.figures.look import ENOUGH, MERGE_EDGE, TREE_EDGE, figure, joined, percent, share_axis
 from analysis.figures.runs import together, which_runs
-from analysis.words import counted
 from gsd.errors import InputError
+from gsd.wording import counted
 
 
 def merges_by_context(rows: pd.DataFrame) -> go.Figure:

@@ -9,9 +9,9 @@ import plotly.graph_objects as go
 
 from analysis.figures.look import ACCEPTED, ENOUGH, GREY, SCALE, ends_of, figure, numbers, series, shown
 from analysis.leaderboard import Bench, against
-from analysis.words import counted
 from gsd.errors import InputError
 from gsd.lab.means import LEVEL
+from gsd.wording import counted
 
 
 def leaderboard(bench: Bench) -> go.Figure:

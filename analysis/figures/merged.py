@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 
 from analysis.figures.look import MERGED, figure, hatched, joined, short, status_of
 from analysis.figures.overlap import BARS, is_tied, ranked_bars
-from analysis.words import counted
 from gsd.errors import InputError
+from gsd.wording import counted
 
 
 def merged_sequences(rows: pd.DataFrame, n: int) -> go.Figure:

@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 
 from analysis.figures.look import ACCEPTED, GREY, ORANGE, Series, figure, hatched, joined, status_of, whole_ticks
 from analysis.modelled import PHASES
-from analysis.words import counted
 from gsd.errors import InputError
+from gsd.wording import counted
 
 _MODELS = {"draft": Series(ORANGE, "diamond", "dot"), "target": Series(ACCEPTED, "circle", "solid")}
 

@@ -33,8 +33,8 @@ from analysis.figures.look import (
 )
 from analysis.figures.runs import check_one_run, complete_of, some_of, together, which_runs
 from analysis.similarity import MEASURES, similarity_matrix
-from analysis.words import counted
 from gsd.errors import InputError
+from gsd.wording import counted
 
 BARS = 15  # sequences drawn
 MOST_WITH_NUMBERS = 20  # hypotheses, for the cells of their matrix to have room for numbers

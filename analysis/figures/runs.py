@@ -6,8 +6,8 @@ import pandas as pd
 
 from analysis.figures.look import status_of
 from analysis.pooling import pool
-from analysis.words import counted
 from gsd.errors import InputError
+from gsd.wording import counted
 
 
 def together(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.figures.look import ACCEPTED, BONUS, GREY, ORANGE, PAPER, REJECTED, figure, hatched
-from analysis.words import counted
+from gsd.wording import counted
 
 _COLOURS = {"A": (ACCEPTED, ""), "B": (ORANGE, "/")}
 _LINES = {"A": {"color": ACCEPTED, "dash": "solid", "width": 2}, "B": {"color": ORANGE, "dash": "dash", "width": 2}}

@@ -27,8 +27,8 @@ from analysis.figures.look import (
     whole_ticks,
 )
 from analysis.speed import PHASES
-from analysis.words import counted
 from gsd.errors import InputError
+from gsd.wording import counted
 
 _FILLS = dict(zip(PHASES, zip((ORANGE, ACCEPTED, BONUS, MERGED, SKY, GREY), ("/", "", "x", "\\", ".", "-"))))
 

@@ -29,8 +29,8 @@ from analysis.figures.look import (
     shown,
 )
 from analysis.tune import SETTINGS, cheapest_best, pareto, to_paste
-from analysis.words import counted
 from gsd.errors import InputError
+from gsd.wording import counted
 
 VALUES = {"modelled_speedup": ("modelled speed-up", "×"), "mean_acceptance_length": ("mean acceptance length", "")}
 HERE = {"color": INK, "width": 2.5}

@@ -8,9 +8,9 @@ import streamlit as st
 
 from analysis.faces import Face
 from analysis.layout import Room, fitted
-from analysis.words import counted
 from app.state import OpenRun, session
 from gsd.trace.recorded_round import RecordedRound
+from gsd.wording import counted
 
 
 def folded(run: OpenRun, round_: RecordedRound, whole: Face, room: Room, also: Iterable[int] = ()) -> Face:

@@ -10,9 +10,10 @@ from analysis import leaderboard as tables
 from analysis.figures import compare as paired
 from analysis.figures import leaderboard as figures
 from analysis.leaderboard import Bench
-from analysis.words import counted, plain
+from analysis.words import plain
 from app.components.chart import chart
 from gsd.errors import InputError
+from gsd.wording import counted
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"  # those that come with the code
 SPEEDUP = (

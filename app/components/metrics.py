@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from analysis.words import counted
 from app.state import OpenRun
 from gsd.trace.records import Tally
+from gsd.wording import counted
 
 PHASES = (("draft", "draft forwards"), ("verify", "target forwards"), ("overhead", "engine"))
 CUT = " A last round that a stop rule cut counts one too many."  # of the mean acceptance length

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import streamlit as st
 
 from analysis.catalog import MOST_TITLE, delete, retitle
-from analysis.words import counted, plain, size
+from analysis.words import plain, size
 from app.components.run_table import Line
 from app.state import session
 from gsd.errors import GsdError
+from gsd.wording import counted
 
 TITLE = "new title"  # a widget's key begins with it
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import streamlit as st
 
 from analysis.bundle import BundleError, LargeBundle, Taken, take_in
-from analysis.words import counted
 from app.components.run_changes import tell
 from app.library import entries, runs_folder
 from gsd.errors import GsdError
+from gsd.wording import counted
 
 IMPORT, UPLOAD, TAKEN_IN = "import", "bundles", "imports"  # keys: of the popover, of the uploader, of how often
 

@@ -11,7 +11,7 @@ from analysis.explanation import as_html
 from analysis.export import zip_csv
 from analysis.faces import face
 from analysis.story import story
-from analysis.words import counted, plain, setting
+from analysis.words import plain, setting
 from app.components.folded import folded, open_branch, say_folded
 from app.components.graph_view import SMALL, Frame, Shown, graph_data, graph_view
 from app.components.metrics import metrics
@@ -22,6 +22,7 @@ from app.components.token_text import text_data, token_text
 from app.state import OpenRun, Session, session
 from gsd.methods import METHODS, settings_of
 from gsd.trace.recorded_round import RecordedRound
+from gsd.wording import counted
 
 STAGE_HEIGHT = 420  # pixels of the graph beside the text, at most
 HINT = '<p class="hint">Click a node or a dashed merge edge to read about it. ← and → go from round to round.</p>'

@@ -10,12 +10,12 @@ import streamlit as st
 
 from analysis import overlap
 from analysis.merged import merged_sequences, merges_of, nodes_of
-from analysis.words import counted
 from app.components.panels import grid, panel
 from app.components.scope import Scope
 from app.components.stepper import open_in_graph
 from app.library import entries, labels
 from gsd.trace.texts import code, visible
+from gsd.wording import counted
 
 SEQUENCES_OF = "sequences of"  # key of the choice among several runs
 JOINED, APART = "Merged", "Drafted twice"

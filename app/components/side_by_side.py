@@ -11,7 +11,7 @@ from analysis.explain import tell
 from analysis.explanation import as_html
 from analysis.figures import side_by_side as figures
 from analysis.side_by_side import boundaries, differences, divergence, ends, lanes, round_at, so_far
-from analysis.words import counted, plain
+from analysis.words import plain
 from app.components.chart import chart
 from app.components.graph_view import Frame, Shown, graph_data, graph_view, manageable
 from app.components.run_actions import changed_settings, recorded
@@ -21,6 +21,7 @@ from app.state import OpenRun, session, write_address
 from gsd.errors import TraceError
 from gsd.spec import Prompt
 from gsd.trace.texts import visible
+from gsd.wording import counted
 
 SIDES = ("A", "B")
 POSITION = "compare position"

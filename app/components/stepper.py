@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from analysis.words import counted
 from app.state import OpenRun, Session, open_run, session
 from gsd.trace.recorded_round import RecordedRound
+from gsd.wording import counted
 
 CUT = 24  # tokens of a round that its line shows
 AS_TREE = "The target is shown a tree: a merged node stands in it once for each path to it."

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from analysis.tune import as_row, to_paste
-from analysis.words import counted, plain
+from analysis.words import plain
 from app.atlas import OpenAtlas
 from app.components.consent import ask, must_ask, named_by, trusted
 from app.components.stepper import open_in_graph
@@ -22,6 +22,7 @@ from gsd.lab.atlas import AtlasText
 from gsd.methods import MethodSettings
 from gsd.models.places import located
 from gsd.spec import Prompt, build
+from gsd.wording import counted
 
 ASKED_EVERY_S = 0.5
 TRIAL = "trial"  # in the session: the last one

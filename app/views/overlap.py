@@ -12,7 +12,7 @@ from analysis.definitions import formula
 from analysis.figures.look import ENOUGH
 from analysis.similarity import MEASURES
 from analysis.twins import is_unmerged_twin, merging_saved
-from analysis.words import counted, plain
+from analysis.words import plain
 from app.components.page import head, opened
 from app.components.panels import grid, panel
 from app.components.scope import Scope, address, scope_bar, sections
@@ -25,6 +25,7 @@ from app.state import OpenRun, session, write_address
 from gsd.errors import TraceError
 from gsd.trace.columns import COLUMNS
 from gsd.trace.texts import visible
+from gsd.wording import counted
 
 KEY = "overlap"  # of the tabs
 UNLIMITED = ("The unrolling knows no limit; a tree under the same settings stops at its frontier. What merging saved "

@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from analysis.words import counted, plain
+from analysis.words import plain
 from app.components.composer import composer
 from app.components.graph_view import Frame, Shown, graph_data, graph_view, manageable
 from app.components.page import head
@@ -17,6 +17,7 @@ from app.components.waiting import duration, waiting
 from app.engine_client import EngineClient, Job, engine
 from app.library import Entry, entries
 from app.state import OpenRun, Session, follow, go_back, open_run, session, write_address
+from gsd.wording import counted
 
 LIVE_EVERY_S = 0.4
 JOB = "job"  # in the address while something is going: the first run of what was asked for in one go

@@ -11,7 +11,7 @@ import streamlit as st
 
 from analysis.bundle import write_bundle
 from analysis.catalog import FAILED, INCOMPLETE, UNREADABLE, matches
-from analysis.words import counted, plain, size
+from analysis.words import plain, size
 from app.components.page import head
 from app.components.run_changes import delete_dialog, rename_dialog, told
 from app.components.run_import import run_import
@@ -20,6 +20,7 @@ from app.components.run_view import drafted_with
 from app.engine_client import engine
 from app.library import entries, info, runs_folder
 from app.state import open_run, session, write_address
+from gsd.wording import counted
 
 HERE = Path(__file__).parent
 FRESH_S = 90  # a run without an end that grew so lately is taken for one that is being written

@@ -14,7 +14,7 @@ from analysis import speed
 from analysis.definitions import definition, formula
 from analysis.modelled import cost_curves, difference, modelled_by_round, modelled_speedup, unlike
 from analysis.syntax import LANGUAGES, committed_tokens, drafted_by_syntax, written_in
-from analysis.words import counted, plain
+from analysis.words import plain
 from app.components.metrics import COLD, CUT, NO_BASELINE, cold, warm, warm_baseline
 from app.components.page import head, opened
 from app.components.panels import grid, nothing, panel
@@ -28,6 +28,7 @@ from gsd.lab.cost import Costs
 from gsd.trace.columns import COLUMNS
 from gsd.trace.read import RunTrace, read_run
 from gsd.trace.records import mean_acceptance_length
+from gsd.wording import counted
 
 KEY = "speed"  # of the tabs
 UNLIKE = "The curves were measured otherwise than the run was decoded, so their times are not alike:"

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from analysis.tune import as_row, command
-from analysis.words import counted, plain
+from analysis.words import plain
 from app.atlas import OpenAtlas, open_atlas
 from app.components.method_settings import taken
 from app.components.metrics import Figure
@@ -23,6 +23,7 @@ from app.state import session, write_address
 from gsd.errors import GsdError, InputError
 from gsd.lab.atlas import Bounds
 from gsd.methods import METHODS, MethodSettings, drafting, known, read_by, settings_of
+from gsd.wording import counted
 
 HERE = Path(__file__).parent
 KEPT = "kept atlas"  # its name, while another view is shown

@@ -165,7 +165,7 @@ class SuffixDrafter(NullDrafter):
         Of n occurrences of the match, c had the token behind it: (c + u · r) / (n + u), with r the same of the next
         shorter match, 0 beyond the last one, and u what is held in reserve for what never followed.
         """
-        chain = []
+        chain: list[int] = []
         while state != EMPTY and len(chain) <= self._shorter:
             chain.append(state)
             state = self._automaton.shorter(state)

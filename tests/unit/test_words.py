@@ -1,7 +1,8 @@
 """Token text in words: visible, harmless, and never longer than a line can bear."""
 
-from analysis.words import counted, setting, shortened, size
+from analysis.words import setting, shortened, size
 from gsd.trace.texts import LONGEST, code
+from gsd.wording import counted
 
 
 def test_markup_is_escaped_and_white_space_shown():
