@@ -30,7 +30,7 @@ from gsd.models.loading import draft_device, load_model, load_tokenizer
 from gsd.models.port import TargetPort
 from gsd.models.settling import Settled, settle
 from gsd.models.vocabulary import Shared, check_pair
-from gsd.spec import Dtype, ModelSpec, Prompt
+from gsd.spec import Dtype, ModelSpec, Prompt, SamplingSpec
 from gsd.trace.records import FirstChoices, Tally, round_record
 from gsd.trace.round import Round
 from gsd.trace.writer import TraceWriter
@@ -189,7 +189,7 @@ class Runner:
         detail = spec.detail == "full"
         settings = spec.drafting
         method = method_named(settings.method)
-        drafter = method.drafter(settings, self._parts(method, record=detail))
+        drafter = method.drafter(settings, self._parts(method, spec.sampling, record=detail))
         engine = Engine(self.target, drafter, method.rule(settings), spec.sampling, detail=detail)
         begin = (lambda: Continuation(self._texts, prompt, spec.stop)) if spec.stop else None
         stops = StopRules(spec.max_new_tokens, self.eos, begin)
@@ -199,7 +199,7 @@ class Runner:
         if spec.needs_draft and self.draft is None:
             raise InputError(f"method {spec.drafting.method!r} needs a draft model: name one with --draft")
 
-    def _parts(self, method: Method, *, record: bool) -> Parts:
+    def _parts(self, method: Method, sampling: SamplingSpec, *, record: bool) -> Parts:
         """The parts that a drafter of `method` gets from this pair."""
         if method.name not in self._memories:
             self._memories[method.name] = method.memory()
@@ -208,7 +208,7 @@ class Runner:
         if self._port:
             self._port.capture(())  # what the last drafter asked for
         port = self._port if Need.TARGET in method.needs else None
-        return Parts(port, self.draft, self.target.vocab_size, record, self._memories[method.name])
+        return Parts(port, self.draft, self.target.vocab_size, record, self._memories[method.name], sampling)
 
     def _decode(
         self, spec: RunSpec, prompt: list[int], cancelled: Callable[[], bool], publish: Callable[[Round], None]
