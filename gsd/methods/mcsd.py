@@ -23,7 +23,7 @@ class Mcsd(Method):
     """A tree of a fixed shape whose nodes are draws of the draft's law."""
 
     name, title, paper = "mcsd", "MCSD", "2401.06706"
-    summary = "a tree of draws from the draft's law, each accepted by its share of the target's (recursive rejection)"
+    summary = "a tree of random draws from the draft, each accepted by the ratio of its probabilities, p over q"
     needs = frozenset({Need.DRAFT})
     keeps = Keeps.LAW
     not_replayed = "it draws its candidates by chance, and an atlas holds the likeliest; name graph, tree or chain"
