@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from analysis.explain_draws import tests_of_draws
 from analysis.explain_merge import choice_number, merges_into
 from analysis.explanation import Drafted, Explanation, raw
 from analysis.faces import face, fates
@@ -115,6 +116,8 @@ def _verification(round_: RecordedRound, settings: Drafted, node: int) -> list[s
     if became[drawn] == AFTER_END:
         return [f"{count}<b>After the end:</b> the text had ended here, with {tree.texts.html[round_.last]}. So it was "
                 "neither accepted nor rejected."]  # fmt: skip
+    if (accepted or contested) and (tests := tests_of_draws(round_, (accepted or contested)[0])):
+        return tests
     if accepted:
         flat = accepted[0]
         parent = tree.parents[flat]

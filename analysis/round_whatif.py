@@ -23,6 +23,7 @@ from gsd.errors import InputError
 from gsd.lab.atlas import Atlas, AtlasText, Bounds, DraftTree, Regrowth
 from gsd.methods import MethodSettings, drafting, read_by_usual
 from gsd.methods.graph import Graph
+from gsd.spec import Keeps
 from gsd.trace.parts import DecisionColumns, GraphColumns, MergeColumns, TreeColumns, by_depth
 from gsd.trace.recorded_round import RecordedRound
 from gsd.trace.texts import Texts
@@ -80,6 +81,9 @@ class RoundReplay:
         self._texts = _texts(meta, rounds)
         if not self._recorded.detailed:
             raise InputError("this run recorded counts alone: record every node (detail: full) to ask what if")
+        if meta["method"]["keeps"] != Keeps.TEXT:
+            raise InputError(f"method {meta['method']['name']} keeps only the law of texts, so with other settings the "
+                             "text would change; choose a run of the graph, tree or chain method")  # fmt: skip
         if meta["draft"] is None:
             raise InputError("this run drafted nothing: open one of the graph, tree or chain method to ask what if")
         self.start, self.most = _settings(meta, self._recorded)

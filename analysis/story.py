@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from analysis.explain_draws import residual_of_draws
 from analysis.explanation import Drafted, Explanation, drafted_by, raw
 from analysis.faces import unrolled_nodes
 from analysis.words import percent
@@ -60,6 +61,8 @@ def _end_of_walk(round_: RecordedRound, settings: Drafted) -> str:
     place = "At the root" if last == 0 else f"After {tree.texts.html[last]}"
     if not offered:
         return f"{place} nothing was left to verify; the target went on with {wanted}, its own."
+    if residual := residual_of_draws(round_):
+        return residual
     best = max(offered, key=lambda i: tree.logq[i])
     share = percent(tree.logq[best] - tree.logq[last])
     share = f"estimated at {share}" if settings.estimates else f"q = {share}"

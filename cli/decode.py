@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gsd.decode.runner import Runner, RunResult
 
 TRACES = ("full", "counters", "none")
+SAME_TEXT = {True: "same text", False: "another text", None: "a text of the same law"}  # as the baseline's
 
 
 @options.with_settings
@@ -165,7 +166,7 @@ def _summary(result: RunResult) -> str:
         f"{totals['tokens_per_s']:.1f} tokens/s",
     ]
     if result.baseline:
-        same = "same text" if result.baseline["matches_baseline"] else "another text"
+        same = SAME_TEXT[result.baseline["matches_baseline"]]
         parts.append(f"{result.baseline['speedup']:.2f}x ar (measured, {same})")
     if result.folder:
         parts.append(str(result.folder))

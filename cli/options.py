@@ -146,7 +146,10 @@ class Generation:
         ),
     ] = "1.0"
     seed: Annotated[
-        str, typer.Option(metavar="INT", help="Random seed. The same seed gives the same text with every method.")
+        str,
+        typer.Option(
+            metavar="INT", help="Random seed. The same seed gives the same text with every method that keeps the text."
+        ),
     ] = "0"
 
     def sampling(self) -> SamplingSpec:

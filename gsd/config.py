@@ -59,6 +59,13 @@ class RunSpec(Spec):
         return self
 
     @model_validator(mode="after")
+    def _drafting_goes_with_sampling(self) -> RunSpec:
+        known = METHODS.get(self.drafting.method)
+        if known and (why := known.unfit(self.drafting, self.sampling)):
+            raise ValueError(f"method {known.name!r}: {why}")
+        return self
+
+    @model_validator(mode="after")
     def _a_target_is_whole(self) -> RunSpec:
         if self.target.quantization != "none":
             raise ValueError("a target is not quantised, as the text would be another one; quantise the draft")

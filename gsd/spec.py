@@ -32,6 +32,7 @@ class Words:
     help: str
     step: float | None = None
     unit: str = ""  # of its column in tables, "levels" or "nodes"; empty: as of its kind
+    form: str = ""  # of a text that is no name: how it is written, such as "N,N,…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,11 @@ class Keeps(StrEnum):
     LAW = "law"  # it has plain decoding's law; one seed gives other texts
     BEAM_LAW = "beam law"  # it has the law of plain beam sampling
     LOSSY = "lossy"  # neither
+
+
+def keeps_text(keeps: str, temperature: float) -> bool:
+    """Whether a method that keeps so much writes plain decoding's text: at temperature 0 a law has but one."""
+    return keeps == Keeps.TEXT or (keeps == Keeps.LAW and temperature == 0.0)
 
 
 class ModelSpec(Spec):

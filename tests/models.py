@@ -103,12 +103,13 @@ def make_drafter(
     vocab_size: int,
     record: bool,
     planner: Any = None,
+    sampling: SamplingSpec | None = None,
 ) -> Drafter:
     """A method's drafter; `planner` is its memory, where that is one of its kind, else it gets a fresh one."""
     method = METHODS[settings.method]
     fresh = method.memory()
     memory = planner if isinstance(planner, type(fresh)) else fresh
-    return method.drafter(settings, Parts(None, draft, vocab_size, record, memory))
+    return method.drafter(settings, Parts(None, draft, vocab_size, record, memory, sampling or SamplingSpec()))
 
 
 def decode(
@@ -116,9 +117,11 @@ def decode(
     count: int = 24, *, detail: bool = True, stops: StopRules | None = None,
 ) -> list[Round]:  # fmt: skip
     """All rounds of one text."""
-    drafter = make_drafter(draft, spec, vocab_size=target.vocab_size, record=detail, planner=StillPlanner())
+    sampling = sampling or SamplingSpec()
+    drafter = make_drafter(draft, spec, vocab_size=target.vocab_size, record=detail, planner=StillPlanner(),
+                           sampling=sampling)  # fmt: skip
     rule = METHODS[spec.method].rule(spec)
-    engine = Engine(target, drafter, rule, sampling or SamplingSpec(), detail=detail)
+    engine = Engine(target, drafter, rule, sampling, detail=detail)
     return list(engine.decode(prompt, stops or StopRules(count)))
 
 

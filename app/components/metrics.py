@@ -116,7 +116,7 @@ def speedup(run: OpenRun) -> None:
     if baseline is None:
         st.metric(label, "–", NO_BASELINE if run.end else None, help=formula, width="content", **NOTE)
         return
-    same = "identical to" if baseline["matches_baseline"] else "different from"
+    same = {True: "identical to", False: "different from", None: "of the same law as"}[baseline["matches_baseline"]]
     found = warm(baseline["speedup_low"], baseline["speedup_high"], baseline["repeats"], "repeat")
     st.metric(label, f"{baseline['speedup']:.2f}×", found, help=f"{formula} The text is {same} the baseline's.",
               width="content", **NOTE)  # fmt: skip

@@ -223,7 +223,7 @@ def _sampling() -> None:
     with right:
         st.number_input("Top k", 0, LARGEST, key="top_k", help="0 filters nothing.")
         st.text_input("Seed", key="seed", help="A whole number. Each draw is keyed by seed and position: one seed "
-                      "gives one text, whatever the method.")  # fmt: skip
+                      "gives one text, whatever the method, unless it keeps only the law of texts.")  # fmt: skip
     st.text_area("Stop strings", key="stop", height=68, placeholder="one a line", help=STOP_HELP)
     st.checkbox("Chat template", key="chat", help="Wrap the prompt in the model's chat template where it has one. "
                 "Prompts of the library that begin a text go without.")  # fmt: skip

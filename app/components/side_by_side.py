@@ -19,7 +19,7 @@ from app.components.stepper import open_in_graph, outcome, round_line
 from app.library import entries, find, labels
 from app.state import OpenRun, session, write_address
 from gsd.errors import TraceError
-from gsd.spec import Prompt
+from gsd.spec import Prompt, keeps_text
 from gsd.trace.texts import visible
 from gsd.wording import counted
 
@@ -132,8 +132,9 @@ def _swap() -> None:
 
 def _empty(known: dict[str, str]) -> None:
     with st.container(border=True):
-        st.markdown("**Choose two runs.** Best of one prompt under two settings: their texts are the same, so what "
-                    "differs is the work. In the Playground “Pin as A” brings a run here.")  # fmt: skip
+        st.markdown("**Choose two runs.** Best of one prompt under two settings: their texts are the same "
+                    "(unless a method keeps only their law), so what differs is the work. In the Playground “Pin as A” "
+                    "brings a run here.")  # fmt: skip
         two = next(((name, other) for name in known if (other := _of_the_same_prompt(name))), None)
         if two:
             st.button("Take two runs of one prompt", key="alike", icon=":material/compare_arrows:", on_click=_take,
@@ -209,9 +210,17 @@ def _tell(a: OpenRun, b: OpenRun, same_prompt: bool, differ_at: int | None) -> N
     else:
         tokens = [visible(_tokens(run)[differ_at]) for run in (a, b)]
         st.warning(f"**The texts differ from position {differ_at + 1} on**: A has {_span(tokens[0])}, B has "
-                   f"{_span(tokens[1])}. Another seed, temperature, model or number type does that; in half "
-                   "precision a near-tie as well.")  # fmt: skip
+                   f"{_span(tokens[1])}. {_by_law(a, b)}Another seed, temperature, model or number type does that; in "
+                   "half precision a near-tie as well.")  # fmt: skip
     st.caption(words)
+
+
+def _by_law(*runs: OpenRun) -> str:
+    """Which methods do not write one text for one seed."""
+    heads = (run.meta for run in runs)
+    names = {plain(head["method"]["name"]) for head in heads
+             if not keeps_text(head["method"]["keeps"], head["spec"]["sampling"]["temperature"])}  # fmt: skip
+    return f"That is no fault: *{'* and *'.join(sorted(names))}* keeps only the law of texts. " if names else ""
 
 
 def _by_the_template(a: OpenRun, b: OpenRun) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gsd.drafting.choices import Choices
@@ -10,6 +10,7 @@ from gsd.drafting.graph import TokenGraph
 from gsd.drafting.tree import FlatTree
 from gsd.errors import InputError
 from gsd.models.base import Counter, LanguageModel
+from gsd.spec import SamplingSpec
 
 if TYPE_CHECKING:
     from gsd.models.port import TargetPort
@@ -25,6 +26,8 @@ class Parts:
     `vocab_size`  vocabulary size of the target; tokens beyond it are not proposed
     `record`      whether to keep every decision
     `memory`      the object of the method's `memory`, one per loaded pair; None if the method has none
+    `sampling`    how the target's tokens are drawn, for a draft that is drawn, too. It uses streams of its own, see
+                  `gsd.noise`: with the target's noise it would know the target's picks
     """
 
     target: TargetPort | None
@@ -32,6 +35,7 @@ class Parts:
     vocab_size: int
     record: bool
     memory: Any = None
+    sampling: SamplingSpec = field(default_factory=SamplingSpec)
 
     def needed_draft(self) -> LanguageModel:
         """The draft model. Raises `InputError` where none is loaded."""

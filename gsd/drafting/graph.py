@@ -79,6 +79,7 @@ class TokenGraph:
         self.out_edges: list[list[tuple[int, float]]] = [[]]  # (child or merge target, logq)
         self.merges: list[Merge] = []
         self.decisions: list[Decision] = []
+        self.draws: dict[int, list[int]] = {}  # behind a node, in draw order; a token drawn twice stands there twice
         self._record = record
         self._merge_context = merge_context
         self._ancestors = [0]  # bit a of entry n: node a reaches node n, by edges of either kind
@@ -156,6 +157,21 @@ class TokenGraph:
         node = self._add(parent, token, logq, ngram, source)
         self._decide(parent, token, logq, "added", node, "cycle" if matched else "")
         return node
+
+    def draw(self, parent: int, tokens: Sequence[int], logq: Sequence[float]) -> list[int]:
+        """Add what was drawn behind a node, in draw order; return the new nodes.
+
+        Every draw counts, and none is dropped: a token that was drawn again is one node and one more draw. `logq` is
+        that of one draw by itself. Whoever draws behind several nodes in one forward counts it by `forwards_made`.
+        """
+        self.expanded[parent] = True
+        self.forwards[parent] = self.forwards_made
+        self.draws[parent] = list(tokens)
+        nodes = []
+        for token, own in dict(zip(tokens, logq, strict=True)).items():
+            nodes.append(self._add(parent, token, own, self._ngram(parent, token), "draft"))
+            self._decide(parent, token, own, "added", nodes[-1])
+        return nodes
 
     def _expand(
         self, parent: int, tokens: Sequence[int], logq: Sequence[float], spec: LevelSettings, grown: list[int]

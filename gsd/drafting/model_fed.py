@@ -71,10 +71,17 @@ class ModelFed(Generic[S]):
         merge_context = self.settings.merge_context
         return TokenGraph(committed[-(merge_context or 0) - 1 :], merge_context, record=self._record)
 
-    def _expand(self, graph: Drafted, nodes: list[int], committed: list[int]) -> Candidates:
+    def _expand(
+        self,
+        graph: Drafted,
+        nodes: list[int],
+        committed: list[int],
+        reduce: Callable[[torch.Tensor], Candidates] | None = None,
+    ) -> Candidates:
         """Run `nodes` in one forward, each seeing its own tree path; parents are run already or come before.
 
-        The root comes with whatever of the committed text is not cached.
+        The root comes with whatever of the committed text is not cached. `reduce` takes candidates from the logits
+        [F, V]; None: the most probable.
         """
         tokens, positions, pending = [], [], 0
         if nodes[0] == ROOT:
@@ -88,7 +95,7 @@ class ModelFed(Generic[S]):
         tokens = tokens + known(self._model, [graph.tokens[node] for node in drafted])
         positions += [len(committed) - 1 + graph.depths[node] for node in drafted]
         mask = self._mask(drafted, pending) if drafted else None
-        return self._model.forward(tokens, positions, self._most_probable, rows=len(nodes), mask=mask)
+        return self._model.forward(tokens, positions, reduce or self._most_probable, rows=len(nodes), mask=mask)
 
     def _mask(self, nodes: list[int], pending: int) -> np.ndarray | None:
         """[N, T] over the slots behind the base, with `pending` tokens in a chain before it. None: a lone chain."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
+from operator import mul
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -60,6 +63,11 @@ NoThreshold = Annotated[float, Fixed(0.0)]
 def none_in_words(value: object) -> object:
     """The value of an optional setting that may be given in words, as options and grids do."""
     return None if value == "none" else value
+
+
+def nodes_by_level(widths: Sequence[int]) -> list[int]:
+    """Nodes of each level of a tree whose nodes have so many children at each depth."""
+    return list(accumulate(widths, mul))
 
 
 class LevelSettings(Spec):

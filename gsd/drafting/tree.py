@@ -8,12 +8,30 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from gsd.drafting.graph import ROOT
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """What a draft drew behind some of a tree's nodes, F of them, and the laws that it drew from.
+
+    `nodes` [F] are flat indices. `tokens` [F][K] stand in the order of the draws, duplicates with replacement
+    included; a law of fewer tokens without replacement gives fewer. `scores` [F, V] are logits whose softmax is the
+    law of the first draw, float32, on the draft's device; V may be smaller than the target's.
+    """
+
+    nodes: list[int]
+    tokens: list[list[int]]
+    scores: torch.Tensor
+    replacement: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +41,7 @@ class FlatTree:
     A parent always comes before its child. `nodes` are graph node ids: copies of a shared
     continuation carry the id of the node that they came from. `merged[i]`: the edge into i is a
     merge edge. `logq[i]` is the natural logarithm of the estimated probability that the path reaches i: the draft's
-    own estimate, or that of the edges given to `flatten`.
+    own estimate, or that of the edges given to `flatten`. `draws`: where the nodes were drawn.
     """
 
     tokens: list[int]
@@ -32,6 +50,7 @@ class FlatTree:
     nodes: list[int]
     merged: list[bool]
     logq: list[float]
+    draws: Draws | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.tokens)

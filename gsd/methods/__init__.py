@@ -32,6 +32,7 @@ OWN = (
     "gsd.methods.cape:Cape",
     "gsd.methods.eagle2_tree:Eagle2Tree",
     "gsd.methods.sequoia:Sequoia",
+    "gsd.methods.mcsd:Mcsd",
     "gsd.methods.recycle:Recycle",
     "gsd.methods.suffix:Suffix",
     "gsd.methods.ar:Ar",

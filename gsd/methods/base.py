@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ConfigDict, model_validator
 
-from gsd.spec import Keeps, Spec
+from gsd.spec import Keeps, SamplingSpec, Spec
 
 if TYPE_CHECKING:
     from gsd.drafting.base import Drafter, Parts
@@ -92,6 +92,10 @@ class Method(ABC):
         from gsd.verifying.match import Match
 
         return Match()
+
+    def unfit(self, settings: Any, sampling: SamplingSpec) -> str | None:
+        """Why the settings cannot go with how the target's tokens are drawn, in a line; None: they can."""
+        return None
 
     def memory(self) -> Any:
         """An object that lasts from text to text, one per loaded pair, given to each drafter. None: there is none."""

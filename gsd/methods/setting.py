@@ -34,7 +34,8 @@ class Setting:
     @property
     def metavar(self) -> str:
         """The form of its value in the help of the command line: `INT|none`, `path|local`."""
-        form = "|".join(map(str, self.choices)) or {int: "INT", float: "NUMBER", bool: "yes|no"}.get(self.kind, "TEXT")
+        named = "|".join(map(str, self.choices)) or (self.words.form if self.words else "")
+        form = named or {int: "INT", float: "NUMBER", bool: "yes|no"}.get(self.kind, "TEXT")
         return f"{form}|none" if self.optional else form
 
 

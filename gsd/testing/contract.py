@@ -25,7 +25,7 @@ from gsd.drafting.base import Drafter, Parts
 from gsd.methods.base import Method, MethodSettings, Need
 from gsd.models.hf import HFModel
 from gsd.models.port import TargetPort
-from gsd.spec import Keeps, SamplingSpec
+from gsd.spec import Keeps, SamplingSpec, keeps_text
 from gsd.testing import oracle, table_model
 from gsd.testing.networks import network_pair
 from gsd.testing.table_model import TableModel, random_table, table_pair
@@ -35,6 +35,7 @@ from gsd.trace.round import Round
 Target = TableModel | HFModel
 Pair = tuple[TableModel, TableModel] | tuple[HFModel, HFModel]
 
+GREEDY = SamplingSpec()
 ALARM = 1e-6  # odds that a right method fails one test of a law
 TEXTS = 40  # random pairs of tables, and prompts, in each test of texts
 DRAWS = 1500  # sampled texts in a test of a law
@@ -67,11 +68,10 @@ class MethodContract:
         assert json.loads(json.dumps(told)) == told
 
     def test_its_text_is_plain_decoding_s(self) -> None:
-        """Of a method that keeps the text: token for token, greedy and sampled, whatever the draft."""
-        if self.method.keeps != Keeps.TEXT:
-            return
-        for seed in range(TEXTS):
-            sampling = SAMPLINGS[seed % len(SAMPLINGS)]
+        """Token for token, whatever the draft: greedy and sampled, or greedy alone where it keeps the law."""
+        kept = [one for one in SAMPLINGS if keeps_text(self.method.keeps, one.temperature)]
+        for seed in range(TEXTS if kept else 0):
+            sampling = kept[seed % len(kept)]
             target, draft = self.pair(2 + seed % 5, seed)
             prompt = [token % target.vocab_size for token in range(seed, seed + 1 + seed % 4)]
             tokens = [
@@ -112,7 +112,7 @@ class MethodContract:
         stops = StopRules(24, frozenset({end}))
         rounds = list(self._rounds(target, self._drafter(target, draft), [1, 2], SamplingSpec(), stops))
         tokens = [token for round_ in rounds for token in round_.new_tokens]
-        assert tokens == free[: free.index(end) + 1] or self.method.keeps != Keeps.TEXT
+        assert tokens == free[: free.index(end) + 1] or not keeps_text(self.method.keeps, 0.0)
         assert tokens.index(end) == len(tokens) - 1 and rounds[-1].stop == "eos"
 
     def test_a_text_that_was_broken_off_leaves_nothing_behind(self) -> None:
@@ -124,7 +124,7 @@ class MethodContract:
         broken.close()
         rounds = self._rounds(target, drafter, [1, 2], SamplingSpec(), StopRules(12))
         tokens = [token for round_ in rounds for token in round_.new_tokens]
-        assert tokens == plain_text(target, [1, 2], 12, SamplingSpec()) or self.method.keeps != Keeps.TEXT
+        assert tokens == plain_text(target, [1, 2], 12, SamplingSpec()) or not keeps_text(self.method.keeps, 0.0)
 
     def test_its_trace_is_whole(self) -> None:
         """Every round becomes a record of plain values, whose nodes come from sources that the method has named."""
@@ -139,10 +139,11 @@ class MethodContract:
     def _decode(
         self, target: Target, draft: Target, prompt: list[int], sampling: SamplingSpec, count: int
     ) -> list[Round]:
-        return list(self._rounds(target, self._drafter(target, draft), prompt, sampling, StopRules(count)))
+        return list(self._rounds(target, self._drafter(target, draft, sampling), prompt, sampling, StopRules(count)))
 
-    def _drafter(self, target: Target, draft: Target) -> Drafter:
-        parts = Parts(self._port(target), draft, target.vocab_size, record=True, memory=self.method.memory())
+    def _drafter(self, target: Target, draft: Target, sampling: SamplingSpec = GREEDY) -> Drafter:
+        port, memory = self._port(target), self.method.memory()
+        parts = Parts(port, draft, target.vocab_size, record=True, memory=memory, sampling=sampling)
         return self.method.drafter(self.settings(), parts)
 
     def _port(self, target: Target) -> TargetPort | None:

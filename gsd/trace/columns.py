@@ -76,7 +76,8 @@ _RUNS = {
     "detail": "name: full, or counters (no nodes, edges, merges, decisions and hypotheses)",
     **_TOTALS,
     "speedup": "ratio: measured tokens/s over those of ar, median; empty without a baseline",
-    "matches_baseline": "yes/no: the tokens are those of ar; empty without a baseline",
+    "matches_baseline": "yes/no: the tokens are those of ar; empty without a baseline, and where only their law is "
+    "kept",
 }
 _ROUNDS = {
     "position": "index: of the last committed token, from the start of the prompt",
@@ -108,8 +109,9 @@ _NODES = {
     "source": "name: draft, or where it was looked up: by method auto lookup (in the text so far) or history (among "
     "rejected hypotheses), by others recycled, suffix or a name of their own; root for the root",
     "expanded": "yes/no: the draft computed its continuations",
-    "rank": "index: place among its parent's candidates by q (by its estimate where no draft was asked), dropped and "
-    "merged ones counted; -1 for the root, and for what auto looked up and the draft did not propose",
+    "rank": "index: place among its parent's candidates by q (by its estimate where no draft was asked; of draws, by "
+    "when they were drawn), dropped and merged ones counted; -1 for the root, and for what auto looked up and the "
+    "draft did not propose",
     "verified": "copies: of the node in the flattened tree",
     "target_logp": "nat: natural logarithm of the target's probability, of its best copy; empty where not verified",
     "tested": "yes/no: the target's pick decided about one of its copies, whichever edge led to it",

@@ -14,7 +14,7 @@ from typing import Any
 
 from gsd.errors import TraceError
 from gsd.methods.base import REASONS
-from gsd.trace.parts import DecisionColumns, GraphColumns, MergeColumns, Milliseconds, TreeColumns
+from gsd.trace.parts import DecisionColumns, DrawColumns, GraphColumns, MergeColumns, Milliseconds, TreeColumns
 from gsd.trace.read import UNREADABLE, RunTrace
 from gsd.trace.recorded_round import RecordedRound
 from gsd.trace.texts import Texts
@@ -73,8 +73,10 @@ def _check_round(round_: RecordedRound) -> None:
     if round_.detailed:
         _check_graph(round_.graph, round_.merges, round_.decisions)
         _check_tree(round_.tree, round_.graph, round_.merges, accepted)
+        _check_draws(round_.draws, round_.tree)
     else:
-        _need(not (round_.merges or round_.decisions or round_.tree), "a round without a graph has merges or a tree")
+        parts = (round_.merges, round_.decisions, round_.tree, round_.draws)
+        _need(not any(parts), "a round without a graph has merges, a tree or draws")
         _need(all(map(_is_count, accepted)), "accepted are no nodes")
 
 
@@ -109,6 +111,15 @@ def _check_tree(tree: TreeColumns, graph: GraphColumns, merges: MergeColumns, ac
     for flat in accepted:
         _need(_index(count)(flat) and tree.parents[flat] == last and flat > 0, "accepted is no path of the tree")
         last = flat
+
+
+def _check_draws(draws: DrawColumns, tree: TreeColumns) -> None:
+    _columns(vars(draws), "draws", {
+        "parents": _index(len(tree)), "ranks": _is_count, "tokens": _is_count, "texts": _is_text, "u": _is_share,
+        "p": _is_share, "q": _is_share, "verdicts": _is_word})  # fmt: skip
+    for row in range(len(draws)):
+        numbers = (draws.u[row], draws.p[row], draws.q[row])
+        _need(numbers.count(None) in (0, 3) and draws.q[row] != 0.0, "a draw is tested in part, or by q = 0")
 
 
 def _check_acyclic(parents: list[int], merges: MergeColumns) -> None:
@@ -209,6 +220,10 @@ def _is_number(value: Any) -> bool:
 
 def _is_log(value: Any) -> bool:
     return value is None or (type(value) in (int, float) and math.isfinite(value) and value <= MOST_LOG)
+
+
+def _is_share(value: Any) -> bool:
+    return value is None or (type(value) in (int, float) and 0.0 <= value <= 1.0 + MOST_LOG)
 
 
 def _is_text(value: Any) -> bool:

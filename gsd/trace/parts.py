@@ -1,4 +1,4 @@
-"""The parts of a recorded round as columns: its graph, merges, decisions, verified tree and times.
+"""The parts of a recorded round as columns: its graph, merges, decisions, verified tree, draws and times.
 
 Columns are lists of equal length and never change. Derived values are computed when first used, and kept. Names are
 plural where the schema's are singular: `graph.parents` is `graph.parent` in docs/trace.md.
@@ -168,6 +168,39 @@ class TreeColumns:
     def hypotheses(self) -> list[list[int]]:
         """For each leaf, the flat indices from the root's child to it."""
         return [tree_path(self.parents, leaf) for leaf in self.leaves]
+
+
+@dataclass(frozen=True)
+class DrawColumns:
+    """Every draw of a draft's law, by flat node and rank, and how the rule of acceptance tested it.
+
+    Empty if the rule tests no draws, or if the trace is older. A draw is accepted if `u` < `p` / `q`. These are None if
+    it was not tested.
+    """
+
+    parents: list[int]  # flat
+    ranks: list[int]  # among the draws behind the parent, from 0
+    tokens: list[int]
+    texts: Texts
+    u: list[float | None]
+    p: list[float | None]
+    q: list[float | None]
+    verdicts: list[str]
+
+    @classmethod
+    def of(cls, draws: Record | None) -> DrawColumns:
+        """From the part of a line."""
+        if draws is None:
+            return cls([], [], [], Texts([]), [], [], [], [])
+        return cls(draws["parent"], draws["rank"], draws["token"], Texts(draws["text"]), draws["u"], draws["p"],
+                   draws["q"], draws["verdict"])  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def behind(self, flat: int) -> list[int]:
+        """Which rows are the draws behind a flat node, in the order of the draws."""
+        return [row for row, parent in enumerate(self.parents) if parent == flat]
 
 
 @dataclass(frozen=True, slots=True)

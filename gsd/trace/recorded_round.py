@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from gsd.trace.parts import DecisionColumns, GraphColumns, MergeColumns, Milliseconds, Record, TreeColumns
+from gsd.trace.parts import DecisionColumns, DrawColumns, GraphColumns, MergeColumns, Milliseconds, Record, TreeColumns
 from gsd.trace.texts import Texts
 
 ROOT, ACCEPTED, REJECTED, AFTER_END = "root", "accepted", "rejected", "after the end"
@@ -46,6 +46,7 @@ class RecordedRound:
     target_forwards: int
     ms: Milliseconds
     stop: str | None
+    draws: DrawColumns = field(default_factory=lambda: DrawColumns.of(None))  # none unless the rule tests draws
     _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # see `once`
 
     @classmethod
@@ -59,7 +60,7 @@ class RecordedRound:
             DecisionColumns.of(decisions), TreeColumns.of(tree), record["accepted"], record["new_tokens"],
             Texts(record["new_texts"]), record["origins"], record["bonus"], record["drafted_nodes"],
             record["verified_nodes"], record["merged"], record["draft_forwards"], record["target_forwards"],
-            Milliseconds.of(record["ms"]), record["stop"],
+            Milliseconds.of(record["ms"]), record["stop"], DrawColumns.of(record.get("draws")),
         )  # fmt: skip
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from gsd.drafting.choices import DrawTest
 from gsd.drafting.graph import TokenGraph
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def round_record(round_: Round, texts: Texts, new_texts: list[str], *, detail: b
         "merges": merge_columns(round_.graph, texts) if detail else None,
         "decisions": decision_columns(round_.graph, texts) if detail else None,
         "tree": _tree(round_, texts) if detail else None,
+        "draws": _draws(round_.choices.tests, texts) if detail and round_.choices.tests else None,
         "accepted": round_.accepted,
         "new_tokens": round_.new_tokens,
         "new_texts": new_texts,
@@ -101,6 +103,19 @@ def _tree(round_: Round, texts: Texts) -> dict[str, list]:
         "choice": choices.tokens,
         "choice_text": texts(choices.tokens),
         "choice_logp": [finite(logp) for logp in choices.logp],
+    }
+
+
+def _draws(tests: list[DrawTest], texts: Texts) -> dict[str, list]:
+    return {
+        "parent": [test.node for test in tests],
+        "rank": [test.rank for test in tests],
+        "token": [test.token for test in tests],
+        "text": texts([test.token for test in tests]),
+        "u": [test.u for test in tests],
+        "p": [test.p for test in tests],
+        "q": [test.q for test in tests],
+        "verdict": [test.verdict for test in tests],
     }
 
 

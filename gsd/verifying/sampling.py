@@ -1,22 +1,22 @@
 """The target's choice at every verified node: argmax, or one draw keyed by (seed, position).
 
-A draw is the argmax of log p + g, with Gumbel noise g keyed by (seed, position, token), see
-`gsd.verifying.noise`. So the sampled text depends on prompt and seed alone: every method and every setting emits
-the same text, as in greedy decoding. As there, two nearly tied tokens can change places if a
-forward rounds differently.
+A draw is the argmax of log p + g, with Gumbel noise g keyed by (seed, position, token), see `gsd.noise`. So a text of
+such picks depends on prompt and seed alone: every method and every setting whose rule follows them emits the same text,
+as in greedy decoding. As there, two nearly tied tokens can change places if a forward rounds differently.
 """
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 
 from gsd.drafting.choices import Choices
 from gsd.models.base import require_finite
+from gsd.noise import BLOCK, Noise, noise_at, uniform
 from gsd.spec import SamplingSpec
-from gsd.verifying.noise import BLOCK, Noise, noise_at
 
 NUCLEUS_GUESS = 1024  # most probable tokens that nearly always hold the nucleus
 BOUNDS = 8  # blocks of tokens that are tried first
@@ -51,11 +51,15 @@ def pick(logits: torch.Tensor, spec: SamplingSpec, positions: list[int], top: in
 
     Raises `FloatingPointError` where a row is not finite: NaN goes before every number in argmax.
     """
-    picked = _picked(logits, spec, positions)
-    score = logits.gather(-1, picked[:, None])[:, 0]
-    host = torch.cat([torch.stack([picked.double(), score.double()]), *_likeliest(logits, top)]).tolist()
+    return as_choices(logits, picks(logits, spec, positions), top)
+
+
+def as_choices(logits: torch.Tensor, outcomes: torch.Tensor, top: int = 0) -> Choices:
+    """The outcomes [N] on the host, see `pick`."""
+    score = logits.gather(-1, outcomes[:, None])[:, 0]
+    host = torch.cat([torch.stack([outcomes.double(), score.double()]), *likeliest(logits, top)]).tolist()
     require_finite(host[1])  # that was the one transfer
-    return Choices(_whole(host[0]), top=_by_node(host[2:]))
+    return Choices(_whole(host[0]), top=by_node(host[2:]))
 
 
 def choose(
@@ -70,19 +74,29 @@ def choose(
 
     Raises `FloatingPointError` where a row is not finite.
     """
-    logp = law(logits, spec)  # [N, V]
-    picked = _picked(logits, spec, positions)
-    rows = torch.tensor([max(parent, 0) for parent in parents], device=logits.device)
-    drafted = torch.tensor(tokens, device=logits.device)
+    picked = picks(logits, spec, positions)
+    choices, most = as_choices_in_full(law(logits, spec), picked, tokens, parents, likeliest(logits, top))
+    return replace(choices, top=by_node(most))
+
+
+def as_choices_in_full(
+    logp: torch.Tensor, outcomes: torch.Tensor, tokens: list[int], parents: list[int], more: Sequence[torch.Tensor]
+) -> tuple[Choices, list[list[float]]]:
+    """The outcomes [N] with their log p and that of the drafted tokens, by `logp` [N, V]; and `more`, [R, N] each.
+
+    Raises `FloatingPointError` where the outcome's is not finite.
+    """
+    rows = torch.tensor([max(parent, 0) for parent in parents], device=logp.device)
+    drafted = torch.tensor(tokens, device=logp.device)
     node_logp = logp[rows, drafted]
-    picked_logp = logp.gather(-1, picked[:, None])[:, 0]
-    rows_to_host = torch.stack([picked.double(), picked_logp.double(), node_logp.double()])
-    host = torch.cat([rows_to_host, *_likeliest(logits, top)]).tolist()  # the one transfer
+    outcome_logp = logp.gather(-1, outcomes[:, None])[:, 0]
+    rows_to_host = torch.stack([outcomes.double(), outcome_logp.double(), node_logp.double()])
+    host = torch.cat([rows_to_host, *more]).tolist()  # the one transfer
     require_finite(host[1])
-    return Choices(_whole(host[0]), host[1], [0.0, *host[2][1:]], _by_node(host[3:]))
+    return Choices(_whole(host[0]), host[1], [0.0, *host[2][1:]]), host[3:]
 
 
-def _likeliest(logits: torch.Tensor, top: int) -> list[torch.Tensor]:
+def likeliest(logits: torch.Tensor, top: int) -> list[torch.Tensor]:
     """The `top` likeliest tokens of each row, [N, V] -> [K, N]; nothing where none is asked for."""
     return [logits.topk(min(top, logits.shape[-1])).indices.T.double()] if top else []
 
@@ -91,12 +105,12 @@ def _whole(numbers: list[float]) -> list[int]:
     return [int(number) for number in numbers]
 
 
-def _by_node(likeliest: list[list[float]]) -> list[list[int]]:
+def by_node(rows: list[list[float]]) -> list[list[int]]:
     """[K][N] -> [N][K]."""
-    return [_whole(list(node)) for node in zip(*likeliest)]
+    return [_whole(list(node)) for node in zip(*rows)]
 
 
-def _picked(logits: torch.Tensor, spec: SamplingSpec, positions: list[int]) -> torch.Tensor:
+def picks(logits: torch.Tensor, spec: SamplingSpec, positions: list[int]) -> torch.Tensor:
     """Argmax of the logits, the first of equals, or a draw from their law; [N, V] -> [N].
 
     By `max`, as torch's `argmax` takes five times as long on a CPU: 4 ms for 16 rows of a vocabulary of 152,000.
@@ -105,12 +119,16 @@ def _picked(logits: torch.Tensor, spec: SamplingSpec, positions: list[int]) -> t
         return logits.max(-1).indices
     if spec.draw == "inverse":
         return _inverse_draw(filtered(logits, spec), spec.seed, positions)
-    distinct = sorted(set(positions))
-    noise = noise_at(spec.seed, distinct, logits.shape[-1], logits.device)
-    rows = [distinct.index(position) for position in positions]
     if 0 < spec.top_k < logits.shape[-1] or spec.top_p < 1.0:
-        return gumbel_draw(filtered(logits, spec), noise, rows)
-    return gumbel_draw(logits, noise, rows, spec.temperature)  # divided where it is looked at: the same numbers
+        return drawn(filtered(logits, spec), spec.seed, positions)
+    return drawn(logits, spec.seed, positions, spec.temperature)  # divided where it is looked at: the same numbers
+
+
+def drawn(logits: torch.Tensor, seed: int, positions: list[int], temperature: float = 1.0) -> torch.Tensor:
+    """One draw from the law of each row, with the noise of the target's own picks there, [N, V] -> [N]."""
+    distinct = sorted(set(positions))
+    noise = noise_at(seed, distinct, logits.shape[-1], logits.device)
+    return gumbel_draw(logits, noise, [distinct.index(position) for position in positions], temperature)
 
 
 def gumbel_draw(logits: torch.Tensor, noise: Noise, rows: list[int], temperature: float = 1.0) -> torch.Tensor:
@@ -157,12 +175,6 @@ def _inverse_draw(scores: torch.Tensor, seed: int, positions: list[int]) -> torc
     points = [uniform(seed, position) for position in positions]
     scaled = torch.tensor(points, dtype=torch.float64, device=scores.device)[:, None] * cumulative[:, -1:]
     return torch.searchsorted(cumulative, scaled, right=True)[:, 0].clamp_(max=scores.shape[-1] - 1)
-
-
-def uniform(seed: int, position: int) -> float:
-    """A number in [0, 1) with 53 random bits, a function of seed and token position alone; for `_inverse_draw`."""
-    digest = hashlib.blake2b(f"{seed}:{position}".encode(), digest_size=8).digest()
-    return (int.from_bytes(digest) >> 11) * 2.0**-53
 
 
 def _nucleus_cutoff(logits: torch.Tensor, top_p: float) -> torch.Tensor:

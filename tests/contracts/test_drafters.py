@@ -12,8 +12,8 @@ from gsd.drafting.choices import Choices
 from gsd.drafting.graph import ROOT
 from gsd.drafting.planner import Planner
 from gsd.methods import METHODS
+from gsd.noise import _keys
 from gsd.spec import SamplingSpec
-from gsd.verifying.noise import _keys
 from tests.models import VOCABULARY, StillPlanner, adapted, decode, half_agreeing, target_of, tokens_of
 
 PROMPT = [3, 1, 4, 1, 5]
@@ -86,7 +86,10 @@ def test_it_does_not_see_what_the_target_will_pick(models, method, monkeypatch):
     first = decode(*models, PROMPT, own, sampling, 16)
     middle = len(first) // 2
     turn = first[middle].position + 1  # the first token that this round's verification picks
-    monkeypatch.setattr("gsd.verifying.noise._keys", lambda seed, position: _keys(seed + (position >= turn), position))
+    monkeypatch.setattr(
+        "gsd.noise._keys",
+        lambda seed, position, stream: _keys(seed + (position >= turn and not stream), position, stream),
+    )
     second = decode(*models, PROMPT, own, sampling, 16)
     assert tokens_of(second[:middle]) == tokens_of(first[:middle])
     assert second[middle].choices.tokens != first[middle].choices.tokens

@@ -24,4 +24,6 @@ class TestEveryMethod(MethodContract):
             if setting.words is None:
                 continue
             assert setting.words.label and setting.words.help.endswith(".")
-            assert setting.kind is bool or setting.choices or (setting.low is not None and setting.high is not None)
+            bounded = setting.low is not None and setting.high is not None
+            written = setting.kind is str and setting.words.form
+            assert setting.kind is bool or setting.choices or bounded or written

@@ -15,9 +15,12 @@ import torch
 from settings import of_method
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from gsd.drafting import drawn
+from gsd.drafting.model_fed import Candidates
 from gsd.methods import MethodSettings
 from gsd.spec import SamplingSpec
 from gsd.testing import oracle
+from gsd.verifying import ratio
 from gsd.verifying.match import Match
 from gsd.verifying.sampling import pick
 from tests.models import adapted, decode, half_agreeing, tokens_of
@@ -81,11 +84,55 @@ def test_merged_graphs_keep_the_law(model, sampling):
     assert p_value(exact_law(model, sampling), triples) > ALARM
 
 
-@pytest.mark.parametrize("method", ["ar", "chain", "tree", "auto"])
+@pytest.mark.parametrize("method", ["ar", "chain", "tree", "auto", "mcsd"])
 def test_every_method_keeps_the_law(model, method):
     spec = of_method(**{**MERGING.model_dump(), "method": method})
     triples, _ = draw(adapted(model), adapted(half_agreeing(model, 0.5)), spec, LAWS[0], 1200)
     assert p_value(exact_law(model, LAWS[0]), triples) > ALARM
+
+
+@pytest.mark.parametrize(("sampling", "settings"), [(LAWS[0], {"replacement": True}), (LAWS[1], {"widths": "5,2"})],
+                         ids=["with replacement", "filtered"])  # fmt: skip
+def test_draws_that_are_tested_by_ratios_keep_the_law(model, sampling, settings):
+    spec = of_method("mcsd", **settings)
+    triples, _ = draw(adapted(model), adapted(half_agreeing(model, 0.5)), spec, sampling, 1000)
+    assert p_value(exact_law(model, sampling), triples) > ALARM
+
+
+def twice(monkeypatch):
+    """The residual of a rejection is taken twice."""
+    once = ratio.residual
+    monkeypatch.setattr(ratio, "residual", lambda p, q: once(once(p, q), q))
+
+
+def as_it_was(monkeypatch):
+    """q is not normalised again once a token is gone."""
+    test = ratio.recursive_rejection
+    monkeypatch.setattr(ratio, "law_left", lambda scores: scores.exp())
+    monkeypatch.setattr(
+        ratio, "recursive_rejection", lambda p, q, *rest, **how: test(p, q.log_softmax(-1), *rest, **how)
+    )
+
+
+def pruned(monkeypatch):
+    """A draw of little q is dropped once it was seen."""
+    whole = drawn._possible
+
+    def likely(host, count):
+        found = whole(host, count)
+        kept = [[i for i, own in enumerate(row) if own > -1.6] for row in found.logq]
+        parts = ([[row[i] for i in at] for row, at in zip(part, kept)] for part in (found.tokens, found.logq))
+        return Candidates(*parts)
+
+    monkeypatch.setattr(drawn, "_possible", likely)
+
+
+@pytest.mark.parametrize("fault", [twice, as_it_was, pruned])
+def test_a_wrong_test_of_draws_is_noticed(model, monkeypatch, fault):
+    fault(monkeypatch)
+    spec = of_method("mcsd", widths="4,4")
+    triples, _ = draw(adapted(model), adapted(half_agreeing(model, 1.0)), spec, LAWS[0], 1000)
+    assert p_value(exact_law(model, LAWS[0]), triples) < ALARM
 
 
 @pytest.mark.parametrize("sampling", LAWS, ids=["plain", "filtered"])

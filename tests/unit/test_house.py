@@ -11,7 +11,7 @@ from gsd.methods import METHODS
 ROOT = Path(__file__).parents[2]
 # From the ground up; a room imports those before it, and itself.
 FLOORS = (
-    "gsd.errors", "gsd.wording", "gsd.spec", "gsd.machine", "gsd.models", "gsd.drafting", "gsd.verifying",
+    "gsd.errors", "gsd.wording", "gsd.spec", "gsd.noise", "gsd.machine", "gsd.models", "gsd.drafting", "gsd.verifying",
     "gsd.methods", "gsd.config", "gsd.trace", "gsd.decode", "gsd.lab", "gsd.testing", "analysis", "cli",
     "gsd.__main__", "app",
 )  # fmt: skip

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from gsd.noise import BLOCK, Noise, exponential, noise_at
 from gsd.testing import oracle
-from gsd.verifying.noise import BLOCK, Noise, exponential, noise_at
 from gsd.verifying.sampling import gumbel_draw
 
 
@@ -59,7 +59,7 @@ def test_what_bounds_the_noise_of_a_block_is_its_most():
 
 @pytest.mark.parametrize("bits", [0, -1, 1, -(2**63), 2**63 - 1])
 def test_the_uniform_number_is_strictly_between_0_and_1(bits, monkeypatch):
-    monkeypatch.setattr("gsd.verifying.noise._bits", lambda key, index: torch.tensor([bits]))
+    monkeypatch.setattr("gsd.noise._bits", lambda key, index: torch.tensor([bits]))
     number = exponential(torch.tensor([0]), torch.tensor([0])).item()
     assert 0.0 < number < 40.0
 

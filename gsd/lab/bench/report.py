@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from gsd.methods import METHODS
+from gsd.spec import keeps_text
+
 Cell = Callable[[dict[str, Any]], str]
 TIMES, SHARE = "{:.2f}", "{:.1%}"
 
@@ -74,7 +77,16 @@ def notes(report: dict[str, Any]) -> list[str]:
         if failed:
             where = f"{len(failed)} of {measured} ({', '.join(failed)})"
             said.append(f"{name} failed on {where}, which its means leave out: {lines}")
+    if by_law := _by_law(report.get("settings", {})):
+        said.append(f"{', '.join(by_law)}: the law of texts is that of plain decoding, and the texts are others")
     return said
+
+
+def _by_law(settings: dict[str, Any]) -> list[str]:
+    """Which of our methods do not write the text that plain decoding draws with the same seed."""
+    temperature = settings.get("sampling", {}).get("temperature", 0.0)
+    own = {name: METHODS.get(drafting["method"]) for name, drafting in settings.get("drafting", {}).items()}
+    return [name for name, method in own.items() if method and not keeps_text(method.keeps, temperature)]
 
 
 def markdown(report: dict[str, Any]) -> str:

@@ -1,4 +1,7 @@
-"""Random numbers keyed by (seed, position, token): the noise that a draw adds to log-probabilities.
+"""Random numbers keyed by (seed, stream, position, token): the noise that a draw adds to log-probabilities.
+
+The target's own picks have the stream without a name. A draft that draws, and a rule that tests what was drawn, have
+streams of their own: a draft that saw the target's noise would know its picks.
 
 `argmax(log p − log E)`, with E independent exponential numbers of mean 1, is a draw from p; −log E is Gumbel noise
 (Gumbel 1954; Maddison et al., 1411.0030). The noise of a token at a
@@ -67,10 +70,18 @@ class Noise:
         return torch.arange(self.blocks, device=self.keys.device)
 
 
-def noise_at(seed: int, positions: list[int], vocabulary: int, device: torch.device | str = "cpu") -> Noise:
+def noise_at(
+    seed: int, positions: list[int], vocabulary: int, device: torch.device | str = "cpu", stream: str = ""
+) -> Noise:
     """Noise for a vocabulary of so many tokens. It does not depend on the size, for the tokens that two sizes share."""
-    keys = torch.tensor([_keys(seed, position) for position in positions], device=device)
+    keys = torch.tensor([_keys(seed, position, stream) for position in positions], device=device)
     return Noise(keys, -(-vocabulary // BLOCK))
+
+
+def uniform(seed: int, position: int, stream: str = "") -> float:
+    """A number in [0, 1) with 53 random bits, a function of seed, stream and position alone."""
+    digest = hashlib.blake2b(_named(seed, position, stream), digest_size=8).digest()
+    return (int.from_bytes(digest) >> 11) * 2.0**-53
 
 
 def exponential(key: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
@@ -91,6 +102,10 @@ def _shifted(x: torch.Tensor, by: int) -> torch.Tensor:
     return (x >> by) & ((1 << (64 - by)) - 1)
 
 
-def _keys(seed: int, position: int) -> list[int]:
-    digest = hashlib.blake2b(f"{seed}:{position}".encode(), digest_size=8 * _STREAMS).digest()
+def _keys(seed: int, position: int, stream: str = "") -> list[int]:
+    digest = hashlib.blake2b(_named(seed, position, stream), digest_size=8 * _STREAMS).digest()
     return [_signed(int.from_bytes(digest[i : i + 8], "big")) for i in range(0, len(digest), 8)]
+
+
+def _named(seed: int, position: int, stream: str) -> bytes:
+    return f"{seed}:{position}:{stream}".removesuffix(":").encode()
