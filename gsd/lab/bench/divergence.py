@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from transformers import PreTrainedModel
-
-from gsd.models.hf import input_device
 
 # A gap of so many steps between neighbouring numbers may still be rounding. Forwards of one token differed from one
 # forward over the whole text in bfloat16 by 0.5 steps in the median and by 2 at most (360 gaps of a 1.5B model; one of
@@ -83,5 +82,6 @@ def _at(position: int, logits: torch.Tensor, theirs: int, ours: int) -> Divergen
 @torch.inference_mode()
 def _next_logits(target: PreTrainedModel, tokens: list[int]) -> torch.Tensor:
     """[V], on the host."""
-    ids = torch.tensor([tokens], device=input_device(target))
+    weight = cast(torch.Tensor, target.get_input_embeddings().weight)  # to torch's types it may be a module
+    ids = torch.tensor([tokens], device=weight.device)
     return target(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1].cpu()
