@@ -25,7 +25,7 @@ SAMPLING = ("temperature", "top_k", "top_p", "seed")  # how tokens are drawn is 
 LARGEST = 2**53 - 1  # that a number field of the browser holds; a seed may be larger
 FIRST = "auto"  # the method of a first visit
 ONE, SEVERAL = "One prompt", "Several"  # what is decoded next
-LEARNED = "goes by times and outcomes that it has learned: the same settings may draft otherwise, to the same text"
+LEARNED = "learns from measured times and outcomes, so the same settings may draft differently, with the same text"
 METHOD_HELP = " ".join(f"**{name}**: {one.summary}." for name, one in METHODS.items())
 STOP_HELP = 'The text ends before the first of them. In quotes, line breaks can be written: `"\\n\\n"`.'
 

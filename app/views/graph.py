@@ -166,7 +166,7 @@ def _draw(state: Session, run: OpenRun, round_: RecordedRound, chosen: str, chan
 
 
 def _drawn_as_recorded(run: OpenRun, round_: RecordedRound, chosen: str) -> list[int]:
-    recorded = next(one for one in run.rounds if one.round == round_.number)
+    recorded = next(one for one in run.rounds if one.number == round_.number)
     return folded(run, recorded, face(recorded, chosen, _depth(run)), room_of(PICTURE)).nodes
 
 

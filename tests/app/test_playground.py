@@ -461,8 +461,8 @@ def test_of_two_runs_of_auto_it_is_said_that_they_may_draft_otherwise(app, tmp_p
     for run, told in zip(runs[1:], (True, False)):
         page.selectbox(key="open 0").set_value(run.name).run()
         [words] = [caption.value for caption in page.caption if caption.value.startswith("A is ")]
-        assert ("Same settings. *auto* goes by times and outcomes" in words) == told
-    assert LEARNED in METHOD_HELP
+        assert ("Same settings. *auto* learns from measured times and outcomes" in words) == told
+    assert LEARNED in METHOD_HELP.replace("It learns", "learns")  # a sentence there, part of one here
 
 
 def test_of_two_methods_only_what_both_heed_is_said_to_have_changed(app, tmp_path):
