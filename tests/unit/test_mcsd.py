@@ -166,6 +166,9 @@ def test_the_trace_has_every_draw():
         read = RecordedRound.of(line)
         _check_round(read)
         made = round_.tree.draws
+        if line["draws"]:
+            columns = {**vars(read.draws), "texts": read.draws.texts.raw}
+            assert [*columns.values()] == [*line["draws"].values()]
         assert len(read.draws) == (sum(map(len, made.tokens)) if made else 0)
         for row in range(len(read.draws)):
             u, p, q = (column[row] for column in (read.draws.u, read.draws.p, read.draws.q))
