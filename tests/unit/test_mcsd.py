@@ -9,11 +9,16 @@ import torch
 from settings import of_method
 
 from analysis.explain import explain
+from analysis.round_whatif import RoundReplay
 from analysis.story import story
 from gsd.config import RunSpec
+from gsd.decode.runner import Runner
 from gsd.drafting.base import Parts
 from gsd.errors import InputError, TraceError
+from gsd.lab.atlas import Bounds
+from gsd.lab.bench.report import notes
 from gsd.methods import METHODS, drafting
+from gsd.models.pairs import pair
 from gsd.spec import Keeps, ModelSpec, Prompt, SamplingSpec, build, keeps_text
 from gsd.testing.table_model import TableModel, random_table, table_pair
 from gsd.trace.form import _check_round, _Wrong
@@ -166,6 +171,9 @@ def test_the_trace_has_every_draw():
         read = RecordedRound.of(line)
         _check_round(read)
         made = round_.tree.draws
+        if line["draws"]:
+            columns = {**vars(read.draws), "texts": read.draws.texts.raw}
+            assert [*columns.values()] == [*line["draws"].values()]
         assert len(read.draws) == (sum(map(len, made.tokens)) if made else 0)
         for row in range(len(read.draws)):
             u, p, q = (column[row] for column in (read.draws.u, read.draws.p, read.draws.q))
@@ -223,3 +231,32 @@ def test_the_app_says_why_a_draw_was_accepted_or_rejected():
     assert any(words.startswith("Both draws at the root were rejected. So <") for words in ends)
     assert any(words.startswith("The one draw after <") for words in ends)
     assert not any("picked" in words for words in said)
+
+
+@pytest.mark.parametrize(("temperature", "said"), [
+    (0.0, []), (1.0, ["mcsd: the law of texts is that of plain decoding, and the texts are others"]),
+])  # fmt: skip
+def test_a_benchmark_says_whose_texts_differ_and_calls_it_no_fault(temperature, said):
+    settings = {
+        "sampling": {"temperature": temperature},
+        "drafting": {name: {"method": name} for name in ("ar", "mcsd")},
+    }
+    assert notes({"prompts": [], "prompts_given": 0, "methods": {}, "settings": settings}) == said
+
+
+def test_no_setting_of_a_round_that_was_drawn_is_replayed():
+    read = [RecordedRound.of(recorded(round_)) for round_ in rounds_of()]
+    head = {"prompt_tokens": PROMPT, "prompt_texts": ["<1>", "<2>"], "draft": {"context_length": 256}}
+    with pytest.raises(InputError, match="method mcsd keeps only the law of texts"):
+        RoundReplay(meta() | head, read, 0)
+    with pytest.raises(InputError, match="--method mcsd: it draws its candidates by chance"):
+        Bounds(8, 8, 8).check(drafting("mcsd"))
+
+
+@pytest.mark.parametrize(("sampling", "same"), [(SamplingSpec(), True), (SamplingSpec(temperature=1.0), None)])
+def test_a_baseline_s_text_is_compared_where_it_must_be_the_same(sampling, same):
+    target, draft = pair("tiny").target, pair("tiny").draft
+    spec = RunSpec(target=target, draft=draft, prompt=Prompt(prompt="def add(a, b):"), sampling=sampling,
+                   drafting=drafting("mcsd"), max_new_tokens=6)  # fmt: skip
+    found = Runner.of(spec).run(spec, None, baseline=True)
+    assert found.baseline["matches_baseline"] is same
