@@ -251,7 +251,7 @@ def two_gpus(monkeypatch):
 def test_with_several_gpus_the_target_is_divided_and_the_draft_is_not(two_gpus, monkeypatch):
     asked = []
 
-    def load(spec, device, dtype, packed):
+    def load(spec, device, dtype, packed, held=None):
         asked.append((spec.source, device))
         return SimpleNamespace(counter=None)
 
@@ -281,7 +281,7 @@ def of_the_worker(monkeypatch):
 def test_every_way_in_loads_a_pair_as_its_run_says(monkeypatch, loader):
     asked = []
 
-    def load(spec, device, dtype, packed):
+    def load(spec, device, dtype, packed, held=None):
         asked.append((spec.source, device, dtype, packed))
         return SimpleNamespace(counter=None)
 
