@@ -117,7 +117,7 @@ def acceptance_lengths(folder: Path, prompts: list[Prompt]) -> dict[str, float]:
         for prompt in prompts:
             spec = RunSpec(target=target, draft=draft, dtype="float32", prompt=prompt, detail="counters",
                            drafting=drafting(method), max_new_tokens=DECODED_TOKENS)  # fmt: skip
-            for step in runner.steps(spec, runner.encode(prompt)):
+            for round_ in runner.rounds(spec, runner.encode(prompt)):
                 tally.add(step)
         lengths[method] = round(tally.totals()["mean_acceptance_length"], 2)
     return lengths
