@@ -118,7 +118,7 @@ def acceptance_lengths(folder: Path, prompts: list[Prompt]) -> dict[str, float]:
             spec = RunSpec(target=target, draft=draft, dtype="float32", prompt=prompt, detail="counters",
                            drafting=drafting(method), max_new_tokens=DECODED_TOKENS)  # fmt: skip
             for round_ in runner.rounds(spec, runner.encode(prompt)):
-                tally.add(step)
+                tally.add(round_)
         lengths[method] = round(tally.totals()["mean_acceptance_length"], 2)
     return lengths
 
