@@ -52,8 +52,8 @@ def test_accepted_paths_really_cross_merge_edges_with_rounds_behind_them(pair):
     for prompt in prompts(4):
         rounds = decode(target, draft, prompt, spec, count=40)
         assert tokens_of(rounds) == oracle.generate(target.model, prompt, 40)
-        rounds = repaired(rounds)
-        crossed += len(rounds)
-        followed += sum(len(rounds) - 1 - at >= 3 for at in rounds)
+        crossing = repaired(rounds)
+        crossed += len(crossing)
+        followed += sum(len(rounds) - 1 - at >= 3 for at in crossing)
         long += sum(len(round_.accepted) >= 3 for round_ in rounds)
     assert crossed >= 4 and followed >= 3 and long >= 3
