@@ -47,7 +47,7 @@ def serve(script: Path, folder: Path) -> Iterator[str]:
 
 def idle(page) -> None:
     """Wait until the page's script is done."""
-    page.wait_for_selector('[data-test-script-state="notRunning"]')
+    page.wait_for_selector('[data-test-script-state="notRunning"]', timeout=120_000)  # a busy machine reruns slowly
 
 
 def stepper(page) -> None:
