@@ -21,6 +21,9 @@ Depth = Annotated[
     Field(ge=1, le=64),
     Words("Depth", "How many levels a graph has at most. Each level is one draft forward.", 1, "levels"),
 ]
+FreeDepth = Annotated[
+    int, Field(ge=1, le=64), Words("Depth", "Levels of the tree; they take no forwards.", 1, "levels")
+]
 MergeContext = Annotated[
     Annotated[int, Field(ge=0, le=16)] | None,
     Words("Merge context", "How many tokens before a candidate must also match for it to merge with a node. 0 compares "
@@ -88,6 +91,16 @@ class LevelSettings(Spec):
     budget: Budget = 32
 
     _none_in_words = field_validator("merge_context", mode="before", check_fields=False)(none_in_words)
+
+
+class RankedSettings(LevelSettings):
+    """A tree by the order of candidates alone: nothing is merged, and no threshold drops or keeps any."""
+
+    merge_context: Literal[None] = None
+    sibling_threshold: NoThreshold = 0.0
+    prob_threshold: NoThreshold = 0.0
+    prob_rule: Literal["path"] = "path"
+    prob_action: Literal["leaf"] = "leaf"
 
 
 class PlannedSettings(LevelSettings):

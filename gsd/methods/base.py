@@ -65,6 +65,13 @@ REASONS: Mapping[str, str] = {
     "none verified": "None was verified.",
 }
 
+# The same of a method that asks no draft model.
+UNASKED: Mapping[str, str] = {
+    "asked": "round",
+    "unexpanded": "It was drafted without a forward.",
+    "unverified": "Not verified: the budget went to paths that were likelier to be reached.",
+}
+
 
 class Method(ABC):
     """A method: its settings, what it needs, how it drafts, and the rule that verifies its drafts."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from gsd.drafting.settings import Depth, LevelSettings, NoThreshold
+from gsd.drafting.settings import Depth, RankedSettings
 from gsd.methods.base import MethodSettings
 from gsd.methods.graph import LevelMethod
 
@@ -23,17 +23,12 @@ class Cape(LevelMethod):
     name, title, paper = "cape", "CaPE", "2402.02082"
     summary = "one greedy line, with more leaves beside a token the less sure the draft is"
 
-    class Settings(LevelSettings, MethodSettings):
+    class Settings(RankedSettings, MethodSettings):
         """Settings of the authors' code: the length of the chain. A level has 8, 6, 4 or 2 candidates, all verified."""
 
         method: Literal["cape"] = "cape"
         width: Literal[8] = 8
         depth: Depth = 4
-        merge_context: Literal[None] = None
-        sibling_threshold: NoThreshold = 0.0
-        prob_threshold: NoThreshold = 0.0
-        prob_rule: Literal["path"] = "path"
-        prob_action: Literal["leaf"] = "leaf"
         frontier: Literal[1] = 1
         budget: Literal[512] = 512
 

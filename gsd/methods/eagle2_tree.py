@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gsd.drafting.settings import Budget, Depth, Frontier, LevelSettings, NoThreshold, Width
+from gsd.drafting.settings import Budget, Depth, Frontier, RankedSettings, Width
 from gsd.methods.base import MethodSettings
 from gsd.methods.graph import LevelMethod
 
@@ -15,16 +15,11 @@ class Eagle2Tree(LevelMethod):
     name, title, paper = "eagle2-tree", "EAGLE-2 tree", "2406.16858"
     summary = "a tree that expands the most probable nodes of each level, as EAGLE-2 does"
 
-    class Settings(LevelSettings, MethodSettings):
+    class Settings(RankedSettings, MethodSettings):
         """Settings of the authors' code: k = 10, 60 nodes with the root, 6 levels, no thresholds."""
 
         method: Literal["eagle2-tree"] = "eagle2-tree"
         width: Width = 10
         depth: Depth = 6
-        merge_context: Literal[None] = None
-        sibling_threshold: NoThreshold = 0.0
-        prob_threshold: NoThreshold = 0.0
-        prob_rule: Literal["path"] = "path"
-        prob_action: Literal["leaf"] = "leaf"
         frontier: Frontier = 10
         budget: Budget = 59

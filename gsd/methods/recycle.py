@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
-from gsd.drafting.settings import Budget, MergeContext, none_in_words
-from gsd.methods.base import Method, MethodSettings
+from gsd.drafting.settings import Budget, FreeDepth, MergeContext, none_in_words
+from gsd.methods.base import UNASKED, Method, MethodSettings
 from gsd.spec import Words
 
 if TYPE_CHECKING:
@@ -24,20 +24,16 @@ class Recycle(Method):
     not_replayed = "it drafts what the target said of earlier drafts, which no atlas holds; name graph, tree or chain"
     sources = {"recycled": "among what the target last thought likeliest after the token before it"}
     reasons = {
-        "asked": "round",
+        **UNASKED,
         "found": "by how often tokens of its rank came true",
         "undrafted": "The target was not asked about the last token before, or no more than one token was to come.",
-        "unexpanded": "It was drafted without a forward.",
-        "unverified": "Not verified: the budget went to paths that were likelier to be reached.",
     }
 
     class Settings(MethodSettings):
         """Of the paper: 6 levels and some 80 nodes; here they are chosen best-first."""
 
         method: Literal["recycle"] = "recycle"
-        depth: Annotated[
-            int, Field(ge=1, le=64), Words("Depth", "Levels of the tree; they take no forwards.", 1, "levels")
-        ] = 6
+        depth: FreeDepth = 6
         budget: Budget = 60
         merge_context: MergeContext = None
         by_two: Annotated[

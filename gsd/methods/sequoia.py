@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from gsd.drafting.settings import Budget, Depth, LevelSettings, NoThreshold, Width
+from gsd.drafting.settings import Budget, Depth, RankedSettings, Width
 from gsd.methods.base import MethodSettings
 from gsd.methods.graph import LevelMethod
 from gsd.spec import Words
@@ -40,17 +40,12 @@ class Sequoia(LevelMethod):
         "unexpanded": "Not expanded: the shape has no children here.",
     }  # fmt: skip
 
-    class Settings(LevelSettings, MethodSettings):
+    class Settings(RankedSettings, MethodSettings):
         """The largest shape, and what it costs."""
 
         method: Literal["sequoia"] = "sequoia"
         width: Width = 8
         depth: Depth = 12
-        merge_context: Literal[None] = None
-        sibling_threshold: NoThreshold = 0.0
-        prob_threshold: NoThreshold = 0.0
-        prob_rule: Literal["path"] = "path"
-        prob_action: Literal["leaf"] = "leaf"
         frontier: Literal[1024] = 1024
         budget: Budget = 64
         draft_cost: DraftCost = 0.2

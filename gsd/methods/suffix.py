@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from gsd.drafting.settings import Budget
-from gsd.methods.base import Method, MethodSettings
+from gsd.drafting.settings import Budget, FreeDepth
+from gsd.methods.base import UNASKED, Method, MethodSettings
 from gsd.spec import Words
 
 if TYPE_CHECKING:
@@ -24,20 +24,16 @@ class Suffix(Method):
     not_replayed = "it drafts from the text alone and asks no draft model; name graph, tree or chain"
     sources = {"suffix": "behind the same tokens earlier in the text"}
     reasons = {
-        "asked": "round",
+        **UNASKED,
         "found": "by how often it followed there",
         "undrafted": "The last token had not stood in the text before, or no more than one token was to come.",
-        "unexpanded": "It was drafted without a forward.",
-        "unverified": "Not verified: the budget went to paths that were likelier to be reached.",
     }
 
     class Settings(MethodSettings):
         """How much is drafted, and from which matches."""
 
         method: Literal["suffix"] = "suffix"
-        depth: Annotated[
-            int, Field(ge=1, le=64), Words("Depth", "Levels of the tree; they take no forwards.", 1, "levels")
-        ] = 32
+        depth: FreeDepth = 32
         budget: Budget = 60
         shorter: Annotated[
             int,
